@@ -1,0 +1,27 @@
+//! The protocol: pure state machines, driven from outside.
+//!
+//! Nothing here opens a socket, reads a clock or draws entropy: time comes in with every
+//! [`Input`], randomness from the seed given to [`State::new`]. That is what lets the simulator
+//! run the very code that ships.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+
+pub mod codec;
+mod config;
+mod event;
+mod id;
+pub mod json;
+mod message;
+mod payload;
+
+pub use config::{Config, Target};
+pub use event::{
+    Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer,
+};
+pub use id::{LinkId, Moment, NodeId};
+pub use message::{
+    Hello, HelloNative, Message, Native, Origin, Packet, PacketData, PeerAddress, Pong, Publish, Range,
+    Reject, Topic, Watermark,
+};
+pub use payload::{Item, Items, Kind, Payload};

@@ -1,0 +1,1 @@
+//! Bytes to [`Message`](super::Message)s and back: total and bounded, for both wires.

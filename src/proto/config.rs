@@ -1,0 +1,89 @@
+//! Every number of the protocol, with its default and where it comes from.
+
+use std::time::Duration;
+
+/// Where a node can be dialled.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Target {
+    /// An IP literal or a host name.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// What a node is told when it starts. Each field has a default in [`Config::default`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address that others dial us at. Default `127.0.0.1`.
+    pub address: String,
+    /// The port to listen on; 0 = any free one. Default 0.
+    pub port: u16,
+    /// How many peers the node actively seeks. Default 3 (legacy).
+    pub min_peers: usize,
+    /// How many peers it accepts; `usize::MAX` = no limit. Default 5 (legacy).
+    pub max_peers: usize,
+    /// Nodes to enter the network through. Default none.
+    pub seeds: Vec<Target>,
+    /// A seed that has not answered a ping after this long counts as lost. Default 3 s (legacy).
+    pub ping_timeout: Duration,
+    /// How often seeds are pinged and entry is tried again. Default 10 s (legacy protocol).
+    pub tick: Duration,
+    /// From TCP connection to handshake, and from our handshake to its ack. Default 5 s (legacy).
+    pub handshake_timeout: Duration,
+    /// From dialling to a TCP connection. Default 3 s (overlay design, membership).
+    pub dial_timeout: Duration,
+    /// How long a legacy packet id is remembered. Default 60 s (legacy protocol).
+    pub seen_for: Duration,
+    /// How many legacy packet ids are remembered at most. Default 1 048 576.
+    pub seen_max: usize,
+    /// The largest message an application may send or get, in bytes of JSON text or chunk.
+    /// Default 4 MiB.
+    pub max_message: usize,
+    /// The longest line accepted before a handshake, in bytes. Default 64 KiB (overlay design).
+    pub max_line_unconnected: usize,
+    /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay design).
+    pub link_queue: usize,
+    /// Sockets that have not yet said who they are. Default 64 (overlay design).
+    pub max_unconnected: usize,
+    /// The same from one address that is not loopback. Default 4 (overlay design).
+    pub max_unconnected_per_address: usize,
+    /// Whether to offer the native wire in handshakes. Default true.
+    pub native: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1".to_owned(),
+            port: 0,
+            min_peers: 3,
+            max_peers: 5,
+            seeds: Vec::new(),
+            ping_timeout: Duration::from_secs(3),
+            tick: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(5),
+            dial_timeout: Duration::from_secs(3),
+            seen_for: Duration::from_secs(60),
+            seen_max: 1 << 20,
+            max_message: 4 << 20,
+            max_line_unconnected: 64 << 10,
+            link_queue: 8 << 20,
+            max_unconnected: 64,
+            max_unconnected_per_address: 4,
+            native: true,
+        }
+    }
+}
+
+impl Config {
+    /// The longest line accepted from a peer, in bytes: the largest message in base64 and its
+    /// packet around it.
+    pub fn max_line(&self) -> usize {
+        self.max_message.div_ceil(3) * 4 + (16 << 10)
+    }
+
+    /// The largest native frame, in bytes: the largest message and its header.
+    pub fn max_frame(&self) -> usize {
+        self.max_message + (16 << 10)
+    }
+}

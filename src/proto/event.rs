@@ -1,0 +1,301 @@
+//! What goes into the state machine and what comes out.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{LinkId, Message, NodeId, Payload, Target};
+
+/// Something happened that the protocol must know.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// The server listens, on this port: find peers.
+    Started {
+        /// The real port (never 0).
+        port: u16,
+    },
+    /// Somebody connected to us. The id comes from [`super::State::next_link`].
+    Accepted {
+        /// The new link.
+        link: LinkId,
+        /// The other end.
+        remote: SocketAddr,
+    },
+    /// A dial succeeded.
+    Connected {
+        /// The link of the [`Output::Dial`].
+        link: LinkId,
+        /// The other end.
+        remote: SocketAddr,
+    },
+    /// A dial failed.
+    DialFailed {
+        /// The link of the [`Output::Dial`].
+        link: LinkId,
+        /// The system's error code, such as `ECONNREFUSED`.
+        code: String,
+    },
+    /// A message came.
+    Received {
+        /// On this link.
+        link: LinkId,
+        /// The message.
+        message: Message,
+    },
+    /// The link is gone: closed by the other side, broken, or closed by us and flushed.
+    Closed {
+        /// Which.
+        link: LinkId,
+        /// Why, for the log: `FIN`, `ECONNRESET`, `line too long`, …
+        reason: String,
+    },
+    /// A link's queue crossed a threshold.
+    Pressure {
+        /// Which.
+        link: LinkId,
+        /// How many bytes wait.
+        level: Level,
+    },
+    /// A timer that was asked for is due.
+    TimerFired(Timer),
+    /// The application broadcasts.
+    Broadcast(Payload),
+    /// The application speaks to one peer.
+    Direct {
+        /// The peer's link.
+        link: LinkId,
+        /// What.
+        payload: Payload,
+    },
+    /// The application sends a line of its own (`peer.socket.send`): a JSON array's text.
+    Line {
+        /// The peer's link.
+        link: LinkId,
+        /// The array.
+        text: Bytes,
+    },
+    /// The application wants a peer by address.
+    AddPeer {
+        /// Comes back in [`Event::Dialed`].
+        request: u32,
+        /// Where.
+        target: Target,
+    },
+    /// The application drops a peer.
+    ClosePeer {
+        /// Which.
+        link: LinkId,
+    },
+    /// Close every link, cancel every timer.
+    Stop,
+}
+
+/// How full a link's queue is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Below a quarter of [`super::Config::link_queue`].
+    Low,
+    /// Above half.
+    High,
+    /// Full: forwards were dropped.
+    Full,
+}
+
+/// Something the driver must do, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Open a TCP connection.
+    Dial {
+        /// The link it will be.
+        link: LinkId,
+        /// To where.
+        target: Target,
+    },
+    /// Queue bytes on a link.
+    Send {
+        /// Which.
+        link: LinkId,
+        /// What.
+        data: Outgoing,
+    },
+    /// End a link.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// In what manner.
+        how: CloseHow,
+    },
+    /// (Re)start a timer.
+    SetTimer {
+        /// Which; setting it again moves it.
+        timer: Timer,
+        /// From now.
+        after: std::time::Duration,
+    },
+    /// Forget a timer.
+    CancelTimer(Timer),
+    /// Tell the application.
+    Event(Event),
+}
+
+/// Bytes for a link: two parts, so that a relayed body is not copied behind a new header.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    /// What it is to the backpressure policy.
+    pub class: Class,
+    /// First these bytes.
+    pub head: Bytes,
+    /// Then these; may be empty.
+    pub body: Bytes,
+}
+
+impl Outgoing {
+    /// How many bytes it is on the wire.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The classes of a link's queue, most important first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// Handshakes, membership, repair requests: never dropped.
+    Control,
+    /// What this node's application sends.
+    Own,
+    /// What others' applications send: dropped, oldest first, when a queue is full.
+    Forward,
+}
+
+/// How a link ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CloseHow {
+    /// Write what is queued, then FIN; reading stops now.
+    Flush,
+    /// Write what is queued, then FIN; the other side closes (entry and pong connections).
+    HalfClose,
+    /// At once.
+    Abort,
+}
+
+/// Why the state machine wants to be woken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Timer {
+    /// Look after entry, seeds and refill.
+    Tick,
+    /// A link has not shaken hands in time.
+    Handshake(LinkId),
+    /// A seed has not answered the ping of that number in time.
+    Ping(u32),
+    /// Ask for peers again, rate limited.
+    Refill,
+    /// Forget old packet ids.
+    SweepSeen,
+    /// Send the watermarks that lazy links have not been told.
+    LazyPush,
+    /// Look after gaps: graft, graft elsewhere, skip.
+    Repair,
+    /// Look after silent native links and old payloads.
+    Heartbeat,
+}
+
+/// What the application is told, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// The server listens.
+    Listening {
+        /// The real port.
+        port: u16,
+    },
+    /// The server could not listen (`EADDRINUSE`, …) or broke.
+    Failed {
+        /// The system's error code.
+        code: String,
+        /// A sentence.
+        message: String,
+    },
+    /// Every link is closed and the port is free again: the last event.
+    Stopped,
+    /// A peer was added; everything else about `link` comes later.
+    PeerAdded {
+        /// Names the peer in every other event and in commands.
+        link: LinkId,
+        /// Who.
+        id: NodeId,
+        /// The other end of the socket.
+        remote: SocketAddr,
+        /// Whether the link carries native frames.
+        native: bool,
+    },
+    /// A peer was removed; nothing about `link` comes later.
+    PeerRemoved {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: RemoveReason,
+    },
+    /// Broadcasts of others.
+    Broadcast(Payload),
+    /// Direct messages of a peer.
+    Direct {
+        /// Which.
+        link: LinkId,
+        /// What.
+        payload: Payload,
+    },
+    /// A line with a path of the application's own: the JSON array's text.
+    Line {
+        /// From which peer.
+        link: LinkId,
+        /// The array, valid JSON.
+        text: Bytes,
+    },
+    /// A seed no longer answers.
+    Netsplit {
+        /// Which.
+        seed: Target,
+    },
+    /// It answers again.
+    NetsplitResolved {
+        /// Which.
+        seed: Target,
+    },
+    /// The outcome of [`Input::AddPeer`].
+    Dialed {
+        /// Of that request.
+        request: u32,
+        /// The peer's link, or an error code: the system's, `REFUSED` (closed without an ack),
+        /// `TIMEOUT`, `SELF` or `STOPPED`. `EXISTS` is no error: the link of the peer we had.
+        result: Result<LinkId, String>,
+    },
+    /// There is room again after a send was answered with pressure: for broadcasts (`None`) or
+    /// for one peer.
+    Drain(Option<LinkId>),
+    /// Broadcasts of one origin that could not be had any more were skipped.
+    Skipped {
+        /// Whose.
+        origin: NodeId,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Why a peer was removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RemoveReason {
+    /// We closed it: `peer.close()` or `stop()`.
+    Local,
+    /// The other side closed, or the link broke.
+    Remote,
+    /// It fell silent.
+    Silent,
+    /// It did not read for too long.
+    Slow,
+    /// It broke the protocol.
+    Misbehaved,
+}

@@ -1,0 +1,1 @@
+//! JSON exactly as JavaScript writes it.

@@ -1,0 +1,197 @@
+//! What nodes say to each other, decoded.
+
+use bytes::Bytes;
+
+use super::{NodeId, Payload};
+
+/// One message from a link, whichever of the two wires it came over.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Message {
+    /// The dialer's first line.
+    Handshake(Hello),
+    /// The acceptor's answer.
+    HandshakeAck(Hello),
+    /// An unconnected `peer request`: a node wants to enter through us.
+    PeerRequest(PeerAddress),
+    /// The answer to a flooded ping, on a fresh connection.
+    Pong(Pong),
+    /// A flooded packet of the legacy protocol whose hash was right.
+    Packet(Packet),
+    /// Direct messages of a peer: events (0.1 `event`, native) or stream chunks (0.2 `direct`, native).
+    Direct(Payload),
+    /// A line with a path of the application's own (`peer.socket.send`): the whole JSON array.
+    Line(Bytes),
+    /// A frame that only native links carry.
+    Native(Native),
+    /// Well framed, but not to be believed; the link stays open.
+    Rejected(Reject),
+}
+
+/// Why a message was refused by the decoder without breaking the framing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reject {
+    /// A packet whose md5 does not match its data.
+    BadHash,
+    /// A known path whose data has the wrong shape.
+    BadShape,
+    /// Not JSON, or not an array with a path.
+    NotAMessage,
+}
+
+/// The data of a handshake and of its ack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hello {
+    /// The sender.
+    pub id: NodeId,
+    /// What a native node adds (`smoke2`); `None` from a legacy node, which ignores it.
+    pub native: Option<HelloNative>,
+}
+
+/// The `smoke2` member of a [`Hello`]: `{"v": 1, "address": …, "port": …, "epoch": "<hex>"}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HelloNative {
+    /// The version of the native wire; 1.
+    pub version: u32,
+    /// Where the sender accepts links: an IP literal or a host name.
+    pub address: String,
+    /// The port to go with it.
+    pub port: u16,
+    /// The sender's epoch: random, per start.
+    pub epoch: u64,
+}
+
+/// `{id, remoteAddress, remotePort}`: who wants peers, and where to dial it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerAddress {
+    /// The node that asks.
+    pub id: NodeId,
+    /// An IP literal.
+    pub address: std::net::IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// `{id, remoteAddress, remotePort, respondsTo}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pong {
+    /// The node that answers, and where it listens.
+    pub from: PeerAddress,
+    /// The id of the ping packet that is answered.
+    pub responds_to: String,
+}
+
+/// What a legacy packet is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Topic {
+    /// The application's broadcasts.
+    Broadcast = 0,
+    /// A node looks for peers.
+    PeerRequest = 1,
+    /// A node wants to know whether it still reaches a seed.
+    Ping = 2,
+}
+
+/// A flooded packet of the legacy protocol.
+///
+/// `text` is the packet object exactly as it came (fields unknown to us included), so that a relay
+/// hands on what it got; `id` and `data` were read from it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Packet {
+    /// What it is about.
+    pub topic: Topic,
+    /// `<node id>-<uuid>-<md5 hex>`.
+    pub id: String,
+    /// The whole packet object, JSON text without a raw newline.
+    pub text: Bytes,
+    /// The data, read.
+    pub data: PacketData,
+}
+
+/// The data of a [`Packet`].
+#[derive(Clone, PartialEq, Debug)]
+pub enum PacketData {
+    /// Array data: the JSON text of `[event, ...args]` (0.1).
+    Event(Bytes),
+    /// String data: a stream chunk, out of base64 (0.2).
+    Chunk(Bytes),
+    /// Of a `peer request`.
+    PeerRequest(PeerAddress),
+    /// Of a `ping`: who asks, and the seed that is looked for.
+    Ping {
+        /// Where the pong goes.
+        from: std::net::SocketAddr,
+        /// The seed that shall answer.
+        target: std::net::SocketAddr,
+    },
+    /// Anything else: relayed, nothing more.
+    Other,
+}
+
+/// A frame of the native wire. Layouts are in `codec/native.rs`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Native {
+    /// A run of broadcasts of one origin.
+    Publish(Publish),
+    /// "These are the highest sequence numbers I have", per origin and epoch.
+    IHave(Vec<Watermark>),
+    /// "Send me this range, and push to me from now on."
+    Graft(Range),
+    /// "I no longer hold this range": the answer to a graft that cannot be met.
+    Gone(Range),
+    /// "Do not push to me: I get your broadcasts from elsewhere."
+    Prune,
+    /// "I am here", after silence.
+    Heartbeat,
+}
+
+/// A stream of broadcasts: a node, between one start and its stop.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Origin {
+    /// The node that broadcasts.
+    pub id: NodeId,
+    /// Which of its lives.
+    pub epoch: u64,
+}
+
+/// Consecutive broadcasts of one origin, `first` to `first + payload.count() - 1`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Publish {
+    /// Whose.
+    pub origin: Origin,
+    /// The sequence number of the first message; an origin's first ever is 1.
+    pub first: u64,
+    /// How many links it has crossed, this one included; saturates at 255.
+    pub hops: u8,
+    /// Sent as the answer to a graft: a duplicate in it is no reason to prune.
+    pub repair: bool,
+    /// The messages.
+    pub payload: Payload,
+}
+
+impl Publish {
+    /// The sequence number of the last message.
+    pub fn last(&self) -> u64 {
+        self.first.saturating_add(u64::from(self.payload.count()) - 1)
+    }
+}
+
+/// The highest sequence number without a gap below it, of one origin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watermark {
+    /// Whose.
+    pub origin: Origin,
+    /// Everything up to here, or skipped for good.
+    pub high: u64,
+}
+
+/// An inclusive range of sequence numbers of one origin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// Whose.
+    pub origin: Origin,
+    /// The first one.
+    pub first: u64,
+    /// The last one; not below `first`.
+    pub last: u64,
+}
