@@ -7,9 +7,9 @@
 //! |---|---|---|
 //! | `0x01` | publish | `u8` flags (bit 0: repair; the others 0), `u8` hops, origin, `u64` first, `u8` kind, `u32` count, rest: payload |
 //! | `0x02` | ihave | origin and `u64` high, repeated |
-//! | `0x03` | graft | origin, `u64` first, `u64` last |
+//! | `0x03` | graft | origin, `u64` first, `u64` last, `u32` greatest age in ms |
 //! | `0x04` | gone | origin, `u64` first, `u64` last |
-//! | `0x05` | prune | – |
+//! | `0x05` | prune | origin |
 //! | `0x10` | heartbeat | – |
 //! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
@@ -77,9 +77,20 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
     let native = match kind {
         PUBLISH => Native::Publish(read_publish(body)?),
         I_HAVE => Native::IHave(read_watermarks(body)?),
-        GRAFT => Native::Graft(read_range(body)?),
-        GONE => Native::Gone(read_range(body)?),
-        PRUNE => body.is_empty().then_some(Native::Prune)?,
+        GRAFT => {
+            let range = read_range(&mut body)?;
+            let max_age_ms = body.try_get_u32().ok()?;
+            body.is_empty()
+                .then_some(Native::Graft { range, max_age_ms })?
+        }
+        GONE => {
+            let range = read_range(&mut body)?;
+            body.is_empty().then_some(Native::Gone(range))?
+        }
+        PRUNE => {
+            let origin = read_origin(&mut body)?;
+            body.is_empty().then_some(Native::Prune(origin))?
+        }
         HEARTBEAT => body.is_empty().then_some(Native::Heartbeat)?,
         DIRECT => return read_payload(body).map(Message::Direct),
         PACKET => {
@@ -128,11 +139,11 @@ fn read_watermarks(mut body: Bytes) -> Option<Vec<Watermark>> {
     Some(watermarks)
 }
 
-fn read_range(mut body: Bytes) -> Option<Range> {
-    let origin = read_origin(&mut body)?;
-    let first = read_sequence(&mut body)?;
-    let last = read_sequence(&mut body)?;
-    (first <= last && body.is_empty()).then_some(Range {
+fn read_range(body: &mut Bytes) -> Option<Range> {
+    let origin = read_origin(body)?;
+    let first = read_sequence(body)?;
+    let last = read_sequence(body)?;
+    (first <= last).then_some(Range {
         origin,
         first,
         last,
@@ -183,26 +194,30 @@ pub fn i_have(watermarks: &[Watermark]) -> Outgoing {
 }
 
 /// A graft frame.
-pub fn graft(range: &Range) -> Outgoing {
-    range_frame(GRAFT, range)
+pub fn graft(range: &Range, max_age_ms: u32) -> Outgoing {
+    let mut head = range_head(GRAFT, range);
+    head.put_u32(max_age_ms);
+    finish(head, Bytes::new(), Class::Control)
 }
 
 /// A gone frame.
 pub fn gone(range: &Range) -> Outgoing {
-    range_frame(GONE, range)
+    finish(range_head(GONE, range), Bytes::new(), Class::Control)
 }
 
-fn range_frame(kind: u8, range: &Range) -> Outgoing {
+fn range_head(kind: u8, range: &Range) -> BytesMut {
     let mut head = head(kind);
     put_origin(&mut head, &range.origin);
     head.put_u64(range.first);
     head.put_u64(range.last);
-    finish(head, Bytes::new(), Class::Control)
+    head
 }
 
 /// A prune frame.
-pub fn prune() -> Outgoing {
-    finish(head(PRUNE), Bytes::new(), Class::Control)
+pub fn prune(origin: &Origin) -> Outgoing {
+    let mut head = head(PRUNE);
+    put_origin(&mut head, origin);
+    finish(head, Bytes::new(), Class::Control)
 }
 
 /// A heartbeat frame.

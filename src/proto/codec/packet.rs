@@ -213,6 +213,44 @@ pub fn event_data(text: &[u8]) -> Option<Vec<u8>> {
     json::canonical(text).filter(|canonical| canonical.starts_with(b"[\""))
 }
 
+/// An event's text with its attachments written out as `JSON.stringify` writes a `Buffer`.
+///
+/// In `json` an attachment stands as `{"\u0000b":index}`. Those very bytes can be nothing else: in
+/// a string the quotes would be escaped.
+pub fn inline_attachments(json: &[u8], attachments: &[Bytes]) -> Vec<u8> {
+    const MARK: &[u8] = br#"{"\u0000b":"#;
+    let mut text = Vec::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = memchr::memmem::find(rest, MARK) {
+        text.extend_from_slice(&rest[..at]);
+        rest = &rest[at + MARK.len()..];
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let index = std::str::from_utf8(&rest[..digits])
+            .ok()
+            .and_then(|d| d.parse::<usize>().ok());
+        match index.and_then(|index| attachments.get(index)) {
+            Some(bytes) if rest.get(digits) == Some(&b'}') => {
+                push_buffer(&mut text, bytes);
+                rest = &rest[digits + 1..];
+            }
+            _ => text.extend_from_slice(MARK),
+        }
+    }
+    text.extend_from_slice(rest);
+    text
+}
+
+fn push_buffer(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(br#"{"type":"Buffer","data":["#);
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(byte.to_string().as_bytes());
+    }
+    text.extend_from_slice(b"]}");
+}
+
 /// The data of a stream chunk: a JSON string of base64.
 pub fn chunk_data(chunk: &[u8]) -> Vec<u8> {
     base64::quote(chunk)
