@@ -52,10 +52,8 @@ pub(super) struct Driver {
     tasks: JoinSet<()>,
     dials: JoinSet<Dialed>,
     dial_aborts: HashMap<LinkId, AbortHandle>,
-    reports: (
-        mpsc::Sender<(LinkId, Report)>,
-        mpsc::Receiver<(LinkId, Report)>,
-    ),
+    reports: mpsc::Receiver<(LinkId, Report)>,
+    reporter: mpsc::Sender<(LinkId, Report)>,
     levels_changed: bool,
     reported_at: Instant,
 }
@@ -88,6 +86,7 @@ impl Driver {
         shared: Arc<Shared>,
         inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
+        let (reporter, reports) = mpsc::channel(REPORTS);
         let state = State::new(config.clone(), id, fastrand::u64(..));
         Self {
             config,
@@ -104,7 +103,8 @@ impl Driver {
             tasks: JoinSet::new(),
             dials: JoinSet::new(),
             dial_aborts: HashMap::new(),
-            reports: mpsc::channel(REPORTS),
+            reports,
+            reporter,
             levels_changed: false,
             reported_at: Instant::now(),
         }
@@ -143,7 +143,7 @@ impl Driver {
                         return;
                     }
                 }
-                _ = self.reports.1.recv_many(&mut reports, BATCH) => {}
+                _ = self.reports.recv_many(&mut reports, BATCH) => {}
                 accepted = listener.accept() => self.accept(accepted).await,
                 Some(dialed) = self.dials.join_next() => self.dialed(dialed),
                 Some(_) = self.tasks.join_next() => {}
@@ -264,7 +264,7 @@ impl Driver {
             stream,
             queue: queue.clone(),
             decoder: Decoder::new(limits, self.config.native),
-            reports: self.reports.0.clone(),
+            reports: self.reporter.clone(),
         };
         self.links.insert(
             link,
@@ -476,7 +476,7 @@ impl Driver {
                 tokio::select! {
                     task = self.tasks.join_next() => if task.is_none() { return },
                     // Nobody wants these any more, but links must not wait for room.
-                    _ = self.reports.1.recv() => {}
+                    _ = self.reports.recv() => {}
                 }
             }
         };
