@@ -265,6 +265,7 @@ impl Driver {
             queue: queue.clone(),
             decoder: Decoder::new(limits, self.config.native),
             reports: self.reporter.clone(),
+            sink: self.sink.clone(),
         };
         self.links.insert(
             link,

@@ -243,11 +243,6 @@ impl Streams {
         self.held_bytes -= cost(&run);
         Some((link, run))
     }
-
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> (usize, usize) {
-        (self.cache_bytes, self.held_bytes)
-    }
 }
 
 fn cost(run: &Publish) -> usize {
