@@ -17,7 +17,10 @@ async function main() {
       argv: ['cargo', 'deny', 'check'],
       skip: deny ? undefined : 'cargo-deny is not installed',
     },
-    { name: 'the chat (npm start -- --demo)', argv: [...npm(), 'start', '--silent', '--', '--demo'] },
+    {
+      name: 'the chat (npm start -- --demo)',
+      argv: [...npm(), 'start', '--silent', '--', '--demo'],
+    },
     { name: 'tests (npm test)', argv: [...npm(), 'test', '--silent'] },
     { name: 'tests on other Node.js lines', argv: script('test-matrix') },
   ])
