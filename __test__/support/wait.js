@@ -13,15 +13,11 @@ class DeadlineError extends Error {
 
 /** `promise`, or a DeadlineError after `ms`. */
 function within(promise, ms, what, dump) {
-  const deadline = Promise.withResolvers
-    ? Promise.withResolvers()
-    : (() => {
-        const d = {}
-        d.promise = new Promise((resolve, reject) => Object.assign(d, { resolve, reject }))
-        return d
-      })()
-  const timer = setTimeout(() => deadline.reject(new DeadlineError(what, ms, dump)), ms)
-  return Promise.race([promise, deadline.promise]).finally(() => clearTimeout(timer))
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new DeadlineError(what, ms, dump)), ms)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 /** The arguments of the next `event` of `emitter`. */
