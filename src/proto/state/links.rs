@@ -30,6 +30,7 @@ pub(super) struct Link {
     pub(super) last_heard: Moment,
     pub(super) last_sent: Moment,
     score: i32,
+    blamed_at: Moment,
 }
 
 /// How far a connection has come.
@@ -100,6 +101,7 @@ impl Link {
             last_heard: now,
             last_sent: now,
             score: 0,
+            blamed_at: now,
         }
     }
 
@@ -509,12 +511,18 @@ impl State {
         }
     }
 
-    /// Lowers a link's score, and closes it when that is low enough.
+    /// Lowers a link's score, and closes it when that is low enough. A point is forgiven a second.
     pub(super) fn blame(&mut self, link: LinkId, points: i32, what: &str) {
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
-        state.score = state.score.saturating_add(points);
+        let forgiven = self
+            .now
+            .since(state.blamed_at)
+            .as_secs()
+            .min(i32::MAX as u64) as i32;
+        state.blamed_at = self.now;
+        state.score = state.score.saturating_add(forgiven).min(0) + points;
         tracing::debug!(%link, score = state.score, what, "misbehaviour");
         if state.score <= DROP_SCORE {
             tracing::warn!(%link, what, "closing a misbehaving link");
