@@ -185,19 +185,23 @@ impl NativeNode {
             .collect()
     }
 
-    /// Counters, as JSON text.
+    /// Counters, as the JSON text of one flat object.
     #[napi]
     pub fn stats(&self) -> String {
-        let counters = self.queue.counters();
-        let stats = serde_json::json!({
-            "delivered": counters.delivered,
-            "filtered": counters.filtered,
-            "invalid": counters.invalid,
-            "lost": counters.lost,
-            "logsLost": counters.logs_lost,
-            "chunks": counters.chunks,
-            "waiting": counters.waiting,
-        });
+        let net = self.node().as_ref().map(Node::stats).unwrap_or_default();
+        let queue = self.queue.counters();
+        let queued: usize = net.links.iter().map(|link| link.queued_bytes).sum();
+        let mut stats = serde_json::json!(net.counters);
+        if let Some(stats) = stats.as_object_mut() {
+            stats.insert("peers".into(), net.links.len().into());
+            stats.insert("queuedBytes".into(), queued.into());
+            stats.insert("crossed".into(), queue.delivered.into());
+            stats.insert("unheard".into(), queue.filtered.into());
+            stats.insert("unreadable".into(), queue.invalid.into());
+            stats.insert("lost".into(), queue.lost.into());
+            stats.insert("logLinesLost".into(), queue.logs_lost.into());
+            stats.insert("waitingBytes".into(), queue.waiting.into());
+        }
         stats.to_string()
     }
 

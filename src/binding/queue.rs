@@ -83,8 +83,6 @@ pub(crate) struct Counters {
     pub(crate) lost: u64,
     /// Log lines dropped because too many waited.
     pub(crate) logs_lost: u64,
-    /// Chunks handed to JavaScript.
-    pub(crate) chunks: u64,
     /// Bytes of messages that wait.
     pub(crate) waiting: u64,
 }
@@ -366,7 +364,6 @@ impl State {
             self.awake = false;
             return Step::Empty;
         }
-        self.counters.chunks += 1;
         self.budget = (self.budget * 2).min(CHUNK);
         let text;
         (text, self.marks, self.buffers) = chunk.finish();
