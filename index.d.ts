@@ -50,6 +50,8 @@ declare namespace smoke {
     seeds?: Address[]
     /** After how long without an answer a seed counts as lost, in milliseconds. Default 3000. */
     pingTimeout?: number
+    /** The largest message or chunk to send or accept, in bytes. Default 4 MiB. */
+    maxMessageSize?: number
     /** Where the node logs to. Default nowhere. A level that is absent costs nothing. */
     logger?: Logger
   }
