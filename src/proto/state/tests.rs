@@ -415,7 +415,7 @@ fn a_seed_that_does_not_answer_is_a_netsplit_and_one_that_answers_again_resolves
     );
     let peer = node.peer("a");
     let seed = target(2000);
-    let mut ping = |node: &mut Node| {
+    let ping = |node: &mut Node| {
         node.now = node.now.after(Duration::from_secs(10));
         node.input(Input::TimerFired(Timer::Tick));
         let sent = node.sent();
