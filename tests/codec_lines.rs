@@ -255,10 +255,7 @@ fn handshakes_without_a_good_id_are_rejected() {
 fn entry_requests_are_written_and_read() {
     let line =
         r#"["smoke","peer request",{"id":"abc","remoteAddress":"10.0.0.1","remotePort":8000}]"#;
-    assert_eq!(
-        line::peer_request(&peer("10.0.0.1")),
-        format!("{line}\n")
-    );
+    assert_eq!(line::peer_request(&peer("10.0.0.1")), format!("{line}\n"));
     assert_eq!(decode(line), Message::PeerRequest(peer("10.0.0.1")));
     let mapped = line.replace("10.0.0.1", "::ffff:10.0.0.1");
     assert_eq!(decode(&mapped), Message::PeerRequest(peer("10.0.0.1")));
