@@ -119,10 +119,10 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
             return packet::decode(Topic::Broadcast, line, data).map(Message::Packet);
         }
         ("ping", 3) => return packet::decode(Topic::Ping, line, data).map(Message::Packet),
-        ("peer request", 3) => return peer_request(line, data),
-        ("pong", 3) => pong(data).map(Message::Pong),
-        ("handshake", 3) => hello(data).map(Message::Handshake),
-        ("handshake ack", 3) => hello(data).map(Message::HandshakeAck),
+        ("peer request", 3) => return read_peer_request(line, data),
+        ("pong", 3) => read_pong(data).map(Message::Pong),
+        ("handshake", 3) => read_hello(data).map(Message::Handshake),
+        ("handshake ack", 3) => read_hello(data).map(Message::HandshakeAck),
         ("direct", 3) => packet::chunk(data).map(|it| Message::Direct(Payload::chunk(&it))),
         ("event", 3) => nested_event(line, data).map(Message::Direct),
         ("event", 4..) => flat_event(data, from_third).map(Message::Direct),
@@ -131,16 +131,16 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
     read.ok_or(Reject::BadShape)
 }
 
-fn hello(raw: &str) -> Option<Hello> {
+fn read_hello(raw: &str) -> Option<Hello> {
     let [id, native] = json::fields(raw, ["id", "smoke2"])?;
     let id = NodeId::parse(&json::unquote(id?)?)?;
     Some(Hello {
         id,
-        native: native.and_then(hello_native),
+        native: native.and_then(read_hello_native),
     })
 }
 
-fn hello_native(raw: &str) -> Option<HelloNative> {
+fn read_hello_native(raw: &str) -> Option<HelloNative> {
     let [version, address, port, epoch] = json::fields(raw, ["v", "address", "port", "epoch"])?;
     // Later versions are said to go on speaking version 1 with those who know no other.
     let version = version?.parse::<u32>().ok()?.min(1);
@@ -163,7 +163,7 @@ fn hello_native(raw: &str) -> Option<HelloNative> {
     })
 }
 
-fn peer_request(line: &Bytes, raw: &str) -> Result<Message, Reject> {
+fn read_peer_request(line: &Bytes, raw: &str) -> Result<Message, Reject> {
     let [data] = json::fields(raw, ["data"]).ok_or(Reject::BadShape)?;
     if data.is_some() {
         return packet::decode(Topic::PeerRequest, line, raw).map(Message::Packet);
@@ -173,7 +173,7 @@ fn peer_request(line: &Bytes, raw: &str) -> Result<Message, Reject> {
         .ok_or(Reject::BadShape)
 }
 
-fn pong(raw: &str) -> Option<Pong> {
+fn read_pong(raw: &str) -> Option<Pong> {
     let from = packet::peer_address(raw)?;
     let [responds_to] = json::fields(raw, ["respondsTo"])?;
     Some(Pong {
@@ -228,12 +228,12 @@ fn greeting(kind: &str, hello: &Hello) -> Bytes {
 }
 
 /// `["smoke","peer request",{id, remoteAddress, remotePort}]`, for entry on a fresh connection.
-pub fn peer_request_line(peer: &PeerAddress) -> Bytes {
-    smoke("peer request", &packet::peer_request_text(peer))
+pub fn peer_request(peer: &PeerAddress) -> Bytes {
+    smoke("peer request", &packet::peer_request_data(peer))
 }
 
 /// `["smoke","pong",{…}]`.
-pub fn pong_line(pong: &Pong) -> Bytes {
+pub fn pong(pong: &Pong) -> Bytes {
     let PeerAddress { id, address, port } = &pong.from;
     let mut data =
         format!(r#"{{"id":"{id}","remoteAddress":"{address}","remotePort":{port},"respondsTo":"#)
