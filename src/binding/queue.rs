@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -21,6 +22,11 @@ use super::text;
 
 /// Bytes of messages that wait for JavaScript at most; more are dropped and counted.
 const CAPACITY: usize = 64 << 20;
+/// Above this, links stop reading as long as JavaScript does drain.
+const CONGESTED: usize = 4 << 20;
+/// JavaScript that has not drained for this long is blocked: links read on, so that the node still
+/// relays.
+const STILL_DRAINING: Duration = Duration::from_millis(250);
 /// What a message costs besides its bytes, so that many small ones are bounded too.
 const OVERHEAD: usize = 128;
 /// Log lines that wait at most: a hostile network must not fill the memory with them.
@@ -57,6 +63,7 @@ struct State {
     /// JavaScript is gone.
     dead: bool,
     bytes: usize,
+    drained_at: Option<Instant>,
     logs: usize,
     /// Dropped since JavaScript was last told.
     lost: u64,
@@ -125,6 +132,12 @@ impl Sink for Queue {
         };
         self.push(entry);
     }
+
+    fn is_congested(&self) -> bool {
+        let state = self.state();
+        let drains = || state.drained_at.is_some_and(|at| at.elapsed() < STILL_DRAINING);
+        state.bytes > CONGESTED && drains()
+    }
 }
 
 impl Queue {
@@ -149,7 +162,12 @@ impl Queue {
     /// Up to about 16 KiB of JSON text, an array of at least one item; `None` when nothing is
     /// left. What the chunk before came from is forgotten.
     pub(crate) fn drain(&self) -> Option<String> {
-        self.state().commit();
+        {
+            let mut state = self.state();
+            state.commit();
+            // Only read when a lot waits: then it is worth a look at the clock.
+            state.drained_at = (state.bytes > CONGESTED / 2).then(Instant::now);
+        }
         loop {
             let step = self.state().step();
             match step {
