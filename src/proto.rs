@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod bucket;
 pub mod codec;
 mod config;
 mod event;
@@ -14,14 +15,19 @@ mod id;
 pub mod json;
 mod message;
 mod payload;
+mod seen;
+mod state;
+mod stats;
+mod timers;
 
 pub use config::{Config, Target};
-pub use event::{
-    Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer,
-};
+pub use event::{Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer};
 pub use id::{LinkId, Moment, NodeId};
 pub use message::{
-    Hello, HelloNative, Message, Native, Origin, Packet, PacketData, PeerAddress, Pong, Publish, Range,
-    Reject, Topic, Watermark,
+    Hello, HelloNative, Message, Native, Origin, Packet, PacketData, PeerAddress, Pong, Publish,
+    Range, Reject, Topic, Watermark,
 };
 pub use payload::{Item, Items, Kind, Payload};
+pub use state::State;
+pub use stats::Counters;
+pub use timers::Timers;

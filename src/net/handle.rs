@@ -1,10 +1,22 @@
 //! What the rest of the program holds of a running node.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
+use tracing::instrument::WithSubscriber;
 
-use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
+use super::driver::Driver;
+use super::queue::Queue;
+use super::{error_code, runtime};
+use crate::proto::{Config, Counters, Event, Level, LinkId, NodeId, Payload, Target};
+
+/// Bytes on their way from the application to the driver above which a send reports pressure.
+const CROSSING_HIGH: usize = 2 << 20;
+/// What a message may weigh beside its own bytes: a legacy packet around it.
+const MESSAGE_OVERHEAD: usize = 192;
 
 /// Where a node's events go.
 ///
@@ -13,6 +25,14 @@ use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
 pub trait Sink: Send + Sync + 'static {
     /// Something happened.
     fn event(&self, event: Event);
+
+    /// Whether the application takes events more slowly than they come, but does take them. Links
+    /// then read no more for the time being, and TCP slows the senders down.
+    ///
+    /// An application that takes none at all must not answer true: its node still relays.
+    fn is_congested(&self) -> bool {
+        false
+    }
 }
 
 /// Whether the application may go on sending.
@@ -38,46 +58,270 @@ pub enum SendError {
     Closed,
 }
 
+/// What the application asks of the driver.
+#[derive(Debug)]
+pub(super) enum Command {
+    Broadcast(Payload),
+    Direct(LinkId, Payload),
+    Line(LinkId, Bytes),
+    AddPeer(u32, Target),
+    ClosePeer(LinkId),
+    Stop,
+}
+
+impl Command {
+    /// What it weighs while it crosses.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Broadcast(payload) | Self::Direct(_, payload) => {
+                payload.body().len() + payload.count() as usize * MESSAGE_OVERHEAD
+            }
+            Self::Line(_, text) => text.len() + MESSAGE_OVERHEAD,
+            Self::AddPeer(..) | Self::ClosePeer(_) | Self::Stop => 0,
+        }
+    }
+}
+
+/// A way out of the node, to one peer or to all: how full it is. Kept by the driver, read by senders.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// The queue behind it, if it leads to one peer.
+    queue: Option<Arc<Queue>>,
+    /// A [`Level`], as its number.
+    level: AtomicU8,
+    /// Whether a sender was told to wait.
+    waiting: AtomicBool,
+}
+
+/// What handle and driver share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    crossing: AtomicUsize,
+    limit: usize,
+    pub(super) broadcast: Gate,
+    peers: Mutex<HashMap<LinkId, Arc<Gate>>>,
+    pub(super) report: Mutex<Stats>,
+}
+
+/// A snapshot of what a node has counted.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Totals of the protocol.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// The links that are peers.
+    pub links: Vec<LinkStats>,
+}
+
+/// A snapshot of one peer's link.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkStats {
+    /// The peer.
+    pub id: String,
+    /// Whether the link carries native frames.
+    pub native: bool,
+    /// Bytes that wait to be written.
+    pub queued_bytes: usize,
+}
+
+impl Gate {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self {
+            queue: Some(queue),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn set(&self, level: Level) {
+        self.level.store(level as u8, SeqCst);
+    }
+
+    /// Whether a sender that was told to wait shall be told to go on; at most once.
+    pub(super) fn opens(&self) -> bool {
+        self.level.load(SeqCst) == Level::Low as u8 && self.waiting.swap(false, SeqCst)
+    }
+}
+
+impl Shared {
+    fn new(limit: usize) -> Self {
+        Self {
+            crossing: AtomicUsize::new(0),
+            limit,
+            broadcast: Gate::default(),
+            peers: Mutex::default(),
+            report: Mutex::default(),
+        }
+    }
+
+    /// The driver has taken `bytes` over.
+    pub(super) fn crossed(&self, bytes: usize) {
+        self.crossing.fetch_sub(bytes, SeqCst);
+    }
+
+    /// Whether little enough is crossing for senders to go on.
+    pub(super) fn is_calm(&self) -> bool {
+        self.crossing.load(SeqCst) < CROSSING_HIGH / 4
+    }
+
+    pub(super) fn peers(&self) -> MutexGuard<'_, HashMap<LinkId, Arc<Gate>>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate(&self, peer: LinkId) -> Option<Arc<Gate>> {
+        self.peers().get(&peer).cloned()
+    }
+
+    /// Whether `bytes` more would exceed what may wait behind `gate`, on its way there included.
+    fn is_full(&self, gate: &Gate, bytes: usize) -> bool {
+        let crossing = self.crossing.load(SeqCst);
+        let level = gate.level.load(SeqCst);
+        if level == Level::Low as u8 && crossing + bytes <= self.limit / 2 {
+            return false;
+        }
+        let queued = match &gate.queue {
+            Some(queue) => queue.bytes(),
+            // To all: as long as one peer has room.
+            None => self
+                .peers()
+                .values()
+                .filter_map(|p| Some(p.queue.as_ref()?.bytes()))
+                .min()
+                .unwrap_or(0),
+        };
+        // One message larger than the limit still gets through when nothing waits.
+        queued + crossing > 0 && queued + crossing + bytes > self.limit
+    }
+
+    fn is_pressed(&self, gate: &Gate) -> bool {
+        gate.level.load(SeqCst) > Level::Low as u8 || self.crossing.load(SeqCst) > CROSSING_HIGH
+    }
+}
+
 /// A running node. Dropping the handle stops it.
 #[derive(Debug)]
-pub struct Node {}
+pub struct Node {
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Shared>,
+    max_message: usize,
+}
 
 impl Node {
     /// Starts a node. Whether it could listen comes as [`Event::Listening`] or [`Event::Failed`]
     /// (after which nothing more comes and the node is gone).
     ///
     /// `log` receives the node's `tracing` events, and only this node's.
-    pub fn start(_config: Config, _id: NodeId, _sink: Arc<dyn Sink>, _log: tracing::Dispatch) -> Self {
-        unimplemented!()
+    pub fn start(config: Config, id: NodeId, sink: Arc<dyn Sink>, log: tracing::Dispatch) -> Self {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(config.link_queue));
+        let max_message = config.max_message;
+        match runtime::handle() {
+            Ok(runtime) => {
+                let driver = Driver::new(config, id, sink, shared.clone(), inbox);
+                drop(runtime.spawn(driver.run().with_subscriber(log)));
+            }
+            Err(error) => {
+                let code = error_code(&error).to_owned();
+                let message = format!("cannot start a thread: {error}");
+                sink.event(Event::Failed { code, message });
+            }
+        }
+        Self {
+            commands,
+            shared,
+            max_message,
+        }
     }
 
     /// Sends to everyone else in the network.
-    pub fn broadcast(&self, _payload: Payload) -> Result<Room, SendError> {
-        unimplemented!()
+    pub fn broadcast(&self, payload: Payload) -> Result<Room, SendError> {
+        self.check(&payload)?;
+        self.send_through(&self.shared.broadcast, Command::Broadcast(payload))
     }
 
     /// Sends to one peer.
-    pub fn send(&self, _peer: LinkId, _payload: Payload) -> Result<Room, SendError> {
-        unimplemented!()
+    pub fn send(&self, peer: LinkId, payload: Payload) -> Result<Room, SendError> {
+        self.check(&payload)?;
+        let gate = self.shared.gate(peer).ok_or(SendError::Closed)?;
+        self.send_through(&gate, Command::Direct(peer, payload))
     }
 
     /// Sends one peer a JSON array with a path of the application's own.
-    pub fn line(&self, _peer: LinkId, _text: Bytes) -> Result<Room, SendError> {
-        unimplemented!()
+    pub fn line(&self, peer: LinkId, text: Bytes) -> Result<Room, SendError> {
+        if text.len() > self.max_message {
+            return Err(SendError::TooLarge);
+        }
+        let gate = self.shared.gate(peer).ok_or(SendError::Closed)?;
+        self.send_through(&gate, Command::Line(peer, text))
     }
 
     /// Dials; the outcome comes as [`Event::Dialed`] with `request`.
-    pub fn add_peer(&self, _request: u32, _target: Target) {
-        unimplemented!()
+    pub fn add_peer(&self, request: u32, target: Target) {
+        self.command(Command::AddPeer(request, target));
     }
 
     /// Drops a peer; [`Event::PeerRemoved`] follows.
-    pub fn close_peer(&self, _peer: LinkId) {
-        unimplemented!()
+    pub fn close_peer(&self, peer: LinkId) {
+        self.command(Command::ClosePeer(peer));
     }
 
     /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.
     pub fn stop(&self) {
-        unimplemented!()
+        self.command(Command::Stop);
+    }
+
+    /// What has been counted so far; at most a second old.
+    pub fn stats(&self) -> Stats {
+        self.shared
+            .report
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn check(&self, payload: &Payload) -> Result<(), SendError> {
+        // A run of several messages is bounded by whoever batches; a single one by the option.
+        if payload.count() == 1 && payload.body().len() > self.max_message + 8 {
+            return Err(SendError::TooLarge);
+        }
+        Ok(())
+    }
+
+    fn send_through(&self, gate: &Gate, command: Command) -> Result<Room, SendError> {
+        let bytes = command.bytes();
+        if self.shared.is_full(gate, bytes) {
+            gate.waiting.store(true, SeqCst);
+            // The driver may have made room, and found nobody waiting, since we looked.
+            if self.shared.is_full(gate, bytes) {
+                return Err(SendError::Overloaded);
+            }
+        }
+        self.shared.crossing.fetch_add(bytes, SeqCst);
+        if self.commands.send(command).is_err() {
+            self.shared.crossed(bytes);
+            return Err(SendError::Closed);
+        }
+        if !self.shared.is_pressed(gate) {
+            return Ok(Room::Free);
+        }
+        gate.waiting.store(true, SeqCst);
+        // Likewise.
+        Ok(if self.shared.is_pressed(gate) {
+            Room::Pressed
+        } else {
+            Room::Free
+        })
+    }
+
+    fn command(&self, command: Command) {
+        // A node that is gone has nothing left to do.
+        drop(self.commands.send(command));
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

@@ -194,8 +194,6 @@ pub enum Timer {
     Ping(u32),
     /// Ask for peers again, rate limited.
     Refill,
-    /// Forget old packet ids.
-    SweepSeen,
     /// Send the watermarks that lazy links have not been told.
     LazyPush,
     /// Look after gaps: graft, graft elsewhere, skip.

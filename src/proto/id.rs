@@ -57,7 +57,10 @@ pub struct Moment(pub u64);
 impl Moment {
     /// The moment `after` later.
     pub fn after(self, after: Duration) -> Self {
-        Self(self.0.saturating_add(after.as_micros().min(u128::from(u64::MAX)) as u64))
+        Self(
+            self.0
+                .saturating_add(after.as_micros().min(u128::from(u64::MAX)) as u64),
+        )
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.

@@ -1,1 +1,17 @@
 //! JSON exactly as JavaScript writes it.
+//!
+//! A legacy node hashes `JSON.stringify(JSON.parse(data))`, so whoever checks or makes such a hash
+//! needs the very bytes that V8 would write. The texts are hostile: nesting is bounded, time and
+//! memory are linear in the input, and strings may hold lone surrogates, which no Rust string can.
+
+mod canonical;
+mod scan;
+mod text;
+
+pub use canonical::canonical;
+pub(crate) use scan::{Scanner, fields};
+pub(crate) use text::{decode, quote, unquote};
+
+/// How deep arrays and objects may nest. Far below the depth at which `JSON.stringify` runs out of
+/// stack, which would end a legacy node, and far above what people send.
+pub const MAX_DEPTH: usize = 512;

@@ -135,12 +135,18 @@ pub enum Native {
     Publish(Publish),
     /// "These are the highest sequence numbers I have", per origin and epoch.
     IHave(Vec<Watermark>),
-    /// "Send me this range, and push to me from now on."
-    Graft(Range),
+    /// "Send me this range and what follows, and push this origin to me from now on."
+    Graft {
+        /// What is missing.
+        range: Range,
+        /// Only what you got within the last so many milliseconds; `u32::MAX` = whatever you hold.
+        /// A newcomer asks like this: what was said before it came is not for it.
+        max_age_ms: u32,
+    },
     /// "I no longer hold this range": the answer to a graft that cannot be met.
     Gone(Range),
-    /// "Do not push to me: I get your broadcasts from elsewhere."
-    Prune,
+    /// "Do not push this origin to me: I get it from elsewhere."
+    Prune(Origin),
     /// "I am here", after silence.
     Heartbeat,
 }
@@ -172,7 +178,17 @@ pub struct Publish {
 impl Publish {
     /// The sequence number of the last message.
     pub fn last(&self) -> u64 {
-        self.first.saturating_add(u64::from(self.payload.count()) - 1)
+        self.first
+            .saturating_add(u64::from(self.payload.count()) - 1)
+    }
+
+    /// The run with a body of its own, if it has fewer than `below` bytes.
+    pub(super) fn detached(&self, below: usize) -> Self {
+        Self {
+            payload: self.payload.detached(below),
+            origin: self.origin.clone(),
+            ..*self
+        }
     }
 }
 

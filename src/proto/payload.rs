@@ -65,7 +65,11 @@ impl Payload {
     /// Events as the application wrote them in one tick: JSON texts joined by `\n`.
     pub fn events(body: Bytes) -> Self {
         let count = memchr::memchr_iter(b'\n', &body).count() as u32 + 1;
-        Self { kind: Kind::Events, count, body }
+        Self {
+            kind: Kind::Events,
+            count,
+            body,
+        }
     }
 
     /// One stream chunk.
@@ -73,7 +77,11 @@ impl Payload {
         let mut body = BytesMut::with_capacity(4 + chunk.len());
         body.put_u32(chunk.len() as u32);
         body.put_slice(chunk);
-        Self { kind: Kind::Chunks, count: 1, body: body.freeze() }
+        Self {
+            kind: Kind::Chunks,
+            count: 1,
+            body: body.freeze(),
+        }
     }
 
     /// One event with attachments.
@@ -87,7 +95,11 @@ impl Payload {
             body.put_u32(attachment.len() as u32);
             body.put_slice(attachment);
         }
-        Self { kind: Kind::Rich, count: 1, body: body.freeze() }
+        Self {
+            kind: Kind::Rich,
+            count: 1,
+            body: body.freeze(),
+        }
     }
 
     /// The layout of the body.
@@ -107,7 +119,21 @@ impl Payload {
 
     /// The messages, in order.
     pub fn items(&self) -> Items {
-        Items { kind: self.kind, left: self.count, rest: self.body.clone() }
+        Items {
+            kind: self.kind,
+            left: self.count,
+            rest: self.body.clone(),
+        }
+    }
+
+    /// The payload with a body of its own, if it has fewer than `below` bytes.
+    pub(super) fn detached(&self, below: usize) -> Self {
+        let body = if self.body.len() < below {
+            Bytes::copy_from_slice(&self.body)
+        } else {
+            self.body.clone()
+        };
+        Self { body, ..*self }
     }
 
     /// The payload without its first `skip` messages; `None` when none would be left.
@@ -119,7 +145,11 @@ impl Payload {
         for _ in 0..skip {
             items.next();
         }
-        Some(Self { kind: self.kind, count: self.count - skip, body: items.rest })
+        Some(Self {
+            kind: self.kind,
+            count: self.count - skip,
+            body: items.rest,
+        })
     }
 }
 

@@ -1,0 +1,501 @@
+//! The one task that owns a node's state.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::error_code;
+use super::handle::{Command, Gate, LinkStats, Shared, Sink, Stats};
+use super::link::{Link, Report};
+use super::listener::{listen, plain, tune};
+use super::queue::{Pushed, Queue};
+use crate::proto::codec::{Decoder, Limits};
+use crate::proto::{
+    Class, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Outgoing, Output, State,
+    Target, Timers,
+};
+
+/// Messages that links have read and the driver has not: beyond, links stop reading.
+const REPORTS: usize = 64;
+/// How much is taken in before the outputs' consequences are looked at.
+const BATCH: usize = 64;
+/// How long a stop waits for links to flush and say goodbye.
+const STOP_DEADLINE: Duration = Duration::from_millis(1500);
+/// After an accept error such as EMFILE.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often `stats()` is renewed.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// A connection being made, done.
+type Dialed = (LinkId, Result<(TcpStream, SocketAddr), &'static str>);
+
+pub(super) struct Driver {
+    config: Config,
+    sink: Arc<dyn Sink>,
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    state: State,
+    timers: Timers,
+    began: Instant,
+    outputs: Vec<Output>,
+    /// Inputs that carrying out outputs gave rise to.
+    pending: VecDeque<Input>,
+    links: HashMap<LinkId, Open>,
+    /// Accepted links that have not become peers, oldest first.
+    strangers: BTreeMap<LinkId, IpAddr>,
+    tasks: JoinSet<()>,
+    dials: JoinSet<Dialed>,
+    dial_aborts: HashMap<LinkId, AbortHandle>,
+    reports: mpsc::Receiver<(LinkId, Report)>,
+    reporter: mpsc::Sender<(LinkId, Report)>,
+    levels_changed: bool,
+    reported_at: Instant,
+}
+
+/// A link that has a socket.
+struct Open {
+    queue: Arc<Queue>,
+    level: Level,
+    /// Set once it is a peer.
+    peer: Option<Peer>,
+}
+
+struct Peer {
+    id: NodeId,
+    native: bool,
+    gate: Arc<Gate>,
+}
+
+impl Open {
+    fn is_native(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.native)
+    }
+}
+
+impl Driver {
+    pub(super) fn new(
+        config: Config,
+        id: NodeId,
+        sink: Arc<dyn Sink>,
+        shared: Arc<Shared>,
+        inbox: mpsc::UnboundedReceiver<Command>,
+    ) -> Self {
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let state = State::new(config.clone(), id, fastrand::u64(..));
+        Self {
+            config,
+            sink,
+            shared,
+            inbox,
+            state,
+            timers: Timers::default(),
+            began: Instant::now(),
+            outputs: Vec::new(),
+            pending: VecDeque::new(),
+            links: HashMap::new(),
+            strangers: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            dials: JoinSet::new(),
+            dial_aborts: HashMap::new(),
+            reports,
+            reporter,
+            levels_changed: false,
+            reported_at: Instant::now(),
+        }
+    }
+
+    /// Runs the node from start to stop.
+    pub(super) async fn run(mut self) {
+        let listening = listen(self.config.port).and_then(|l| Ok((l.local_addr()?.port(), l)));
+        let (port, listener) = match listening {
+            Ok(listening) => listening,
+            Err(error) => {
+                let code = error_code(&error).to_owned();
+                let message = format!("cannot listen on port {}: {error}", self.config.port);
+                tracing::error!(fatal = true, "{message}");
+                return self.sink.event(Event::Failed { code, message });
+            }
+        };
+        tracing::debug!(port, "server is listening");
+        self.handle(Input::Started { port });
+        self.serve(&listener).await;
+        drop(listener);
+        self.handle(Input::Stop);
+        self.finish().await;
+        self.sink.event(Event::Stopped);
+    }
+
+    /// Runs until the application wants it to stop.
+    async fn serve(&mut self, listener: &TcpListener) {
+        let mut commands = Vec::new();
+        let mut reports = Vec::new();
+        loop {
+            let due = self.due();
+            tokio::select! {
+                count = self.inbox.recv_many(&mut commands, BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                }
+                _ = self.reports.recv_many(&mut reports, BATCH) => {}
+                accepted = listener.accept() => self.accept(accepted).await,
+                Some(dialed) = self.dials.join_next() => self.dialed(dialed),
+                Some(_) = self.tasks.join_next() => {}
+                () = sleep_until(due) => {}
+            }
+            for command in commands.drain(..) {
+                if matches!(command, Command::Stop) {
+                    return;
+                }
+                self.command(command);
+            }
+            for (link, report) in reports.drain(..) {
+                self.report(link, report);
+            }
+            self.fire_timers();
+            self.update_gates();
+            self.publish_stats();
+        }
+    }
+
+    fn due(&self) -> Instant {
+        let far = Duration::from_secs(3600);
+        match self.timers.next() {
+            Some(Moment(micros)) => self.began + Duration::from_micros(micros),
+            None => Instant::now() + far,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.began.elapsed().as_micros() as u64)
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.now();
+        while let Some(timer) = self.timers.pop(now) {
+            self.handle(Input::TimerFired(timer));
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let bytes = command.bytes();
+        match command {
+            Command::Broadcast(payload) => self.handle(Input::Broadcast(payload)),
+            Command::Direct(link, payload) => self.handle(Input::Direct { link, payload }),
+            Command::Line(link, text) => self.handle(Input::Line { link, text }),
+            Command::AddPeer(request, target) => self.handle(Input::AddPeer { request, target }),
+            Command::ClosePeer(link) => self.handle(Input::ClosePeer { link }),
+            Command::Stop => {}
+        }
+        self.shared.crossed(bytes);
+    }
+
+    fn report(&mut self, link: LinkId, report: Report) {
+        match report {
+            // Of a link that was closed: whatever it read is no longer wanted.
+            _ if !self.links.contains_key(&link) => {}
+            Report::Received(messages) => {
+                for message in messages {
+                    self.handle(Input::Received { link, message });
+                }
+            }
+            Report::Pressure(level) => {
+                self.level(link, level);
+                self.handle_pending();
+            }
+            Report::Closed(reason) => {
+                self.links.remove(&link);
+                self.strangers.remove(&link);
+                self.handle(Input::Closed {
+                    link,
+                    reason: reason.to_owned(),
+                });
+            }
+        }
+    }
+
+    async fn accept(&mut self, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
+        let (stream, remote) = match accepted {
+            Ok((stream, remote)) => (stream, plain(remote)),
+            Err(error) => {
+                // Out of descriptors, most likely: existing links must not starve for it.
+                tracing::warn!(%error, "cannot accept a connection");
+                return tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        };
+        let ip = remote.ip();
+        let same = self
+            .strangers
+            .values()
+            .filter(|other| **other == ip)
+            .count();
+        if !ip.is_loopback() && same >= self.config.max_unconnected_per_address {
+            tracing::debug!(%remote, "refused: too many connections of one address without a handshake");
+            return;
+        }
+        if self.strangers.len() >= self.config.max_unconnected {
+            // The oldest has had the most time to say something.
+            if let Some((oldest, _)) = self.strangers.pop_first() {
+                self.close(oldest, CloseHow::Abort);
+                self.handle(Input::Closed {
+                    link: oldest,
+                    reason: "CROWDED".to_owned(),
+                });
+            }
+        }
+        let link = self.state.next_link();
+        self.strangers.insert(link, ip);
+        self.open(link, stream);
+        self.handle(Input::Accepted { link, remote });
+    }
+
+    fn open(&mut self, link: LinkId, stream: TcpStream) {
+        tune(&stream);
+        let queue = Arc::new(Queue::new(self.config.link_queue));
+        let limits = Limits::from(&self.config);
+        let task = Link {
+            id: link,
+            stream,
+            queue: queue.clone(),
+            decoder: Decoder::new(limits, self.config.native),
+            reports: self.reporter.clone(),
+            sink: self.sink.clone(),
+        };
+        self.links.insert(
+            link,
+            Open {
+                queue,
+                level: Level::Low,
+                peer: None,
+            },
+        );
+        self.tasks.spawn(task.run());
+    }
+
+    fn dial(&mut self, link: LinkId, target: Target) {
+        let deadline = self.config.dial_timeout;
+        let abort = self.dials.spawn(async move {
+            let connecting = timeout(deadline, connect(&target));
+            (link, connecting.await.unwrap_or(Err("ETIMEDOUT")))
+        });
+        self.dial_aborts.insert(link, abort);
+    }
+
+    fn dialed(&mut self, dialed: Result<Dialed, tokio::task::JoinError>) {
+        // Aborted dials have been forgotten by the state already.
+        let Ok((link, result)) = dialed else { return };
+        self.dial_aborts.remove(&link);
+        match result {
+            Ok((stream, remote)) => {
+                self.open(link, stream);
+                self.handle(Input::Connected {
+                    link,
+                    remote: plain(remote),
+                });
+            }
+            Err(code) => self.handle(Input::DialFailed {
+                link,
+                code: code.to_owned(),
+            }),
+        }
+    }
+
+    /// Feeds the state and carries out what it wants done, and what follows from that.
+    fn handle(&mut self, input: Input) {
+        let now = self.now();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let mut next = Some(input);
+        while let Some(input) = next {
+            self.state.handle(now, input, &mut outputs);
+            for output in outputs.drain(..) {
+                self.carry_out(now, output);
+            }
+            next = self.pending.pop_front();
+        }
+        self.outputs = outputs;
+    }
+
+    fn handle_pending(&mut self) {
+        if let Some(input) = self.pending.pop_front() {
+            self.handle(input);
+        }
+    }
+
+    fn carry_out(&mut self, now: Moment, output: Output) {
+        match output {
+            Output::Send { link, data } => self.push(link, data),
+            Output::Event(event) => self.event(event),
+            Output::SetTimer { timer, after } => self.timers.set(timer, now.after(after)),
+            Output::CancelTimer(timer) => self.timers.cancel(timer),
+            Output::Dial { link, target } => self.dial(link, target),
+            Output::Close { link, how } => self.close(link, how),
+        }
+    }
+}
+
+impl Driver {
+    fn close(&mut self, link: LinkId, how: CloseHow) {
+        if let Some(dial) = self.dial_aborts.remove(&link) {
+            dial.abort();
+        }
+        self.strangers.remove(&link);
+        // A half-closed link still has to report that the other side closed it.
+        let open = match how {
+            CloseHow::HalfClose => self.links.get(&link).map(|open| open.queue.clone()),
+            CloseHow::Flush | CloseHow::Abort => self.links.remove(&link).map(|open| open.queue),
+        };
+        if let Some(queue) = open {
+            queue.close(how);
+        }
+    }
+
+    /// Passes an event on to the application, and keeps the gates in step with the peers.
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::PeerAdded {
+                link, id, native, ..
+            } => {
+                self.strangers.remove(link);
+                if let Some(open) = self.links.get_mut(link) {
+                    let gate = Arc::new(Gate::new(open.queue.clone()));
+                    self.shared.peers().insert(*link, gate.clone());
+                    open.peer = Some(Peer {
+                        id: id.clone(),
+                        native: *native,
+                        gate,
+                    });
+                    self.levels_changed = true;
+                }
+            }
+            Event::PeerRemoved { link, .. } => {
+                self.shared.peers().remove(link);
+                self.levels_changed = true;
+            }
+            _ => {}
+        }
+        self.sink.event(event);
+    }
+
+    fn push(&mut self, link: LinkId, data: Outgoing) {
+        let Some(open) = self.links.get(&link) else {
+            return;
+        };
+        let class = data.class;
+        match open.queue.push(data) {
+            Pushed::Queued => {}
+            Pushed::Level(level) => self.level(link, level),
+            Pushed::Displaced => self.level(link, Level::Full),
+            // A native peer repairs what it misses; a legacy peer would never know.
+            Pushed::Refused if class == Class::Own && !open.is_native() => self.give_up(link),
+            Pushed::Refused => self.level(link, Level::Full),
+            Pushed::Hopeless => self.give_up(link),
+        }
+    }
+
+    /// Closes a link whose other end does not read.
+    fn give_up(&mut self, link: LinkId) {
+        self.close(link, CloseHow::Abort);
+        self.pending.push_back(Input::Closed {
+            link,
+            reason: "SLOW".to_owned(),
+        });
+    }
+
+    fn level(&mut self, link: LinkId, level: Level) {
+        let Some(open) = self.links.get_mut(&link) else {
+            return;
+        };
+        if open.level != level {
+            open.level = level;
+            self.levels_changed = true;
+            self.pending.push_back(Input::Pressure { link, level });
+        }
+    }
+
+    /// Tells senders how full their ways out are, and those that wait when they may go on.
+    fn update_gates(&mut self) {
+        if std::mem::take(&mut self.levels_changed) {
+            let mut lowest = None;
+            for open in self.links.values() {
+                if let Some(peer) = &open.peer {
+                    peer.gate.set(open.level);
+                    lowest = Some(lowest.map_or(open.level, |level: Level| level.min(open.level)));
+                }
+            }
+            self.shared.broadcast.set(lowest.unwrap_or(Level::Low));
+        }
+        if !self.shared.is_calm() {
+            return;
+        }
+        if self.shared.broadcast.opens() {
+            self.sink.event(Event::Drain(None));
+        }
+        for (link, open) in &self.links {
+            if open.peer.as_ref().is_some_and(|peer| peer.gate.opens()) {
+                self.sink.event(Event::Drain(Some(*link)));
+            }
+        }
+    }
+
+    fn publish_stats(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.reported_at) < REPORT_EVERY {
+            return;
+        }
+        self.reported_at = now;
+        let link_stats = |open: &Open| {
+            let peer = open.peer.as_ref()?;
+            Some(LinkStats {
+                id: peer.id.to_string(),
+                native: peer.native,
+                queued_bytes: open.queue.bytes(),
+            })
+        };
+        let links = self.links.values().filter_map(link_stats).collect();
+        let stats = Stats {
+            counters: self.state.counters(),
+            links,
+        };
+        *self
+            .shared
+            .report
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = stats;
+    }
+
+    /// Waits for the links to write what is queued and to say goodbye.
+    async fn finish(&mut self) {
+        self.dials.abort_all();
+        let goodbyes = async {
+            loop {
+                tokio::select! {
+                    task = self.tasks.join_next() => if task.is_none() { return },
+                    // Nobody wants these any more, but links must not wait for room.
+                    _ = self.reports.recv() => {}
+                }
+            }
+        };
+        drop(timeout(STOP_DEADLINE, goodbyes).await);
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn connect(target: &Target) -> Result<(TcpStream, SocketAddr), &'static str> {
+    let result = match target.host.parse::<IpAddr>() {
+        Ok(ip) => TcpStream::connect(SocketAddr::new(ip, target.port)).await,
+        Err(_) => {
+            let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+            let addresses: Vec<_> = found.map_err(|_| "ENOTFOUND")?.collect();
+            TcpStream::connect(&addresses[..]).await
+        }
+    };
+    let stream = result.map_err(|error| error_code(&error))?;
+    let remote = stream.peer_addr().map_err(|error| error_code(&error))?;
+    Ok((stream, remote))
+}

@@ -1,0 +1,71 @@
+//! The server socket, and sockets' options.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that the system holds for us until we accept them.
+const BACKLOG: i32 = 1024;
+
+/// Listens on `port` of every address of this machine, IPv6 and IPv4 alike where it can.
+pub(super) fn listen(port: u16) -> io::Result<TcpListener> {
+    match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+        // No IPv6 here.
+        Err(error) if is_unsupported(&error) => {
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+        }
+        result => result,
+    }
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    // EAFNOSUPPORT has no kind of its own.
+    matches!(error.kind(), AddrNotAvailable | Unsupported) || error.raw_os_error() == Some(97)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // On Windows this would let two programs share a port; elsewhere it lets one restart at once.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Sets what every connection wants: no delay, and dead ones found even where the protocol itself
+/// is silent (overlay design, failure detection: keepalive 10 s / 3 s × 3, user timeout 15 s).
+pub(super) fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10));
+    #[cfg(not(target_os = "openbsd"))]
+    let keepalive = keepalive.with_interval(Duration::from_secs(3));
+    #[cfg(unix)]
+    let keepalive = keepalive.with_retries(3);
+    let outcome = stream
+        .set_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&keepalive));
+    #[cfg(target_os = "linux")]
+    let outcome = outcome.and_then(|()| socket.set_tcp_user_timeout(Some(Duration::from_secs(15))));
+    if let Err(error) = outcome {
+        // The connection works without them; this happens when it is closed already.
+        tracing::debug!(%error, "could not set socket options");
+    }
+}
+
+/// `address`, with an IPv4 address written as such also when it came through an IPv6 socket.
+pub(super) fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

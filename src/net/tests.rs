@@ -1,0 +1,217 @@
+//! Nodes on real sockets, without Node.js.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Node, Room, Sink};
+use crate::proto::{Config, Event, Item, LinkId, NodeId, Payload, Target};
+
+struct Forward(Sender<Event>);
+
+impl Sink for Forward {
+    fn event(&self, event: Event) {
+        // A test that has seen enough no longer listens.
+        drop(self.0.send(event));
+    }
+}
+
+struct Running {
+    node: Node,
+    events: Receiver<Event>,
+    port: u16,
+}
+
+impl Running {
+    fn start(id: &str, config: Config) -> Self {
+        let (sender, events) = channel();
+        let id = NodeId::parse(id).unwrap();
+        let log = tracing::Dispatch::none();
+        let node = Node::start(config, id, Arc::new(Forward(sender)), log);
+        let mut running = Self {
+            node,
+            events,
+            port: 0,
+        };
+        running.port = running.expect(|event| match event {
+            Event::Listening { port } => Some(port),
+            _ => None,
+        });
+        running
+    }
+
+    /// The first event that `pick` makes something of; those before it are passed over.
+    fn expect<T>(&self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut passed = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok(event) => {
+                    if let Some(found) = pick(event.clone()) {
+                        return found;
+                    }
+                    passed.push(event);
+                }
+                Err(error) => panic!("{error}; saw only {passed:?}"),
+            }
+        }
+    }
+
+    fn peer(&self) -> LinkId {
+        self.expect(|event| match event {
+            Event::PeerAdded { link, .. } => Some(link),
+            _ => None,
+        })
+    }
+
+    fn messages(&self, count: usize) -> Vec<String> {
+        let mut texts = Vec::new();
+        self.expect(|event| {
+            if let Event::Broadcast(payload) = event {
+                texts.extend(payload.items().map(text));
+            }
+            (texts.len() >= count).then_some(())
+        });
+        texts
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+        }
+    }
+}
+
+fn text(item: Item) -> String {
+    match item {
+        Item::Event(text) | Item::Chunk(text) | Item::Rich(text, _) => {
+            String::from_utf8(text.to_vec()).unwrap()
+        }
+    }
+}
+
+fn event(text: &str) -> Payload {
+    Payload::events(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn pair(native: bool) -> (Running, Running) {
+    let a = Running::start(
+        "a",
+        Config {
+            native,
+            ..Config::default()
+        },
+    );
+    let b = Running::start(
+        "b",
+        Config {
+            seeds: vec![a.target()],
+            ..Config::default()
+        },
+    );
+    (a, b)
+}
+
+#[test]
+fn a_node_enters_through_a_seed_and_both_hear_each_other() {
+    for native in [true, false] {
+        let (a, b) = pair(native);
+        let (to_b, to_a) = (a.peer(), b.peer());
+        assert_eq!(a.node.broadcast(event(r#"["one",1]"#)), Ok(Room::Free));
+        assert_eq!(
+            b.node.broadcast(event("[\"two\",2]\n[\"three\",3]")),
+            Ok(Room::Free)
+        );
+        assert_eq!(b.messages(1), [r#"["one",1]"#]);
+        assert_eq!(a.messages(2), [r#"["two",2]"#, r#"["three",3]"#]);
+        a.node.send(to_b, event(r#"["direct"]"#)).unwrap();
+        let direct = b.expect(|event| match event {
+            Event::Direct { link, payload } => Some((link, payload.items().map(text).collect())),
+            _ => None,
+        });
+        assert_eq!(
+            direct,
+            (to_a, vec![r#"["direct"]"#.to_owned()]),
+            "native: {native}"
+        );
+    }
+}
+
+#[test]
+fn a_stopped_node_says_goodbye_and_frees_its_port() {
+    let (a, b) = pair(true);
+    a.peer();
+    let link = b.peer();
+    a.node.stop();
+    a.expect(|event| matches!(event, Event::Stopped).then_some(()));
+    b.expect(|event| {
+        matches!(event, Event::PeerRemoved { link: l, .. } if l == link).then_some(())
+    });
+    let again = Running::start(
+        "c",
+        Config {
+            port: a.port,
+            ..Config::default()
+        },
+    );
+    assert_eq!(again.port, a.port);
+}
+
+#[test]
+fn a_port_in_use_is_an_error_with_its_code() {
+    let a = Running::start("a", Config::default());
+    let (sender, events) = channel();
+    let config = Config {
+        port: a.port,
+        ..Config::default()
+    };
+    let id = NodeId::parse("b").unwrap();
+    let _b = Node::start(
+        config,
+        id,
+        Arc::new(Forward(sender)),
+        tracing::Dispatch::none(),
+    );
+    match events.recv_timeout(Duration::from_secs(10)) {
+        Ok(Event::Failed { code, .. }) => assert_eq!(code, "EADDRINUSE"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_sender_that_ignores_pressure_is_stopped_at_a_limit_and_told_when_to_go_on() {
+    let config = Config {
+        link_queue: 1 << 20,
+        ..Config::default()
+    };
+    let a = Running::start("a", config);
+    // A peer that shakes hands and then never reads.
+    let mut deaf = std::net::TcpStream::connect(("127.0.0.1", a.port)).unwrap();
+    std::io::Write::write_all(&mut deaf, b"[\"smoke\",\"handshake\",{\"id\":\"deaf\"}]\n").unwrap();
+    let link = a.peer();
+    let message = event(&format!("[\"x\",\"{}\"]", "x".repeat(100_000)));
+    let mut sent = 0;
+    let refused = loop {
+        match a.node.send(link, message.clone()) {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(
+            sent < 1000,
+            "100 MB were taken for a peer that does not read"
+        );
+    };
+    assert_eq!(refused, super::SendError::Overloaded);
+    let mut sink = vec![0; 1 << 20];
+    let reader = std::thread::spawn(move || {
+        while std::io::Read::read(&mut deaf, &mut sink).is_ok_and(|read| read > 0) {}
+    });
+    a.expect(|event| (event == Event::Drain(Some(link))).then_some(()));
+    assert!(a.node.send(link, message).is_ok());
+    drop(a);
+    reader.join().unwrap();
+}

@@ -1,0 +1,276 @@
+//! The legacy wire: one JSON array per line, `["smoke", type, data]`.
+//!
+//! | type | data |
+//! |---|---|
+//! | `handshake`, `handshake ack` | `{id}`, and from native nodes `smoke2` |
+//! | `peer request` | `{id, remoteAddress, remotePort}`, or a packet of that |
+//! | `pong` | `{id, remoteAddress, remotePort, respondsTo}` |
+//! | `broadcast`, `ping` | a packet |
+//! | `event` | `[event, ...args]`; also read flat, as `["smoke","event",event,...args]` |
+//! | `direct` | a base64 string |
+//!
+//! An array whose first element is another string belongs to the application.
+
+use bytes::Bytes;
+
+use super::packet;
+use crate::proto::json::{self, MAX_DEPTH, Scanner};
+use crate::proto::{
+    Hello, HelloNative, Message, NodeId, Payload, PeerAddress, Pong, Reject, Topic,
+};
+
+/// The line's array and a packet's object around data that itself nests [`MAX_DEPTH`] deep.
+const LINE_DEPTH: usize = MAX_DEPTH + 2;
+
+/// The longest host name in a handshake (that of DNS).
+const MAX_HOST_LEN: usize = 255;
+
+/// Reads one line, which has no newline any more.
+pub(super) fn decode(line: &Bytes) -> Message {
+    read(line).unwrap_or_else(Message::Rejected)
+}
+
+/// Reads the text of a packet that came in a frame.
+pub(super) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
+    let read = || {
+        let whole = framed_text(text)?;
+        let mut scanner = Scanner::new(whole);
+        let packet = scanner.value(LINE_DEPTH - 1).filter(|_| scanner.at_end());
+        packet::decode(topic, text, packet.ok_or(Reject::NotAMessage)?)
+    };
+    read().map_or_else(Message::Rejected, Message::Packet)
+}
+
+/// Reads the text of an application's line that came in a frame.
+pub(super) fn decode_framed_line(text: &Bytes) -> Message {
+    let read = || match Elements::scan(framed_text(text)?)? {
+        elements if elements.is_ours() => Err(Reject::NotAMessage),
+        elements => Ok(text.slice_ref(elements.whole.as_bytes())),
+    };
+    read().map_or_else(Message::Rejected, Message::Line)
+}
+
+/// To JSON a newline is white space, but it would cut the line that a legacy peer gets in two.
+fn framed_text(text: &Bytes) -> Result<&str, Reject> {
+    let text = std::str::from_utf8(text)
+        .ok()
+        .filter(|text| !text.contains('\n'));
+    text.ok_or(Reject::NotAMessage)
+}
+
+/// An array with a path, as far as the messages of this protocol go.
+struct Elements<'a> {
+    /// The array without white space around it.
+    whole: &'a str,
+    first: [&'a str; 3],
+    /// The third element and everything after it.
+    from_third: &'a str,
+    count: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// `NotAMessage` unless `text` is an array of two elements or more, the first one a string.
+    fn scan(text: &'a str) -> Result<Self, Reject> {
+        let mut scanner = Scanner::new(text);
+        let mut read = || {
+            let mut elements = Self {
+                whole: text.trim_ascii(),
+                first: [""; 3],
+                from_third: "",
+                count: 0,
+            };
+            scanner.eat(b'[')?;
+            while scanner.more(elements.count == 0, b']')? {
+                let rest = scanner.rest();
+                let element = scanner.value(LINE_DEPTH - 1)?;
+                if let Some(slot) = elements.first.get_mut(elements.count) {
+                    *slot = element;
+                    elements.from_third = rest;
+                }
+                elements.count += 1;
+            }
+            let has_path = elements.count >= 2 && elements.first[0].starts_with('"');
+            (has_path && scanner.at_end()).then_some(elements)
+        };
+        read().ok_or(Reject::NotAMessage)
+    }
+
+    /// Whether it is a message of this protocol, or meant to be.
+    fn is_ours(&self) -> bool {
+        json::unquote(self.first[0]).as_deref() == Some("smoke")
+    }
+}
+
+fn read(line: &Bytes) -> Result<Message, Reject> {
+    let text = std::str::from_utf8(line).map_err(|_| Reject::NotAMessage)?;
+    let elements = Elements::scan(text)?;
+    if !elements.is_ours() {
+        return Ok(Message::Line(line.slice_ref(elements.whole.as_bytes())));
+    }
+    let Elements {
+        first: [_, kind, data],
+        from_third,
+        count,
+        ..
+    } = elements;
+    let kind = json::unquote(kind).ok_or(Reject::NotAMessage)?;
+    let read = match (&*kind, count) {
+        ("broadcast", 3) => {
+            return packet::decode(Topic::Broadcast, line, data).map(Message::Packet);
+        }
+        ("ping", 3) => return packet::decode(Topic::Ping, line, data).map(Message::Packet),
+        ("peer request", 3) => return peer_request(line, data),
+        ("pong", 3) => pong(data).map(Message::Pong),
+        ("handshake", 3) => hello(data).map(Message::Handshake),
+        ("handshake ack", 3) => hello(data).map(Message::HandshakeAck),
+        ("direct", 3) => packet::chunk(data).map(|it| Message::Direct(Payload::chunk(&it))),
+        ("event", 3) => nested_event(line, data).map(Message::Direct),
+        ("event", 4..) => flat_event(data, from_third).map(Message::Direct),
+        _ => return Err(Reject::NotAMessage),
+    };
+    read.ok_or(Reject::BadShape)
+}
+
+fn hello(raw: &str) -> Option<Hello> {
+    let [id, native] = json::fields(raw, ["id", "smoke2"])?;
+    let id = NodeId::parse(&json::unquote(id?)?)?;
+    Some(Hello {
+        id,
+        native: native.and_then(hello_native),
+    })
+}
+
+fn hello_native(raw: &str) -> Option<HelloNative> {
+    let [version, address, port, epoch] = json::fields(raw, ["v", "address", "port", "epoch"])?;
+    // Later versions are said to go on speaking version 1 with those who know no other.
+    let version = version?.parse::<u32>().ok()?.min(1);
+    let address = json::unquote(address?)?;
+    let epoch = json::unquote(epoch?)?;
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_%".contains(&byte);
+    let is_good = version == 1
+        && (1..=MAX_HOST_LEN).contains(&address.len())
+        && address.bytes().all(is_host)
+        && epoch.len() == 16
+        && epoch.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_good {
+        return None;
+    }
+    Some(HelloNative {
+        version,
+        address: address.into_owned(),
+        port: port?.parse().ok().filter(|port| *port > 0)?,
+        epoch: u64::from_str_radix(&epoch, 16).ok()?,
+    })
+}
+
+fn peer_request(line: &Bytes, raw: &str) -> Result<Message, Reject> {
+    let [data] = json::fields(raw, ["data"]).ok_or(Reject::BadShape)?;
+    if data.is_some() {
+        return packet::decode(Topic::PeerRequest, line, raw).map(Message::Packet);
+    }
+    packet::peer_address(raw)
+        .map(Message::PeerRequest)
+        .ok_or(Reject::BadShape)
+}
+
+fn pong(raw: &str) -> Option<Pong> {
+    let from = packet::peer_address(raw)?;
+    let [responds_to] = json::fields(raw, ["respondsTo"])?;
+    Some(Pong {
+        from,
+        responds_to: packet::packet_id(responds_to?)?.into_owned(),
+    })
+}
+
+fn nested_event(line: &Bytes, raw: &str) -> Option<Payload> {
+    let mut scanner = Scanner::new(raw);
+    scanner.eat(b'[')?;
+    if scanner.peek()? != b'"' {
+        return None;
+    }
+    packet::event(line, raw).map(Payload::events)
+}
+
+/// `from_name` is `event,...args]`, and `name` its first element.
+fn flat_event(name: &str, from_name: &str) -> Option<Payload> {
+    if !name.starts_with('"') {
+        return None;
+    }
+    let line = Bytes::from(format!("[{}", from_name.trim_ascii()));
+    packet::event(&line, std::str::from_utf8(&line).ok()?).map(Payload::events)
+}
+
+/// `["smoke","handshake",{…}]`.
+pub fn handshake(hello: &Hello) -> Bytes {
+    greeting("handshake", hello)
+}
+
+/// `["smoke","handshake ack",{…}]`.
+pub fn handshake_ack(hello: &Hello) -> Bytes {
+    greeting("handshake ack", hello)
+}
+
+fn greeting(kind: &str, hello: &Hello) -> Bytes {
+    let mut line = format!(r#"["smoke","{kind}",{{"id":"{}""#, hello.id).into_bytes();
+    if let Some(HelloNative {
+        version,
+        address,
+        port,
+        epoch,
+    }) = &hello.native
+    {
+        line.extend_from_slice(format!(r#","smoke2":{{"v":{version},"address":"#).as_bytes());
+        json::quote(&mut line, address);
+        line.extend_from_slice(format!(r#","port":{port},"epoch":"{epoch:016x}"}}"#).as_bytes());
+    }
+    line.extend_from_slice(b"}]\n");
+    line.into()
+}
+
+/// `["smoke","peer request",{id, remoteAddress, remotePort}]`, for entry on a fresh connection.
+pub fn peer_request_line(peer: &PeerAddress) -> Bytes {
+    smoke("peer request", &packet::peer_request_text(peer))
+}
+
+/// `["smoke","pong",{…}]`.
+pub fn pong_line(pong: &Pong) -> Bytes {
+    let PeerAddress { id, address, port } = &pong.from;
+    let mut data =
+        format!(r#"{{"id":"{id}","remoteAddress":"{address}","remotePort":{port},"respondsTo":"#)
+            .into_bytes();
+    json::quote(&mut data, &pong.responds_to);
+    data.push(b'}');
+    smoke("pong", &data)
+}
+
+/// A packet, by its text.
+pub fn packet(topic: Topic, text: &[u8]) -> Bytes {
+    let kind = match topic {
+        Topic::Broadcast => "broadcast",
+        Topic::PeerRequest => "peer request",
+        Topic::Ping => "ping",
+    };
+    smoke(kind, text)
+}
+
+/// A direct event, by the text of `[event, ...args]`, which must be JSON without a newline. It goes
+/// out nested: that is the form legacy nodes can receive.
+pub fn direct_event(text: &[u8]) -> Bytes {
+    smoke("event", text)
+}
+
+/// A direct stream chunk.
+pub fn direct_chunk(chunk: &[u8]) -> Bytes {
+    smoke("direct", &packet::chunk_data(chunk))
+}
+
+/// A line of the application's own, by the array's text.
+pub fn application(text: &[u8]) -> Bytes {
+    [text, b"\n"].concat().into()
+}
+
+fn smoke(kind: &str, data: &[u8]) -> Bytes {
+    [br#"["smoke",""#, kind.as_bytes(), br#"","#, data, b"]\n"]
+        .concat()
+        .into()
+}

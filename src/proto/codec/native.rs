@@ -1,0 +1,278 @@
+//! The native wire: binary frames.
+//!
+//! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
+//! *origin* is `u8` length and id, then `u64` epoch; *rest* is everything up to the frame's end.
+//!
+//! | type | name | body |
+//! |---|---|---|
+//! | `0x01` | publish | `u8` flags (bit 0: repair; the others 0), `u8` hops, origin, `u64` first, `u8` kind, `u32` count, rest: payload |
+//! | `0x02` | ihave | origin and `u64` high, repeated |
+//! | `0x03` | graft | origin, `u64` first, `u64` last, `u32` greatest age in ms |
+//! | `0x04` | gone | origin, `u64` first, `u64` last |
+//! | `0x05` | prune | origin |
+//! | `0x10` | heartbeat | – |
+//! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
+//! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
+//! | `0x22` | line | rest: the JSON text of an array of the application's own |
+//!
+//! Sequence numbers start at 1; `first` never exceeds `last`, and a run never ends beyond
+//! 2⁶⁴ − 1. Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x06` to `0x0f` are
+//! kept for broadcasting, `0x11` to `0x1f` for links and membership, from `0x23` for applications.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+
+use super::{DecodeError, line};
+use crate::proto::{
+    Class, Kind, Message, Native, NodeId, Origin, Outgoing, Payload, Publish, Range, Reject, Topic,
+    Watermark,
+};
+
+const LENGTH_SIZE: usize = 4;
+
+const PUBLISH: u8 = 0x01;
+const I_HAVE: u8 = 0x02;
+const GRAFT: u8 = 0x03;
+const GONE: u8 = 0x04;
+const PRUNE: u8 = 0x05;
+const HEARTBEAT: u8 = 0x10;
+const DIRECT: u8 = 0x20;
+const PACKET: u8 = 0x21;
+const LINE: u8 = 0x22;
+
+const FLAG_REPAIR: u8 = 1;
+
+/// Takes the next frame from the front of `input`.
+pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Message>, DecodeError> {
+    let Some((length, after)) = input.split_first_chunk::<LENGTH_SIZE>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes(*length) as usize;
+    if length == 0 {
+        return Err(DecodeError::EmptyFrame);
+    }
+    if length > limit {
+        return Err(DecodeError::FrameTooLong);
+    }
+    // Told before the body is awaited, so that noise ends the link soon.
+    let kind = after.first().copied();
+    if let Some(unknown) = kind.filter(|kind| !is_known(*kind)) {
+        return Err(DecodeError::UnknownFrame(unknown));
+    }
+    if after.len() < length {
+        return Ok(None);
+    }
+    input.advance(LENGTH_SIZE);
+    let mut body = input.split_to(length).freeze();
+    let kind = body.get_u8();
+    Ok(Some(
+        read(kind, body).unwrap_or(Message::Rejected(Reject::BadShape)),
+    ))
+}
+
+fn is_known(kind: u8) -> bool {
+    matches!(kind, PUBLISH..=PRUNE | HEARTBEAT | DIRECT..=LINE)
+}
+
+fn read(kind: u8, mut body: Bytes) -> Option<Message> {
+    let native = match kind {
+        PUBLISH => Native::Publish(read_publish(body)?),
+        I_HAVE => Native::IHave(read_watermarks(body)?),
+        GRAFT => {
+            let range = read_range(&mut body)?;
+            let max_age_ms = body.try_get_u32().ok()?;
+            body.is_empty()
+                .then_some(Native::Graft { range, max_age_ms })?
+        }
+        GONE => {
+            let range = read_range(&mut body)?;
+            body.is_empty().then_some(Native::Gone(range))?
+        }
+        PRUNE => {
+            let origin = read_origin(&mut body)?;
+            body.is_empty().then_some(Native::Prune(origin))?
+        }
+        HEARTBEAT => body.is_empty().then_some(Native::Heartbeat)?,
+        DIRECT => return read_payload(body).map(Message::Direct),
+        PACKET => {
+            let topic = match body.try_get_u8().ok()? {
+                0 => Topic::Broadcast,
+                1 => Topic::PeerRequest,
+                2 => Topic::Ping,
+                _ => return None,
+            };
+            return Some(line::decode_framed_packet(topic, &body));
+        }
+        LINE => return Some(line::decode_framed_line(&body)),
+        _ => return None,
+    };
+    Some(Message::Native(native))
+}
+
+fn read_publish(mut body: Bytes) -> Option<Publish> {
+    let flags = body
+        .try_get_u8()
+        .ok()
+        .filter(|flags| flags & !FLAG_REPAIR == 0)?;
+    let hops = body.try_get_u8().ok()?;
+    let origin = read_origin(&mut body)?;
+    let first = read_sequence(&mut body)?;
+    let payload = read_payload(body)?;
+    first.checked_add(u64::from(payload.count()))?;
+    Some(Publish {
+        origin,
+        first,
+        hops,
+        repair: flags & FLAG_REPAIR != 0,
+        payload,
+    })
+}
+
+fn read_watermarks(mut body: Bytes) -> Option<Vec<Watermark>> {
+    let mut watermarks = Vec::new();
+    while !body.is_empty() {
+        let origin = read_origin(&mut body)?;
+        watermarks.push(Watermark {
+            origin,
+            high: body.try_get_u64().ok()?,
+        });
+    }
+    Some(watermarks)
+}
+
+fn read_range(body: &mut Bytes) -> Option<Range> {
+    let origin = read_origin(body)?;
+    let first = read_sequence(body)?;
+    let last = read_sequence(body)?;
+    (first <= last).then_some(Range {
+        origin,
+        first,
+        last,
+    })
+}
+
+fn read_origin(body: &mut Bytes) -> Option<Origin> {
+    let len = usize::from(body.try_get_u8().ok()?);
+    let id = body
+        .get(..len)
+        .and_then(|id| NodeId::parse(std::str::from_utf8(id).ok()?))?;
+    body.advance(len);
+    Some(Origin {
+        id,
+        epoch: body.try_get_u64().ok()?,
+    })
+}
+
+fn read_sequence(body: &mut Bytes) -> Option<u64> {
+    body.try_get_u64().ok().filter(|sequence| *sequence > 0)
+}
+
+fn read_payload(mut body: Bytes) -> Option<Payload> {
+    let kind = Kind::from_byte(body.try_get_u8().ok()?)?;
+    let count = body.try_get_u32().ok()?;
+    Payload::parse(kind, count, body)
+}
+
+/// A publish frame. The payload is shared, not copied.
+pub fn publish(publish: &Publish, class: Class) -> Outgoing {
+    let mut head = head(PUBLISH);
+    head.put_u8(if publish.repair { FLAG_REPAIR } else { 0 });
+    head.put_u8(publish.hops);
+    put_origin(&mut head, &publish.origin);
+    head.put_u64(publish.first);
+    put_payload(&mut head, &publish.payload);
+    finish(head, publish.payload.body().clone(), class)
+}
+
+/// An ihave frame.
+pub fn i_have(watermarks: &[Watermark]) -> Outgoing {
+    let mut head = head(I_HAVE);
+    for Watermark { origin, high } in watermarks {
+        put_origin(&mut head, origin);
+        head.put_u64(*high);
+    }
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A graft frame.
+pub fn graft(range: &Range, max_age_ms: u32) -> Outgoing {
+    let mut head = range_head(GRAFT, range);
+    head.put_u32(max_age_ms);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A gone frame.
+pub fn gone(range: &Range) -> Outgoing {
+    finish(range_head(GONE, range), Bytes::new(), Class::Control)
+}
+
+fn range_head(kind: u8, range: &Range) -> BytesMut {
+    let mut head = head(kind);
+    put_origin(&mut head, &range.origin);
+    head.put_u64(range.first);
+    head.put_u64(range.last);
+    head
+}
+
+/// A prune frame.
+pub fn prune(origin: &Origin) -> Outgoing {
+    let mut head = head(PRUNE);
+    put_origin(&mut head, origin);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A heartbeat frame.
+pub fn heartbeat() -> Outgoing {
+    finish(head(HEARTBEAT), Bytes::new(), Class::Control)
+}
+
+/// A frame of direct messages. The payload is shared, not copied.
+pub fn direct(payload: &Payload, class: Class) -> Outgoing {
+    let mut head = head(DIRECT);
+    put_payload(&mut head, payload);
+    finish(head, payload.body().clone(), class)
+}
+
+/// A legacy packet, by its text, which is shared.
+pub fn packet(topic: Topic, text: &Bytes, class: Class) -> Outgoing {
+    let mut head = head(PACKET);
+    head.put_u8(topic as u8);
+    finish(head, text.clone(), class)
+}
+
+/// A line of the application's own, by the array's text, which is shared.
+pub fn application(text: &Bytes, class: Class) -> Outgoing {
+    finish(head(LINE), text.clone(), class)
+}
+
+fn head(kind: u8) -> BytesMut {
+    let mut head = BytesMut::with_capacity(128);
+    head.put_u32(0);
+    head.put_u8(kind);
+    head
+}
+
+fn put_origin(head: &mut BytesMut, origin: &Origin) {
+    // An id has at most 64 bytes.
+    head.put_u8(origin.id.as_str().len() as u8);
+    head.put_slice(origin.id.as_str().as_bytes());
+    head.put_u64(origin.epoch);
+}
+
+fn put_payload(head: &mut BytesMut, payload: &Payload) {
+    head.put_u8(payload.kind() as u8);
+    head.put_u32(payload.count());
+}
+
+fn finish(mut head: BytesMut, body: Bytes, class: Class) -> Outgoing {
+    let length = head.len() - LENGTH_SIZE + body.len();
+    debug_assert!(
+        u32::try_from(length).is_ok(),
+        "messages are far below 4 GiB"
+    );
+    head[..LENGTH_SIZE].copy_from_slice(&(length as u32).to_be_bytes());
+    Outgoing {
+        class,
+        head: head.freeze(),
+        body,
+    }
+}

@@ -1,0 +1,275 @@
+//! Flooded packets, `{"id": "<node id>-<uuid>-<md5>", "data": …}`: read, checked, made.
+//!
+//! A packet is handed on as it came, so what is accepted here also reaches legacy nodes. Data that
+//! is known to end one (an exception that nobody catches) is refused, whatever its hash.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+
+use super::base64;
+use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic, json};
+
+/// The longest packet id that is accepted, in bytes.
+pub const MAX_ID_LEN: usize = 256;
+
+/// Reads the packet `raw`, a valid JSON value inside `line`, and checks its hash.
+pub(super) fn decode(topic: Topic, line: &Bytes, raw: &str) -> Result<Packet, Reject> {
+    let [id, data] = json::fields(raw, ["id", "data"]).ok_or(Reject::BadShape)?;
+    let id = id.and_then(packet_id).ok_or(Reject::BadShape)?;
+    let raw_data = data.ok_or(Reject::BadShape)?;
+    let hash = id.split('-').nth(2).ok_or(Reject::BadHash)?;
+    if !is_hash_of(hash, raw_data) {
+        return Err(Reject::BadHash);
+    }
+    let data = match topic {
+        Topic::Broadcast => broadcast_data(line, raw_data),
+        Topic::PeerRequest => peer_request_data(raw_data),
+        Topic::Ping => ping_data(raw_data),
+    };
+    Ok(Packet {
+        topic,
+        id: id.into_owned(),
+        text: line.slice_ref(raw.as_bytes()),
+        data: data.ok_or(Reject::BadShape)?,
+    })
+}
+
+/// Reads a packet id: a node id, and no character that a JSON string would have to escape.
+pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
+    let id = json::unquote(raw)?;
+    let clean = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    let (origin, _) = id.split_once('-')?;
+    let is_good = id.len() <= MAX_ID_LEN && id.bytes().all(clean);
+    (is_good && NodeId::parse(origin).is_some()).then_some(id)
+}
+
+fn is_hash_of(hash: &str, data: &str) -> bool {
+    // Nearly always the sender wrote with JSON.stringify, and what came is what it hashed.
+    hash.as_bytes() == md5_hex(data.as_bytes())
+        || json::canonical(data.as_bytes())
+            .is_some_and(|canonical| hash.as_bytes() == md5_hex(&canonical))
+}
+
+fn md5_hex(bytes: &[u8]) -> [u8; 32] {
+    let mut hex = [0; 32];
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(Md5::digest(bytes)) {
+        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        pair[1] = b"0123456789abcdef"[usize::from(byte & 0xf)];
+    }
+    hex
+}
+
+/// Array data is an event, string data a chunk. Legacy nodes make a `Buffer` of it, which throws for
+/// anything else.
+fn broadcast_data(line: &Bytes, raw: &str) -> Option<PacketData> {
+    if let Some(elements) = raw.strip_prefix('[') {
+        let name = json::Scanner::new(elements).peek();
+        let event = if name == Some(b'"') {
+            event(line, raw).map(PacketData::Event)
+        } else {
+            None
+        };
+        return Some(event.unwrap_or(PacketData::Other));
+    }
+    // The empty string is false to JavaScript: a legacy node takes it for no data.
+    let chunk = chunk(raw).filter(|_| raw != "\"\"")?;
+    Some(PacketData::Chunk(chunk))
+}
+
+/// The text of the event array `raw`, free of raw control characters: in place if it is so.
+pub(super) fn event(line: &Bytes, raw: &str) -> Option<Bytes> {
+    if raw.bytes().any(|byte| byte < 0x20) {
+        return json::canonical(raw.as_bytes()).map(Bytes::from);
+    }
+    Some(line.slice_ref(raw.as_bytes()))
+}
+
+/// The bytes that the JSON string `raw` holds in base64.
+pub(super) fn chunk(raw: &str) -> Option<Bytes> {
+    let inside = raw.strip_prefix('"')?.strip_suffix('"')?;
+    Some(base64::decode(&String::from_utf8_lossy(&json::decode(inside))).into())
+}
+
+/// What stands where an address or a port should be.
+enum Field<T> {
+    Good(T),
+    /// No use, and no harm.
+    Odd,
+    /// Legacy nodes throw when they dial it.
+    Harmful,
+}
+
+impl<T> Field<T> {
+    fn good(self) -> Option<T> {
+        match self {
+            Self::Good(value) => Some(value),
+            Self::Odd | Self::Harmful => None,
+        }
+    }
+}
+
+fn address(raw: Option<&str>) -> Field<IpAddr> {
+    let Some(raw) = raw else { return Field::Odd };
+    match json::unquote(raw).map(|text| text.parse::<IpAddr>()) {
+        Some(Ok(address)) => Field::Good(address.to_canonical()),
+        Some(Err(_)) => Field::Odd,
+        // `net.isIP` makes a string of what it gets, which an object can forbid.
+        None if raw.starts_with(['{', '[']) => Field::Harmful,
+        None => Field::Odd,
+    }
+}
+
+fn port(raw: Option<&str>) -> Field<u16> {
+    // Whatever is no number is not dialled.
+    let Some(Ok(number)) = raw.map(str::parse::<f64>) else {
+        return Field::Odd;
+    };
+    if number.fract() != 0.0 || !(0.0..=65535.0).contains(&number) {
+        return Field::Harmful;
+    }
+    if number == 0.0 {
+        Field::Odd
+    } else {
+        Field::Good(number as u16)
+    }
+}
+
+/// `{id, remoteAddress, remotePort}`.
+pub(super) fn peer_address(raw: &str) -> Option<PeerAddress> {
+    match peer_request_data(raw)? {
+        PacketData::PeerRequest(address) => Some(address),
+        _ => None,
+    }
+}
+
+fn peer_request_data(raw: &str) -> Option<PacketData> {
+    let [id, host, number] = json::fields(raw, ["id", "remoteAddress", "remotePort"])?;
+    let (address, port) = (address(host), port(number));
+    if matches!(address, Field::Harmful) || matches!(port, Field::Harmful) {
+        return None;
+    }
+    let read = || {
+        let id = NodeId::parse(&json::unquote(id?)?)?;
+        Some(PeerAddress {
+            id,
+            address: address.good()?,
+            port: port.good()?,
+        })
+    };
+    Some(read().map_or(PacketData::Other, PacketData::PeerRequest))
+}
+
+fn ping_data(raw: &str) -> Option<PacketData> {
+    let names = ["remoteAddress", "remotePort", "targetAddress", "targetPort"];
+    let [from_host, from_port, target_host, target_port] = json::fields(raw, names)?;
+    let (from_host, from_port) = (address(from_host), port(from_port));
+    let (target_host, target_port) = (address(target_host), port(target_port));
+    let is_harmful = matches!(from_host, Field::Harmful)
+        || matches!(target_host, Field::Harmful)
+        || matches!(from_port, Field::Harmful)
+        || matches!(target_port, Field::Harmful);
+    if is_harmful {
+        return None;
+    }
+    let read = || {
+        Some(PacketData::Ping {
+            from: SocketAddr::new(from_host.good()?, from_port.good()?),
+            target: SocketAddr::new(target_host.good()?, target_port.good()?),
+        })
+    };
+    Some(read().unwrap_or(PacketData::Other))
+}
+
+/// Makes a packet: its id, `<id_prefix>-<md5>`, and its text. `id_prefix` is `<node id>-<uuid>`.
+///
+/// `data` must be canonical JSON: legacy nodes hash it as they would write it. What this module's
+/// `…_data` functions return is.
+pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
+    let mut id = String::with_capacity(id_prefix.len() + 33);
+    id.push_str(id_prefix);
+    id.push('-');
+    id.extend(md5_hex(data).map(char::from));
+    let mut text = Vec::with_capacity(id.len() + data.len() + 20);
+    text.extend_from_slice(b"{\"id\":");
+    json::quote(&mut text, &id);
+    text.extend_from_slice(b",\"data\":");
+    text.extend_from_slice(data);
+    text.push(b'}');
+    (id, text.into())
+}
+
+/// The data of a broadcast event: canonical, and `None` unless `text` is valid JSON of an array that
+/// begins with a string.
+///
+/// Texts from a native peer are only checked here. And our own application's are not always
+/// canonical: `JSON.stringify` writes ordinary objects, numbers and strings so that
+/// `JSON.stringify(JSON.parse(text)) === text` (array indices come first in them anyway, -0 is
+/// written 0, numbers in their shortest form, lone surrogates escaped, `__proto__` parsed back as an
+/// own key), but not proxies with an `ownKeys` trap, module namespaces and `JSON.rawJSON`.
+pub fn event_data(text: &[u8]) -> Option<Vec<u8>> {
+    json::canonical(text).filter(|canonical| canonical.starts_with(b"[\""))
+}
+
+/// An event's text with its attachments written out as `JSON.stringify` writes a `Buffer`.
+///
+/// In `json` an attachment stands as `{"\u0000b":index}`. Those very bytes can be nothing else: in
+/// a string the quotes would be escaped.
+pub fn inline_attachments(json: &[u8], attachments: &[Bytes]) -> Vec<u8> {
+    const MARK: &[u8] = br#"{"\u0000b":"#;
+    let mut text = Vec::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = memchr::memmem::find(rest, MARK) {
+        text.extend_from_slice(&rest[..at]);
+        rest = &rest[at + MARK.len()..];
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let index = std::str::from_utf8(&rest[..digits])
+            .ok()
+            .and_then(|d| d.parse::<usize>().ok());
+        match index.and_then(|index| attachments.get(index)) {
+            Some(bytes) if rest.get(digits) == Some(&b'}') => {
+                push_buffer(&mut text, bytes);
+                rest = &rest[digits + 1..];
+            }
+            _ => text.extend_from_slice(MARK),
+        }
+    }
+    text.extend_from_slice(rest);
+    text
+}
+
+fn push_buffer(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(br#"{"type":"Buffer","data":["#);
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(byte.to_string().as_bytes());
+    }
+    text.extend_from_slice(b"]}");
+}
+
+/// The data of a stream chunk: a JSON string of base64.
+pub fn chunk_data(chunk: &[u8]) -> Vec<u8> {
+    base64::quote(chunk)
+}
+
+/// The data of a peer request.
+pub fn peer_request_text(peer: &PeerAddress) -> Vec<u8> {
+    let PeerAddress { id, address, port } = peer;
+    format!(r#"{{"id":"{id}","remoteAddress":"{address}","remotePort":{port}}}"#).into_bytes()
+}
+
+/// The data of a ping: who asks, and the seed that shall answer.
+pub fn ping_text(from: SocketAddr, target: SocketAddr) -> Vec<u8> {
+    format!(
+        r#"{{"remoteAddress":"{}","remotePort":{},"targetPort":{},"targetAddress":"{}"}}"#,
+        from.ip(),
+        from.port(),
+        target.port(),
+        target.ip(),
+    )
+    .into_bytes()
+}

@@ -1,0 +1,210 @@
+//! A validating scanner: finds where values begin and end, and builds nothing.
+
+use memchr::memchr2;
+
+use super::text;
+
+/// Walks over a JSON text. Every method that returns an `Option` gives `None` for what is not
+/// JSON; the scanner is then of no further use.
+#[derive(Clone, Debug)]
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// A scanner of the same text that stands elsewhere.
+    pub(super) fn moved_to(&self, at: usize) -> Self {
+        Self {
+            text: self.text,
+            at,
+        }
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// What has not been looked at yet.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next byte that is not white space.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let space = rest
+            .iter()
+            .take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
+            .count();
+        self.at += space;
+        rest.get(space).copied()
+    }
+
+    /// Takes `byte`, after white space.
+    pub(crate) fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Whether nothing but white space is left.
+    pub(crate) fn at_end(&mut self) -> bool {
+        self.peek().is_none()
+    }
+
+    /// Between the elements of an array or object: takes the comma or the closing bracket, and says
+    /// whether another element follows.
+    pub(crate) fn more(&mut self, is_first: bool, close: u8) -> Option<bool> {
+        let next = self.peek()?;
+        if next == close {
+            self.at += 1;
+            return Some(false);
+        }
+        if !is_first {
+            self.eat(b',')?;
+        }
+        Some(true)
+    }
+
+    /// A key and its colon; the key as it stands between its quotes.
+    pub(crate) fn key(&mut self) -> Option<&'a str> {
+        let key = self.string()?;
+        self.eat(b':')?;
+        Some(key)
+    }
+
+    /// A whole value, in which arrays and objects nest at most `depth` deep.
+    pub(crate) fn value(&mut self, depth: usize) -> Option<&'a str> {
+        self.peek()?;
+        let start = self.at;
+        self.skip(depth)?;
+        self.text.get(start..self.at)
+    }
+
+    fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'[' => {
+                let depth = depth.checked_sub(1)?;
+                self.at += 1;
+                let mut is_first = true;
+                while self.more(is_first, b']')? {
+                    self.skip(depth)?;
+                    is_first = false;
+                }
+                Some(())
+            }
+            b'{' => {
+                let depth = depth.checked_sub(1)?;
+                self.at += 1;
+                let mut is_first = true;
+                while self.more(is_first, b'}')? {
+                    self.key()?;
+                    self.skip(depth)?;
+                    is_first = false;
+                }
+                Some(())
+            }
+            _ => self.scalar().map(drop),
+        }
+    }
+
+    /// A string with its quotes, a number, `true`, `false` or `null`.
+    pub(super) fn scalar(&mut self) -> Option<&'a str> {
+        let first = self.peek()?;
+        let start = self.at;
+        match first {
+            b'"' => self.string().map(drop)?,
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
+            _ => self.number()?,
+        }
+        self.text.get(start..self.at)
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.text
+            .get(self.at..)?
+            .starts_with(word)
+            .then(|| self.at += word.len())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        self.take_if(b"-");
+        if !self.take_if(b"0") {
+            self.digits()?;
+        }
+        if self.take_if(b".") {
+            self.digits()?;
+        }
+        if self.take_if(b"eE") {
+            self.take_if(b"+-");
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn take_if(&mut self, bytes: &[u8]) -> bool {
+        let found = self
+            .text
+            .as_bytes()
+            .get(self.at)
+            .is_some_and(|byte| bytes.contains(byte));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        (count > 0).then_some(())
+    }
+
+    /// A string, as it stands between its quotes.
+    fn string(&mut self) -> Option<&'a str> {
+        self.eat(b'"')?;
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        loop {
+            let rest = bytes.get(self.at..)?;
+            let end = memchr2(b'"', b'\\', rest)?;
+            // Without an early exit, so that it compiles to vector instructions.
+            if rest[..end]
+                .iter()
+                .fold(false, |found, byte| found | (*byte < 0x20))
+            {
+                return None;
+            }
+            self.at += end + 1;
+            if rest[end] == b'"' {
+                return self.text.get(start..self.at - 1);
+            }
+            self.at += text::escape_len(&rest[end + 1..])?;
+        }
+    }
+}
+
+/// Looks `names` up in the object `raw`: their values as they stand, the last one where a key comes
+/// more than once. `None` unless `raw` is an object.
+pub(crate) fn fields<'a, const N: usize>(
+    raw: &'a str,
+    names: [&str; N],
+) -> Option<[Option<&'a str>; N]> {
+    let mut found = [None; N];
+    let mut scanner = Scanner::new(raw);
+    scanner.eat(b'{')?;
+    let mut is_first = true;
+    while scanner.more(is_first, b'}')? {
+        is_first = false;
+        let key = text::decode(scanner.key()?);
+        let value = scanner.value(super::MAX_DEPTH)?;
+        if let Some(index) = names.iter().position(|name| name.as_bytes() == &*key) {
+            found[index] = Some(value);
+        }
+    }
+    Some(found)
+}

@@ -1,0 +1,223 @@
+//! One node: everything it knows, and what it does about each [`Input`].
+//!
+//! The parts, each an `impl State` of its own:
+//!
+//! - [`links`]: connections from dial or accept to peer, and their end;
+//! - [`entry`]: getting into a network, staying in, noticing that it broke apart;
+//! - [`flood`]: packets of the legacy protocol, and translation to and from it;
+//! - [`publish`]: native broadcasts: order, exactly once, the tree, repair.
+
+mod entry;
+mod flood;
+mod links;
+mod publish;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::stats::Counters;
+use super::{
+    CloseHow, Config, Event, Input, LinkId, Message, Moment, Native, NodeId, Origin, Outgoing,
+    Output, Timer,
+};
+use entry::Entry;
+use flood::Flood;
+use links::{Link, Phase};
+use publish::Publisher;
+
+/// The state machine of one node, from start to stop.
+#[derive(Debug)]
+pub struct State {
+    config: Config,
+    me: NodeId,
+    rng: fastrand::Rng,
+    now: Moment,
+    running: bool,
+    next_link: u32,
+    links: BTreeMap<LinkId, Link>,
+    /// The peers, in the order in which they came.
+    peers: Vec<LinkId>,
+    entry: Entry,
+    flood: Flood,
+    publisher: Publisher,
+    counters: Counters,
+    out: Vec<Output>,
+}
+
+impl State {
+    /// A node that has not started. `seed` decides everything that is left to chance, the epoch
+    /// included.
+    pub fn new(config: Config, me: NodeId, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let origin = Origin {
+            id: me.clone(),
+            epoch: rng.u64(..),
+        };
+        Self {
+            entry: Entry::new(&config),
+            flood: Flood::new(&config),
+            publisher: Publisher::new(origin),
+            config,
+            me,
+            rng,
+            now: Moment::default(),
+            running: false,
+            next_link: 0,
+            links: BTreeMap::new(),
+            peers: Vec::new(),
+            counters: Counters::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// A fresh id, for a connection that the driver accepted.
+    pub fn next_link(&mut self) -> LinkId {
+        self.next_link = self.next_link.wrapping_add(1).max(1);
+        LinkId(self.next_link)
+    }
+
+    /// What has been counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The peers' links and ids, oldest first.
+    pub fn peers(&self) -> impl Iterator<Item = (LinkId, &NodeId)> {
+        self.peers
+            .iter()
+            .filter_map(|id| Some((*id, self.links.get(id)?.peer_id()?)))
+    }
+
+    /// Takes in `input` and appends what must be done, in order, to `out`.
+    ///
+    /// `now` must not go backwards.
+    pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
+        self.now = now;
+        std::mem::swap(&mut self.out, out);
+        self.dispatch(input);
+        std::mem::swap(&mut self.out, out);
+    }
+
+    fn dispatch(&mut self, input: Input) {
+        match input {
+            Input::Started { port } => self.start(port),
+            Input::Stop => self.stop(),
+            _ if !self.running => {}
+            Input::Accepted { link, remote } => self.accepted(link, remote),
+            Input::Connected { link, remote } => self.connected(link, remote),
+            Input::DialFailed { link, code } => self.dial_failed(link, &code),
+            Input::Received { link, message } => self.received(link, message),
+            Input::Closed { link, reason } => self.closed(link, &reason),
+            Input::Pressure { link, level } => self.pressure(link, level),
+            Input::TimerFired(timer) => self.timer(timer),
+            Input::Broadcast(payload) => self.broadcast(payload),
+            Input::Direct { link, payload } => self.direct(link, &payload),
+            Input::Line { link, text } => self.line(link, &text),
+            Input::AddPeer { request, target } => self.add_peer(request, target),
+            Input::ClosePeer { link } => self.close_peer(link),
+        }
+    }
+
+    fn start(&mut self, port: u16) {
+        self.running = true;
+        self.config.port = port;
+        self.emit(Event::Listening { port });
+        self.set_timer(Timer::Heartbeat, links::HEARTBEAT_CHECK);
+        self.start_entry();
+    }
+
+    fn stop(&mut self) {
+        if !std::mem::replace(&mut self.running, false) {
+            return;
+        }
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.end_link(link, CloseHow::Flush, super::RemoveReason::Local, "STOPPED");
+        }
+        for timer in [
+            Timer::Tick,
+            Timer::Refill,
+            Timer::LazyPush,
+            Timer::Repair,
+            Timer::Heartbeat,
+        ] {
+            self.cancel_timer(timer);
+        }
+        self.stop_entry();
+    }
+
+    fn received(&mut self, link: LinkId, message: Message) {
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.last_heard = self.now;
+        let is_peer = matches!(state.phase, Phase::Peer(_));
+        match message {
+            Message::Handshake(hello) => self.on_handshake(link, hello),
+            Message::HandshakeAck(hello) => self.on_ack(link, hello),
+            Message::PeerRequest(who) if !is_peer => self.on_entry_request(link, who),
+            Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
+            Message::Rejected(reject) => self.on_reject(link, reject),
+            _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
+            Message::PeerRequest(_) | Message::Pong(_) => {}
+            Message::Packet(packet) => self.on_packet(link, packet),
+            Message::Direct(payload) => {
+                self.counters.direct_received += u64::from(payload.count());
+                self.emit(Event::Direct { link, payload });
+            }
+            Message::Line(text) => self.emit(Event::Line { link, text }),
+            Message::Native(native) => self.on_native(link, native),
+        }
+    }
+
+    fn on_native(&mut self, link: LinkId, native: Native) {
+        match native {
+            Native::Publish(publish) => self.on_publish(link, publish),
+            Native::IHave(watermarks) => self.on_ihave(link, watermarks),
+            Native::Graft { range, max_age_ms } => self.on_graft(link, range, max_age_ms),
+            Native::Gone(range) => self.on_gone(link, &range),
+            Native::Prune(origin) => self.on_prune(link, &origin),
+            Native::Heartbeat => {}
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Tick => self.on_tick(),
+            Timer::Handshake(link) => self.on_handshake_timeout(link),
+            Timer::Ping(number) => self.on_ping_timeout(number),
+            Timer::Refill => self.on_refill(),
+            Timer::LazyPush => self.on_lazy_push(),
+            Timer::Repair => self.on_repair(),
+            Timer::Heartbeat => self.on_heartbeat(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.peers.len() >= self.config.max_peers
+    }
+
+    fn is_sufficiently_filled(&self) -> bool {
+        self.peers.len() >= self.config.min_peers
+    }
+
+    fn send(&mut self, link: LinkId, data: Outgoing) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.last_sent = self.now;
+            self.out.push(Output::Send { link, data });
+        }
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    fn set_timer(&mut self, timer: Timer, after: std::time::Duration) {
+        self.out.push(Output::SetTimer { timer, after });
+    }
+
+    fn cancel_timer(&mut self, timer: Timer) {
+        self.out.push(Output::CancelTimer(timer));
+    }
+}

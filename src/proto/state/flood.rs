@@ -1,0 +1,329 @@
+//! The legacy protocol's packets, and translation between them and native broadcasts.
+//!
+//! A packet born on a legacy node keeps its id and its text wherever it travels. A broadcast born
+//! on a native node gets, for the eyes of legacy peers, a packet id that every translator derives
+//! alike: `<origin>-n<epoch><seq>-<md5>`, epoch and sequence number in base 36, 13 digits each. A
+//! packet with such an id that comes back from the legacy side is that broadcast again.
+
+use bytes::Bytes;
+
+use super::State;
+use super::links::{Generation, Link};
+use crate::proto::codec::{line, native, packet as packets};
+use crate::proto::seen::Seen;
+use crate::proto::{
+    Class, Config, Event, Item, LinkId, NodeId, Origin, Outgoing, Packet, PacketData, Payload,
+    Publish, Topic,
+};
+
+/// Digits of a `u64` in base 36.
+const DIGITS: usize = 13;
+
+/// What a node knows of packets.
+#[derive(Debug)]
+pub(super) struct Flood {
+    seen: Seen,
+}
+
+impl Flood {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            seen: Seen::new(config.seen_for, config.seen_max),
+        }
+    }
+}
+
+impl State {
+    /// Floods a packet of our own and returns its id.
+    pub(super) fn flood_new(&mut self, topic: Topic, data: &[u8]) -> String {
+        let prefix = format!("{}-{}", self.me, base36(self.rng.u64(..)));
+        let (id, text) = packets::new_packet(&prefix, data);
+        self.flood.seen.insert(&id, self.now);
+        self.flood_packet(topic, &text, None, Class::Control);
+        id
+    }
+
+    /// Sends a packet to every peer but `except`, whichever wire it speaks.
+    fn flood_packet(&mut self, topic: Topic, text: &Bytes, except: Option<LinkId>, class: Class) {
+        let mut head = None;
+        let mut frame = None;
+        for link in self.peers.clone() {
+            if Some(link) == except {
+                continue;
+            }
+            let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+                continue;
+            };
+            let data = if peer.native {
+                frame
+                    .get_or_insert_with(|| native::packet(topic, text, class))
+                    .clone()
+            } else {
+                let head = head
+                    .get_or_insert_with(|| line::packet(topic, text))
+                    .clone();
+                Outgoing {
+                    class,
+                    head,
+                    body: Bytes::new(),
+                }
+            };
+            self.send(link, data);
+        }
+    }
+
+    pub(super) fn on_packet(&mut self, link: LinkId, packet: Packet) {
+        if packet.topic == Topic::Broadcast {
+            return self.on_broadcast_packet(link, packet);
+        }
+        if !self.flood.seen.insert(&packet.id, self.now) {
+            return;
+        }
+        let relay = match packet.data {
+            PacketData::PeerRequest(who) => {
+                let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
+                    return;
+                };
+                if !peer.requests.take(self.now) {
+                    return self.blame(link, -1, "too many peer requests");
+                }
+                !self.take_up(who)
+            }
+            PacketData::Ping { from, target } => !self.answer_ping(&packet.id, from, target),
+            _ => return self.blame(link, -1, "a packet without its data"),
+        };
+        if relay {
+            self.flood_packet(packet.topic, &packet.text, Some(link), Class::Forward);
+        }
+    }
+
+    fn on_broadcast_packet(&mut self, link: LinkId, packet: Packet) {
+        let payload = match &packet.data {
+            PacketData::Event(text) => Payload::events(text.clone()),
+            PacketData::Chunk(chunk) => Payload::chunk(chunk),
+            _ => return self.blame(link, -1, "a broadcast that is neither event nor chunk"),
+        };
+        if let Some((origin, seq)) = native_born(&packet.id) {
+            let publish = Publish {
+                origin,
+                first: seq,
+                hops: 0,
+                repair: false,
+                payload,
+            };
+            return self.on_publish(link, publish);
+        }
+        self.learn_generation(link, &packet);
+        if !self.flood.seen.insert(&packet.id, self.now) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        self.counters.delivered += 1;
+        self.relay_broadcast(link, &packet);
+        self.emit(Event::Broadcast(payload));
+    }
+
+    fn relay_broadcast(&mut self, from: LinkId, packet: &Packet) {
+        let mut head = None;
+        let mut frame = None;
+        let class = Class::Forward;
+        for link in self.peers.clone() {
+            if link == from {
+                continue;
+            }
+            let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+                continue;
+            };
+            let data = if peer.native {
+                frame
+                    .get_or_insert_with(|| native::packet(packet.topic, &packet.text, class))
+                    .clone()
+            } else if may_have(peer.generation, &packet.data) {
+                let make = || line::packet(packet.topic, &packet.text);
+                Outgoing {
+                    class,
+                    head: head.get_or_insert_with(make).clone(),
+                    body: Bytes::new(),
+                }
+            } else {
+                self.counters.withheld += 1;
+                continue;
+            };
+            self.counters.forwarded += 1;
+            self.send(link, data);
+        }
+    }
+
+    /// What a legacy peer broadcasts of its own accord tells what it can take.
+    fn learn_generation(&mut self, link: LinkId, packet: &Packet) {
+        let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
+            return;
+        };
+        let own = packet
+            .id
+            .strip_prefix(peer.id.as_str())
+            .is_some_and(|rest| rest.starts_with('-'));
+        if peer.native || !own {
+            return;
+        }
+        peer.generation = match (&packet.data, peer.generation) {
+            (PacketData::Chunk(_), _) => Generation::Streams,
+            (PacketData::Event(_), Generation::Unknown) => Generation::Events,
+            (_, known) => known,
+        };
+    }
+
+    /// Translates a native broadcast for every legacy peer but `except`.
+    pub(super) fn translate(&mut self, publish: &Publish, except: Option<LinkId>, class: Class) {
+        let is_legacy = |link: &LinkId| {
+            Some(*link) != except
+                && self
+                    .links
+                    .get(link)
+                    .and_then(Link::peer)
+                    .is_some_and(|peer| !peer.native)
+        };
+        let legacy_peers: Vec<LinkId> = self.peers.iter().copied().filter(is_legacy).collect();
+        if legacy_peers.is_empty() {
+            return;
+        }
+        for (item, seq) in publish.payload.items().zip(publish.first..) {
+            let Some((data, value)) = packet_data(&item) else {
+                self.counters.rejected += 1;
+                continue;
+            };
+            let (_, text) = packets::new_packet(&packet_prefix(&publish.origin, seq), &value);
+            let line = line::packet(Topic::Broadcast, &text);
+            for link in &legacy_peers {
+                let generation = self
+                    .links
+                    .get(link)
+                    .and_then(Link::peer)
+                    .map(|p| p.generation);
+                if !generation.is_some_and(|generation| may_have(generation, &data)) {
+                    self.counters.withheld += 1;
+                    continue;
+                }
+                self.send(
+                    *link,
+                    Outgoing {
+                        class,
+                        head: line.clone(),
+                        body: Bytes::new(),
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// Whether a legacy peer survives `data`: a stream chunk crashes 0.1, and so does a broadcast
+/// named `error` that nobody listens for, which only its application knows.
+fn may_have(generation: Generation, data: &PacketData) -> bool {
+    match data {
+        PacketData::Chunk(_) => generation != Generation::Events,
+        PacketData::Event(text) => !text.starts_with(br#"["error""#),
+        _ => true,
+    }
+}
+
+/// A message as packet data: read, and as canonical JSON text. `None` when it is no JSON.
+fn packet_data(item: &Item) -> Option<(PacketData, Bytes)> {
+    let text: Bytes = match item {
+        Item::Event(text) => packets::event_data(text)?.into(),
+        Item::Rich(json, attachments) => {
+            packets::event_data(&packets::inline_attachments(json, attachments))?.into()
+        }
+        Item::Chunk(chunk) => {
+            return Some((
+                PacketData::Chunk(chunk.clone()),
+                packets::chunk_data(chunk).into(),
+            ));
+        }
+    };
+    Some((PacketData::Event(text.clone()), text))
+}
+
+/// One message as a line for a legacy peer alone.
+pub(super) fn direct_line(item: &Item) -> Bytes {
+    match item {
+        Item::Event(text) => line::direct_event(text),
+        Item::Chunk(chunk) => line::direct_chunk(chunk),
+        Item::Rich(json, attachments) => {
+            line::direct_event(&packets::inline_attachments(json, attachments))
+        }
+    }
+}
+
+fn packet_prefix(origin: &Origin, seq: u64) -> String {
+    let digits = DIGITS;
+    format!(
+        "{}-n{:0>digits$}{:0>digits$}",
+        origin.id,
+        base36(origin.epoch),
+        base36(seq)
+    )
+}
+
+/// The broadcast that a packet id stands for, if a native node made it.
+fn native_born(id: &str) -> Option<(Origin, u64)> {
+    let (node, rest) = id.split_once('-')?;
+    let digits = rest.split('-').next()?.strip_prefix('n')?;
+    if digits.len() != 2 * DIGITS || !digits.is_ascii() {
+        return None;
+    }
+    let (epoch, seq) = digits.split_at(DIGITS);
+    let epoch = u64::from_str_radix(epoch, 36).ok()?;
+    let seq = u64::from_str_radix(seq, 36)
+        .ok()
+        .filter(|seq| *seq > 0 && *seq < u64::MAX)?;
+    Some((
+        Origin {
+            id: NodeId::parse(node)?,
+            epoch,
+        },
+        seq,
+    ))
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::with_capacity(DIGITS);
+    loop {
+        let digit = (number % 36) as u32;
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packet_id_of_a_native_broadcast_leads_back_to_it() {
+        let id = NodeId::parse("abc").unwrap();
+        for (epoch, seq) in [(0, 1), (u64::MAX, u64::MAX - 1), (36, 35)] {
+            let origin = Origin {
+                id: id.clone(),
+                epoch,
+            };
+            let packet = format!(
+                "{}-0123456789abcdef0123456789abcdef",
+                packet_prefix(&origin, seq)
+            );
+            assert_eq!(native_born(&packet), Some((origin, seq)));
+        }
+    }
+
+    #[test]
+    fn a_legacy_packet_id_is_not_taken_for_a_native_one() {
+        for id in ["abc-n1x2y-md5", "abc-k3j2h1-md5", "abc", "", "-n-"] {
+            assert_eq!(native_born(id), None, "{id}");
+        }
+        let zeroes = format!("abc-n{}-md5", "0".repeat(26));
+        assert_eq!(native_born(&zeroes), None, "sequence numbers begin at 1");
+    }
+}

@@ -1,0 +1,635 @@
+//! Native broadcasts: exactly once, in order per origin, along a tree.
+//!
+//! Every origin numbers its broadcasts. A node delivers and forwards an origin's broadcasts only in
+//! order, so a *watermark* (the highest number it has) says everything about what it has:
+//!
+//! - A run that begins at the next number is delivered, kept for 30 s, and pushed to every peer
+//!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender is
+//!   told to PRUNE, and both ends treat each other as lazy for this origin. What remains is a
+//!   spanning tree per origin, along the fastest links.
+//! - Lazy peers get watermarks (IHAVE), batched. One that learns of numbers it does not get in
+//!   time GRAFTs: it asks for the range, and to be pushed to again.
+//! - A run beyond the next number is held until the gap before it is repaired the same way. If
+//!   nobody holds the missing range any more (GONE), or nobody answers for too long, it is skipped
+//!   and counted.
+//! - Watermarks of all active origins are exchanged whenever a native link comes up, so whatever
+//!   was lost with an old link is repaired over the new one.
+//!
+//! Trees per origin, where Plumtree has one for all: with one tree, the duplicates of several
+//! origins that speak at once prune more links than the tree can spare, and every repair costs a
+//! graft timeout. Plumtree: Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", 2007.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::State;
+use super::links::Link;
+use super::streams::{CACHE_FOR, Gap, Streams, View};
+use crate::proto::codec::native;
+use crate::proto::{
+    Class, Event, Level, LinkId, Moment, Origin, Payload, Publish, Range, Timer, Watermark,
+};
+
+/// How long watermarks for lazy peers are collected (overlay design, tree).
+const LAZY_EVERY: Duration = Duration::from_millis(5);
+/// From an announcement to the graft, if the broadcast does not come (overlay design, tree).
+const GRAFT_AFTER: Duration = Duration::from_millis(80);
+/// The same for a hole seen in a peer's own pushes: links are in order, so it will not be filled
+/// from there; only from another link that is a little slower.
+const GRAFT_HOLE_AFTER: Duration = Duration::from_millis(10);
+/// From one graft to the next, elsewhere (overlay design, tree); doubles with every try.
+const GRAFT_AGAIN: Duration = Duration::from_millis(40);
+const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// While a repair makes progress, nobody else is asked.
+const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
+/// A gap that nobody fills for so long is skipped.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+/// At most so many bytes answer one graft: half of a link's queue.
+const GRAFT_BYTES: usize = 4 << 20;
+/// At most so many watermarks are told when a link comes up: the most recently active ones.
+const GREETING_MAX: usize = 4096;
+/// Watermarks per frame.
+const WATERMARKS_PER_FRAME: usize = 512;
+
+/// What a node knows of native broadcasts.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    own: Origin,
+    streams: Streams,
+    /// Streams whose watermark lazy peers have not been told.
+    dirty: BTreeSet<Origin>,
+    /// Streams with a gap.
+    gaps: BTreeSet<Origin>,
+    /// When the repair timer is due.
+    repair_at: Option<Moment>,
+    /// When this node got its first peer.
+    joined_at: Option<Moment>,
+    /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning.
+    synced: bool,
+}
+
+impl Publisher {
+    pub(super) fn new(own: Origin) -> Self {
+        let mut streams = Streams::default();
+        streams.open(&own, 1, true, Moment::default());
+        Self {
+            own,
+            streams,
+            dirty: BTreeSet::new(),
+            gaps: BTreeSet::new(),
+            repair_at: None,
+            joined_at: None,
+            synced: false,
+        }
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.own
+    }
+
+    pub(super) fn forget_link(&mut self, link: LinkId) {
+        self.streams.forget_link(link);
+    }
+
+    pub(super) fn expire(&mut self, now: Moment) {
+        self.streams.expire(now);
+    }
+}
+
+impl State {
+    // Sending
+
+    pub(super) fn broadcast(&mut self, payload: Payload) {
+        let now = self.now;
+        let own = self.publisher.own.clone();
+        let stream = self.publisher.streams.open(&own, 1, true, now);
+        let first = stream.next;
+        stream.next += u64::from(payload.count());
+        stream.last_active = now;
+        self.counters.sent += u64::from(payload.count());
+        let run = Publish {
+            origin: own,
+            first,
+            hops: 0,
+            repair: false,
+            payload,
+        };
+        self.publisher.streams.cache(&run, now);
+        self.push(&run, None, Class::Own);
+        self.translate(&run, None, Class::Own);
+    }
+
+    /// Sends a run to every native peer that is neither `except` nor lazy for its origin.
+    fn push(&mut self, run: &Publish, except: Option<LinkId>, class: Class) {
+        let mut frame = None;
+        let mut announce = false;
+        for link in self.peers.clone() {
+            let Some(state) = self.links.get_mut(&link) else {
+                continue;
+            };
+            let level = state.level;
+            let Some(peer) = state.peer_mut().filter(|peer| peer.native) else {
+                continue;
+            };
+            if Some(link) == except {
+                continue;
+            }
+            let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+                return;
+            };
+            if level == Level::Full || level == Level::High && class == Class::Forward {
+                peer.behind = true;
+            } else if stream.seen_view(link).is_some_and(|view| view.lazy) {
+                announce = true;
+            } else {
+                let make = || {
+                    let hops = run.hops.saturating_add(1);
+                    native::publish(
+                        &Publish {
+                            hops,
+                            ..run.clone()
+                        },
+                        class,
+                    )
+                };
+                let data = frame.get_or_insert_with(make).clone();
+                if class == Class::Forward {
+                    self.counters.forwarded += u64::from(run.payload.count());
+                }
+                self.send(link, data);
+            }
+        }
+        if announce {
+            self.announce(&run.origin);
+        }
+    }
+
+    fn announce(&mut self, origin: &Origin) {
+        if self.publisher.dirty.is_empty() {
+            self.set_timer(Timer::LazyPush, LAZY_EVERY);
+        }
+        self.publisher.dirty.insert(origin.clone());
+    }
+
+    pub(super) fn on_lazy_push(&mut self) {
+        let dirty = std::mem::take(&mut self.publisher.dirty);
+        for link in self.native_peers() {
+            let Some(state) = self.links.get_mut(&link) else {
+                continue;
+            };
+            if state.level >= Level::High {
+                if let Some(peer) = state.peer_mut() {
+                    peer.behind = true;
+                }
+                continue;
+            }
+            let news = dirty.iter().filter_map(|origin| {
+                let stream = self.publisher.streams.get(origin)?;
+                let view = stream.seen_view(link)?;
+                let high = stream.high();
+                (view.lazy && view.high < high).then(|| Watermark {
+                    origin: origin.clone(),
+                    high,
+                })
+            });
+            let news = news.collect();
+            self.tell(link, news);
+        }
+    }
+
+    fn native_peers(&self) -> Vec<LinkId> {
+        let native = |link: &LinkId| {
+            self.links
+                .get(link)
+                .and_then(Link::peer)
+                .is_some_and(|peer| peer.native)
+        };
+        self.peers.iter().copied().filter(native).collect()
+    }
+
+    fn tell(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
+        for part in watermarks.chunks(WATERMARKS_PER_FRAME) {
+            self.send(link, native::i_have(part));
+        }
+    }
+
+    /// A native link came up: tell what we have.
+    pub(super) fn greet(&mut self, link: LinkId) {
+        self.publisher.joined_at.get_or_insert(self.now);
+        self.catch_up(link);
+    }
+
+    /// Tells a peer the watermarks of everything that was active lately, our own in any case.
+    pub(super) fn catch_up(&mut self, link: LinkId) {
+        let publisher = &self.publisher;
+        let mut active: Vec<_> = publisher
+            .streams
+            .iter()
+            .filter(|(origin, stream)| {
+                **origin == publisher.own
+                    || stream.settled && self.now.since(stream.last_active) < CACHE_FOR * 2
+            })
+            .map(|(origin, stream)| {
+                let watermark = Watermark {
+                    origin: origin.clone(),
+                    high: stream.high(),
+                };
+                (
+                    *origin != publisher.own,
+                    std::cmp::Reverse(stream.last_active),
+                    watermark,
+                )
+            })
+            .collect();
+        active.sort_by_key(|(other, age, _)| (*other, *age));
+        active.truncate(GREETING_MAX);
+        self.tell(
+            link,
+            active
+                .into_iter()
+                .map(|(.., watermark)| watermark)
+                .collect(),
+        );
+    }
+
+    // Receiving
+
+    pub(super) fn on_publish(&mut self, link: LinkId, run: Publish) {
+        let now = self.now;
+        let native = self
+            .links
+            .get(&link)
+            .and_then(Link::peer)
+            .is_some_and(|peer| peer.native);
+        let (first, last, count) = (run.first, run.last(), u64::from(run.payload.count()));
+        // Over a legacy link nobody can be asked for what came before: begin here.
+        let (next, settled) = if native {
+            (1, first == 1)
+        } else {
+            (first, true)
+        };
+        let stream = self.publisher.streams.open(&run.origin, next, settled, now);
+        if native {
+            let view = stream.view(link);
+            view.high = view.high.max(last);
+        }
+        if last < stream.next {
+            self.counters.duplicates += count;
+            if native && !run.repair {
+                self.prune(link, run.origin);
+            }
+        } else if first <= stream.next {
+            let known = (stream.next - first) as u32;
+            self.counters.duplicates += u64::from(known);
+            let origin = run.origin.clone();
+            self.accept(link, run, known);
+            self.accept_held(&origin);
+        } else {
+            let origin = run.origin.clone();
+            let wait = if stream.settled {
+                GRAFT_HOLE_AFTER
+            } else {
+                Duration::ZERO
+            };
+            if self.publisher.streams.hold(link, run) {
+                self.counters.held += count;
+            }
+            self.note_gap(&origin, last, wait);
+        }
+    }
+
+    fn prune(&mut self, link: LinkId, origin: Origin) {
+        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            return;
+        };
+        let view = stream.view(link);
+        if !std::mem::replace(&mut view.lazy, true) {
+            self.counters.prunes += 1;
+            self.send(link, native::prune(&origin));
+        }
+    }
+
+    pub(super) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
+        if let Some(stream) = self.publisher.streams.get_mut(origin) {
+            stream.view(link).lazy = true;
+        }
+    }
+
+    /// Delivers and forwards a run of which the first `known` messages are known already.
+    fn accept(&mut self, link: LinkId, run: Publish, known: u32) {
+        let now = self.now;
+        let Some(payload) = run.payload.skip(known) else {
+            return;
+        };
+        let run = Publish {
+            first: run.first + u64::from(known),
+            repair: false,
+            payload,
+            ..run
+        };
+        let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+            return;
+        };
+        stream.next = run.last() + 1;
+        stream.last_active = now;
+        stream.settled = true;
+        let progress = stream.gap.as_mut().map(|gap| {
+            gap.since = now;
+            gap.tries = 0;
+            gap.at = now.after(GRAFT_PATIENCE);
+            gap.target < stream.next
+        });
+        if progress == Some(true) {
+            self.counters.repaired += 1;
+            self.close_gap(&run.origin);
+        }
+        self.counters.delivered += u64::from(run.payload.count());
+        self.publisher.streams.cache(&run, now);
+        self.push(&run, Some(link), Class::Forward);
+        self.translate(&run, Some(link), Class::Forward);
+        self.emit(Event::Broadcast(run.payload));
+    }
+
+    fn accept_held(&mut self, origin: &Origin) {
+        while let Some((link, run)) = self.publisher.streams.unhold(origin) {
+            let Some(stream) = self.publisher.streams.get(origin) else {
+                return;
+            };
+            if run.last() >= stream.next {
+                let known = (stream.next - run.first) as u32;
+                self.accept(link, run, known);
+            }
+        }
+    }
+
+    pub(super) fn on_ihave(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
+        let now = self.now;
+        let first_word = !std::mem::replace(&mut self.publisher.synced, true);
+        for Watermark { origin, high } in watermarks {
+            let known = self.publisher.streams.get(&origin).is_some();
+            let next = if first_word && !known {
+                high.saturating_add(1)
+            } else {
+                1
+            };
+            let settled = first_word || high == 0;
+            let stream = self.publisher.streams.open(&origin, next, settled, now);
+            let asked = stream
+                .gap
+                .as_ref()
+                .is_some_and(|gap| gap.asked.contains(&link));
+            let view = stream.view(link);
+            view.high = view.high.max(high);
+            if high < stream.next || origin == self.publisher.own {
+                continue;
+            }
+            let wait = if stream.settled && !asked {
+                GRAFT_AFTER
+            } else {
+                Duration::ZERO
+            };
+            if asked && let Some(gap) = stream.gap.as_mut() {
+                // The end of a partial answer: go on where it stopped.
+                gap.asked.retain(|other| *other != link);
+                gap.at = now;
+            }
+            self.note_gap(&origin, high, wait);
+        }
+    }
+
+    // Repair
+
+    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then.
+    fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) {
+        let now = self.now;
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let gap = stream.gap.get_or_insert_with(|| Gap {
+            target,
+            since: now,
+            at: now.after(wait),
+            asked: Vec::new(),
+            tries: 0,
+        });
+        gap.target = gap.target.max(target);
+        let at = gap.at;
+        self.publisher.gaps.insert(origin.clone());
+        self.repair_by(at);
+    }
+
+    fn repair_by(&mut self, at: Moment) {
+        if self.publisher.repair_at.is_none_or(|set| at < set) {
+            self.publisher.repair_at = Some(at);
+            self.set_timer(Timer::Repair, at.since(self.now));
+        }
+    }
+
+    fn close_gap(&mut self, origin: &Origin) {
+        if let Some(stream) = self.publisher.streams.get_mut(origin) {
+            stream.gap = None;
+        }
+        self.publisher.gaps.remove(origin);
+    }
+
+    pub(super) fn on_repair(&mut self) {
+        self.publisher.repair_at = None;
+        for origin in self.publisher.gaps.clone() {
+            let Some(stream) = self.publisher.streams.get(&origin) else {
+                self.publisher.gaps.remove(&origin);
+                continue;
+            };
+            match &stream.gap {
+                None => self.close_gap(&origin),
+                Some(gap) if gap.target < stream.next => self.close_gap(&origin),
+                Some(gap) if gap.at > self.now => {}
+                Some(_) => self.repair(&origin),
+            }
+            let gap = self
+                .publisher
+                .streams
+                .get(&origin)
+                .and_then(|stream| stream.gap.as_ref());
+            if let Some(at) = gap.map(|gap| gap.at) {
+                self.repair_by(at);
+            }
+        }
+    }
+
+    /// Asks somebody for what is missing, or gives it up.
+    fn repair(&mut self, origin: &Origin) {
+        let now = self.now;
+        let joined = self.publisher.joined_at.unwrap_or_default();
+        let usable = |link: LinkId| {
+            self.links
+                .get(&link)
+                .is_some_and(|l| l.level < Level::Full && l.peer().is_some())
+        };
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let next = stream.next;
+        let views = stream
+            .views()
+            .iter()
+            .filter(|view| usable(view.link) && view.high >= next);
+        let (have, gone): (Vec<View>, Vec<View>) =
+            views.copied().partition(|view| view.gone < next);
+        let Some(gap) = &stream.gap else { return };
+        let overdue = now.since(gap.since) >= GIVE_UP_AFTER;
+        if have.is_empty() && !gone.is_empty() || overdue {
+            let known = gone.iter().map(|view| view.gone + 1).min();
+            let held = stream.held.keys().next().copied();
+            let upto = [known, held]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(gap.target + 1);
+            return self.skip(origin, upto.max(next + 1));
+        }
+        let fresh = have.iter().filter(|view| !gap.asked.contains(&view.link));
+        let best = fresh
+            .max_by_key(|view| view.high)
+            .or(have.iter().max_by_key(|view| view.high));
+        let best = best.map(|view| view.link);
+        let again = (GRAFT_AGAIN * 2u32.pow(gap.tries.min(8))).min(GRAFT_AGAIN_MAX);
+        let max_age_ms = if stream.settled {
+            u32::MAX
+        } else {
+            u32::try_from(now.since(joined).as_millis()).unwrap_or(u32::MAX)
+        };
+        let Some(gap) = stream.gap.as_mut() else {
+            return;
+        };
+        gap.tries += 1;
+        gap.at = now.after(again);
+        let range = Range {
+            origin: origin.clone(),
+            first: next,
+            last: gap.target,
+        };
+        let Some(link) = best else { return };
+        if gap.asked.contains(&link) {
+            gap.asked.clear();
+        }
+        gap.asked.push(link);
+        stream.view(link).lazy = false;
+        self.counters.grafts += 1;
+        tracing::debug!(%link, origin = %range.origin.id, first = next, last = range.last, "graft");
+        self.send(link, native::graft(&range, max_age_ms));
+    }
+
+    /// Gives up everything of a stream below `upto`.
+    fn skip(&mut self, origin: &Origin, upto: u64) {
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let count = upto - stream.next;
+        stream.next = upto;
+        // What was before our time is not missed.
+        let missed = std::mem::replace(&mut stream.settled, true);
+        if let Some(gap) = stream.gap.as_mut() {
+            (gap.since, gap.at, gap.tries) = (self.now, self.now.after(GRAFT_AGAIN), 0);
+        }
+        if missed {
+            self.counters.skipped += count;
+            tracing::warn!(origin = %origin.id, count, "skipped broadcasts that nobody holds");
+            self.emit(Event::Skipped {
+                origin: origin.id.clone(),
+                count,
+            });
+        }
+        self.accept_held(origin);
+        let stream = self.publisher.streams.get(origin);
+        let done = |gap: &Gap, next: u64| gap.target < next;
+        if stream.is_some_and(|s| s.gap.as_ref().is_some_and(|gap| done(gap, s.next))) {
+            self.close_gap(origin);
+        }
+    }
+
+    pub(super) fn on_graft(&mut self, link: LinkId, range: Range, max_age_ms: u32) {
+        let now = self.now;
+        let max_age = Duration::from_millis(u64::from(max_age_ms));
+        let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
+            return self.send(link, native::gone(&range));
+        };
+        let high = stream.high();
+        let mut runs = Vec::new();
+        let mut bytes = 0;
+        let mut complete = true;
+        for (at, run) in stream.cached_from(range.first) {
+            if max_age_ms != u32::MAX && now.since(*at) > max_age {
+                continue;
+            }
+            if bytes > GRAFT_BYTES {
+                complete = false;
+                break;
+            }
+            bytes += run.payload.body().len();
+            runs.push(run.clone());
+        }
+        if complete {
+            stream.view(link).lazy = false;
+        }
+        let mut next = range.first;
+        for run in runs {
+            let (first, last) = (run.first, run.last());
+            if first > next {
+                let origin = range.origin.clone();
+                self.send(
+                    link,
+                    native::gone(&Range {
+                        origin,
+                        first: next,
+                        last: first - 1,
+                    }),
+                );
+            }
+            next = last + 1;
+            let hops = run.hops.saturating_add(1);
+            self.counters.forwarded += u64::from(run.payload.count());
+            self.send(
+                link,
+                native::publish(
+                    &Publish {
+                        repair: true,
+                        hops,
+                        ..run
+                    },
+                    Class::Own,
+                ),
+            );
+        }
+        if !complete {
+            self.tell(
+                link,
+                vec![Watermark {
+                    origin: range.origin,
+                    high,
+                }],
+            );
+        } else if next <= high {
+            self.send(
+                link,
+                native::gone(&Range {
+                    origin: range.origin,
+                    first: next,
+                    last: high,
+                }),
+            );
+        }
+    }
+
+    pub(super) fn on_gone(&mut self, link: LinkId, range: &Range) {
+        let now = self.now;
+        let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
+            return;
+        };
+        let view = stream.view(link);
+        view.gone = view.gone.max(range.last);
+        if let Some(gap) = stream.gap.as_mut() {
+            gap.at = now;
+            self.repair_by(now);
+        }
+    }
+}
