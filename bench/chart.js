@@ -9,7 +9,7 @@ const BAR = 16
 const ROW = 22
 const GROUP_GAP = 34
 
-const escape = (text) =>
+const escapeXml = (text) =>
   text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c])
 
 /** @param groups `[{title, bars: [{label, value, text, isOurs}]}]` */
@@ -19,22 +19,22 @@ exports.barChart = (title, note, groups) => {
   let y = 34
   for (const { title: name, bars } of groups) {
     y += GROUP_GAP - ROW
-    parts.push(`<text x="0" y="${y}" class="group">${escape(name)}</text>`)
+    parts.push(`<text x="0" y="${y}" class="group">${escapeXml(name)}</text>`)
     y += 8
     for (const { label, value, text, isOurs } of bars) {
       const length = Math.max(1, Math.round((value / most) * (WIDTH - LABEL - VALUE)))
       const middle = y + BAR / 2
       parts.push(
-        `<text x="${LABEL - 8}" y="${middle}" class="label${isOurs ? ' ours' : ''}">${escape(label)}</text>`,
+        `<text x="${LABEL - 8}" y="${middle}" class="label${isOurs ? ' ours' : ''}">${escapeXml(label)}</text>`,
         `<rect x="${LABEL}" y="${y}" width="${length}" height="${BAR}" rx="2" class="${isOurs ? 'own' : 'bar'}"/>`,
-        `<text x="${LABEL + length + 6}" y="${middle}" class="value">${escape(text)}</text>`,
+        `<text x="${LABEL + length + 6}" y="${middle}" class="value">${escapeXml(text)}</text>`,
       )
       y += ROW
     }
     y += GROUP_GAP - ROW
   }
   const height = y + 10
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(title)}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escapeXml(title)}">
 <style>
 text { font: 13px system-ui, sans-serif; fill: #24292f; dominant-baseline: central }
 .title { font-size: 16px; font-weight: 600 }
@@ -51,9 +51,9 @@ text { font: 13px system-ui, sans-serif; fill: #24292f; dominant-baseline: centr
   .own { fill: #f0883e }
 }
 </style>
-<text x="0" y="12" class="title">${escape(title)}</text>
+<text x="0" y="12" class="title">${escapeXml(title)}</text>
 ${parts.join('\n')}
-<text x="0" y="${height - 8}" class="note">${escape(note)}</text>
+<text x="0" y="${height - 8}" class="note">${escapeXml(note)}</text>
 </svg>
 `
 }

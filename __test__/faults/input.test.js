@@ -195,7 +195,12 @@ describe('bad input', () => {
     }
     const grown = (most - before.rss) / MIB
     assert.ok(grown < 64, `grew by ${grown} MiB`)
-    await poll(() => openSockets(victim) <= before.sockets + 2, 15000, 'all of them are closed', 200)
+    await poll(
+      () => openSockets(victim) <= before.sockets + 2,
+      15000,
+      'all of them are closed',
+      200,
+    )
     await network.everyoneHearsEveryone('after')
     network.assertHealthy()
   })

@@ -61,7 +61,11 @@ describe('stop', () => {
     const node = create(t, { port: await freePort() })
     const started = node.start()
     await node.stop()
-    await within(Promise.resolve(started).catch(() => {}), 5000, 'start is settled')
+    await within(
+      Promise.resolve(started).catch(() => {}),
+      5000,
+      'start is settled',
+    )
     assert.equal(node.listening, false)
     node.start()
     await listening(node)
@@ -130,7 +134,10 @@ describe('a port in use', () => {
        })`,
     ])
     const exit = await program.exited()
-    assert.deepEqual([program.out, program.err, exit], ['EADDRINUSE\n', '', { code: 0, signal: null }])
+    assert.deepEqual(
+      [program.out, program.err, exit],
+      ['EADDRINUSE\n', '', { code: 0, signal: null }],
+    )
   })
 })
 
@@ -292,7 +299,10 @@ describe('ending under load', { concurrency: 2 }, () => {
        \`, { eval: true }).on('exit', (code) => console.log('exit', code))`,
     ])
     const exit = await program.exited()
-    assert.deepEqual([exit, program.out, program.err], [{ code: 0, signal: null }, 'stopped\nexit 0\n', ''])
+    assert.deepEqual(
+      [exit, program.out, program.err],
+      [{ code: 0, signal: null }, 'stopped\nexit 0\n', ''],
+    )
   })
 })
 

@@ -56,11 +56,21 @@ async function trial(a, b, skew, number) {
   dials(a, b)
   if (Math.abs(skew) >= 0.5) await pause(Math.abs(skew))
   dials(b, a)
-  await poll(() => both.every((node) => node.peers.list.length === 1), 8000, `one link (${number})`, 2)
+  await poll(
+    () => both.every((node) => node.peers.list.length === 1),
+    8000,
+    `one link (${number})`,
+    2,
+  )
   const text = `trial ${number};`
   a.broadcast.write(`a ${text}`)
   b.broadcast.write(`b ${text}`)
-  await poll(() => both.every((node) => node.seen.chunks.length > 0), 3000, `it works (${number})`, 2)
+  await poll(
+    () => both.every((node) => node.seen.chunks.length > 0),
+    3000,
+    `it works (${number})`,
+    2,
+  )
   await pause(20)
   const outcome = both.map((node) => [node.peers.list.length, node.seen.chunks.join('')])
   assert.deepEqual(outcome, [
@@ -68,11 +78,16 @@ async function trial(a, b, skew, number) {
     [1, `a ${text}`],
   ])
   both[number % 2].peers.list[0].close()
-  await poll(() => both.every((node) => node.peers.list.length === 0), 5000, `closed (${number})`, 2)
+  await poll(
+    () => both.every((node) => node.peers.list.length === 0),
+    5000,
+    `closed (${number})`,
+    2,
+  )
 }
 
 describe('simultaneous dials', { concurrency: true }, () => {
-  const seed = Number(process.env.SEED) || (Date.now() & 0xffff)
+  const seed = Number(process.env.SEED) || Date.now() & 0xffff
   const pairs = {
     'of two of ours': (t) => Promise.all([startOwn(t), startOwn(t)]),
     'of ours and a legacy node': (t) => Promise.all([startOwn(t), startLegacy(t)]),

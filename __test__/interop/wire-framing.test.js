@@ -62,7 +62,12 @@ describe('lines', () => {
     t.after(() => wire.destroy())
     const junk = [
       ...['', '\r', ' ', '{', '[]', '[1,2', 'null', '"smoke"', '7', '{"smoke":"handshake"}'],
-      ...['["smoke"]', '["smoke","handshake"]', '["smoke","sing",{"id":"x"}]', '["fire","ping",{}]'],
+      ...[
+        '["smoke"]',
+        '["smoke","handshake"]',
+        '["smoke","sing",{"id":"x"}]',
+        '["fire","ping",{}]',
+      ],
       ...['["smoke",null,{}]', '["smoke",["handshake"],{"id":"x"}]', '[["smoke","handshake"],{}]'],
       ...['GET / HTTP/1.1', '["smoke","broadcast"]', '["smoke","ping",{}]', '["smoke","event"]'],
     ]
