@@ -45,7 +45,14 @@ describe('stop', () => {
     const disconnected = event(b, 'disconnect')
     await a.stop()
     await disconnected
-    assert.deepEqual(a.seen.events, [`add ${b.id}`, 'connect', `remove ${b.id}`, 'disconnect'])
+    const [came, went] = [a.seen.events.slice(0, 2), a.seen.events.slice(2)]
+    assert.deepEqual(
+      [came.sort(), went.sort()],
+      [
+        [`add ${b.id}`, 'connect'],
+        ['disconnect', `remove ${b.id}`],
+      ],
+    )
     assert.deepEqual([a.peers.list, a.connected, a.listening], [[], false, false])
     const server = net.createServer()
     await new Promise((resolve, reject) => {
