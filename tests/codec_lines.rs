@@ -1,5 +1,7 @@
 //! The legacy wire, both ways, byte for byte.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -79,7 +81,7 @@ fn packet_line(topic: Topic, data: &str) -> (String, Bytes, String) {
     )
 }
 
-fn decode_packet(topic: Topic, data: &str) -> Result<PacketData, Message> {
+fn decode_packet(topic: Topic, data: &str) -> Result<PacketData, Reject> {
     let (id, text, line) = packet_line(topic, data);
     match decode(&line) {
         Message::Packet(Packet {
@@ -91,7 +93,8 @@ fn decode_packet(topic: Topic, data: &str) -> Result<PacketData, Message> {
             assert_eq!((found_topic, found_id, found_text), (topic, id, text));
             Ok(data)
         }
-        other => Err(other),
+        Message::Rejected(reject) => Err(reject),
+        other => panic!("got {other:?}"),
     }
 }
 
@@ -359,7 +362,7 @@ fn broadcasts_are_events_or_chunks() {
     assert_eq!(read(r#""aGk=""#), Ok(chunk(b"hi")));
     // What would end a legacy node, and what it ignores.
     for data in ["{}", "1", "true", "false", "null", "0", "\"\""] {
-        assert_eq!(read(data), Err(SHAPE), "for {data}");
+        assert_eq!(read(data), Err(Reject::BadShape), "for {data}");
     }
 }
 
@@ -439,16 +442,19 @@ fn odd_requests_are_relayed_unless_they_end_a_legacy_node() {
     ];
     for (from, to) in harmful {
         let read = decode_packet(Topic::PeerRequest, &request.replace(from, to));
-        assert_eq!(read, Err(SHAPE), "for {to}");
+        assert_eq!(read, Err(Reject::BadShape), "for {to}");
         if !from.contains("abc") {
             for count in 1..=2 {
                 let read = decode_packet(Topic::Ping, &ping.replacen(from, to, count));
-                assert_eq!(read, Err(SHAPE), "for {to}");
+                assert_eq!(read, Err(Reject::BadShape), "for {to}");
             }
         }
     }
-    assert_eq!(decode_packet(Topic::PeerRequest, "5"), Err(SHAPE));
-    assert_eq!(decode_packet(Topic::Ping, "[]"), Err(SHAPE));
+    assert_eq!(
+        decode_packet(Topic::PeerRequest, "5"),
+        Err(Reject::BadShape)
+    );
+    assert_eq!(decode_packet(Topic::Ping, "[]"), Err(Reject::BadShape));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The codec on random messages, cut at random places, and on noise.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
@@ -158,7 +160,10 @@ fn on_line() -> impl Strategy<Value = (Message, Bytes)> {
     });
     prop_oneof![
         hello().prop_map(|hello| (Message::Handshake(hello.clone()), line::handshake(&hello))),
-        hello().prop_map(|hello| (Message::HandshakeAck(hello.clone()), line::handshake_ack(&hello))),
+        hello().prop_map(|hello| (
+            Message::HandshakeAck(hello.clone()),
+            line::handshake_ack(&hello)
+        )),
         peer_request,
         pong,
         packet,
@@ -166,7 +171,10 @@ fn on_line() -> impl Strategy<Value = (Message, Bytes)> {
             let line = line::direct_event(&text);
             (Message::Direct(Payload::events(text.into())), line)
         }),
-        chunk().prop_map(|chunk| (Message::Direct(Payload::chunk(&chunk)), line::direct_chunk(&chunk))),
+        chunk().prop_map(|chunk| (
+            Message::Direct(Payload::chunk(&chunk)),
+            line::direct_chunk(&chunk)
+        )),
         application().prop_map(|text| (Message::Line(text.clone()), line::application(&text))),
     ]
 }
@@ -212,7 +220,10 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             let frame = native::i_have(&watermarks);
             (Message::Native(Native::IHave(watermarks)), frame)
         }),
-        range().prop_map(|it| (Message::Native(Native::Graft(it.clone())), native::graft(&it))),
+        range().prop_map(|it| (
+            Message::Native(Native::Graft(it.clone())),
+            native::graft(&it)
+        )),
         range().prop_map(|it| (Message::Native(Native::Gone(it.clone())), native::gone(&it))),
         Just((Message::Native(Native::Prune), native::prune())),
         Just((Message::Native(Native::Heartbeat), native::heartbeat())),
@@ -221,7 +232,10 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             let frame = native::packet(it.topic, &it.text, Class::Forward);
             (Message::Packet(it), frame)
         }),
-        application().prop_map(|it| (Message::Line(it.clone()), native::application(&it, Class::Own))),
+        application().prop_map(|it| (
+            Message::Line(it.clone()),
+            native::application(&it, Class::Own)
+        )),
     ];
     frame.prop_map(|(message, Outgoing { head, body, .. })| (message, [head, body].concat().into()))
 }

@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 
-use super::packet;
+use super::packet::{self, RawPacket};
 use crate::proto::json::{self, MAX_DEPTH, Scanner};
 use crate::proto::{
     Hello, HelloNative, Message, NodeId, Payload, PeerAddress, Pong, Reject, Topic,
@@ -33,10 +33,9 @@ pub(super) fn decode(line: &Bytes) -> Message {
 /// Reads the text of a packet that came in a frame.
 pub(super) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
     let read = || {
-        let whole = framed_text(text)?;
-        let mut scanner = Scanner::new(whole);
-        let packet = scanner.value(LINE_DEPTH - 1).filter(|_| scanner.at_end());
-        packet::decode(topic, text, packet.ok_or(Reject::NotAMessage)?)
+        let mut scanner = Scanner::new(framed_text(text)?);
+        let raw = RawPacket::scan(&mut scanner, LINE_DEPTH - 1).filter(|_| scanner.at_end());
+        packet::decode(topic, text, raw.ok_or(Reject::NotAMessage)?)
     };
     read().map_or_else(Message::Rejected, Message::Packet)
 }
@@ -65,6 +64,8 @@ struct Elements<'a> {
     first: [&'a str; 3],
     /// The third element and everything after it.
     from_third: &'a str,
+    /// The third element, if it is an object.
+    object: Option<RawPacket<'a>>,
     count: usize,
 }
 
@@ -77,14 +78,21 @@ impl<'a> Elements<'a> {
                 whole: text.trim_ascii(),
                 first: [""; 3],
                 from_third: "",
+                object: None,
                 count: 0,
             };
             scanner.eat(b'[')?;
             while scanner.more(elements.count == 0, b']')? {
+                let next = scanner.peek()?;
                 let rest = scanner.rest();
-                let element = scanner.value(LINE_DEPTH - 1)?;
+                // Packets are what comes all the time: they are read in this one walk.
+                if elements.count == 2 && next == b'{' {
+                    elements.object = Some(RawPacket::scan(&mut scanner, LINE_DEPTH - 1)?);
+                } else {
+                    scanner.value(LINE_DEPTH - 1)?;
+                }
                 if let Some(slot) = elements.first.get_mut(elements.count) {
-                    *slot = element;
+                    *slot = rest.get(..rest.len() - scanner.rest().len())?;
                     elements.from_third = rest;
                 }
                 elements.count += 1;
@@ -110,16 +118,22 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
     let Elements {
         first: [_, kind, data],
         from_third,
+        object,
         count,
         ..
     } = elements;
     let kind = json::unquote(kind).ok_or(Reject::NotAMessage)?;
+    let packet = |topic| {
+        let raw = object.ok_or(Reject::BadShape)?;
+        packet::decode(topic, line, raw).map(Message::Packet)
+    };
     let read = match (&*kind, count) {
-        ("broadcast", 3) => {
-            return packet::decode(Topic::Broadcast, line, data).map(Message::Packet);
+        ("broadcast", 3) => return packet(Topic::Broadcast),
+        ("ping", 3) => return packet(Topic::Ping),
+        ("peer request", 3) if object.is_some_and(RawPacket::has_data) => {
+            return packet(Topic::PeerRequest);
         }
-        ("ping", 3) => return packet::decode(Topic::Ping, line, data).map(Message::Packet),
-        ("peer request", 3) => return read_peer_request(line, data),
+        ("peer request", 3) => packet::peer_address(data).map(Message::PeerRequest),
         ("pong", 3) => read_pong(data).map(Message::Pong),
         ("handshake", 3) => read_hello(data).map(Message::Handshake),
         ("handshake ack", 3) => read_hello(data).map(Message::HandshakeAck),
@@ -161,16 +175,6 @@ fn read_hello_native(raw: &str) -> Option<HelloNative> {
         port: port?.parse().ok().filter(|port| *port > 0)?,
         epoch: u64::from_str_radix(&epoch, 16).ok()?,
     })
-}
-
-fn read_peer_request(line: &Bytes, raw: &str) -> Result<Message, Reject> {
-    let [data] = json::fields(raw, ["data"]).ok_or(Reject::BadShape)?;
-    if data.is_some() {
-        return packet::decode(Topic::PeerRequest, line, raw).map(Message::Packet);
-    }
-    packet::peer_address(raw)
-        .map(Message::PeerRequest)
-        .ok_or(Reject::BadShape)
 }
 
 fn read_pong(raw: &str) -> Option<Pong> {

@@ -10,14 +10,39 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
 use super::base64;
-use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic, json};
+use crate::proto::json::{self, Scanner};
+use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic};
 
 /// The longest packet id that is accepted, in bytes.
 pub const MAX_ID_LEN: usize = 256;
 
-/// Reads the packet `raw`, a valid JSON value inside `line`, and checks its hash.
-pub(super) fn decode(topic: Topic, line: &Bytes, raw: &str) -> Result<Packet, Reject> {
-    let [id, data] = json::fields(raw, ["id", "data"]).ok_or(Reject::BadShape)?;
+/// The members of a packet that matter, as they stand.
+#[derive(Clone, Copy)]
+pub(super) struct RawPacket<'a> {
+    /// The whole object.
+    text: &'a str,
+    id: Option<&'a str>,
+    data: Option<&'a str>,
+}
+
+impl<'a> RawPacket<'a> {
+    /// Reads any object that way, in which arrays and objects nest at most `depth` deep.
+    pub(super) fn scan(scanner: &mut Scanner<'a>, depth: usize) -> Option<Self> {
+        scanner.peek()?;
+        let text = scanner.rest();
+        let [id, data] = scanner.object(["id", "data"], depth)?;
+        let text = text.get(..text.len() - scanner.rest().len())?;
+        Some(Self { text, id, data })
+    }
+
+    pub(super) fn has_data(self) -> bool {
+        self.data.is_some()
+    }
+}
+
+/// Reads a packet inside `line`, and checks its hash.
+pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<Packet, Reject> {
+    let RawPacket { text, id, data } = raw;
     let id = id.and_then(packet_id).ok_or(Reject::BadShape)?;
     let raw_data = data.ok_or(Reject::BadShape)?;
     let hash = id.split('-').nth(2).ok_or(Reject::BadHash)?;
@@ -32,7 +57,7 @@ pub(super) fn decode(topic: Topic, line: &Bytes, raw: &str) -> Result<Packet, Re
     Ok(Packet {
         topic,
         id: id.into_owned(),
-        text: line.slice_ref(raw.as_bytes()),
+        text: line.slice_ref(text.as_bytes()),
         data: data.ok_or(Reject::BadShape)?,
     })
 }
@@ -66,7 +91,7 @@ fn md5_hex(bytes: &[u8]) -> [u8; 32] {
 /// anything else.
 fn read_broadcast(line: &Bytes, raw: &str) -> Option<PacketData> {
     if let Some(elements) = raw.strip_prefix('[') {
-        let name = json::Scanner::new(elements).peek();
+        let name = Scanner::new(elements).peek();
         let event = if name == Some(b'"') {
             event(line, raw).map(PacketData::Event)
         } else {
@@ -200,10 +225,8 @@ fn read_ping(raw: &str) -> Option<PacketData> {
 /// `data` must be canonical JSON: legacy nodes hash it as they would write it. What this module's
 /// `…_data` functions return is.
 pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
-    let mut id = String::with_capacity(id_prefix.len() + 33);
-    id.push_str(id_prefix);
-    id.push('-');
-    id.extend(md5_hex(data).map(char::from));
+    let hash = md5_hex(data);
+    let id = [id_prefix, "-", &String::from_utf8_lossy(&hash)].concat();
     let mut text = Vec::with_capacity(id.len() + data.len() + 20);
     text.extend_from_slice(b"{\"id\":");
     json::quote(&mut text, &id);
