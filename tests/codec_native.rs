@@ -166,16 +166,22 @@ fn graft_and_gone() {
         last: u64::MAX,
     };
     let body = [ORIGIN, &number(1), &number(u64::MAX)].concat();
-    let graft = Message::Native(Native::Graft(range.clone()));
-    check_frame(&native::graft(&range), Class::Control, 0x03, &body, graft);
+    let aged = [&body[..], &[0, 0, 1, 2]].concat();
+    let graft = Message::Native(Native::Graft {
+        range: range.clone(),
+        max_age_ms: 258,
+    });
+    let frame = native::graft(&range, 258);
+    check_frame(&frame, Class::Control, 0x03, &aged, graft);
     let gone = Message::Native(Native::Gone(range.clone()));
     check_frame(&native::gone(&range), Class::Control, 0x04, &body, gone);
 }
 
 #[test]
 fn prune_and_heartbeat() {
-    let prune = Message::Native(Native::Prune);
-    check_frame(&native::prune(), Class::Control, 0x05, b"", prune);
+    let prune = Message::Native(Native::Prune(origin()));
+    let frame = native::prune(&origin());
+    check_frame(&frame, Class::Control, 0x05, ORIGIN, prune);
     let heartbeat = Message::Native(Native::Heartbeat);
     check_frame(&native::heartbeat(), Class::Control, 0x10, b"", heartbeat);
 }
@@ -298,10 +304,10 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
             "for {kind} {body:?}"
         );
     }
-    input.extend_from_slice(&frame(0x05, b""));
+    input.extend_from_slice(&frame(0x10, b""));
     assert_eq!(
         decoder.next(&mut input),
-        Ok(Some(Message::Native(Native::Prune)))
+        Ok(Some(Message::Native(Native::Heartbeat)))
     );
     assert_eq!(input, "");
 }
@@ -336,11 +342,11 @@ fn broken_framing_is_an_error_as_soon_as_it_shows() {
 
 #[test]
 fn a_link_turns_native_when_both_sides_offer_it() {
-    let prune = || Ok(Some(Message::Native(Native::Prune)));
+    let heartbeat = || Ok(Some(Message::Native(Native::Heartbeat)));
     let rejected = || Ok(Some(NOISE));
-    // What we offer, what they offer, and how the bytes of a prune frame are taken then.
+    // What we offer, what they offer, and how the bytes of a heartbeat frame are taken then.
     let cases = [
-        (true, true, prune()),
+        (true, true, heartbeat()),
         (true, false, rejected()),
         (false, true, rejected()),
     ];
@@ -353,7 +359,7 @@ fn a_link_turns_native_when_both_sides_offer_it() {
                 line::handshake(&hello)
             };
             let mut input = BytesMut::from(&line[..]);
-            input.extend_from_slice(&frame(0x05, b""));
+            input.extend_from_slice(&frame(0x10, b""));
             if expected == rejected() {
                 input.extend_from_slice(b"\n");
             }

@@ -220,12 +220,15 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             let frame = native::i_have(&watermarks);
             (Message::Native(Native::IHave(watermarks)), frame)
         }),
-        range().prop_map(|it| (
-            Message::Native(Native::Graft(it.clone())),
-            native::graft(&it)
-        )),
+        (range(), any::<u32>()).prop_map(|(range, max_age_ms)| {
+            let frame = native::graft(&range, max_age_ms);
+            (Message::Native(Native::Graft { range, max_age_ms }), frame)
+        }),
         range().prop_map(|it| (Message::Native(Native::Gone(it.clone())), native::gone(&it))),
-        Just((Message::Native(Native::Prune), native::prune())),
+        origin().prop_map(|it| (
+            Message::Native(Native::Prune(it.clone())),
+            native::prune(&it)
+        )),
         Just((Message::Native(Native::Heartbeat), native::heartbeat())),
         payload().prop_map(|it| (Message::Direct(it.clone()), native::direct(&it, Class::Own))),
         packet().prop_map(|it| {
