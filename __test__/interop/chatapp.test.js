@@ -53,7 +53,10 @@ test('the ChatApp of 0.2.2, unchanged: each line appears at the three others onc
   const before = chats.map((chat) => chat.out.length)
   const said = (chat) => chat.out.slice(before[chats.indexOf(chat)])
 
-  const lines = ADDRESSES.flatMap((address) => [`${address} says hello\n`, `${address}: ¿qué? 👋\n`])
+  const lines = ADDRESSES.flatMap((address) => [
+    `${address} says hello\n`,
+    `${address}: ¿qué? 👋\n`,
+  ])
   for (const [index, line] of lines.entries()) {
     const speaker = Math.floor(index / 2)
     const listeners = chats.filter((_, host) => host !== speaker)

@@ -52,7 +52,7 @@ describe('a packet', () => {
 
   test('keeps fields that nobody knows', async (t) => {
     const [, a, b] = await star(t)
-    const sent = { ...packet('far', ['chat', 'x']), ttl: 7, 'ключ': { deep: [1, 'two', null] } }
+    const sent = { ...packet('far', ['chat', 'x']), ttl: 7, ключ: { deep: [1, 'two', null] } }
     a.send('broadcast', sent)
     assert.deepEqual(await b.next('broadcast'), [sent])
   })
@@ -99,7 +99,13 @@ describe('a packet', () => {
     b.send('broadcast', own)
     const last = await flush(node, a, b)
     await c.until(() => packets(c).length === 2, 5000)
-    assert.deepEqual([packets(b), packets(c)], [[own, last], [own, last]])
+    assert.deepEqual(
+      [packets(b), packets(c)],
+      [
+        [own, last],
+        [own, last],
+      ],
+    )
     assert.deepEqual(heard(node), [['chat', 'flush']])
   })
 
@@ -261,6 +267,12 @@ describe('direct events', () => {
     socket.send(['my', 'answer'], { y: [1] })
     const isAnswer = (line) => line[0] === 'my'
     const answer = await a.until(() => a.lines.find(isAnswer), 5000, 'the answer')
-    assert.deepEqual([got, answer], [[{ x: 1 }, 3], ['my', 'answer', { y: [1] }]])
+    assert.deepEqual(
+      [got, answer],
+      [
+        [{ x: 1 }, 3],
+        ['my', 'answer', { y: [1] }],
+      ],
+    )
   })
 })

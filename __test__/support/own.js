@@ -2,7 +2,7 @@
 
 const { freePort } = require('./ports')
 const { poll } = require('./wait')
-const smoke = require(process.env.OWN ?? '../..')
+const smoke = require('../..')
 
 /**
  * A node of this package in this very process, listening on loopback; stopped after the test.

@@ -93,8 +93,8 @@ class RemoteNode extends Program {
   }
 
   constructor(kind, options, launchOptions) {
-    super([PROGRAM, process.env.ALL_LEGACY ? 'legacy' : kind], { ...launchOptions, ipc: true })
-    this.kind = kind = process.env.ALL_LEGACY ? 'legacy' : kind
+    super([PROGRAM, kind], { ...launchOptions, ipc: true })
+    this.kind = kind
     this.name = `${kind}:${options.port ?? 'any'}`
     this.options = options
     this.address = options.address

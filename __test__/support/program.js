@@ -29,7 +29,10 @@ process.on('uncaughtException', (error) => {
 process.on('disconnect', () => process.exit(process.exitCode ?? 0))
 
 function logger() {
-  const log = (level) => (...args) => tell({ t: 'log', level, text: args.map(describe).join(' ') })
+  const log =
+    (level) =>
+    (...args) =>
+      tell({ t: 'log', level, text: args.map(describe).join(' ') })
   const levels = ['info', 'warn', 'error', 'fatal']
   return Object.fromEntries(levels.map((level) => [level, log(level)]))
 }

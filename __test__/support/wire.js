@@ -41,6 +41,7 @@ class Wire extends Watched {
       for (const line of lines) this.lines.push(JSON.parse(line))
       this.changed()
     })
+    socket.on('connect', () => this.changed())
     socket.on('end', () => {
       this.ended = true
       this.changed()
