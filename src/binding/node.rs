@@ -14,7 +14,7 @@ use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
 use super::filter::{BROADCAST, Filter};
 use super::log::Log;
-use super::queue::Queue;
+use super::queue::{Counters, Queue};
 
 /// What became of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
 mod outcome {
@@ -62,6 +62,14 @@ pub struct StartConfig {
 pub struct NativeNode {
     queue: Arc<Queue>,
     node: Mutex<Option<Node>>,
+}
+
+#[derive(serde::Serialize)]
+struct Stats {
+    #[serde(flatten)]
+    net: crate::net::Stats,
+    #[serde(flatten)]
+    queue: Counters,
 }
 
 #[napi]
@@ -185,24 +193,12 @@ impl NativeNode {
             .collect()
     }
 
-    /// Counters, as the JSON text of one flat object.
+    /// What the node and the queue have counted, as JSON text.
     #[napi]
     pub fn stats(&self) -> String {
         let net = self.node().as_ref().map(Node::stats).unwrap_or_default();
         let queue = self.queue.counters();
-        let queued: usize = net.links.iter().map(|link| link.queued_bytes).sum();
-        let mut stats = serde_json::json!(net.counters);
-        if let Some(stats) = stats.as_object_mut() {
-            stats.insert("peers".into(), net.links.len().into());
-            stats.insert("queuedBytes".into(), queued.into());
-            stats.insert("crossed".into(), queue.delivered.into());
-            stats.insert("unheard".into(), queue.filtered.into());
-            stats.insert("unreadable".into(), queue.invalid.into());
-            stats.insert("lost".into(), queue.lost.into());
-            stats.insert("logLinesLost".into(), queue.logs_lost.into());
-            stats.insert("waitingBytes".into(), queue.waiting.into());
-        }
-        stats.to_string()
+        serde_json::json!(Stats { net, queue }).to_string()
     }
 
     fn send(&self, channel: u32, payload: impl FnOnce() -> Payload) -> u32 {
