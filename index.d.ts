@@ -27,6 +27,42 @@ declare namespace smoke {
    */
   function localIp(subnet: string): string
 
+  // For `instanceof`; nodes come from createNode, and their parts from them.
+  const Node: Constructor<Node>
+  const Peerlist: Constructor<Peerlist>
+  const Peer: Constructor<Peer>
+  const Broadcast: Constructor<Broadcast>
+
+  /** What went wrong while the program ran. A mistake in a call is a TypeError or RangeError. */
+  class SmokeError extends Error {
+    private constructor()
+    readonly code: ErrorCode
+  }
+
+  /** The codes of this package's errors; the README says what each one means. */
+  type ErrorCode =
+    | 'ERR_SMOKE_ARGUMENT'
+    | 'ERR_SMOKE_BAD_EVENT'
+    | 'ERR_SMOKE_CLOSED'
+    | 'ERR_SMOKE_NO_ADDRESS'
+    | 'ERR_SMOKE_NO_BINARY'
+    | 'ERR_SMOKE_OPTION'
+    | 'ERR_SMOKE_OVERLOADED'
+    | 'ERR_SMOKE_REFUSED'
+    | 'ERR_SMOKE_RUNNING'
+    | 'ERR_SMOKE_SELF'
+    | 'ERR_SMOKE_STOPPED'
+    | 'ERR_SMOKE_SUBNET'
+    | 'ERR_SMOKE_TIMEOUT'
+    | 'ERR_SMOKE_TOO_LARGE'
+
+  /** What `createNode` throws for a missing or bad option: a TypeError or RangeError. */
+  interface OptionError extends Error {
+    readonly code: 'ERR_SMOKE_OPTION'
+    /** The name of the option, such as `port` or `seeds[0].address`. */
+    readonly option: string
+  }
+
   /** What an application's map of events looks like: the arguments of each, by its name. */
   type EventMap<M> = { [K in keyof M]: unknown[] }
 
@@ -42,14 +78,19 @@ declare namespace smoke {
     address: string
     /** The TCP port to listen on. Default 0: any free one; `options.port` tells which. */
     port?: number
-    /** How many peers the node actively seeks. Default 3. */
+    /** How many peers the node actively seeks. Default 3, or `maxPeerNo` if that is less. */
     minPeerNo?: number
-    /** How many peers it accepts at most; `Infinity` for no limit. Default 5. */
+    /**
+     * How many peers it accepts at most; `Infinity` for no limit. Default 5, or `minPeerNo` if that
+     * is more.
+     */
     maxPeerNo?: number
     /** Known nodes to enter the network through. Default none. */
     seeds?: Address[]
     /** After how long without an answer a seed counts as lost, in milliseconds. Default 3000. */
     pingTimeout?: number
+    /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
+    maxMessageSize?: number
     /** Where the node logs to. Default nowhere. A level that is absent costs nothing. */
     logger?: Logger
   }
@@ -93,7 +134,10 @@ declare namespace smoke {
 
   /** One member of the network. */
   interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
-    /** The network-wide id: `[0-9a-z]+`. Random unless set before `start()`. */
+    /**
+     * The network-wide id. Random unless set before `start()`: 1 to 64 printable ASCII characters
+     * without `-`, `"` and `\`.
+     */
     id: string
     readonly options: ResolvedOptions
     readonly logger: Logger
@@ -222,31 +266,59 @@ declare namespace smoke {
     close(): void
   }
 
-  /** What programs for 0.x use of the nssocket that a peer had. */
-  interface PeerSocket {
+  /**
+   * What remains of the nssocket that a peer had in 0.x: messages under a path of the
+   * application's own. A path is an array of strings, or a string with `::` between the parts;
+   * `*` listens for any one part.
+   */
+  interface PeerSocket extends NodeJS.EventEmitter {
     readonly remoteAddress: string
     readonly remotePort: number
     readonly host: string
     readonly port: number
-    /** Sends a message under a path of the application's own. */
-    send(path: string | string[], data?: unknown): boolean
-    /** Hears messages under such a path. */
-    data(path: string | string[], listener: (data: unknown) => void): void
+    readonly connected: boolean
+    /** Sends `data` under `path`; whether there is room for more. */
+    send(path: string | string[], data?: unknown, callback?: (error?: SmokeError) => void): boolean
+    /** Calls `listener` with the data of every message under `path`. */
+    data(path: string | string[], listener: (data: unknown) => void): this
+    /** The same, once. */
+    dataOnce(path: string | string[], listener: (data: unknown) => void): this
+    /** Takes a listener off again. */
+    undata(path: string | string[], listener: (data: unknown) => void): this
+    /** Closes the peer. */
+    end(): void
+    /** Closes the peer. */
+    destroy(): void
   }
 
-  /** Counters since `start()`. More may be added; each is a number. */
+  /** Counters since `start()`, in messages unless they say otherwise. More may be added. */
   interface Stats {
-    /** Peers right now. */
-    readonly peers: number
-    readonly [counter: string]: number
+    /** Broadcasts of this node. */
+    readonly sent: number
+    /** Broadcasts of others that were for this node's application. */
+    readonly delivered: number
+    /** Copies of others' broadcasts that were sent on to a peer. */
+    readonly forwarded: number
+    /** Broadcasts that came a second time and were not delivered again. */
+    readonly duplicates: number
+    /** Broadcasts that could not be had any more when their turn came. */
+    readonly skipped: number
+    /** Messages that were refused: wrong hash, wrong shape, not JSON. */
+    readonly rejected: number
+    /** Each peer's link, right now. */
+    readonly links: readonly LinkStats[]
   }
 
-  /** Thrown by {@link createNode}. */
-  interface OptionError extends Error {
-    code: string
-    /** The name of the option. */
-    option: string
+  interface LinkStats {
+    /** The peer's id. */
+    readonly id: string
+    /** Whether the peer speaks this package's own wire format; older versions do not. */
+    readonly native: boolean
+    /** Bytes that wait to be written to it. */
+    readonly queuedBytes: number
   }
+
+  type Constructor<T> = (abstract new (...args: never) => T) & { readonly prototype: T }
 
   /** An EventEmitter whose events are known. */
   interface TypedEmitter<E extends { [K in keyof E]: unknown[] }> extends NodeJS.EventEmitter {

@@ -13,6 +13,8 @@ const { setTimeout: delay } = require('node:timers/promises')
 const { capture, npm, root, run } = require('./run')
 
 const ADDON_STAMP = path.join(root, 'lib', '.built')
+// For the release builds, which name a target.
+const BUILD_ARGS = process.env.SMOKESIGNAL_BUILD_ARGS?.split(' ').filter(Boolean) ?? []
 const ADDON_SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src']
 
 async function setup({ addonOnly = false } = {}) {
@@ -20,7 +22,7 @@ async function setup({ addonOnly = false } = {}) {
   try {
     if (!addonOnly && !dependenciesAreFresh()) {
       say('installing the development dependencies (npm ci)')
-      await must([...npm(), 'ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+      await mustRun('ci', '--ignore-scripts', '--no-audit', '--no-fund')
     }
     if (!addonIsFresh()) await buildAddon()
   } finally {
@@ -72,7 +74,7 @@ async function buildAddon() {
   }
   const before = fingerprint()
   say('building the addon (cargo, release mode: a minute or two the first time)')
-  await must([...npm(), 'run', '--silent', 'build'])
+  await mustRun('run', '--silent', 'build', '--', ...BUILD_ARGS)
   fs.writeFileSync(ADDON_STAMP, before)
   say('the addon is ready')
 }
@@ -81,7 +83,7 @@ async function buildAddon() {
 function fingerprint() {
   const hash = createHash('sha256')
   hash.update(`${process.platform} ${process.arch}\0`)
-  hash.update(JSON.stringify(require('../package.json').scripts.build))
+  hash.update(JSON.stringify([require('../package.json').scripts.build, ...BUILD_ARGS]))
   for (const source of ADDON_SOURCES) {
     for (const file of filesUnder(path.join(root, source))) {
       hash.update(`\0${path.relative(root, file)}\0`).update(fs.readFileSync(file))
@@ -141,10 +143,10 @@ function isAlive(pid) {
   }
 }
 
-async function must(argv) {
+async function mustRun(...args) {
   const env = { ...process.env, SMOKESIGNAL_SETUP: String(process.pid) }
-  const code = await run(argv, { env, stdio: ['ignore', 2, 2] })
-  if (code !== 0) throw new SetupError(`${argv.slice(-3).join(' ')} failed (exit code ${code})`)
+  const code = await run([...npm(), ...args], { env, stdio: ['ignore', 2, 2] })
+  if (code !== 0) throw new SetupError(`npm ${args.join(' ')} failed (exit code ${code})`)
 }
 
 function say(text) {

@@ -1,5 +1,5 @@
 import * as everything from 'smokesignal'
-import smoke, { createNode, localIp, type Node, type Options, type Peer } from 'smokesignal'
+import smoke, { createNode, localIp, type Node, type Options, Peer, SmokeError } from 'smokesignal'
 
 const address: string = localIp('fd00::/8')
 const minimal: Options = { address }
@@ -32,7 +32,7 @@ node.addPeer('127.0.0.1', port, (error, peer) => {
 })
 const found: Peer | false = node.peers.inList('id')
 const ids: string[] = node.peers.dump()
-const count: number = node.stats().peers
+const count: number = node.stats().links.length
 console.log(seeds, level, one, started, stopped, added, found, ids, count)
 
 node.on('netsplit', ({ address, port }) => console.log(address.length, port.toFixed()))
@@ -40,6 +40,15 @@ node.once('new peer', (peer) => peer.close())
 node.peers.on('remove', (peer) => console.log(peer.remoteAddress, peer.remotePort, peer.closed))
 node.on('error', (error) => console.log(error.code === 'EADDRINUSE'))
 
+function describe(thing: unknown): string {
+  if (thing instanceof Peer) return thing.id
+  if (thing instanceof SmokeError) return thing.code
+  return String((thing as smoke.OptionError).option)
+}
+describe(found)
+
+// @ts-expect-error: peers come from their node
+new Peer()
 // @ts-expect-error: the address is required
 createNode({ port: 14 })
 // @ts-expect-error: a port is a number

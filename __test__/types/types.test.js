@@ -47,6 +47,25 @@ test('every declared member of every object exists', { timeout: 20_000 }, async 
   assert.deepEqual(missing, [])
 })
 
+test('the declarations and the README list every error code', () => {
+  const { codes } = require('../../lib/errors')
+  const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8')
+  const known = Object.keys(codes).sort()
+  const listed = (text, pattern) => [...text.matchAll(pattern)].map(([, code]) => code).sort()
+  assert.deepEqual(listed(declarations, /^ {4}[|] '(ERR_\w+)'/gm), known)
+  assert.deepEqual(listed(readme, /^[|] `(ERR_\w+)`/gm), known)
+})
+
+test('the declarations and the README list every option', () => {
+  const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8')
+  const { options } = smoke.createNode({ address: '127.0.0.1' })
+  const known = Object.keys(options).sort()
+  const table = readme.slice(readme.indexOf('### Options'), readme.indexOf('### Errors'))
+  const listed = [...table.matchAll(/^[|] `(\w+)`/gm)].map(([, option]) => option)
+  assert.deepEqual(listed.sort(), known)
+  assert.deepEqual(membersOf('Options').sort(), known)
+})
+
 /** The names that an interface declares itself or has from Channel. */
 function membersOf(type) {
   const lines = declarations.split('\n')
@@ -55,7 +74,7 @@ function membersOf(type) {
   const end = lines[start].endsWith('{}') ? start : lines.indexOf('  }', start)
   const own = lines
     .slice(start + 1, end)
-    .map((line) => /^ {4}(?:readonly )?(\w+)[(:<]/.exec(line)?.[1])
+    .map((line) => /^ {4}(?:readonly )?(\w+)[?]?[(:<]/.exec(line)?.[1])
     .filter((name) => name !== undefined)
   return lines[start].includes('extends Channel') ? [...membersOf('Channel'), ...own] : own
 }

@@ -67,6 +67,7 @@ input.on('SIGINT', () => input.close())
 input.on('close', () => {
   node.broadcast.emit('leave', nick)
   node.stop()
+  process.stdin.destroy() // a pipe would keep the process alive
 })
 
 /** Prints above the line that is being typed. */

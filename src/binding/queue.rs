@@ -135,7 +135,11 @@ impl Sink for Queue {
 
     fn is_congested(&self) -> bool {
         let state = self.state();
-        let drains = || state.drained_at.is_some_and(|at| at.elapsed() < STILL_DRAINING);
+        let drains = || {
+            state
+                .drained_at
+                .is_some_and(|at| at.elapsed() < STILL_DRAINING)
+        };
         state.bytes > CONGESTED && drains()
     }
 }

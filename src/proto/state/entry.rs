@@ -115,7 +115,7 @@ impl State {
                 port = target.port,
                 "entering through seed"
             );
-            self.send_courier(target, line::peer_request_line(&own));
+            self.send_courier(target, line::peer_request(&own));
         }
     }
 
@@ -187,7 +187,7 @@ impl State {
         self.entry.asked_at = Some(self.now);
         if let Some(own) = self.own_address() {
             tracing::debug!("requesting peers");
-            self.flood_new(Topic::PeerRequest, &packet::peer_request_text(&own));
+            self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&own));
         }
     }
 
@@ -196,7 +196,7 @@ impl State {
     pub(super) fn on_entry_request(&mut self, link: LinkId, who: PeerAddress) {
         tracing::debug!(%link, id = %who.id, "peer request from outside");
         if who.id != self.me {
-            self.flood_new(Topic::PeerRequest, &packet::peer_request_text(&who));
+            self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&who));
             self.take_up(who);
         }
         self.end_link(
@@ -271,7 +271,7 @@ impl State {
         }
         tracing::debug!(host = target.host, port = target.port, "pinging seed");
         let from = SocketAddr::new(own.address, own.port);
-        let data = packet::ping_text(from, SocketAddr::new(ip, target.port));
+        let data = packet::ping_data(from, SocketAddr::new(ip, target.port));
         let id = self.flood_new(Topic::Ping, &data);
         let number = self.entry.next_ping;
         self.entry.next_ping = number.wrapping_add(1);
@@ -302,7 +302,7 @@ impl State {
             from: own,
             responds_to: packet.to_owned(),
         };
-        self.send_courier(from.into(), line::pong_line(&pong));
+        self.send_courier(from.into(), line::pong(&pong));
         true
     }
 

@@ -250,7 +250,7 @@ fn a_request_that_is_taken_up_is_not_forwarded_and_one_that_is_not_is() {
     let (mut taken, mut forwarded) = (0, 0);
     for n in 0..40 {
         node.now = node.now.after(Duration::from_secs(1));
-        let data = crate::proto::codec::packet::peer_request_text(&who(&format!("n{n}"), 3000 + n));
+        let data = crate::proto::codec::packet::peer_request_data(&who(&format!("n{n}"), 3000 + n));
         let (_, text) = crate::proto::codec::packet::new_packet(&format!("x-{n}"), &data);
         let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
         let mut bytes = BytesMut::from(&line::packet(Topic::PeerRequest, &text)[..]);
@@ -415,7 +415,7 @@ fn a_seed_that_does_not_answer_is_a_netsplit_and_one_that_answers_again_resolves
     );
     let peer = node.peer("a");
     let seed = target(2000);
-    let mut ping = |node: &mut Node| {
+    let ping = |node: &mut Node| {
         node.now = node.now.after(Duration::from_secs(10));
         node.input(Input::TimerFired(Timer::Tick));
         let sent = node.sent();
