@@ -117,7 +117,7 @@ class Node extends EventEmitter {
     return dial.promise
   }
 
-  /** Counters of what crossed from the network to the application. */
+  /** What the node has counted since it was started. */
   stats() {
     return JSON.parse(this.#crossing.native.stats())
   }
