@@ -188,15 +188,17 @@ impl NativeNode {
     /// Counters, as JSON text.
     #[napi]
     pub fn stats(&self) -> String {
-        let counters = self.queue.counters();
-        let stats = serde_json::json!({
-            "delivered": counters.delivered,
-            "filtered": counters.filtered,
-            "invalid": counters.invalid,
-            "lost": counters.lost,
-            "logsLost": counters.logs_lost,
-            "chunks": counters.chunks,
-            "waiting": counters.waiting,
+        let network = self.node().as_ref().map(Node::stats).unwrap_or_default();
+        let crossing = self.queue.counters();
+        let mut stats = serde_json::json!(network);
+        stats["crossing"] = serde_json::json!({
+            "delivered": crossing.delivered,
+            "filtered": crossing.filtered,
+            "invalid": crossing.invalid,
+            "lost": crossing.lost,
+            "logsLost": crossing.logs_lost,
+            "chunks": crossing.chunks,
+            "waiting": crossing.waiting,
         });
         stats.to_string()
     }
