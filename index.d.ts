@@ -154,8 +154,8 @@ declare namespace smoke {
 
     /**
      * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`.
-     * Resolves once the node listens; when it cannot, rejects and emits `'error'`. The promise
-     * may be ignored.
+     * Resolves once the node listens. When it cannot, rejects and emits `'error'`; the promise
+     * may be ignored, and so may the event if the promise is not.
      */
     start(): Promise<void>
     /** Leaves the network and closes everything. May be called at any time, and `start()` after it. */
@@ -166,7 +166,7 @@ declare namespace smoke {
       address: string,
       port: number,
       callback: (error: NodeJS.ErrnoException | null, peer?: Peer<M>) => void,
-    ): void
+    ): Promise<Peer<M>>
     /** What the node has counted since it started. */
     stats(): Stats
   }
@@ -291,7 +291,10 @@ declare namespace smoke {
     destroy(): void
   }
 
-  /** Counters since `start()`, in messages unless they say otherwise. More may be added. */
+  /**
+   * Counters since `start()`, in messages unless they say otherwise; up to a second old. More may
+   * be added.
+   */
   interface Stats {
     /** Broadcasts of this node. */
     readonly sent: number
@@ -307,6 +310,19 @@ declare namespace smoke {
     readonly rejected: number
     /** Each peer's link, right now. */
     readonly links: readonly LinkStats[]
+    /** What came from the network to JavaScript. */
+    readonly crossing: CrossingStats
+  }
+
+  interface CrossingStats {
+    /** Messages that were delivered. */
+    readonly delivered: number
+    /** Messages that were not, since nobody listened for them. */
+    readonly filtered: number
+    /** Messages that were dropped because JavaScript did not take them in time. */
+    readonly lost: number
+    /** Bytes of messages that wait right now. */
+    readonly waiting: number
   }
 
   interface LinkStats {
