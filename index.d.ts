@@ -306,23 +306,40 @@ declare namespace smoke {
     readonly duplicates: number
     /** Broadcasts that could not be had any more when their turn came. */
     readonly skipped: number
+    /** Broadcasts that came ahead of a gap and were held back. */
+    readonly held: number
+    /** Gaps that were closed by asking a peer. */
+    readonly repaired: number
+    /** Ranges that were asked of a peer. */
+    readonly grafts: number
+    /** Peers that were told not to push an origin's broadcasts. */
+    readonly prunes: number
+    /** Direct messages sent to peers. */
+    readonly directSent: number
+    /** Direct messages received from peers. */
+    readonly directReceived: number
+    /** Messages that a legacy peer was spared because they would crash it. */
+    readonly withheld: number
     /** Messages that were refused: wrong hash, wrong shape, not JSON. */
     readonly rejected: number
+    /** Connections that were made, or tried. */
+    readonly dials: number
+    /** Connections that others asked for and a limit refused. */
+    readonly dialsRefused: number
     /** Each peer's link, right now. */
     readonly links: readonly LinkStats[]
-    /** What came from the network to JavaScript. */
-    readonly crossing: CrossingStats
-  }
-
-  interface CrossingStats {
-    /** Messages that were delivered. */
-    readonly delivered: number
-    /** Messages that were not, since nobody listened for them. */
-    readonly filtered: number
+    /** Messages that were handed to this node's listeners. */
+    readonly crossed: number
+    /** Messages that nobody listened for. */
+    readonly unheard: number
     /** Messages that were dropped because JavaScript did not take them in time. */
     readonly lost: number
-    /** Bytes of messages that wait right now. */
-    readonly waiting: number
+    /** Bytes of messages that wait for JavaScript right now. */
+    readonly waitingBytes: number
+    /** Messages whose text was not an event, and that were dropped. */
+    readonly unreadable: number
+    /** Log lines that were dropped because too many waited. */
+    readonly logLinesLost: number
   }
 
   interface LinkStats {

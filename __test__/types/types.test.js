@@ -45,7 +45,6 @@ test('every declared member of every object exists', { timeout: 20_000 }, async 
     Peer: peer,
     PeerSocket: peer.socket,
     Stats: stats,
-    CrossingStats: stats.crossing,
   }
   const missing = Object.entries(objects).flatMap(([type, object]) =>
     membersOf(type)

@@ -68,6 +68,7 @@ pub struct NativeNode {
 struct Stats {
     #[serde(flatten)]
     network: crate::net::Stats,
+    #[serde(flatten)]
     crossing: Counters,
 }
 
