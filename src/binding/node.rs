@@ -67,9 +67,9 @@ pub struct NativeNode {
 #[derive(serde::Serialize)]
 struct Stats {
     #[serde(flatten)]
-    net: crate::net::Stats,
+    network: crate::net::Stats,
     #[serde(flatten)]
-    queue: Counters,
+    crossing: Counters,
 }
 
 #[napi]
@@ -196,9 +196,9 @@ impl NativeNode {
     /// What the node and the queue have counted, as JSON text.
     #[napi]
     pub fn stats(&self) -> String {
-        let net = self.node().as_ref().map(Node::stats).unwrap_or_default();
-        let queue = self.queue.counters();
-        serde_json::json!(Stats { net, queue }).to_string()
+        let network = self.node().as_ref().map(Node::stats).unwrap_or_default();
+        let crossing = self.queue.counters();
+        serde_json::json!(Stats { network, crossing }).to_string()
     }
 
     fn send(&self, channel: u32, payload: impl FnOnce() -> Payload) -> u32 {

@@ -86,9 +86,11 @@ pub(super) struct Peer {
 pub(super) enum Generation {
     /// It has not broadcast yet.
     Unknown,
-    /// It broadcasts events: 0.1. Stream chunks would crash it.
+    /// It broadcasts events and has not yet been sent a stream chunk: 0.1, as far as we know. A
+    /// chunk would crash it.
     Events,
-    /// It broadcasts stream chunks: 0.2.
+    /// It has sent us a stream chunk, or been sent one, or asked for peers while it had some: no
+    /// 0.1 does the first or the last, or lives after the second.
     Streams,
 }
 
@@ -387,6 +389,7 @@ impl State {
             self.greet(link);
         }
         self.release_held(&hello.id);
+        self.admit_held();
         self.peers_changed();
     }
 
@@ -403,7 +406,7 @@ impl State {
         }
     }
 
-    /// A dial came to nothing: the handshakes that waited for it get their answer.
+    /// A dial is decided: the handshakes that waited for it and not for another get their answer.
     fn admit_held(&mut self) {
         let held: Vec<LinkId> = self
             .links

@@ -389,12 +389,6 @@ fn what_would_crash_a_legacy_peer_does_not_reach_it() {
     let peer = node.peer("old");
     node.input(Input::Broadcast(Payload::events(r#"["error",1]"#.into())));
     assert_eq!(node.sent(), []);
-    node.input(Input::Broadcast(Payload::chunk(b"x")));
-    assert_eq!(
-        node.sent().len(),
-        1,
-        "until it shows that it is a 0.1, chunks are sent"
-    );
     let (_, text) = crate::proto::codec::packet::new_packet("old-1", br#"["chat","hi"]"#);
     let mut bytes = BytesMut::from(&line::packet(Topic::Broadcast, &text)[..]);
     let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
