@@ -152,6 +152,11 @@ impl Queue {
         self.lock().closing == Some(CloseHow::Abort)
     }
 
+    /// Whether the link shall end without what has not been written yet, or has nothing to write.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.lock().closing, Some(CloseHow::Abort | CloseHow::Flush))
+    }
+
     /// How many bytes wait.
     pub(super) fn bytes(&self) -> usize {
         self.lock().bytes

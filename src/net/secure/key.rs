@@ -86,7 +86,11 @@ fn base32(bytes: &[u8]) -> String {
             let byte = bytes.get(at / 8).copied().unwrap_or(0);
             value << 1 | byte >> (7 - at % 8) & 1
         });
-        char::from(if value < 26 { b'a' + value } else { b'2' + value - 26 })
+        char::from(if value < 26 {
+            b'a' + value
+        } else {
+            b'2' + value - 26
+        })
     };
     (0..(bytes.len() * 8).div_ceil(5)).map(digit).collect()
 }
@@ -181,7 +185,15 @@ mod tests {
     fn base32_is_that_of_the_rfc_in_lower_case() {
         let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
         let texts = cases.map(|text| base32(text.as_bytes()));
-        let expected = ["", "my", "mzxq", "mzxw6", "mzxw6yq", "mzxw6ytb", "mzxw6ytboi"];
+        let expected = [
+            "",
+            "my",
+            "mzxq",
+            "mzxw6",
+            "mzxw6yq",
+            "mzxw6ytb",
+            "mzxw6ytboi",
+        ];
         assert_eq!(texts, expected);
     }
 

@@ -58,7 +58,10 @@ impl fmt::Debug for Sealer {
 impl Sealer {
     /// Encrypts all of `batch`; [`Self::bytes`] is then to be written, before the next batch.
     /// Returns how many bytes were in the batch.
-    pub(in crate::net) fn seal(&mut self, batch: &mut VecDeque<Bytes>) -> Result<usize, snow::Error> {
+    pub(in crate::net) fn seal(
+        &mut self,
+        batch: &mut VecDeque<Bytes>,
+    ) -> Result<usize, snow::Error> {
         let noise = self.noise.clone();
         let mut noise = noise.lock().unwrap_or_else(PoisonError::into_inner);
         self.filled = 0;
