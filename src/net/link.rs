@@ -104,7 +104,15 @@ impl Link {
         };
         let session = match shaken {
             Ok(session) => session,
-            Err(end) => return drop(reports.send((id, Report::Closed(end))).await),
+            Err(end) => {
+                if matches!(end, End::Refused(_)) {
+                    tokio::select! {
+                        _ = timeout(LINGER, turn_away(&mut stream)) => {}
+                        () = ending(&queue) => return,
+                    }
+                }
+                return drop(reports.send((id, Report::Closed(end))).await);
+            }
         };
         let (mut reading, mut writing) = stream.split();
         let input = Incoming {
@@ -150,6 +158,19 @@ async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Sessi
         Err(Failure::Refused(refusal)) => Err(End::Refused(refusal)),
         Err(Failure::Ended(reason)) => Err(End::Because(reason)),
     }
+}
+
+/// Closes without a word, and without the reset that unread data would cause: to the other side, a
+/// reset looks like a broken network.
+async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
+    tokio::io::AsyncWriteExt::shutdown(stream).await?;
+    let mut ignored = [0; 4096];
+    for _ in 0..16 {
+        if stream.read(&mut ignored).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Waits until the link is closed before it had anything to say.
