@@ -19,7 +19,7 @@ const SUITES = [
   { name: 'types', concurrency: 2 },
   { name: 'unit', concurrency: 2 },
   { name: 'api', concurrency: 2 },
-  { name: 'interop', concurrency: 1 },
+  { name: 'interop', concurrency: 2 },
   { name: 'faults', concurrency: 1 },
   { name: 'install', concurrency: 1 },
 ]
