@@ -128,6 +128,13 @@ declare namespace smoke {
     netsplit: [seed: Address]
     /** A seed that was lost is back. */
     'netsplit resolved': [seed: Address]
+    /**
+     * So many broadcasts of the node `id` could not be had any more, from anybody: this node was
+     * cut off for longer than others keep them (30 s, 32 MiB).
+     */
+    skipped: [gap: { id: string; count: number }]
+    /** So many messages were dropped because this process did not handle them in time. */
+    lost: [drop: { count: number }]
     /** The node could not listen, for example `EADDRINUSE`. It can be started again. */
     error: [error: NodeJS.ErrnoException]
   }

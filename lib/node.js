@@ -158,9 +158,11 @@ class Node extends EventEmitter {
       case 'log':
         return this.logger[notice.level](notice.message)
       case 'lost':
-        return this.logger.warn(`${notice.count} messages were dropped: handlers are too slow`)
+        this.logger.warn(`${notice.count} messages were dropped: handlers are too slow`)
+        return this.emit('lost', { count: notice.count })
       case 'skipped':
-        return this.logger.warn(`${notice.count} broadcasts of ${notice.id} could not be had`)
+        // The core has logged it.
+        return this.emit('skipped', { id: notice.id, count: notice.count })
     }
   }
 

@@ -221,13 +221,17 @@ test('lines go to the listeners of their path', async (t) => {
   ])
 })
 
-test('messages that were lost are logged', async (t) => {
+test('messages that were missed are events, and those lost here are logged', async (t) => {
   const warnings = []
-  const { native } = await fakeNetwork(t, { logger: { warn: (line) => warnings.push(line) } })
+  const { native, node } = await fakeNetwork(t, { logger: { warn: (line) => warnings.push(line) } })
+  const missed = []
+  node.on('lost', (drop) => missed.push(['lost', drop]))
+  node.on('skipped', (gap) => missed.push(['skipped', gap]))
   native.push({ t: 'lost', count: 3 }, { t: 'skipped', id: 'abc', count: 4 })
   await settled()
-  assert.deepEqual(warnings, [
-    '3 messages were dropped: handlers are too slow',
-    '4 broadcasts of abc could not be had',
+  assert.deepEqual(missed, [
+    ['lost', { count: 3 }],
+    ['skipped', { id: 'abc', count: 4 }],
   ])
+  assert.deepEqual(warnings, ['3 messages were dropped: handlers are too slow'])
 })

@@ -73,6 +73,8 @@ pub(super) struct Dial {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: NodeId,
+    /// Where it can be dialled: where we did, or where it says.
+    listens: Option<Target>,
     pub(super) native: bool,
     /// Whether broadcasts were held back because its queue was too full.
     pub(super) behind: bool,
@@ -160,7 +162,19 @@ impl State {
         if self.is_self(&target) {
             return self.dialed(Some(request), Err("SELF"));
         }
+        if let Some(link) = self.peer_at(&target) {
+            return self.dialed(Some(request), Ok(link));
+        }
         self.dial_peer(target, None, Some(request));
+    }
+
+    /// The peer that listens at `target`, as far as we know.
+    fn peer_at(&self, target: &Target) -> Option<LinkId> {
+        let listens = |link: &LinkId| {
+            let peer = self.links.get(link).and_then(Link::peer)?;
+            (peer.listens.as_ref() == Some(target)).then_some(*link)
+        };
+        self.peers.iter().find_map(listens)
     }
 
     pub(super) fn dial_peer(
@@ -344,7 +358,8 @@ impl State {
             tracing::debug!(%link, id = %hello.id, code, "handshake ack refused");
             self.forget_link(link, CloseHow::Flush);
             let existing = self.peer_link(&hello.id);
-            return self.dialed(request, existing.ok_or(code));
+            self.dialed(request, existing.ok_or(code));
+            return self.admit_held();
         }
         self.add(link, hello);
         self.dialed(request, Ok(link));
@@ -369,8 +384,14 @@ impl State {
             return;
         };
         let Some(remote) = state.remote else { return };
+        let said = hello.native.as_ref().map(|native| Target {
+            host: native.address.clone(),
+            port: native.port,
+        });
+        let listens = state.dial().map(|dial| dial.target.clone()).or(said);
         state.phase = Phase::Peer(Peer {
             id: hello.id.clone(),
+            listens,
             native,
             behind: false,
             generation: Generation::Unknown,

@@ -384,6 +384,29 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 }
 
 #[test]
+fn a_peer_is_not_dialled_again_where_it_listens() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            native: true,
+            ..legacy()
+        },
+    );
+    let link = node.accept();
+    let hello = native_hello("you", "10.0.0.9", 2000);
+    node.receive(link, Message::Handshake(hello));
+    node.input(Input::AddPeer {
+        request: 1,
+        target: target(2000),
+    });
+    let known = Event::Dialed {
+        request: 1,
+        result: Ok(link),
+    };
+    assert_eq!(node.out, [Output::Event(known)]);
+}
+
+#[test]
 fn what_would_crash_a_legacy_peer_does_not_reach_it() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("old");
