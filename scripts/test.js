@@ -20,7 +20,10 @@ const SUITES = [
   { name: 'unit', concurrency: 2 },
   { name: 'api', concurrency: 2 },
   { name: 'interop', concurrency: 2 },
+  { name: 'exactly-once', concurrency: 1 },
   { name: 'faults', concurrency: 1 },
+  { name: 'attackers', concurrency: 1 },
+  { name: 'soak', concurrency: 1 },
   { name: 'install', concurrency: 1 },
 ]
 
