@@ -37,7 +37,7 @@ function readLimits(limits = {}) {
   }
   const unknown = Object.keys(limits).find((name) => !Object.hasOwn(LIMITS, name))
   if (unknown !== undefined) {
-    throw optionError(RangeError, `limits.${unknown}`, `there is no limit "${unknown}"`)
+    throw optionError(RangeError, `limits.${unknown}`, `"limits" option has no limit "${unknown}"`)
   }
   const entries = Object.entries(LIMITS).map(([name, [normal, least, most]]) => [
     name,

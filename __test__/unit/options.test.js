@@ -103,7 +103,7 @@ const BAD = [
     { address, limits: { maxPeers: 5 } },
     RangeError,
     'limits.maxPeers',
-    'there is no limit "maxPeers"',
+    '"limits" option has no limit "maxPeers"',
   ],
   [{ address, seeds: [null] }, TypeError, 'seeds[0]'],
   [{ address, seeds: [{ address, port: 14 }, 'x'] }, TypeError, 'seeds[1]'],

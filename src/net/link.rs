@@ -286,7 +286,11 @@ async fn write(
             Next::Write => {
                 let written = match &mut sealer {
                     None => write_some(writing, queue, &mut batch).await?,
-                    Some(sealer) => write_sealed(writing, queue, &mut batch, sealer).await?,
+                    Some(sealer) => {
+                        let bytes = sealer.seal(&mut batch).map_err(|_| "EIO")?;
+                        write_sealed(writing, queue, sealer.bytes()).await?;
+                        bytes
+                    }
                 };
                 if let Some(level) = queue.written(written) {
                     drop(reports.send((id, Report::Pressure(level))).await);
@@ -323,20 +327,20 @@ async fn write_some(
     }
 }
 
-/// Encrypts one batch and writes all of it.
+/// Writes all of `sealed`.
 async fn write_sealed(
     writing: &mut WriteHalf<'_>,
     queue: &Queue,
-    batch: &mut VecDeque<Bytes>,
-    sealer: &mut Sealer,
-) -> Result<usize, &'static str> {
-    // Only a link of 2^64 messages gets here with an error.
-    let bytes = sealer.seal(batch).map_err(|_| "EIO")?;
-    let mut rest = sealer.bytes();
-    while !rest.is_empty() {
-        match writing.try_write(rest) {
+    mut sealed: &[u8],
+) -> Result<(), &'static str> {
+    loop {
+        match writing.try_write(sealed) {
             Ok(0) => return Err("EPIPE"),
-            Ok(written) => rest = &rest[written..],
+            Ok(written) if written == sealed.len() => return Ok(()),
+            Ok(written) => {
+                sealed = &sealed[written..];
+                queue.moves();
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wait_writable(writing, queue).await?;
             }
@@ -344,7 +348,6 @@ async fn write_sealed(
             Err(error) => return Err(error_code(&error)),
         }
     }
-    Ok(bytes)
 }
 
 async fn wait_writable(writing: &WriteHalf<'_>, queue: &Queue) -> Result<(), &'static str> {
