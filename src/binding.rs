@@ -1,1 +1,15 @@
 //! Node-API: translation only.
+//!
+//! What JavaScript sends goes straight to [`net::Node`](crate::net::Node). What it is told goes
+//! through one bounded [`queue`]: the driver puts events in and rings a doorbell; JavaScript drains
+//! the queue in chunks of JSON text, so that a burst of messages costs one call and one
+//! `JSON.parse`, and messages that nobody listens for never cross.
+
+mod chunk;
+mod filter;
+mod local_ip;
+mod log;
+mod node;
+mod notice;
+mod queue;
+mod text;

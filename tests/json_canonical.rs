@@ -1,5 +1,7 @@
 //! `json::canonical` against fixed cases and against a real `JSON.stringify(JSON.parse(…))`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -207,7 +209,7 @@ fn key() -> impl Strategy<Value = String> {
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<u64>()
-            .prop_map(|bits| f64::from_bits(bits))
+            .prop_map(f64::from_bits)
             .prop_filter("no JSON", |number| number.is_finite())
             .prop_map(|number| format!("{number:e}")),
         any::<i64>().prop_map(|number| number.to_string()),

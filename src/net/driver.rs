@@ -29,6 +29,8 @@ const BATCH: usize = 64;
 const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 /// After an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection is not made to yield to a newer one before it has had this long for its handshake.
+const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -48,7 +50,7 @@ pub(super) struct Driver {
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
     /// Accepted links that have not become peers, oldest first.
-    strangers: BTreeMap<LinkId, IpAddr>,
+    strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: JoinSet<Dialed>,
     dial_aborts: HashMap<LinkId, AbortHandle>,
@@ -233,14 +235,20 @@ impl Driver {
         let same = self
             .strangers
             .values()
-            .filter(|other| **other == ip)
+            .filter(|(other, _)| *other == ip)
             .count();
         if !ip.is_loopback() && same >= self.config.max_unconnected_per_address {
             tracing::debug!(%remote, "refused: too many connections of one address without a handshake");
             return;
         }
         if self.strangers.len() >= self.config.max_unconnected {
-            // The oldest has had the most time to say something.
+            // The oldest has had the most time to say something; but if it has had hardly any, so
+            // many come at once that none would ever get through if each displaced another.
+            let oldest = self.strangers.values().next();
+            if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
+                tracing::debug!(%remote, "refused: too many connections without a handshake");
+                return;
+            }
             if let Some((oldest, _)) = self.strangers.pop_first() {
                 self.close(oldest, CloseHow::Abort);
                 self.handle(Input::Closed {
@@ -250,7 +258,7 @@ impl Driver {
             }
         }
         let link = self.state.next_link();
-        self.strangers.insert(link, ip);
+        self.strangers.insert(link, (ip, Instant::now()));
         self.open(link, stream);
         self.handle(Input::Accepted { link, remote });
     }
@@ -265,6 +273,7 @@ impl Driver {
             queue: queue.clone(),
             decoder: Decoder::new(limits, self.config.native),
             reports: self.reporter.clone(),
+            sink: self.sink.clone(),
         };
         self.links.insert(
             link,

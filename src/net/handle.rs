@@ -25,6 +25,14 @@ const MESSAGE_OVERHEAD: usize = 192;
 pub trait Sink: Send + Sync + 'static {
     /// Something happened.
     fn event(&self, event: Event);
+
+    /// Whether the application takes events more slowly than they come, but does take them. Links
+    /// then read no more for the time being, and TCP slows the senders down.
+    ///
+    /// An application that takes none at all must not answer true: its node still relays.
+    fn is_congested(&self) -> bool {
+        false
+    }
 }
 
 /// Whether the application may go on sending.

@@ -10,9 +10,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error_code;
+use super::handle::Sink;
 use super::queue::{Next, Queue};
 use crate::proto::codec::Decoder;
 use crate::proto::{CloseHow, Level, LinkId, Message};
@@ -24,6 +25,9 @@ const WRITE: usize = 256 << 10;
 const SLICES: usize = 128;
 /// A link that takes no bytes for so long is closed (overlay design, backpressure).
 const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// How often a link that has stopped reading looks whether it may go on. What waits for the
+/// application meanwhile lasts far longer.
+const CONGESTION_CHECK: Duration = Duration::from_millis(2);
 /// After our FIN, how long we read on for the other side's: closing earlier would turn data still
 /// on its way to us into a reset, and the reset would cost the other side what it has not read.
 const LINGER: Duration = Duration::from_secs(1);
@@ -43,6 +47,7 @@ pub(super) struct Link {
     pub(super) queue: Arc<Queue>,
     pub(super) decoder: Decoder,
     pub(super) reports: mpsc::Sender<(LinkId, Report)>,
+    pub(super) sink: Arc<dyn Sink>,
 }
 
 impl Link {
@@ -54,9 +59,10 @@ impl Link {
             queue,
             mut decoder,
             reports,
+            sink,
         } = self;
         let (mut reading, mut writing) = stream.split();
-        let reader = read(id, &mut reading, &mut decoder, &reports);
+        let reader = read(id, &mut reading, &mut decoder, &reports, &*sink);
         tokio::pin!(reader);
         let ended = tokio::select! {
             reason = &mut reader => Err(reason),
@@ -94,9 +100,13 @@ async fn read(
     reading: &mut ReadHalf<'_>,
     decoder: &mut Decoder,
     reports: &mpsc::Sender<(LinkId, Report)>,
+    sink: &dyn Sink,
 ) -> &'static str {
     let mut buffer = BytesMut::new();
     loop {
+        while sink.is_congested() {
+            sleep(CONGESTION_CHECK).await;
+        }
         buffer.reserve(READ);
         match reading.read_buf(&mut buffer).await {
             Ok(0) => return "FIN",

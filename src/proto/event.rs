@@ -200,6 +200,14 @@ pub enum Timer {
     Repair,
     /// Look after silent native links and old payloads.
     Heartbeat,
+    /// Below the number of peers that is sought: try again.
+    Seek,
+    /// Trade addresses with somebody.
+    Shuffle,
+    /// Look after beacons, seeds and peers that went silent.
+    Watch,
+    /// Dial a seed whose beacons are missed.
+    Probe(u32),
 }
 
 /// What the application is told, in order.

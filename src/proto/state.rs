@@ -3,13 +3,17 @@
 //! The parts, each an `impl State` of its own:
 //!
 //! - [`links`]: connections from dial or accept to peer, and their end;
-//! - [`entry`]: getting into a network, staying in, noticing that it broke apart;
+//! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
+//! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
+//! - [`beacons`]: noticing that the network broke apart, and mending it;
 //! - [`flood`]: packets of the legacy protocol, and translation to and from it;
 //! - [`publish`]: native broadcasts: order, exactly once, the tree, repair.
 
+mod beacons;
 mod entry;
 mod flood;
 mod links;
+mod membership;
 mod publish;
 mod streams;
 #[cfg(test)]
@@ -22,9 +26,11 @@ use super::{
     CloseHow, Config, Event, Input, LinkId, Message, Moment, Native, NodeId, Origin, Outgoing,
     Output, Timer,
 };
+use beacons::Beacons;
 use entry::Entry;
 use flood::Flood;
 use links::{Link, Phase};
+use membership::Membership;
 use publish::Publisher;
 
 /// The state machine of one node, from start to stop.
@@ -40,6 +46,8 @@ pub struct State {
     /// The peers, in the order in which they came.
     peers: Vec<LinkId>,
     entry: Entry,
+    membership: Membership,
+    beacons: Beacons,
     flood: Flood,
     publisher: Publisher,
     counters: Counters,
@@ -57,6 +65,8 @@ impl State {
         };
         Self {
             entry: Entry::new(&config),
+            membership: Membership::new(),
+            beacons: Beacons::default(),
             flood: Flood::new(&config),
             publisher: Publisher::new(origin),
             config,
@@ -126,6 +136,7 @@ impl State {
         self.emit(Event::Listening { port });
         self.set_timer(Timer::Heartbeat, links::HEARTBEAT_CHECK);
         self.start_entry();
+        self.start_membership();
     }
 
     fn stop(&mut self) {
@@ -133,6 +144,7 @@ impl State {
             return;
         }
         for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.say_goodbye(link, false);
             self.end_link(link, CloseHow::Flush, super::RemoveReason::Local, "STOPPED");
         }
         for timer in [
@@ -141,6 +153,9 @@ impl State {
             Timer::LazyPush,
             Timer::Repair,
             Timer::Heartbeat,
+            Timer::Seek,
+            Timer::Shuffle,
+            Timer::Watch,
         ] {
             self.cancel_timer(timer);
         }
@@ -159,6 +174,11 @@ impl State {
             Message::PeerRequest(who) if !is_peer => self.on_entry_request(link, who),
             Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
             Message::Rejected(reject) => self.on_reject(link, reject),
+            Message::Native(Native::Contacts { contacts, .. })
+                if matches!(state.phase, Phase::Refused) =>
+            {
+                self.on_consolation(contacts);
+            }
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
             Message::PeerRequest(_) | Message::Pong(_) => {}
             Message::Packet(packet) => self.on_packet(link, packet),
@@ -179,6 +199,16 @@ impl State {
             Native::Gone(range) => self.on_gone(link, &range),
             Native::Prune(origin) => self.on_prune(link, &origin),
             Native::Heartbeat => {}
+            Native::ForwardJoin { ttl, who } => self.on_forward_join(link, ttl, who),
+            Native::Shuffle {
+                nonce,
+                ttl,
+                contacts,
+            } => self.on_shuffle(link, nonce, ttl, contacts),
+            Native::Contacts { nonce, contacts } => self.on_contacts(link, nonce, contacts),
+            Native::Goodbye { keep } => self.on_goodbye(link, keep),
+            Native::Beacon(beacon) => self.on_beacon(link, beacon),
+            Native::BeaconTree { seed, wanted } => self.on_beacon_tree(link, &seed, wanted),
         }
     }
 
@@ -191,7 +221,22 @@ impl State {
             Timer::LazyPush => self.on_lazy_push(),
             Timer::Repair => self.on_repair(),
             Timer::Heartbeat => self.on_heartbeat(),
+            Timer::Seek => self.on_seek(),
+            Timer::Shuffle => self.on_shuffle_timer(),
+            Timer::Watch => self.on_watch(),
+            Timer::Probe(seed) => self.on_probe(seed),
         }
+    }
+
+    /// The links of native peers, oldest first.
+    fn native_peers(&self) -> Vec<LinkId> {
+        let native = |link: &LinkId| {
+            self.links
+                .get(link)
+                .and_then(Link::peer)
+                .is_some_and(|peer| peer.native)
+        };
+        self.peers.iter().copied().filter(native).collect()
     }
 
     fn is_full(&self) -> bool {

@@ -17,6 +17,8 @@ use crate::proto::{
 const PORT: u16 = 4000;
 /// A connection attempt that nobody answers is repeated after this, like a SYN.
 const SYN_AGAIN: Duration = Duration::from_secs(1);
+/// As in the driver: a connection is not made to yield to a newer one before this.
+const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// How much later than its predecessor a frame may arrive beyond the link's latency.
 const JITTER: u64 = 500;
 
@@ -116,7 +118,7 @@ struct Host {
     life: u32,
     timers: Vec<(Timer, u64)>,
     links: Vec<(LinkId, Port)>,
-    strangers: VecDeque<(LinkId, HostId)>,
+    strangers: VecDeque<(LinkId, HostId, Moment)>,
     group: u32,
     /// Whether packets to it vanish.
     dark: bool,
@@ -503,7 +505,7 @@ impl Network {
             Output::Event(event) => {
                 if let Event::PeerAdded { link, .. } = &event {
                     let strangers = &mut self.hosts[host.index()].strangers;
-                    strangers.retain(|(other, _)| other != link);
+                    strangers.retain(|(other, ..)| other != link);
                 }
                 let at = self.now;
                 self.happenings.push(Happening {
@@ -686,13 +688,16 @@ impl Network {
     /// Does what the driver does with a new connection, limits included.
     fn accept(&mut self, host: HostId, from: HostId, port: Port) {
         let node = &mut self.hosts[host.index()];
-        let same = node.strangers.iter().filter(|(_, ip)| *ip == from).count();
-        if same >= node.config.max_unconnected_per_address {
+        let same = node.strangers.iter().filter(|(_, ip, _)| *ip == from);
+        let crowded = node.strangers.len() >= node.config.max_unconnected;
+        let oldest = node.strangers.front();
+        let young = oldest.is_some_and(|(.., since)| self.now.since(*since) < STRANGER_GRACE);
+        if crowded && young
+            || same.count() >= node.config.max_unconnected_per_address {
             self.end_of(port).open = false;
             return self.send(port.other(), Frame::Reset);
         }
-        let crowded = node.strangers.len() >= node.config.max_unconnected;
-        if let Some((oldest, _)) = crowded.then(|| node.strangers.pop_front()).flatten() {
+        if let Some((oldest, ..)) = crowded.then(|| node.strangers.pop_front()).flatten() {
             self.close(host, oldest, CloseHow::Abort);
             let reason = "CROWDED".to_owned();
             self.input(
@@ -708,7 +713,7 @@ impl Network {
             return;
         };
         let link = state.next_link();
-        node.strangers.push_back((link, from));
+        node.strangers.push_back((link, from, self.now));
         node.links.push((link, port));
         self.end_of(port).link = link;
         let remote = SocketAddr::new(IpAddr::V4(from.ip()), 50_000);
@@ -717,7 +722,7 @@ impl Network {
 
     fn close(&mut self, host: HostId, link: LinkId, how: CloseHow) {
         let node = &mut self.hosts[host.index()];
-        node.strangers.retain(|(other, _)| *other != link);
+        node.strangers.retain(|(other, ..)| *other != link);
         let Some(port) = self.port(host, link) else {
             return;
         };
@@ -894,7 +899,7 @@ impl Network {
 
     fn closed(&mut self, host: HostId, port: Port, link: LinkId, reason: &str) {
         let strangers = &mut self.hosts[host.index()].strangers;
-        strangers.retain(|(other, _)| *other != link);
+        strangers.retain(|(other, ..)| *other != link);
         self.forget(host, link);
         self.hang_up(port, Frame::Fin);
         let reason = reason.to_owned();

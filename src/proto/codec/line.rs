@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 
-use super::packet;
+use super::packet::{self, RawPacket};
 use crate::proto::json::{self, MAX_DEPTH, Scanner};
 use crate::proto::{
     Hello, HelloNative, Intent, Message, NodeId, Payload, PeerAddress, Pong, Reject, Topic,
@@ -33,10 +33,9 @@ pub(super) fn decode(line: &Bytes) -> Message {
 /// Reads the text of a packet that came in a frame.
 pub(super) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
     let read = || {
-        let whole = framed_text(text)?;
-        let mut scanner = Scanner::new(whole);
-        let packet = scanner.value(LINE_DEPTH - 1).filter(|_| scanner.at_end());
-        packet::decode(topic, text, packet.ok_or(Reject::NotAMessage)?)
+        let mut scanner = Scanner::new(framed_text(text)?);
+        let raw = RawPacket::scan(&mut scanner, LINE_DEPTH - 1).filter(|_| scanner.at_end());
+        packet::decode(topic, text, raw.ok_or(Reject::NotAMessage)?)
     };
     read().map_or_else(Message::Rejected, Message::Packet)
 }
@@ -65,6 +64,8 @@ struct Elements<'a> {
     first: [&'a str; 3],
     /// The third element and everything after it.
     from_third: &'a str,
+    /// The third element, if it is an object.
+    object: Option<RawPacket<'a>>,
     count: usize,
 }
 
@@ -77,14 +78,21 @@ impl<'a> Elements<'a> {
                 whole: text.trim_ascii(),
                 first: [""; 3],
                 from_third: "",
+                object: None,
                 count: 0,
             };
             scanner.eat(b'[')?;
             while scanner.more(elements.count == 0, b']')? {
+                let next = scanner.peek()?;
                 let rest = scanner.rest();
-                let element = scanner.value(LINE_DEPTH - 1)?;
+                // Packets are what comes all the time: they are read in this one walk.
+                if elements.count == 2 && next == b'{' {
+                    elements.object = Some(RawPacket::scan(&mut scanner, LINE_DEPTH - 1)?);
+                } else {
+                    scanner.value(LINE_DEPTH - 1)?;
+                }
                 if let Some(slot) = elements.first.get_mut(elements.count) {
-                    *slot = element;
+                    *slot = rest.get(..rest.len() - scanner.rest().len())?;
                     elements.from_third = rest;
                 }
                 elements.count += 1;
@@ -110,19 +118,25 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
     let Elements {
         first: [_, kind, data],
         from_third,
+        object,
         count,
         ..
     } = elements;
     let kind = json::unquote(kind).ok_or(Reject::NotAMessage)?;
+    let packet = |topic| {
+        let raw = object.ok_or(Reject::BadShape)?;
+        packet::decode(topic, line, raw).map(Message::Packet)
+    };
     let read = match (&*kind, count) {
-        ("broadcast", 3) => {
-            return packet::decode(Topic::Broadcast, line, data).map(Message::Packet);
+        ("broadcast", 3) => return packet(Topic::Broadcast),
+        ("ping", 3) => return packet(Topic::Ping),
+        ("peer request", 3) if object.is_some_and(RawPacket::has_data) => {
+            return packet(Topic::PeerRequest);
         }
-        ("ping", 3) => return packet::decode(Topic::Ping, line, data).map(Message::Packet),
-        ("peer request", 3) => return peer_request(line, data),
-        ("pong", 3) => pong(data).map(Message::Pong),
-        ("handshake", 3) => hello(data).map(Message::Handshake),
-        ("handshake ack", 3) => hello(data).map(Message::HandshakeAck),
+        ("peer request", 3) => packet::peer_address(data).map(Message::PeerRequest),
+        ("pong", 3) => read_pong(data).map(Message::Pong),
+        ("handshake", 3) => read_hello(data).map(Message::Handshake),
+        ("handshake ack", 3) => read_hello(data).map(Message::HandshakeAck),
         ("direct", 3) => packet::chunk(data).map(|it| Message::Direct(Payload::chunk(&it))),
         ("event", 3) => nested_event(line, data).map(Message::Direct),
         ("event", 4..) => flat_event(data, from_third).map(Message::Direct),
@@ -131,16 +145,16 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
     read.ok_or(Reject::BadShape)
 }
 
-fn hello(raw: &str) -> Option<Hello> {
+fn read_hello(raw: &str) -> Option<Hello> {
     let [id, native] = json::fields(raw, ["id", "smoke2"])?;
     let id = NodeId::parse(&json::unquote(id?)?)?;
     Some(Hello {
         id,
-        native: native.and_then(hello_native),
+        native: native.and_then(read_hello_native),
     })
 }
 
-fn hello_native(raw: &str) -> Option<HelloNative> {
+fn read_hello_native(raw: &str) -> Option<HelloNative> {
     let names = ["v", "address", "port", "epoch", "intent"];
     let [version, address, port, epoch, intent] = json::fields(raw, names)?;
     // Later versions are said to go on speaking version 1 with those who know no other.
@@ -168,17 +182,7 @@ fn hello_native(raw: &str) -> Option<HelloNative> {
     })
 }
 
-fn peer_request(line: &Bytes, raw: &str) -> Result<Message, Reject> {
-    let [data] = json::fields(raw, ["data"]).ok_or(Reject::BadShape)?;
-    if data.is_some() {
-        return packet::decode(Topic::PeerRequest, line, raw).map(Message::Packet);
-    }
-    packet::peer_address(raw)
-        .map(Message::PeerRequest)
-        .ok_or(Reject::BadShape)
-}
-
-fn pong(raw: &str) -> Option<Pong> {
+fn read_pong(raw: &str) -> Option<Pong> {
     let from = packet::peer_address(raw)?;
     let [responds_to] = json::fields(raw, ["respondsTo"])?;
     Some(Pong {
@@ -238,12 +242,12 @@ fn greeting(kind: &str, hello: &Hello) -> Bytes {
 }
 
 /// `["smoke","peer request",{id, remoteAddress, remotePort}]`, for entry on a fresh connection.
-pub fn peer_request_line(peer: &PeerAddress) -> Bytes {
-    smoke("peer request", &packet::peer_request_text(peer))
+pub fn peer_request(peer: &PeerAddress) -> Bytes {
+    smoke("peer request", &packet::peer_request_data(peer))
 }
 
 /// `["smoke","pong",{…}]`.
-pub fn pong_line(pong: &Pong) -> Bytes {
+pub fn pong(pong: &Pong) -> Bytes {
     let PeerAddress { id, address, port } = &pong.from;
     let mut data =
         format!(r#"{{"id":"{id}","remoteAddress":"{address}","remotePort":{port},"respondsTo":"#)

@@ -10,14 +10,39 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
 use super::base64;
-use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic, json};
+use crate::proto::json::{self, Scanner};
+use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic};
 
 /// The longest packet id that is accepted, in bytes.
 pub const MAX_ID_LEN: usize = 256;
 
-/// Reads the packet `raw`, a valid JSON value inside `line`, and checks its hash.
-pub(super) fn decode(topic: Topic, line: &Bytes, raw: &str) -> Result<Packet, Reject> {
-    let [id, data] = json::fields(raw, ["id", "data"]).ok_or(Reject::BadShape)?;
+/// The members of a packet that matter, as they stand.
+#[derive(Clone, Copy)]
+pub(super) struct RawPacket<'a> {
+    /// The whole object.
+    text: &'a str,
+    id: Option<&'a str>,
+    data: Option<&'a str>,
+}
+
+impl<'a> RawPacket<'a> {
+    /// Reads any object that way, in which arrays and objects nest at most `depth` deep.
+    pub(super) fn scan(scanner: &mut Scanner<'a>, depth: usize) -> Option<Self> {
+        scanner.peek()?;
+        let text = scanner.rest();
+        let [id, data] = scanner.object(["id", "data"], depth)?;
+        let text = text.get(..text.len() - scanner.rest().len())?;
+        Some(Self { text, id, data })
+    }
+
+    pub(super) fn has_data(self) -> bool {
+        self.data.is_some()
+    }
+}
+
+/// Reads a packet inside `line`, and checks its hash.
+pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<Packet, Reject> {
+    let RawPacket { text, id, data } = raw;
     let id = id.and_then(packet_id).ok_or(Reject::BadShape)?;
     let raw_data = data.ok_or(Reject::BadShape)?;
     let hash = id.split('-').nth(2).ok_or(Reject::BadHash)?;
@@ -25,14 +50,14 @@ pub(super) fn decode(topic: Topic, line: &Bytes, raw: &str) -> Result<Packet, Re
         return Err(Reject::BadHash);
     }
     let data = match topic {
-        Topic::Broadcast => broadcast_data(line, raw_data),
-        Topic::PeerRequest => peer_request_data(raw_data),
-        Topic::Ping => ping_data(raw_data),
+        Topic::Broadcast => read_broadcast(line, raw_data),
+        Topic::PeerRequest => read_peer_request(raw_data),
+        Topic::Ping => read_ping(raw_data),
     };
     Ok(Packet {
         topic,
         id: id.into_owned(),
-        text: line.slice_ref(raw.as_bytes()),
+        text: line.slice_ref(text.as_bytes()),
         data: data.ok_or(Reject::BadShape)?,
     })
 }
@@ -64,9 +89,9 @@ fn md5_hex(bytes: &[u8]) -> [u8; 32] {
 
 /// Array data is an event, string data a chunk. Legacy nodes make a `Buffer` of it, which throws for
 /// anything else.
-fn broadcast_data(line: &Bytes, raw: &str) -> Option<PacketData> {
+fn read_broadcast(line: &Bytes, raw: &str) -> Option<PacketData> {
     if let Some(elements) = raw.strip_prefix('[') {
-        let name = json::Scanner::new(elements).peek();
+        let name = Scanner::new(elements).peek();
         let event = if name == Some(b'"') {
             event(line, raw).map(PacketData::Event)
         } else {
@@ -98,11 +123,15 @@ enum Field<T> {
     Good(T),
     /// No use, and no harm.
     Odd,
-    /// Legacy nodes throw when they dial it.
+    /// A legacy node would throw.
     Harmful,
 }
 
 impl<T> Field<T> {
+    fn is_harmful(&self) -> bool {
+        matches!(self, Self::Harmful)
+    }
+
     fn good(self) -> Option<T> {
         match self {
             Self::Good(value) => Some(value),
@@ -111,14 +140,22 @@ impl<T> Field<T> {
     }
 }
 
+/// A legacy node makes a string of whatever stands where a text should be, and an object can be
+/// made to forbid that.
+fn text(raw: Option<&str>) -> Field<Cow<'_, str>> {
+    match raw {
+        Some(raw) if raw.starts_with(['{', '[']) => Field::Harmful,
+        _ => raw.and_then(json::unquote).map_or(Field::Odd, Field::Good),
+    }
+}
+
 fn address(raw: Option<&str>) -> Field<IpAddr> {
-    let Some(raw) = raw else { return Field::Odd };
-    match json::unquote(raw).map(|text| text.parse::<IpAddr>()) {
-        Some(Ok(address)) => Field::Good(address.to_canonical()),
-        Some(Err(_)) => Field::Odd,
-        // `net.isIP` makes a string of what it gets, which an object can forbid.
-        None if raw.starts_with(['{', '[']) => Field::Harmful,
-        None => Field::Odd,
+    match text(raw) {
+        Field::Good(text) => text
+            .parse::<IpAddr>()
+            .map_or(Field::Odd, |address| Field::Good(address.to_canonical())),
+        Field::Odd => Field::Odd,
+        Field::Harmful => Field::Harmful,
     }
 }
 
@@ -139,20 +176,20 @@ fn port(raw: Option<&str>) -> Field<u16> {
 
 /// `{id, remoteAddress, remotePort}`.
 pub(super) fn peer_address(raw: &str) -> Option<PeerAddress> {
-    match peer_request_data(raw)? {
+    match read_peer_request(raw)? {
         PacketData::PeerRequest(address) => Some(address),
         _ => None,
     }
 }
 
-fn peer_request_data(raw: &str) -> Option<PacketData> {
+fn read_peer_request(raw: &str) -> Option<PacketData> {
     let [id, host, number] = json::fields(raw, ["id", "remoteAddress", "remotePort"])?;
-    let (address, port) = (address(host), port(number));
-    if matches!(address, Field::Harmful) || matches!(port, Field::Harmful) {
+    let (id, address, port) = (text(id), address(host), port(number));
+    if id.is_harmful() || address.is_harmful() || port.is_harmful() {
         return None;
     }
     let read = || {
-        let id = NodeId::parse(&json::unquote(id?)?)?;
+        let id = NodeId::parse(&id.good()?)?;
         Some(PeerAddress {
             id,
             address: address.good()?,
@@ -162,16 +199,16 @@ fn peer_request_data(raw: &str) -> Option<PacketData> {
     Some(read().map_or(PacketData::Other, PacketData::PeerRequest))
 }
 
-fn ping_data(raw: &str) -> Option<PacketData> {
+fn read_ping(raw: &str) -> Option<PacketData> {
     let names = ["remoteAddress", "remotePort", "targetAddress", "targetPort"];
     let [from_host, from_port, target_host, target_port] = json::fields(raw, names)?;
     let (from_host, from_port) = (address(from_host), port(from_port));
     let (target_host, target_port) = (address(target_host), port(target_port));
-    let is_harmful = matches!(from_host, Field::Harmful)
-        || matches!(target_host, Field::Harmful)
-        || matches!(from_port, Field::Harmful)
-        || matches!(target_port, Field::Harmful);
-    if is_harmful {
+    if from_host.is_harmful()
+        || from_port.is_harmful()
+        || target_host.is_harmful()
+        || target_port.is_harmful()
+    {
         return None;
     }
     let read = || {
@@ -188,10 +225,8 @@ fn ping_data(raw: &str) -> Option<PacketData> {
 /// `data` must be canonical JSON: legacy nodes hash it as they would write it. What this module's
 /// `…_data` functions return is.
 pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
-    let mut id = String::with_capacity(id_prefix.len() + 33);
-    id.push_str(id_prefix);
-    id.push('-');
-    id.extend(md5_hex(data).map(char::from));
+    let hash = md5_hex(data);
+    let id = [id_prefix, "-", &String::from_utf8_lossy(&hash)].concat();
     let mut text = Vec::with_capacity(id.len() + data.len() + 20);
     text.extend_from_slice(b"{\"id\":");
     json::quote(&mut text, &id);
@@ -257,13 +292,13 @@ pub fn chunk_data(chunk: &[u8]) -> Vec<u8> {
 }
 
 /// The data of a peer request.
-pub fn peer_request_text(peer: &PeerAddress) -> Vec<u8> {
+pub fn peer_request_data(peer: &PeerAddress) -> Vec<u8> {
     let PeerAddress { id, address, port } = peer;
     format!(r#"{{"id":"{id}","remoteAddress":"{address}","remotePort":{port}}}"#).into_bytes()
 }
 
 /// The data of a ping: who asks, and the seed that shall answer.
-pub fn ping_text(from: SocketAddr, target: SocketAddr) -> Vec<u8> {
+pub fn ping_data(from: SocketAddr, target: SocketAddr) -> Vec<u8> {
     format!(
         r#"{{"remoteAddress":"{}","remotePort":{},"targetPort":{},"targetAddress":"{}"}}"#,
         from.ip(),

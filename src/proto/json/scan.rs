@@ -171,14 +171,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         loop {
             let rest = bytes.get(self.at..)?;
-            let end = memchr2(b'"', b'\\', rest)?;
-            // Without an early exit, so that it compiles to vector instructions.
-            if rest[..end]
-                .iter()
-                .fold(false, |found, byte| found | (*byte < 0x20))
-            {
-                return None;
-            }
+            let end = plain_len(rest)?;
             self.at += end + 1;
             if rest[end] == b'"' {
                 return self.text.get(start..self.at - 1);
@@ -186,25 +179,57 @@ impl<'a> Scanner<'a> {
             self.at += text::escape_len(&rest[end + 1..])?;
         }
     }
+
+    /// An object, of which only the values of `names` are wanted: as they stand, the last one where
+    /// a key comes more than once. Arrays and objects nest at most `depth` deep in it, itself included.
+    pub(crate) fn object<const N: usize>(
+        &mut self,
+        names: [&str; N],
+        depth: usize,
+    ) -> Option<[Option<&'a str>; N]> {
+        let depth = depth.checked_sub(1)?;
+        let mut found = [None; N];
+        self.eat(b'{')?;
+        let mut is_first = true;
+        while self.more(is_first, b'}')? {
+            is_first = false;
+            let key = text::decode(self.key()?);
+            let value = self.value(depth)?;
+            if let Some(index) = names.iter().position(|name| name.as_bytes() == &*key) {
+                found[index] = Some(value);
+            }
+        }
+        Some(found)
+    }
 }
 
-/// Looks `names` up in the object `raw`: their values as they stand, the last one where a key comes
-/// more than once. `None` unless `raw` is an object.
+/// How far it is to the quote or backslash that ends the plain text in front; `None` if there is no
+/// such end, or a control character before it.
+fn plain_len(text: &[u8]) -> Option<usize> {
+    // Most strings are short, and then a search with vector instructions costs more than it saves.
+    const SHORT: usize = 24;
+    let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    let end = match text.iter().take(SHORT).position(is_end) {
+        Some(end) => end,
+        None => {
+            let end = SHORT + memchr2(b'"', b'\\', text.get(SHORT..)?)?;
+            // Without an early exit, so that it compiles to vector instructions.
+            if text[SHORT..end]
+                .iter()
+                .fold(false, |found, byte| found | (*byte < 0x20))
+            {
+                return None;
+            }
+            end
+        }
+    };
+    (text[end] >= 0x20).then_some(end)
+}
+
+/// Looks `names` up in the object `raw`; `None` unless it is one.
 pub(crate) fn fields<'a, const N: usize>(
     raw: &'a str,
     names: [&str; N],
 ) -> Option<[Option<&'a str>; N]> {
-    let mut found = [None; N];
-    let mut scanner = Scanner::new(raw);
-    scanner.eat(b'{')?;
-    let mut is_first = true;
-    while scanner.more(is_first, b'}')? {
-        is_first = false;
-        let key = text::decode(scanner.key()?);
-        let value = scanner.value(super::MAX_DEPTH)?;
-        if let Some(index) = names.iter().position(|name| name.as_bytes() == &*key) {
-            found[index] = Some(value);
-        }
-    }
-    Some(found)
+    Scanner::new(raw).object(names, super::MAX_DEPTH)
 }

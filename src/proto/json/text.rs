@@ -131,7 +131,14 @@ pub(super) fn write_canonical(out: &mut Vec<u8>, inside: &str) {
 /// Appends `text` as a JSON string.
 pub(crate) fn quote(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    text.chars().for_each(|c| write_char(out, c));
+    if text
+        .bytes()
+        .any(|byte| matches!(byte, b'"' | b'\\' | ..0x20))
+    {
+        text.chars().for_each(|c| write_char(out, c));
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
     out.push(b'"');
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::State;
 use super::links::Link;
-use super::streams::{CACHE_FOR, Gap, Streams, View};
+use super::streams::{CACHE_FOR, Gap, Stream, Streams, View};
 use crate::proto::codec::native;
 use crate::proto::{
     Class, Event, Level, LinkId, Moment, Origin, Payload, Publish, Range, Timer, Watermark,
@@ -48,6 +48,8 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
 const GRAFT_BYTES: usize = 4 << 20;
 /// At most so many watermarks are told when a link comes up: the most recently active ones.
 const GREETING_MAX: usize = 4096;
+/// After so long a silence an origin's tree is not trusted any more: links have come and gone.
+const TREE_FOR: Duration = Duration::from_secs(60);
 /// Watermarks per frame.
 const WATERMARKS_PER_FRAME: usize = 512;
 
@@ -102,7 +104,7 @@ impl State {
     pub(super) fn broadcast(&mut self, payload: Payload) {
         let now = self.now;
         let own = self.publisher.own.clone();
-        let stream = self.publisher.streams.open(&own, 1, true, now);
+        let stream = self.open_stream(&own, 1, true);
         let first = stream.next;
         stream.next += u64::from(payload.count());
         stream.last_active = now;
@@ -117,6 +119,21 @@ impl State {
         self.publisher.streams.cache(&run, now);
         self.push(&run, None, Class::Own);
         self.translate(&run, None, Class::Own);
+    }
+
+    /// The stream of `origin`. Where there was none, or it has been silent for so long that its tree
+    /// is forgotten, it begins with the tree of the beacons.
+    fn open_stream(&mut self, origin: &Origin, next: u64, settled: bool) -> &mut Stream {
+        let now = self.now;
+        let stream = self.publisher.streams.get(origin);
+        let trusted = |stream: &Stream| stream.planted && now.since(stream.last_active) < TREE_FOR;
+        if stream.is_some_and(trusted) {
+            return self.publisher.streams.open(origin, next, settled, now);
+        }
+        let lazy = self.lazy_by_default().to_vec();
+        let stream = self.publisher.streams.open(origin, next, settled, now);
+        stream.plant(&lazy);
+        stream
     }
 
     /// Sends a run to every native peer that is neither `except` nor lazy for its origin.
@@ -197,16 +214,6 @@ impl State {
         }
     }
 
-    fn native_peers(&self) -> Vec<LinkId> {
-        let native = |link: &LinkId| {
-            self.links
-                .get(link)
-                .and_then(Link::peer)
-                .is_some_and(|peer| peer.native)
-        };
-        self.peers.iter().copied().filter(native).collect()
-    }
-
     fn tell(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
         for part in watermarks.chunks(WATERMARKS_PER_FRAME) {
             self.send(link, native::i_have(part));
@@ -255,7 +262,6 @@ impl State {
     // Receiving
 
     pub(super) fn on_publish(&mut self, link: LinkId, run: Publish) {
-        let now = self.now;
         let native = self
             .links
             .get(&link)
@@ -268,7 +274,7 @@ impl State {
         } else {
             (first, true)
         };
-        let stream = self.publisher.streams.open(&run.origin, next, settled, now);
+        let stream = self.open_stream(&run.origin, next, settled);
         if native {
             let view = stream.view(link);
             view.high = view.high.max(last);
@@ -373,7 +379,8 @@ impl State {
                 1
             };
             let settled = first_word || high == 0;
-            let stream = self.publisher.streams.open(&origin, next, settled, now);
+            let streams = &mut self.publisher.streams;
+            let stream = streams.open(&origin, next, settled, now);
             let asked = stream
                 .gap
                 .as_ref()

@@ -35,6 +35,8 @@ pub(super) struct Stream {
     /// What is known of each native peer with regard to this stream.
     views: Vec<View>,
     pub(super) gap: Option<Gap>,
+    /// Whether its tree has been begun; before that, all peers are pushed to.
+    pub(super) planted: bool,
     pub(super) last_active: Moment,
 }
 
@@ -73,6 +75,7 @@ impl Stream {
             cached: BTreeMap::new(),
             views: Vec::new(),
             gap: None,
+            planted: false,
             last_active: now,
         }
     }
@@ -96,6 +99,17 @@ impl Stream {
             }
         };
         &mut self.views[index]
+    }
+
+    /// Begins with a tree in which exactly these peers are lazy.
+    pub(super) fn plant(&mut self, lazy: &[LinkId]) {
+        self.planted = true;
+        for view in &mut self.views {
+            view.lazy = false;
+        }
+        for link in lazy {
+            self.view(*link).lazy = true;
+        }
     }
 
     pub(super) fn seen_view(&self, link: LinkId) -> Option<&View> {
@@ -242,11 +256,6 @@ impl Streams {
         let (link, run) = entry.remove();
         self.held_bytes -= cost(&run);
         Some((link, run))
-    }
-
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> (usize, usize) {
-        (self.cache_bytes, self.held_bytes)
     }
 }
 

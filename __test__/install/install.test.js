@@ -1,0 +1,135 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { execFile } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { promisify } = require('node:util')
+const { after, before, describe, test } = require('node:test')
+const { npm, root } = require('../../scripts/run')
+const { pack } = require('../../scripts/pack')
+
+const execute = promisify(execFile)
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-install-'))
+after(() => fs.rmSync(scratch, { recursive: true, force: true }))
+
+const CHAT = `
+async function chat({ createNode, localIp }) {
+  const options = { address: localIp('127.0.0.1/8') }
+  const anna = createNode(options)
+  await anna.start()
+  const ben = createNode({ ...options, seeds: [{ address: options.address, port: anna.options.port }] })
+  const said = new Promise((resolve) => anna.broadcast.on('chat', (...args) => resolve(args)))
+  ben.on('connect', () => ben.broadcast.emit('chat', 'ben', 'hello'))
+  await ben.start()
+  console.log(...(await said))
+  await Promise.all([anna.stop(), ben.stop()])
+}
+`
+
+const PROGRAMS = {
+  'require.cjs': `${CHAT} chat(require('smokesignal'))`,
+  'default.mjs': `import smoke from 'smokesignal'; ${CHAT} await chat(smoke)`,
+  'named.mjs': `import { createNode, localIp } from 'smokesignal'; ${CHAT} await chat({ createNode, localIp })`,
+}
+
+const TYPED = `
+import { createNode, type Node } from 'smokesignal'
+const node: Node<{ chat: [line: string] }> = createNode({ address: '127.0.0.1' })
+node.broadcast.on('chat', (line) => console.log(line.length))
+// @ts-expect-error: not an event of this network
+node.broadcast.emit('shout', 'hello')
+`
+
+describe('the packed packages', () => {
+  const project = path.join(scratch, 'packed')
+  let tarballs
+
+  before(async () => {
+    tarballs = await pack({ out: path.join(scratch, 'tarballs'), addons: path.join(root, 'lib') })
+    assert.equal(tarballs.platforms.length, 1, 'the addon of this platform is built')
+    await install(project, '--offline', tarballs.main, ...tarballs.platforms)
+  })
+
+  for (const program of Object.keys(PROGRAMS)) {
+    test(`run a chat from an empty project: ${program}`, { timeout: 30_000 }, () =>
+      talks(project, program),
+    )
+  }
+
+  test('have no install script and hold nothing but the program', async () => {
+    const installed = path.join(project, 'node_modules', 'smokesignal')
+    const manifest = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8'))
+    assert.equal(manifest.scripts, undefined)
+    assert.equal(manifest.dependencies, undefined)
+    assert.deepEqual(
+      fs.readdirSync(installed, { recursive: true }).filter((file) => file.endsWith('.node')),
+      [],
+    )
+  })
+
+  test('type-check under strict, with the declarations checked too', async () => {
+    for (const name of ['@types/node', 'undici-types']) {
+      const from = path.join(root, 'node_modules', name)
+      fs.cpSync(from, path.join(project, 'node_modules', name), { recursive: true })
+    }
+    fs.writeFileSync(path.join(project, 'typed.mts'), TYPED)
+    const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const options = ['--strict', '--skipLibCheck', 'false', '--noEmit', '--module', 'nodenext']
+    const argv = [tsc, ...options, '--types', 'node', 'typed.mts']
+    const { stdout } = await execute(process.execPath, argv, { cwd: project }).catch((e) => e)
+    assert.equal(stdout, '')
+  })
+
+  test('say what is missing when the binary is', async () => {
+    const bare = path.join(scratch, 'bare')
+    await install(bare, '--offline', '--omit=optional', tarballs.main)
+    const failure = await execute(process.execPath, ['-p', "require('smokesignal')"], {
+      cwd: bare,
+    }).catch((error) => error)
+    assert.equal(failure.code, 1)
+    assert.match(failure.stderr, new RegExp(`${process.platform}.${process.arch}`))
+    assert.match(failure.stderr, /npm install/)
+  })
+})
+
+test('an install from a git URL builds the addon and runs a chat', {
+  timeout: 600_000,
+}, async () => {
+  const project = path.join(scratch, 'git')
+  await install(project, `git+${pathToFileURL(root)}`)
+  for (const program of Object.keys(PROGRAMS)) await talks(project, program)
+})
+
+async function install(project, ...args) {
+  fs.mkdirSync(project)
+  fs.writeFileSync(path.join(project, 'package.json'), '{"private":true}\n')
+  for (const [name, text] of Object.entries(PROGRAMS)) {
+    fs.writeFileSync(path.join(project, name), text)
+  }
+  const [command, ...prefix] = npm()
+  const argv = [...prefix, 'install', '--no-audit', '--no-fund', '--loglevel=error', ...args]
+  await execute(command, argv, { cwd: project, env: cleanEnvironment(), maxBuffer: 64 << 20 })
+}
+
+async function talks(project, program) {
+  const { stdout } = await execute(process.execPath, [program], { cwd: project })
+  assert.equal(stdout, 'ben hello\n')
+}
+
+/** Ours without what npm tells the scripts of this package, and with our cargo output shared. */
+function cleanEnvironment() {
+  const ours =
+    /^(npm_(package|lifecycle)_|npm_config_local_prefix$|NODE_TEST_CONTEXT$|NODE_OPTIONS$)/
+  const entries = Object.entries(process.env).filter(([name]) => !ours.test(name))
+  return {
+    ...Object.fromEntries(entries),
+    CARGO_TARGET_DIR: process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'),
+    // The checkout may belong to another user than the one who runs the tests.
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: 'safe.directory',
+    GIT_CONFIG_VALUE_0: '*',
+  }
+}

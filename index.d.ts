@@ -1,0 +1,339 @@
+/// <reference types="node" />
+
+import type { Duplex } from 'node:stream'
+
+/**
+ * Peer-to-peer networking without a broker. See the README for a first program.
+ */
+declare namespace smoke {
+  /**
+   * Creates a node; `start()` brings it into the network. Throws a {@link OptionError} when an
+   * option is missing or bad.
+   *
+   * The application may name the events it sends, and both ends are then checked:
+   *
+   * ```ts
+   * const node = createNode<{ chat: [nick: string, line: string] }>({ address: '127.0.0.1' })
+   * node.broadcast.on('chat', (nick, line) => console.log(nick, line))
+   * node.broadcast.emit('chat', 'anna', 'hello')
+   * ```
+   */
+  function createNode<M extends EventMap<M> = AnyEvents>(options: Options): Node<M>
+
+  /**
+   * This machine's address in a subnet: `'192.168.2.1/255.255.255.0'`, `'192.168.2.0/24'` or an
+   * IPv6 network such as `'fd00::/8'`. Throws an error that lists the addresses it saw when none
+   * is in it.
+   */
+  function localIp(subnet: string): string
+
+  // For `instanceof`; nodes come from createNode, and their parts from them.
+  const Node: Constructor<Node>
+  const Peerlist: Constructor<Peerlist>
+  const Peer: Constructor<Peer>
+  const Broadcast: Constructor<Broadcast>
+
+  /** What went wrong while the program ran. A mistake in a call is a TypeError or RangeError. */
+  class SmokeError extends Error {
+    private constructor()
+    readonly code: ErrorCode
+  }
+
+  /** The codes of this package's errors; the README says what each one means. */
+  type ErrorCode =
+    | 'ERR_SMOKE_ARGUMENT'
+    | 'ERR_SMOKE_BAD_EVENT'
+    | 'ERR_SMOKE_CLOSED'
+    | 'ERR_SMOKE_NO_ADDRESS'
+    | 'ERR_SMOKE_NO_BINARY'
+    | 'ERR_SMOKE_OPTION'
+    | 'ERR_SMOKE_OVERLOADED'
+    | 'ERR_SMOKE_REFUSED'
+    | 'ERR_SMOKE_RUNNING'
+    | 'ERR_SMOKE_SELF'
+    | 'ERR_SMOKE_STOPPED'
+    | 'ERR_SMOKE_SUBNET'
+    | 'ERR_SMOKE_TIMEOUT'
+    | 'ERR_SMOKE_TOO_LARGE'
+
+  /** What `createNode` throws for a missing or bad option: a TypeError or RangeError. */
+  interface OptionError extends Error {
+    readonly code: 'ERR_SMOKE_OPTION'
+    /** The name of the option, such as `port` or `seeds[0].address`. */
+    readonly option: string
+  }
+
+  /** What an application's map of events looks like: the arguments of each, by its name. */
+  type EventMap<M> = { [K in keyof M]: unknown[] }
+
+  /** The arguments of one event. */
+  type Arguments<M, K extends keyof M> = M[K] extends unknown[] ? M[K] : never
+
+  /** The map of an application that does not type its events. */
+  // biome-ignore lint/suspicious/noExplicitAny: what came over the network can be anything
+  type AnyEvents = Record<string, any[]>
+
+  interface Options {
+    /** The address other nodes reach this one at: an IP literal. Required. See {@link localIp}. */
+    address: string
+    /** The TCP port to listen on. Default 0: any free one; `options.port` tells which. */
+    port?: number
+    /** How many peers the node actively seeks. Default 3, or `maxPeerNo` if that is less. */
+    minPeerNo?: number
+    /**
+     * How many peers it accepts at most; `Infinity` for no limit. Default 5, or `minPeerNo` if that
+     * is more.
+     */
+    maxPeerNo?: number
+    /** Known nodes to enter the network through. Default none. */
+    seeds?: Address[]
+    /** After how long without an answer a seed counts as lost, in milliseconds. Default 3000. */
+    pingTimeout?: number
+    /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
+    maxMessageSize?: number
+    /** Where the node logs to. Default nowhere. A level that is absent costs nothing. */
+    logger?: Logger
+  }
+
+  /** Where a node listens. */
+  interface Address {
+    /** An IP literal or a host name. */
+    address: string
+    /** A TCP port. */
+    port: number
+  }
+
+  /** Any logger with some of these methods will do: `console`, pino, log4js, … */
+  interface Logger {
+    trace?(...message: unknown[]): void
+    debug?(...message: unknown[]): void
+    info?(...message: unknown[]): void
+    warn?(...message: unknown[]): void
+    error?(...message: unknown[]): void
+    fatal?(...message: unknown[]): void
+  }
+
+  /** The options of a node, with every default filled in. */
+  type ResolvedOptions = Required<Options>
+
+  /** The events of a {@link Node}. */
+  interface NodeEvents<M extends EventMap<M> = AnyEvents> {
+    /** There is a first peer. */
+    connect: []
+    /** The last peer has gone. The node goes on looking for others. */
+    disconnect: []
+    /** A peer was added; the same as `'add'` of {@link Node.peers}. */
+    'new peer': [peer: Peer<M>]
+    /** A seed cannot be reached through the network any more. */
+    netsplit: [seed: Address]
+    /** A seed that was lost is back. */
+    'netsplit resolved': [seed: Address]
+    /** The node could not listen, for example `EADDRINUSE`. It can be started again. */
+    error: [error: NodeJS.ErrnoException]
+  }
+
+  /** One member of the network. */
+  interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
+    /**
+     * The network-wide id. Random unless set before `start()`: 1 to 64 printable ASCII characters
+     * without `-`, `"` and `\`.
+     */
+    id: string
+    readonly options: ResolvedOptions
+    readonly logger: Logger
+    /** Whether the node accepts connections. */
+    readonly listening: boolean
+    /** Whether it has a peer. */
+    readonly connected: boolean
+    /** The nodes this one has a link to. */
+    readonly peers: Peerlist<M>
+    /** The same object as {@link Node.peers}. */
+    readonly peerlist: Peerlist<M>
+    /** Everyone in the network but this node itself. */
+    readonly broadcast: Broadcast<M>
+
+    /**
+     * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`.
+     * Resolves once the node listens; when it cannot, rejects and emits `'error'`. The promise
+     * may be ignored.
+     */
+    start(): Promise<void>
+    /** Leaves the network and closes everything. May be called at any time, and `start()` after it. */
+    stop(): Promise<void>
+    /** Dials a node, also beyond `minPeerNo`. Rejects or calls back with an error that has a `code`. */
+    addPeer(address: string, port: number): Promise<Peer<M>>
+    addPeer(
+      address: string,
+      port: number,
+      callback: (error: NodeJS.ErrnoException | null, peer?: Peer<M>) => void,
+    ): void
+    /** What the node has counted since it started. */
+    stats(): Stats
+  }
+
+  /** The events of a {@link Peerlist}. */
+  interface PeerlistEvents<M extends EventMap<M> = AnyEvents> {
+    /** There is a new peer. Comes before anything it sent. */
+    add: [peer: Peer<M>]
+    /** A peer has gone. Nothing of it comes after this. */
+    remove: [peer: Peer<M>]
+  }
+
+  /** The nodes a node has a link to. */
+  interface Peerlist<M extends EventMap<M> = AnyEvents> extends TypedEmitter<PeerlistEvents<M>> {
+    readonly node: Node<M>
+    readonly list: readonly Peer<M>[]
+    /** The peer itself, or false. */
+    inList(peer: Peer<M> | string): Peer<M> | false
+    /** Whether there are `maxPeerNo` peers. */
+    isFull(): boolean
+    /** Whether there are `minPeerNo` peers. */
+    isSufficientlyFilled(): boolean
+    /** The ids of all peers. */
+    dump(): string[]
+    /** Closes every peer. */
+    close(): this
+  }
+
+  /** The events of a channel that are local: its stream's, and word of room to send. */
+  interface ChannelEvents {
+    /** A stream chunk came: a Buffer, or a string after `setEncoding()`. */
+    // biome-ignore lint/suspicious/noExplicitAny: as in Node's own stream types
+    data: [chunk: any]
+    /** There is room again after `emit` or `write` returned false. */
+    drain: []
+    /** Nothing more will come. */
+    end: []
+    close: []
+    finish: []
+    pause: []
+    resume: []
+    readable: []
+    pipe: [source: NodeJS.ReadableStream]
+    unpipe: [source: NodeJS.ReadableStream]
+  }
+
+  /**
+   * A way to other nodes. `emit` goes to them and never to local listeners; `on` hears what they
+   * emitted. It carries a byte stream besides, and can be used wherever a duplex stream can.
+   * Nothing is kept for a stream that nobody reads.
+   */
+  interface Channel<M extends EventMap<M> = AnyEvents> extends NodeJS.ReadWriteStream {
+    readonly node: Node<M>
+    /** The byte stream as a real `stream.Duplex`; the stream methods here delegate to it. */
+    readonly stream: Duplex
+
+    /**
+     * Sends an event to the other side, whatever its name. JSON semantics; Buffers and typed
+     * arrays arrive as Buffers. Throws when something cannot be serialised or nothing more is
+     * taken (see the error codes in the README). Returns whether there is room: after false, wait
+     * for `'drain'`.
+     */
+    emit<K extends keyof M & string>(event: K, ...args: Arguments<M, K>): boolean
+    /** What `Readable#pipe` tells its destination; stays local. */
+    emit(event: 'pipe' | 'unpipe', source: NodeJS.ReadableStream): boolean
+
+    on: Listen<M, this>
+    once: Listen<M, this>
+    off: Listen<M, this>
+    addListener: Listen<M, this>
+    removeListener: Listen<M, this>
+    prependListener: Listen<M, this>
+    prependOnceListener: Listen<M, this>
+
+    destroy(error?: Error): this
+    [Symbol.asyncIterator](): NodeJS.AsyncIterator<Buffer | string>
+  }
+
+  /** `on` and its kin: an event of the application's map, or a local one. */
+  interface Listen<M extends EventMap<M>, Self> {
+    <K extends keyof M & string>(event: K, listener: (...args: Arguments<M, K>) => void): Self
+    <K extends keyof ChannelEvents>(event: K, listener: (...args: ChannelEvents[K]) => void): Self
+  }
+
+  /** Everyone in the network but the node itself. */
+  interface Broadcast<M extends EventMap<M> = AnyEvents> extends Channel<M> {}
+
+  /** One node this one has a link to. */
+  interface Peer<M extends EventMap<M> = AnyEvents> extends Channel<M> {
+    /** Its network-wide id. */
+    readonly id: string
+    readonly remoteAddress: string
+    readonly remotePort: number
+    readonly closed: boolean
+    readonly socket: PeerSocket
+    /** Cuts the link. `'close'` and `'end'` follow. */
+    close(): void
+  }
+
+  /**
+   * What remains of the nssocket that a peer had in 0.x: messages under a path of the
+   * application's own. A path is an array of strings, or a string with `::` between the parts;
+   * `*` listens for any one part.
+   */
+  interface PeerSocket extends NodeJS.EventEmitter {
+    readonly remoteAddress: string
+    readonly remotePort: number
+    readonly host: string
+    readonly port: number
+    readonly connected: boolean
+    /** Sends `data` under `path`; whether there is room for more. */
+    send(path: string | string[], data?: unknown, callback?: (error?: SmokeError) => void): boolean
+    /** Calls `listener` with the data of every message under `path`. */
+    data(path: string | string[], listener: (data: unknown) => void): this
+    /** The same, once. */
+    dataOnce(path: string | string[], listener: (data: unknown) => void): this
+    /** Takes a listener off again. */
+    undata(path: string | string[], listener: (data: unknown) => void): this
+    /** Closes the peer. */
+    end(): void
+    /** Closes the peer. */
+    destroy(): void
+  }
+
+  /** Counters since `start()`, in messages unless they say otherwise. More may be added. */
+  interface Stats {
+    /** Broadcasts of this node. */
+    readonly sent: number
+    /** Broadcasts of others that were for this node's application. */
+    readonly delivered: number
+    /** Copies of others' broadcasts that were sent on to a peer. */
+    readonly forwarded: number
+    /** Broadcasts that came a second time and were not delivered again. */
+    readonly duplicates: number
+    /** Broadcasts that could not be had any more when their turn came. */
+    readonly skipped: number
+    /** Messages that were refused: wrong hash, wrong shape, not JSON. */
+    readonly rejected: number
+    /** Each peer's link, right now. */
+    readonly links: readonly LinkStats[]
+  }
+
+  interface LinkStats {
+    /** The peer's id. */
+    readonly id: string
+    /** Whether the peer speaks this package's own wire format; older versions do not. */
+    readonly native: boolean
+    /** Bytes that wait to be written to it. */
+    readonly queuedBytes: number
+  }
+
+  type Constructor<T> = (abstract new (...args: never) => T) & { readonly prototype: T }
+
+  /** An EventEmitter whose events are known. */
+  interface TypedEmitter<E extends { [K in keyof E]: unknown[] }> extends NodeJS.EventEmitter {
+    on<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    once<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    off<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    addListener<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    removeListener<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    prependListener<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    prependOnceListener<K extends keyof E & string>(
+      event: K,
+      listener: (...args: E[K]) => void,
+    ): this
+    emit<K extends keyof E & string>(event: K, ...args: E[K]): boolean
+  }
+}
+
+export = smoke

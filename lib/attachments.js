@@ -1,0 +1,72 @@
+'use strict'
+
+/** Stands for an attachment in the JSON of an event: `{"\u0000b": index}`. */
+const PLACEHOLDER = '\u0000b'
+
+/** Whether there is binary data anywhere in the arguments of a message, `[event, ...args]`. */
+function hasBinary(message) {
+  for (let index = 1; index < message.length; index++) {
+    const value = message[index]
+    if (typeof value === 'object' && value !== null && findsBinary(value, [])) return true
+  }
+  return false
+}
+
+function findsBinary(value, ancestors) {
+  if (isBinary(value)) return true
+  // What describes itself is JSON's business; so is a cycle: JSON.stringify throws for it.
+  if (typeof value.toJSON === 'function' || ancestors.includes(value)) return false
+  ancestors.push(value)
+  for (const key in value) {
+    const member = value[key]
+    if (typeof member === 'object' && member !== null && findsBinary(member, ancestors)) return true
+  }
+  ancestors.pop()
+  return false
+}
+
+/** A copy of `value` with placeholders for binary data, which goes into `attachments`. */
+function detach(value, attachments) {
+  if (typeof value !== 'object' || value === null) return value
+  if (isBinary(value)) {
+    attachments.push(bytesOf(value))
+    return { [PLACEHOLDER]: attachments.length - 1 }
+  }
+  if (typeof value.toJSON === 'function') return value
+  if (Array.isArray(value)) return value.map((element) => detach(element, attachments))
+  // Without a prototype, so that a member named __proto__ is a member like any other.
+  const copy = Object.create(null)
+  for (const key of Object.keys(value)) copy[key] = detach(value[key], attachments)
+  return copy
+}
+
+/** Puts `attachments` in the place of their placeholders, and returns the value. */
+function attach(value, attachments) {
+  if (typeof value !== 'object' || value === null) return value
+  const index = value[PLACEHOLDER]
+  if (Number.isInteger(index) && index >= 0 && index < attachments.length) return attachments[index]
+  for (const key of Object.keys(value)) {
+    const member = value[key]
+    if (typeof member !== 'object' || member === null) continue
+    const attached = attach(member, attachments)
+    // The key __proto__ is left alone: to assign to it would change the prototype.
+    if (attached !== member && key !== '__proto__') value[key] = attached
+  }
+  return value
+}
+
+function isBinary(value) {
+  return ArrayBuffer.isView(value) || isArrayBuffer(value)
+}
+
+function isArrayBuffer(value) {
+  return value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
+}
+
+function bytesOf(value) {
+  return isArrayBuffer(value)
+    ? new Uint8Array(value)
+    : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+}
+
+module.exports = { attach, detach, hasBinary }

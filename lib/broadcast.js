@@ -1,0 +1,19 @@
+'use strict'
+
+const { Channel } = require('./channel')
+
+/** The channel to every other node of the network. A node does not hear its own broadcasts. */
+class Broadcast extends Channel {
+  constructor(node, crossing, handle, maxMessageSize) {
+    // Input that ends must not end what others send: the two halves are separate.
+    super(crossing, handle, { maxMessageSize, allowHalfOpen: true })
+    this.node = node
+  }
+
+  /** Whether the stream is closed. */
+  get closed() {
+    return this.stream.closed
+  }
+}
+
+module.exports = { Broadcast }

@@ -1,0 +1,69 @@
+'use strict'
+
+const { Duplex } = require('node:stream')
+
+const HIGH_WATER_MARK = 64 * 1024
+/** What waits for a reader that has paused, at most; further chunks are dropped. */
+const MAX_UNREAD = 16 * 1024 * 1024
+
+/** The byte stream of a channel. A chunk that comes while nobody reads is dropped. */
+class ChannelStream extends Duplex {
+  #outbox
+  #onReaders
+  #isPolled = false
+
+  /** `onReaders(isRead)` is called when somebody begins to read, or may have stopped. */
+  constructor({ outbox, allowHalfOpen, onReaders }) {
+    super({
+      allowHalfOpen,
+      readableHighWaterMark: HIGH_WATER_MARK,
+      writableHighWaterMark: HIGH_WATER_MARK,
+    })
+    this.#outbox = outbox
+    this.#onReaders = onReaders
+    this.on('newListener', (event) => {
+      if (event === 'data' || event === 'readable') this.#onReaders(true)
+    })
+    this.on('removeListener', (event) => {
+      if (event === 'data' || event === 'readable') this.#onReaders(this.isRead)
+    })
+  }
+
+  /** Whether somebody listens, pipes, iterates or polls. */
+  get isRead() {
+    return this.listenerCount('data') > 0 || this.listenerCount('readable') > 0 || this.#isPolled
+  }
+
+  /** A chunk came. */
+  receive(chunk) {
+    if (!this.isRead || this.readableEnded || this.destroyed) return
+    if (this.readableLength + chunk.length <= MAX_UNREAD) this.push(chunk)
+  }
+
+  /** No chunk will come any more, and none can be sent. */
+  finish() {
+    if (this.destroyed) return
+    this.push(null)
+    // Nobody would take the end from the buffer.
+    if (!this.isRead) this.resume()
+  }
+
+  read(size) {
+    const isPolling = this.readableFlowing !== true && this.listenerCount('readable') === 0
+    if (isPolling && size !== 0 && !this.#isPolled) {
+      this.#isPolled = true
+      this.#onReaders(true)
+    }
+    return super.read(size)
+  }
+
+  _read() {
+    // Chunks come when they come.
+  }
+
+  _write(chunk, _encoding, done) {
+    this.#outbox.chunk(chunk, done)
+  }
+}
+
+module.exports = { ChannelStream }

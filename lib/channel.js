@@ -1,0 +1,293 @@
+'use strict'
+
+const { EventEmitter } = require('node:events')
+const { detach, hasBinary } = require('./attachments')
+const { ChannelStream } = require('./channel-stream')
+const { argumentError } = require('./errors')
+const { Outbox } = require('./outbox')
+const symbols = require('./symbols')
+
+const WANTS_CHUNKS = 1
+const WANTS_LINES = 2
+
+/** What a channel's own listeners hear of its stream. */
+const STREAM_EVENTS = [
+  ...['data', 'readable', 'end', 'close', 'error'],
+  ...['drain', 'finish', 'pause', 'resume'],
+]
+/** What Node's stream code listens for on a stream that it is given. */
+const PLUMBING_EVENTS = new Set([...STREAM_EVENTS, 'pipe', 'unpipe', 'prefinish'])
+
+const emitLocally = EventEmitter.prototype.emit
+
+/**
+ * Speaks to other nodes: `emit` is remote, `on` is local, and there is a byte stream besides.
+ *
+ * The stream is an object of its own, `stream`; the channel has its methods and properties too, so
+ * that it can be piped to and from and given to `stream.pipeline`.
+ */
+class Channel extends EventEmitter {
+  #crossing
+  #handle
+  #outbox
+  #stream = null
+  // Our listeners on the stream, by event; each stands for the channel's own listeners.
+  #forwarders = new Map()
+  // The filter that the addon has: the names (null = all) and the flags.
+  #names = null
+  #flags = WANTS_CHUNKS | WANTS_LINES
+  // EventEmitter is adding or removing a listener, and may say so by `this.emit`.
+  #isRegistering = false
+
+  #forwarded
+  #allowHalfOpen
+  #isClosed = false
+
+  /** `localEvents`: events of the stream's that the channel emits on its own account. */
+  constructor(crossing, handle, { maxMessageSize, allowHalfOpen, localEvents = [] }) {
+    super({ captureRejections: false })
+    this.#crossing = crossing
+    this.#handle = handle
+    this.#allowHalfOpen = allowHalfOpen
+    this.#forwarded = new Set(STREAM_EVENTS.filter((event) => !localEvents.includes(event)))
+    this.#outbox = new Outbox(crossing.native, handle, maxMessageSize)
+  }
+
+  /**
+   * Sends an event to the other side. Returns false when the application should wait for 'drain'
+   * before it sends more, or when there is nobody to send to any more.
+   */
+  emit(...message) {
+    const event = message[0]
+    if (typeof event !== 'string') return this.#emitOddly(message)
+    if (this.#isRegistering && (event === 'newListener' || event === 'removeListener')) {
+      return emitLocally.apply(this, message)
+    }
+    if ((event === 'pipe' || event === 'unpipe') && isStream(message[1])) {
+      this.stream.emit(...message)
+      return emitLocally.apply(this, message)
+    }
+    // Readable#pipe hands an error on to its destination when that has failed before.
+    if (event === 'error' && message[1] instanceof Error && isCalledByPlumbing()) {
+      return this.stream.emit('error', message[1])
+    }
+    if (!hasBinary(message)) return this.#outbox.event(JSON.stringify(message))
+    const attachments = []
+    const json = JSON.stringify(detach(message, attachments))
+    return this.#outbox.rich(json, attachments)
+  }
+
+  on(event, listener) {
+    return this.#addListener(super.on, event, listener)
+  }
+
+  addListener(event, listener) {
+    return this.#addListener(super.on, event, listener)
+  }
+
+  prependListener(event, listener) {
+    return this.#addListener(super.prependListener, event, listener)
+  }
+
+  removeListener(event, listener) {
+    this.#register(super.removeListener, event, listener)
+    if (PLUMBING_EVENTS.has(event)) this.#stream?.removeListener(event, listener)
+    this.#listenerRemoved(event)
+    return this
+  }
+
+  off(event, listener) {
+    return this.removeListener(event, listener)
+  }
+
+  removeAllListeners(...events) {
+    this.#register(super.removeAllListeners, ...events)
+    for (const event of events.length > 0 ? events : this.#forwarders.keys()) {
+      this.#listenerRemoved(event)
+    }
+    this.#crossing.narrow(this.#handle)
+    return this
+  }
+
+  /** The channel's byte stream. */
+  get stream() {
+    this.#stream ??= this.#createStream()
+    return this.#stream
+  }
+
+  /** Lets messages out. */
+  [symbols.open]() {
+    this.#outbox.open()
+  }
+
+  /** Lets no more messages out. `isFinal`: nor will any come in; the stream ends. */
+  [symbols.close](isFinal) {
+    this.#outbox.close()
+    if (!isFinal) return
+    this.#isClosed = true
+    this.#stream?.finish()
+  }
+
+  /** Sends what was collected in this tick. */
+  [symbols.flush]() {
+    this.#outbox.flush()
+  }
+
+  /** There is room for more messages. */
+  [symbols.drained]() {
+    if (this.#outbox.drained()) emitLocally.call(this, 'drain')
+  }
+
+  [symbols.sendLine](text) {
+    return this.#outbox.line(text)
+  }
+
+  /** An event came: `[event, ...args]`. */
+  [symbols.receive](message) {
+    if (message[0] === 'error' && this.listenerCount('error') === 0) return
+    Reflect.apply(emitLocally, this, message)
+  }
+
+  /** A chunk of the stream came. */
+  [symbols.receiveChunk](chunk) {
+    this.#stream?.receive(chunk)
+  }
+
+  /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
+  [symbols.setFilter](native, wantsLines = false) {
+    const names = this.eventNames().filter((event) => typeof event === 'string')
+    this.#names = new Set(names)
+    this.#flags = (this.#stream?.isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
+    native.setFilter(this.#handle, names, this.#flags)
+  }
+
+  /** Makes sure that everything comes in until the filter is set again. */
+  [symbols.widen]() {
+    this.#names = null
+    this.#flags = WANTS_CHUNKS | WANTS_LINES
+    this.#crossing.widen(this.#handle)
+  }
+
+  #createStream() {
+    const stream = new ChannelStream({
+      outbox: this.#outbox,
+      allowHalfOpen: this.#allowHalfOpen,
+      onReaders: (isRead) => {
+        if (!isRead) this.#crossing.narrow(this.#handle)
+        else if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
+      },
+    })
+    // A pipeline destroys its streams when it ends. The channel lives on, with a new one.
+    stream.once('close', () => {
+      setImmediate(() => {
+        if (!this.#isClosed) this.#replaceStream()
+      })
+    })
+    if (this.#isClosed) stream.finish()
+    return stream
+  }
+
+  #replaceStream() {
+    const events = [...this.#forwarders.keys()]
+    this.#forwarders.clear()
+    this.#stream = null
+    for (const event of events) this.#forward(event)
+    this.#crossing.narrow(this.#handle)
+  }
+
+  /** Has the channel's own listeners hear the stream's `event`. */
+  #forward(event) {
+    if (this.#forwarders.has(event)) return
+    const forwarder = (...args) => emitLocally.call(this, event, ...args)
+    this.#forwarders.set(event, forwarder)
+    this.stream.on(event, forwarder)
+  }
+
+  #addListener(add, event, listener) {
+    // Were the stream's plumbing to listen here, any node could unplug it with an event named
+    // 'close' or 'error'.
+    if (PLUMBING_EVENTS.has(event) && isCalledByPlumbing()) {
+      const method = add === super.prependListener ? 'prependListener' : 'on'
+      this.stream[method](event, listener)
+      return this
+    }
+    this.#register(add, event, listener)
+    if (this.#forwarded.has(event)) this.#forward(event)
+    if (typeof event === 'string' && this.#names !== null && !this.#names.has(event)) {
+      this[symbols.widen]()
+    }
+    return this
+  }
+
+  #listenerRemoved(event) {
+    if (this.listenerCount(event) > 0) return
+    const forwarder = this.#forwarders.get(event)
+    if (forwarder !== undefined) {
+      this.#forwarders.delete(event)
+      this.#stream.removeListener(event, forwarder)
+    }
+    this.#crossing.narrow(this.#handle)
+  }
+
+  /** Calls a method of EventEmitter's that may emit 'newListener' or 'removeListener'. */
+  #register(method, ...args) {
+    const wasRegistering = this.#isRegistering
+    this.#isRegistering = true
+    try {
+      method.apply(this, args)
+    } finally {
+      this.#isRegistering = wasRegistering
+    }
+  }
+
+  #emitOddly(message) {
+    if (typeof message[0] === 'number') return this.emit(String(message[0]), ...message.slice(1))
+    const name = String(message[0])
+    throw argumentError(TypeError, 'ERR_SMOKE_BAD_EVENT', `an event is a string, not ${name}`)
+  }
+}
+
+// The channel as a stream: what `stream` has, for those who were given the channel instead.
+for (const name of [
+  ...['write', 'end', 'cork', 'uncork', 'setDefaultEncoding'],
+  ...['read', 'pipe', 'unpipe', 'pause', 'resume', 'isPaused', 'setEncoding', 'unshift'],
+  ...['destroy', Symbol.asyncIterator],
+]) {
+  const value = function (...args) {
+    const result = this.stream[name](...args)
+    return result === this.stream ? this : result
+  }
+  Object.defineProperty(Channel.prototype, name, { value, writable: true, configurable: true })
+}
+for (const name of [
+  ...['readable', 'readableAborted', 'readableDidRead', 'readableEncoding', 'readableEnded'],
+  ...['readableFlowing', 'readableHighWaterMark', 'readableLength', 'readableObjectMode'],
+  ...['writable', 'writableAborted', 'writableCorked', 'writableEnded', 'writableFinished'],
+  ...['writableHighWaterMark', 'writableLength', 'writableNeedDrain', 'writableObjectMode'],
+  ...['destroyed', 'errored', 'allowHalfOpen', '_readableState', '_writableState'],
+]) {
+  const get = function () {
+    return this.stream[name]
+  }
+  Object.defineProperty(Channel.prototype, name, { get, configurable: true })
+}
+
+function isStream(value) {
+  return typeof value?.pipe === 'function' && typeof value.on === 'function'
+}
+
+/**
+ * Whether it is Node's own stream code (`pipe`, `pipeline`, `finished`) that called the channel.
+ * It takes the channel for a stream, and has no other way to tell it apart from an application.
+ */
+function isCalledByPlumbing() {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 8
+  const { stack } = new Error()
+  Error.stackTraceLimit = stackTraceLimit
+  const callers = String(stack).split('\n').slice(1)
+  const caller = callers.find((line) => !line.includes(__filename) && !line.includes('node:events'))
+  return caller?.includes('node:internal/streams/') ?? false
+}
+
+module.exports = { Channel }

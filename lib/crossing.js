@@ -1,0 +1,175 @@
+'use strict'
+
+const { setFilter, receive, receiveChunk, receiveLine } = require('./symbols')
+const { attach } = require('./attachments')
+
+/** How much of the addon's queue is worked off in one turn of the event loop. */
+const MAX_CHUNKS = 8
+const MAX_MS = 10
+/** How many items are dispatched between two looks at the clock. */
+const CLOCK_EVERY = 32
+
+/**
+ * The way between a node and the addon.
+ *
+ * Inward: the addon rings a doorbell when it has something; we drain chunks of JSON text until it
+ * has nothing left, and dispatch their items to the channels, or to `onNotice`. A handler that
+ * throws stops neither: its error surfaces as an uncaught exception, and we go on in the next turn.
+ *
+ * The addon drops what nobody listens for. So channels report here when listeners come and go:
+ * when one comes, what was drained before under the old filter is given back and drained again;
+ * when one goes, that can wait until the end of the turn.
+ */
+class Crossing {
+  #native
+  #onNotice
+  #channels = new Map()
+  // Channels whose filter in the addon is not exactly what they listen for.
+  #changed = new Set()
+  // A listener came that the items at hand were not filtered for.
+  #isStale = false
+  // The chunk at hand: its items, the next one, the channel it is for, the buffers.
+  #items = null
+  #next = 0
+  #channel = undefined
+  #buffers = null
+  #drain = () => this.#work()
+  #sync = () => this.#setFilters()
+
+  constructor(NativeNode, onNotice) {
+    this.#onNotice = onNotice
+    // The addon holds on to its doorbell; through it, it must not hold on to the node.
+    const weak = new WeakRef(this)
+    this.#native = new NativeNode(() => weak.deref()?.#work())
+  }
+
+  get native() {
+    return this.#native
+  }
+
+  /** Dispatches what comes for `handle` to `channel` from now on. */
+  attach(handle, channel) {
+    this.#channels.set(handle, channel)
+    this.#change(channel)
+  }
+
+  /** Nothing is to come for `handle` any more. */
+  detach(handle) {
+    const channel = this.#channels.get(handle)
+    this.#channels.delete(handle)
+    this.#changed.delete(channel)
+    if (this.#channel === channel) this.#channel = undefined
+  }
+
+  /** The channel of `handle`, if it is attached. */
+  channel(handle) {
+    return this.#channels.get(handle)
+  }
+
+  /** `channel` listens for something new: it must get everything that was not dispatched yet. */
+  widen(handle) {
+    const channel = this.#channels.get(handle)
+    if (channel === undefined) return
+    this.#native.setFilter(handle, null, 3)
+    if (this.#items !== null) this.#isStale = true
+    this.#change(channel)
+  }
+
+  /** `channel` no longer listens for something. */
+  narrow(handle) {
+    const channel = this.#channels.get(handle)
+    if (channel !== undefined) this.#change(channel)
+  }
+
+  #change(channel) {
+    if (this.#changed.size === 0) queueMicrotask(this.#sync)
+    this.#changed.add(channel)
+  }
+
+  #setFilters() {
+    for (const channel of this.#changed) channel[setFilter](this.#native)
+    this.#changed.clear()
+  }
+
+  #work() {
+    try {
+      if (this.#workOff()) return
+    } catch (error) {
+      process.nextTick(rethrow, error)
+    }
+    setImmediate(this.#drain)
+  }
+
+  /** Returns whether nothing is left; false when the turn's budget is used up. */
+  #workOff() {
+    const deadline = performance.now() + MAX_MS
+    for (let chunks = 0; chunks < MAX_CHUNKS; chunks++) {
+      if (this.#items === null && !this.#fetch()) return true
+      if (!this.#dispatch(deadline)) return false
+    }
+    return false
+  }
+
+  #fetch() {
+    this.#setFilters()
+    const text = this.#native.drain()
+    if (text === null) return false
+    this.#items = JSON.parse(text)
+    this.#next = 0
+    this.#channel = undefined
+    this.#buffers = null
+    return true
+  }
+
+  /** Dispatches the chunk at hand; returns false when there was no time for all of it. */
+  #dispatch(deadline) {
+    const items = this.#items
+    while (this.#next < items.length) {
+      if (this.#isStale) return this.#rewind()
+      const item = items[this.#next++]
+      if (Array.isArray(item)) this.#channel?.[receive](item)
+      else if (typeof item === 'number') this.#channel = this.#channels.get(item)
+      else this.#dispatchObject(item)
+      if (this.#next % CLOCK_EVERY === 0 && performance.now() > deadline) return false
+    }
+    if (this.#isStale) return this.#rewind()
+    this.#items = null
+    return performance.now() <= deadline
+  }
+
+  #dispatchObject(item) {
+    switch (item.t) {
+      case 'chunk':
+        this.#channel?.[receiveChunk](this.#take(item.n))
+        return
+      case 'rich': {
+        const attachments = this.#take().slice(item.n, item.n + item.k)
+        this.#channel?.[receive](attach(item.e, attachments))
+        return
+      }
+      case 'line':
+        this.#channel?.[receiveLine](item.d)
+        return
+      default:
+        this.#onNotice(item)
+    }
+  }
+
+  #take(index) {
+    this.#buffers ??= this.#native.take()
+    return index === undefined ? this.#buffers : this.#buffers[index]
+  }
+
+  #rewind() {
+    this.#isStale = false
+    this.#native.rewind(this.#next)
+    this.#items = null
+    return true
+  }
+}
+
+function rethrow(error) {
+  throw error
+}
+
+module.exports = { Crossing }

@@ -1,0 +1,50 @@
+'use strict'
+
+/**
+ * Every code that an error of this package can have, besides those of the operating system
+ * (`EADDRINUSE`, `ECONNREFUSED`, …). They are part of the API.
+ */
+const codes = {
+  ERR_SMOKE_OPTION: 'an option is missing, of the wrong type or out of range; see error.option',
+  ERR_SMOKE_ARGUMENT: 'an argument of a method is of the wrong type or out of range',
+  ERR_SMOKE_BAD_EVENT: 'the name of an event is not a string',
+  ERR_SMOKE_TOO_LARGE: 'a message is larger than maxMessageSize',
+  ERR_SMOKE_OVERLOADED: "'drain' was not awaited for so long that nothing more can be held",
+  ERR_SMOKE_RUNNING: 'the node must be stopped first',
+  ERR_SMOKE_STOPPED: 'the node is not running',
+  ERR_SMOKE_REFUSED: 'the other node closed the connection instead of becoming a peer',
+  ERR_SMOKE_TIMEOUT: 'the other node did not answer in time',
+  ERR_SMOKE_SELF: 'that address is the node itself',
+  ERR_SMOKE_CLOSED: 'the peer is closed',
+  ERR_SMOKE_NO_BINARY: 'there is no native addon for this platform',
+  ERR_SMOKE_SUBNET: 'localIp was given something that is not a subnet',
+  ERR_SMOKE_NO_ADDRESS: 'no address of this machine lies in the subnet',
+}
+
+/** What went wrong while the program ran, as opposed to a mistake in how it calls the API. */
+class SmokeError extends Error {
+  constructor(code, message = codes[code], options = undefined) {
+    super(message, options)
+    this.code = code
+  }
+
+  get name() {
+    return 'SmokeError'
+  }
+}
+
+function coded(error, code, properties) {
+  return Object.assign(error, { code }, properties)
+}
+
+/** A mistake in an option: `Base` is TypeError or RangeError. */
+function optionError(Base, option, message) {
+  return coded(new Base(message), 'ERR_SMOKE_OPTION', { option })
+}
+
+/** A mistake in an argument: `Base` is TypeError or RangeError. */
+function argumentError(Base, code, message) {
+  return coded(new Base(message), code)
+}
+
+module.exports = { SmokeError, argumentError, codes, optionError }

@@ -1,0 +1,142 @@
+'use strict'
+
+const { optionError } = require('./errors')
+
+const LOG_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
+const MAX_DELAY = 2 ** 31 - 1
+const MAX_PORT = 65535
+const MIB = 2 ** 20
+
+/** Checks the options of `createNode` and fills in the defaults. */
+function readOptions(options = {}) {
+  if (options === null || typeof options !== 'object') {
+    throw optionError(TypeError, 'options', `options must be an object, not ${show(options)}`)
+  }
+  const address = readAddress(options.address, 'address')
+  const port = isSet(options.port) ? readPort(options.port, 'port', 0) : 0
+  const [minPeerNo, maxPeerNo] = readPeerNumbers(options)
+  const seeds = readSeeds(options.seeds ?? [])
+  const pingTimeout = readNumber(options.pingTimeout ?? 3000, 'pingTimeout', 1, MAX_DELAY)
+  const maxMessageSize = readInteger(
+    options.maxMessageSize ?? 4 * MIB,
+    'maxMessageSize',
+    1024,
+    64 * MIB,
+  )
+  const logger = readLogger(options.logger ?? {})
+  return { address, port, minPeerNo, maxPeerNo, seeds, pingTimeout, maxMessageSize, logger }
+}
+
+/** The bits of the methods that the application gave its logger: trace = 1, … fatal = 32. */
+function logLevels(logger) {
+  return LOG_METHODS.reduce(
+    (mask, method, bit) => mask | (logger[method] === noop ? 0 : 1 << bit),
+    0,
+  )
+}
+
+/** Checks an id that the application chose. */
+function readId(id) {
+  if (typeof id !== 'string') {
+    throw optionError(TypeError, 'id', `"id" must be a string, not ${show(id)}`)
+  }
+  // '-' separates the parts of a packet id; the others would need escaping in JSON.
+  if (!/^[!#-,.-[\]-~]{1,64}$/.test(id)) {
+    const message = `"id" must be 1 to 64 printable ASCII characters without - " \\, not ${show(id)}`
+    throw optionError(RangeError, 'id', message)
+  }
+  return id
+}
+
+/** Checks a port number; like `net`, takes one that is written as a string. */
+function readPort(port, option, least) {
+  const number = typeof port === 'string' && /^\d+$/.test(port) ? Number(port) : port
+  return readInteger(number, option, least, MAX_PORT)
+}
+
+function readAddress(address, option) {
+  if (!isSet(address)) throw optionError(TypeError, option, `"${option}" option is not set`)
+  if (typeof address !== 'string' || address === '' || /\s/.test(address)) {
+    const message = `"${option}" option must be an address such as '192.168.2.100', not ${show(address)}`
+    throw optionError(TypeError, option, message)
+  }
+  return address
+}
+
+function readPeerNumbers({ minPeerNo, maxPeerNo }) {
+  const least = isSet(minPeerNo) ? readInteger(minPeerNo, 'minPeerNo', 0, Infinity) : undefined
+  const most =
+    maxPeerNo === Infinity
+      ? Infinity
+      : isSet(maxPeerNo)
+        ? readInteger(maxPeerNo, 'maxPeerNo', 1, Infinity)
+        : undefined
+  if (least > most) {
+    const message = `"minPeerNo" option (${least}) must not be greater than "maxPeerNo" (${most})`
+    throw optionError(RangeError, 'minPeerNo', message)
+  }
+  return [least ?? Math.min(3, most ?? 3), most ?? Math.max(5, least ?? 5)]
+}
+
+function readSeeds(seeds) {
+  if (!Array.isArray(seeds)) {
+    throw optionError(TypeError, 'seeds', `"seeds" option must be an array, not ${show(seeds)}`)
+  }
+  return seeds.map((seed, index) => {
+    const option = `seeds[${index}]`
+    if (seed === null || typeof seed !== 'object') {
+      const message = `"${option}" option must be {address, port}, not ${show(seed)}`
+      throw optionError(TypeError, option, message)
+    }
+    const address = readAddress(seed.address, `${option}.address`)
+    return { address, port: readPort(seed.port, `${option}.port`, 1) }
+  })
+}
+
+/** A logger that has every method and forwards those that the application's logger has. */
+function readLogger(logger) {
+  if (logger === null || (typeof logger !== 'object' && typeof logger !== 'function')) {
+    throw optionError(TypeError, 'logger', `"logger" option must be an object, not ${show(logger)}`)
+  }
+  const filled = Object.create(logger)
+  for (const method of LOG_METHODS) {
+    const value = typeof logger[method] === 'function' ? logger[method].bind(logger) : noop
+    Object.defineProperty(filled, method, { value, writable: true, enumerable: true })
+  }
+  return filled
+}
+
+function readInteger(value, option, least, most) {
+  readNumber(value, option, least, most)
+  if (!Number.isSafeInteger(value)) {
+    throw optionError(
+      RangeError,
+      option,
+      `"${option}" option must be an integer, not ${show(value)}`,
+    )
+  }
+  return value
+}
+
+function readNumber(value, option, least, most) {
+  if (typeof value !== 'number') {
+    throw optionError(TypeError, option, `"${option}" option must be a number, not ${show(value)}`)
+  }
+  if (!(value >= least && value <= most)) {
+    const range = most === Infinity ? `at least ${least}` : `from ${least} to ${most}`
+    throw optionError(RangeError, option, `"${option}" option must be ${range}, not ${show(value)}`)
+  }
+  return value
+}
+
+function isSet(value) {
+  return value !== undefined && value !== null
+}
+
+function show(value) {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+function noop() {}
+
+module.exports = { logLevels, readId, readOptions, readPort }

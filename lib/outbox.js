@@ -1,0 +1,195 @@
+'use strict'
+
+const { SmokeError, argumentError } = require('./errors')
+
+// What the addon says became of a message; see src/binding/node.rs.
+const PRESSED = 1
+const OVERLOADED = 2
+const CLOSED = 3
+const TOO_LARGE = 4
+
+/** A batch goes out when it has this many characters, even before the tick ends. */
+const BATCH = 32 * 1024
+/** Once this much (characters and bytes) is held for an overloaded addon, nothing more is taken. */
+const MAX_HELD = 1024 * 1024
+
+// What can be sent; the names are those of the addon's methods.
+const EVENTS = 'emit'
+const RICH = 'emitRich'
+const CHUNK = 'write'
+const LINE = 'line'
+
+/**
+ * What one channel sends, on its way to the addon, in order.
+ *
+ * The first event of a tick goes at once; the others of the tick are joined and go as one.
+ */
+class Outbox {
+  #native
+  #channel
+  #maxSize
+  #isOpen = false
+  // What sending comes to while not open.
+  #hasRoom = true
+  // A flush is due at the end of the tick; until then events are collected.
+  #isCollecting = false
+  #batch = ''
+  #isPressed = false
+  // What the addon was too loaded to take, oldest first.
+  #held = []
+  #heldSize = 0
+  // The callback of a chunk that was taken under pressure.
+  #chunkDone = undefined
+  #endOfTick = () => {
+    this.#isCollecting = false
+    this.flush()
+  }
+
+  constructor(native, channel, maxSize) {
+    this.#native = native
+    this.#channel = channel
+    this.#maxSize = maxSize
+  }
+
+  open() {
+    this.#isOpen = true
+    this.#isPressed = false
+  }
+
+  /** Sends what was collected in this tick, and nothing afterwards. */
+  close() {
+    if (!this.#isOpen) return
+    this.flush()
+    this.#isOpen = false
+    this.#hasRoom = false
+    const held = this.#held
+    this.#held = []
+    this.#heldSize = 0
+    this.#releaseChunk()
+    for (const { done } of held) done?.()
+  }
+
+  /** Sends the JSON text of an event; returns whether there is room for more. */
+  event(text) {
+    const { length } = text
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
+    if (!this.#isOpen) return this.#hasRoom
+    if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
+    if (length >= BATCH) {
+      this.flush()
+      return this.#send(EVENTS, text, undefined, length)
+    }
+    if (!this.#isCollecting) {
+      this.#isCollecting = true
+      setImmediate(this.#endOfTick)
+      return this.#send(EVENTS, text, undefined, length)
+    }
+    this.#batch = this.#batch === '' ? text : `${this.#batch}\n${text}`
+    if (this.#batch.length >= BATCH) this.flush()
+    return !this.#isPressed
+  }
+
+  /** Sends an event with attachments; returns whether there is room for more. */
+  rich(json, attachments) {
+    let size = Buffer.byteLength(json) + 8
+    for (const { byteLength } of attachments) size += byteLength + 4
+    this.#checkSize(size)
+    if (!this.#isOpen) return this.#hasRoom
+    if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
+    this.flush()
+    return this.#send(RICH, json, attachments, size)
+  }
+
+  /** Sends a line; returns whether there is room for more. */
+  line(text) {
+    if (text.length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
+    if (!this.#isOpen) return this.#hasRoom
+    if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
+    this.flush()
+    return this.#send(LINE, text, undefined, text.length)
+  }
+
+  /** Sends a chunk of the stream; `done` is called when the next one may come. */
+  chunk(chunk, done) {
+    if (!this.#isOpen || chunk.length === 0) return done()
+    this.flush()
+    let rest = chunk
+    while (rest.length > this.#maxSize) {
+      this.#send(CHUNK, rest.subarray(0, this.#maxSize), undefined, this.#maxSize)
+      rest = rest.subarray(this.#maxSize)
+    }
+    this.#send(CHUNK, rest, undefined, rest.length, done)
+  }
+
+  /** Sends what was collected in this tick. */
+  flush() {
+    if (this.#batch === '') return
+    const batch = this.#batch
+    this.#batch = ''
+    this.#send(EVENTS, batch, undefined, batch.length)
+  }
+
+  /** The addon has room again; returns whether some is left once it has got what was held. */
+  drained() {
+    this.#isPressed = false
+    while (this.#held.length > 0) {
+      const { kind, data, attachments, size, done } = this.#held[0]
+      const outcome = this.#pass(kind, data, attachments)
+      if (outcome === OVERLOADED) return false
+      this.#held.shift()
+      this.#heldSize -= size
+      this.#passed(outcome, done)
+    }
+    if (this.#isPressed) return false
+    this.#releaseChunk()
+    return true
+  }
+
+  #send(kind, data, attachments, size, done) {
+    if (this.#held.length === 0) {
+      const outcome = this.#pass(kind, data, attachments)
+      if (outcome !== OVERLOADED) return this.#passed(outcome, done)
+    }
+    // The application may reuse its buffers as soon as we return.
+    const copies = attachments?.map((attachment) => Buffer.from(attachment))
+    this.#held.push({ kind, data, attachments: copies, size, done })
+    this.#heldSize += size
+    this.#isPressed = true
+    return false
+  }
+
+  #pass(kind, data, attachments) {
+    return attachments === undefined
+      ? this.#native[kind](this.#channel, data)
+      : this.#native[kind](this.#channel, data, attachments)
+  }
+
+  #passed(outcome, done) {
+    if (outcome === PRESSED) {
+      this.#isPressed = true
+      if (done !== undefined) this.#chunkDone = done
+      return false
+    }
+    if (outcome === TOO_LARGE) throw tooLarge(this.#maxSize)
+    done?.()
+    return outcome !== CLOSED
+  }
+
+  #releaseChunk() {
+    const done = this.#chunkDone
+    this.#chunkDone = undefined
+    done?.()
+  }
+
+  #checkSize(size) {
+    if (size > this.#maxSize) throw tooLarge(this.#maxSize)
+  }
+}
+
+function tooLarge(maxSize) {
+  const message = `a message must not be larger than ${maxSize} bytes (maxMessageSize)`
+  return argumentError(RangeError, 'ERR_SMOKE_TOO_LARGE', message)
+}
+
+module.exports = { Outbox }

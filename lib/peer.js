@@ -1,0 +1,60 @@
+'use strict'
+
+const { EventEmitter } = require('node:events')
+const { Channel } = require('./channel')
+const { PeerSocket } = require('./peer-socket')
+const { close, flush, receiveLine, remove, sendLine, setFilter, widen } = require('./symbols')
+
+const emitLocally = EventEmitter.prototype.emit
+
+/** A neighbour in the network, and the channel to it alone. */
+class Peer extends Channel {
+  #crossing
+  #handle
+
+  constructor(node, crossing, handle, { id, address, port }) {
+    const { maxMessageSize } = node.options
+    super(crossing, handle, { maxMessageSize, allowHalfOpen: false, localEvents: ['close', 'end'] })
+    this.#crossing = crossing
+    this.#handle = handle
+    this.node = node
+    this.id = id
+    this.remoteAddress = address
+    this.remotePort = port
+    this.closed = false
+    this.socket = new PeerSocket(this, {
+      send: (text) => this[sendLine](text),
+      listen: () => this[widen](),
+      unlisten: () => crossing.narrow(handle),
+    })
+  }
+
+  /** Ends the connection. */
+  close() {
+    if (this.closed) return
+    this[flush]()
+    this.#crossing.native.closePeer(this.#handle)
+    this.node.peers[remove](this)
+  }
+
+  /** The connection has ended: says so. */
+  [close]() {
+    super[close](true)
+    this.#crossing.detach(this.#handle)
+    return [
+      () => emitLocally.call(this, 'close'),
+      () => emitLocally.call(this, 'end'),
+      () => this.socket.emit('close'),
+    ]
+  }
+
+  [receiveLine](line) {
+    this.socket.receive(line)
+  }
+
+  [setFilter](native) {
+    super[setFilter](native, this.socket.isListening)
+  }
+}
+
+module.exports = { Peer }

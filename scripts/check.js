@@ -1,0 +1,29 @@
+'use strict'
+// Everything that CI checks, cheapest first. `npm run check` and .ci/run both end up here.
+
+const { npm, capture } = require('./run')
+const { runSteps } = require('./steps')
+
+async function main() {
+  const script = (name, ...rest) => [process.execPath, `scripts/${name}.js`, ...rest]
+  const deny = (await capture(['cargo', 'deny', '--version'])).code === 0
+  process.exitCode = await runSteps('check', [
+    { name: 'rust format', argv: ['cargo', 'fmt', '--check'] },
+    { name: 'set-up and build', argv: script('setup'), needed: true },
+    { name: 'javascript lint', argv: [...npm(), 'run', '--silent', 'lint'] },
+    { name: 'rust lint', argv: ['cargo', 'clippy', '--all-targets', '--', '-D', 'warnings'] },
+    {
+      name: 'rust dependencies',
+      argv: ['cargo', 'deny', 'check'],
+      skip: deny ? undefined : 'cargo-deny is not installed',
+    },
+    {
+      name: 'the chat (npm start -- --demo)',
+      argv: [...npm(), 'start', '--silent', '--', '--demo'],
+    },
+    { name: 'tests (npm test)', argv: [...npm(), 'test', '--silent'] },
+    { name: 'tests on other Node.js lines', argv: script('test-matrix') },
+  ])
+}
+
+main()

@@ -1,0 +1,213 @@
+//! One JSON text for JavaScript, put together from many messages.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::proto::{Kind, Payload};
+
+use super::filter::Filters;
+use super::queue::Counters;
+use super::text;
+
+/// A place in the queue: before the message at `offset` in the body of entry number `entry`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Cursor {
+    pub(crate) entry: usize,
+    pub(crate) offset: usize,
+}
+
+impl Cursor {
+    pub(crate) fn next_entry(&mut self) {
+        *self = Self {
+            entry: self.entry + 1,
+            offset: 0,
+        };
+    }
+}
+
+/// A chunk that is being put together.
+pub(crate) struct Chunk {
+    text: String,
+    budget: usize,
+    channel: Option<u32>,
+    start: Cursor,
+    marks: Vec<Cursor>,
+    buffers: Vec<Bytes>,
+    buffered: usize,
+}
+
+impl Chunk {
+    /// An empty chunk that starts at `start` and is full with `budget` bytes.
+    pub(crate) fn new(start: Cursor, budget: usize) -> Self {
+        let (text, marks, buffers) = (String::new(), Vec::new(), Vec::new());
+        Self {
+            text,
+            budget,
+            channel: None,
+            start,
+            marks,
+            buffers,
+            buffered: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.text.len() + self.buffered >= self.budget
+    }
+
+    /// The text, where each item ended, and the buffers that items refer to.
+    pub(crate) fn finish(mut self) -> (String, Vec<Cursor>, Vec<Bytes>) {
+        self.text.push(']');
+        (self.text, self.marks, self.buffers)
+    }
+
+    pub(crate) fn notice(&mut self, json: &str, after: Cursor) {
+        self.item(after);
+        self.text.push_str(json);
+    }
+
+    pub(crate) fn line(&mut self, channel: u32, json: &str, after: Cursor) {
+        self.switch_to(channel);
+        self.item(after);
+        self.text.push_str(r#"{"t":"line","d":"#);
+        self.text.push_str(json);
+        self.text.push('}');
+    }
+
+    /// Adds the messages of `payload` from `cursor` on, until the chunk is full; returns where it
+    /// got to.
+    pub(crate) fn messages(
+        &mut self,
+        channel: u32,
+        payload: &Payload,
+        mut cursor: Cursor,
+        filters: &Filters,
+        counters: &mut Counters,
+    ) -> Cursor {
+        let body = payload.body();
+        loop {
+            let message = match payload.kind() {
+                Kind::Events => line(body, cursor.offset),
+                Kind::Chunks | Kind::Rich => prefixed(body, cursor.offset),
+            };
+            match &message {
+                Some((_, next)) if *next < body.len() => cursor.offset = *next,
+                _ => cursor.next_entry(),
+            }
+            let Some((range, _)) = message else {
+                counters.invalid += 1;
+                return cursor;
+            };
+            let wanted = match payload.kind() {
+                Kind::Events => filters.wants_event(channel, &body[range.clone()]),
+                Kind::Chunks => filters.wants_chunks(channel),
+                Kind::Rich => prefixed(body, range.start)
+                    .is_none_or(|(json, _)| filters.wants_event(channel, &body[json])),
+            };
+            if !wanted {
+                counters.filtered += 1;
+            } else if self
+                .message(channel, payload.kind(), body, range, cursor)
+                .is_some()
+            {
+                counters.delivered += 1;
+            } else {
+                counters.invalid += 1;
+            }
+            if cursor.offset == 0 || self.is_full() {
+                return cursor;
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        channel: u32,
+        kind: Kind,
+        body: &Bytes,
+        range: Range<usize>,
+        after: Cursor,
+    ) -> Option<()> {
+        match kind {
+            Kind::Events => {
+                let json = text::event(&body[range])?;
+                self.switch_to(channel);
+                self.item(after);
+                self.text.push_str(json);
+            }
+            Kind::Chunks => {
+                self.switch_to(channel);
+                self.item(after);
+                let _ = write!(self.text, r#"{{"t":"chunk","n":{}}}"#, self.buffers.len());
+                self.buffer(body.slice(range));
+            }
+            Kind::Rich => {
+                let message = body.slice(range);
+                let (json, mut offset) = prefixed(&message, 0)?;
+                let json = text::event(&message[json])?;
+                let mut attachments = Vec::new();
+                while offset < message.len() {
+                    let (attachment, next) = prefixed(&message, offset)?;
+                    attachments.push(message.slice(attachment));
+                    offset = next;
+                }
+                self.switch_to(channel);
+                self.item(after);
+                let (first, count) = (self.buffers.len(), attachments.len());
+                let _ = write!(
+                    self.text,
+                    r#"{{"t":"rich","n":{first},"k":{count},"e":{json}}}"#
+                );
+                attachments
+                    .into_iter()
+                    .for_each(|attachment| self.buffer(attachment));
+            }
+        }
+        Some(())
+    }
+
+    fn buffer(&mut self, buffer: Bytes) {
+        self.buffered += buffer.len();
+        self.buffers.push(buffer);
+    }
+
+    fn switch_to(&mut self, channel: u32) {
+        if self.channel.replace(channel) != Some(channel) {
+            // A rewind to here must not pass over messages that were filtered out since.
+            let after = self.marks.last().copied().unwrap_or(self.start);
+            self.item(after);
+            let _ = write!(self.text, "{channel}");
+        }
+    }
+
+    fn item(&mut self, after: Cursor) {
+        if self.marks.is_empty() {
+            self.text.reserve(self.budget + self.budget / 4);
+            self.text.push('[');
+        } else {
+            self.text.push_str(",\n");
+        }
+        self.marks.push(after);
+    }
+}
+
+/// Where the line of `body` at `offset` is, and where the next one starts.
+fn line(body: &[u8], offset: usize) -> Option<(Range<usize>, usize)> {
+    let rest = body.get(offset..)?;
+    let end = offset + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    Some((offset..end, end + 1))
+}
+
+/// Where the length-prefixed part of `body` at `offset` is, and where the next one starts.
+fn prefixed(body: &[u8], offset: usize) -> Option<(Range<usize>, usize)> {
+    let start = offset.checked_add(4)?;
+    let len = u32::from_be_bytes(body.get(offset..start)?.try_into().ok()?) as usize;
+    let end = start.checked_add(len)?;
+    (end <= body.len()).then_some((start..end, end))
+}

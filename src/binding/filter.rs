@@ -1,0 +1,116 @@
+//! What each channel of a node has listeners for.
+
+use std::collections::{HashMap, HashSet};
+
+use super::text;
+
+/// The channel of [`net::Node::broadcast`](crate::net::Node::broadcast); every other one is a
+/// peer's link.
+pub(crate) const BROADCAST: u32 = 0;
+
+/// Somebody reads the channel's stream.
+const WANTS_CHUNKS: u32 = 1;
+/// Somebody listens for lines with a path of the application's own.
+const WANTS_LINES: u32 = 2;
+
+/// What the listeners of one channel want to hear.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    names: Option<HashSet<String>>,
+    flags: u32,
+}
+
+impl Filter {
+    /// `names`: the events that have a listener; `None` = take them all for wanted.
+    pub(crate) fn new(names: Option<Vec<String>>, flags: u32) -> Self {
+        Self {
+            names: names.map(|names| names.into_iter().collect()),
+            flags,
+        }
+    }
+}
+
+/// The filters of all channels. A channel without one is heard in full: JavaScript has not got to
+/// know it yet.
+#[derive(Debug, Default)]
+pub(crate) struct Filters(HashMap<u32, Filter>);
+
+impl Filters {
+    pub(crate) fn set(&mut self, channel: u32, filter: Filter) {
+        self.0.insert(channel, filter);
+    }
+
+    pub(crate) fn forget(&mut self, channel: u32) {
+        self.0.remove(&channel);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn wants_event(&self, channel: u32, json: &[u8]) -> bool {
+        let Some(Filter {
+            names: Some(names), ..
+        }) = self.0.get(&channel)
+        else {
+            return true;
+        };
+        // A name that cannot be read here (a lone surrogate) may still be one in JavaScript.
+        !names.is_empty() && text::event_name(json).is_none_or(|name| names.contains(&*name))
+    }
+
+    /// Whether any event at all has a listener.
+    pub(crate) fn wants_some_event(&self, channel: u32) -> bool {
+        let filter = self.0.get(&channel);
+        filter
+            .and_then(|filter| filter.names.as_ref())
+            .is_none_or(|names| !names.is_empty())
+    }
+
+    pub(crate) fn wants_chunks(&self, channel: u32) -> bool {
+        self.has(channel, WANTS_CHUNKS)
+    }
+
+    pub(crate) fn wants_lines(&self, channel: u32) -> bool {
+        self.has(channel, WANTS_LINES)
+    }
+
+    fn has(&self, channel: u32, flag: u32) -> bool {
+        self.0
+            .get(&channel)
+            .is_none_or(|filter| filter.flags & flag != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_channel_is_heard_in_full() {
+        let filters = Filters::default();
+        assert!(filters.wants_event(7, br#"["chat"]"#));
+        assert!(filters.wants_chunks(7));
+        assert!(filters.wants_lines(7));
+    }
+
+    #[test]
+    fn a_filter_passes_what_it_names() {
+        let mut filters = Filters::default();
+        filters.set(
+            7,
+            Filter::new(Some(vec!["chat".into(), "\u{e9}".into()]), WANTS_CHUNKS),
+        );
+        assert!(filters.wants_event(7, br#"["chat",1]"#));
+        assert!(filters.wants_event(7, br#"["\u00e9"]"#));
+        assert!(!filters.wants_event(7, br#"["chatter"]"#));
+        assert!(filters.wants_chunks(7));
+        assert!(!filters.wants_lines(7));
+        filters.set(7, Filter::new(None, WANTS_LINES));
+        assert!(filters.wants_event(7, br#"["chatter"]"#));
+        assert!(!filters.wants_chunks(7));
+        assert!(filters.wants_lines(7));
+        filters.forget(7);
+        assert!(filters.wants_chunks(7));
+    }
+}

@@ -1,0 +1,91 @@
+//! Which of this machine's addresses lies in a subnet.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use napi::bindgen_prelude::Either;
+use napi_derive::napi;
+
+/// The first of this machine's addresses that lies in `subnet` (CIDR, or an address and a netmask),
+/// or a list of those it has when none does; `null` when `subnet` is neither.
+#[napi]
+#[allow(
+    unreachable_pub,
+    reason = "the addon exports it; Rust code does not see it"
+)]
+pub fn local_ip(subnet: String) -> Option<Either<String, Vec<String>>> {
+    let net = parse_subnet(&subnet)?;
+    let seen = local_ip_address::list_afinet_netifas().unwrap_or_default();
+    let found = seen
+        .iter()
+        .map(|(_, address)| *address)
+        .find(|address| net.contains(address));
+    Some(match found {
+        Some(address) => Either::A(address.to_string()),
+        None => Either::B(
+            seen.into_iter()
+                .map(|(_, address)| address.to_string())
+                .collect(),
+        ),
+    })
+}
+
+fn parse_subnet(text: &str) -> Option<IpNet> {
+    if let Ok(net) = text.parse::<IpNet>() {
+        return Some(net);
+    }
+    let Some((address, mask)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    IpNet::with_netmask(address.parse().ok()?, mask.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> Option<String> {
+        parse_subnet(text).map(|net| net.trunc().to_string())
+    }
+
+    #[test]
+    fn subnets_are_read_in_either_notation() {
+        assert_eq!(
+            canonical("192.168.2.1/255.255.255.0").as_deref(),
+            Some("192.168.2.0/24")
+        );
+        assert_eq!(
+            canonical("192.168.2.0/24").as_deref(),
+            Some("192.168.2.0/24")
+        );
+        assert_eq!(canonical("127.0.0.1").as_deref(), Some("127.0.0.1/32"));
+        assert_eq!(canonical("fe80::1/64").as_deref(), Some("fe80::/64"));
+    }
+
+    #[test]
+    fn what_is_no_subnet_is_refused() {
+        for text in [
+            "",
+            "here",
+            "192.168.2.1/",
+            "192.168.2.1/33",
+            "192.168.2.1/255.0.255.0",
+            "::1/x",
+        ] {
+            assert_eq!(canonical(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_loopback_address_is_found() {
+        assert!(matches!(
+            local_ip("127.0.0.0/8".into()),
+            Some(Either::A(address)) if address == "127.0.0.1"
+        ));
+        assert!(matches!(
+            local_ip("203.0.113.0/24".into()),
+            Some(Either::B(seen)) if seen.contains(&"127.0.0.1".to_owned())
+        ));
+        assert!(local_ip("nonsense".into()).is_none());
+    }
+}

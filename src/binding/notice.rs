@@ -1,0 +1,104 @@
+//! Events that are not messages, as items of a chunk.
+
+use serde_json::json;
+
+use crate::proto::{Event, RemoveReason};
+
+/// An item that is no message, and what it means for the queue.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) json: String,
+    /// Nothing may follow in the same chunk: JavaScript will want to set a filter first.
+    pub(crate) ends_chunk: bool,
+    /// The channel that nothing comes from any more.
+    pub(crate) ends_channel: Option<u32>,
+}
+
+impl Notice {
+    /// The notice of `event`; `None` for messages.
+    pub(crate) fn of(event: &Event) -> Option<Self> {
+        let json = match event {
+            Event::Listening { port } => json!({"t": "listening", "port": port}),
+            Event::Failed { code, message } => {
+                json!({"t": "error", "code": code, "message": message})
+            }
+            Event::Stopped => json!({"t": "stopped"}),
+            Event::PeerAdded {
+                link,
+                id,
+                remote,
+                native,
+            } => json!({
+                "t": "add",
+                "peer": link.0,
+                "id": id.as_str(),
+                "address": remote.ip().to_canonical().to_string(),
+                "port": remote.port(),
+                "native": native,
+            }),
+            Event::PeerRemoved { link, reason } => {
+                json!({"t": "remove", "peer": link.0, "reason": reason_name(*reason)})
+            }
+            Event::Netsplit { seed } => {
+                json!({"t": "netsplit", "address": seed.host, "port": seed.port})
+            }
+            Event::NetsplitResolved { seed } => {
+                json!({"t": "resolved", "address": seed.host, "port": seed.port})
+            }
+            Event::Dialed {
+                request,
+                result: Ok(link),
+            } => {
+                json!({"t": "dialed", "req": request, "peer": link.0})
+            }
+            Event::Dialed {
+                request,
+                result: Err(code),
+            } => {
+                json!({"t": "dialed", "req": request, "code": code})
+            }
+            Event::Drain(link) => json!({"t": "drain", "peer": link.map_or(0, |link| link.0)}),
+            Event::Skipped { origin, count } => {
+                json!({"t": "skipped", "id": origin.as_str(), "count": count})
+            }
+            Event::Broadcast(_) | Event::Direct { .. } | Event::Line { .. } => return None,
+        };
+        let ends_channel = match event {
+            Event::PeerRemoved { link, .. } => Some(link.0),
+            _ => None,
+        };
+        Some(Self {
+            json: json.to_string(),
+            ends_chunk: matches!(event, Event::PeerAdded { .. }),
+            ends_channel,
+        })
+    }
+
+    /// Messages that were dropped because JavaScript did not take them in time.
+    pub(crate) fn lost(count: u64) -> Self {
+        Self::plain(json!({"t": "lost", "count": count}))
+    }
+
+    /// A line for the application's logger.
+    pub(crate) fn log(level: &str, message: &str) -> Self {
+        Self::plain(json!({"t": "log", "level": level, "message": message}))
+    }
+
+    fn plain(json: serde_json::Value) -> Self {
+        Self {
+            json: json.to_string(),
+            ends_chunk: false,
+            ends_channel: None,
+        }
+    }
+}
+
+fn reason_name(reason: RemoveReason) -> &'static str {
+    match reason {
+        RemoveReason::Local => "local",
+        RemoveReason::Remote => "remote",
+        RemoveReason::Silent => "silent",
+        RemoveReason::Slow => "slow",
+        RemoveReason::Misbehaved => "misbehaved",
+    }
+}

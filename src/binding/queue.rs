@@ -1,0 +1,383 @@
+//! From the driver to JavaScript: bounded, filtered, drained in chunks of JSON text.
+//!
+//! The driver puts events in and never waits. The first one that comes while JavaScript has nothing
+//! left to do rings the doorbell; JavaScript then drains until there is nothing left, so that no
+//! second ring is needed. What a drained chunk came from stays in the queue until the next drain:
+//! when a handler registers a listener, JavaScript rewinds to the item it had got to, and the rest
+//! is looked at again under the new filters.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::net::Sink;
+use crate::proto::{Event, Kind, Payload};
+
+use super::chunk::{Chunk, Cursor};
+use super::filter::{BROADCAST, Filter, Filters};
+use super::notice::Notice;
+use super::text;
+
+/// Bytes of messages that wait for JavaScript at most; more are dropped and counted.
+const CAPACITY: usize = 64 << 20;
+/// Above this, links stop reading as long as JavaScript does drain.
+const CONGESTED: usize = 4 << 20;
+/// JavaScript that has not drained for this long is blocked: links read on, so that the node still
+/// relays.
+const STILL_DRAINING: Duration = Duration::from_millis(250);
+/// What a message costs besides its bytes, so that many small ones are bounded too.
+const OVERHEAD: usize = 128;
+/// Log lines that wait at most: a hostile network must not fill the memory with them.
+const MAX_LOGS: usize = 1024;
+/// Where a chunk ends, in bytes of JSON text (measured: overlay design, section 7).
+const CHUNK: usize = 16 << 10;
+/// The same after a rewind; doubles with every chunk that is consumed in full.
+const SMALL_CHUNK: usize = 512;
+/// Bytes looked through, for an event that somebody listens for, before the driver gets a turn.
+const SCAN: usize = 1 << 20;
+
+/// The queue. Both sides share it.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// Wakes JavaScript; false when there is no JavaScript any more.
+    ring: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    filters: Filters,
+    /// Where the next chunk starts.
+    cursor: Cursor,
+    /// Where the last chunk started, and where each of its items ended.
+    start: Cursor,
+    marks: Vec<Cursor>,
+    /// The buffers that items of the last chunk refer to.
+    buffers: Vec<Bytes>,
+    /// Where the next chunk ends, in bytes of text.
+    budget: usize,
+    /// JavaScript was woken and has not yet found the queue empty.
+    awake: bool,
+    /// JavaScript is gone.
+    dead: bool,
+    bytes: usize,
+    drained_at: Option<Instant>,
+    logs: usize,
+    /// Dropped since JavaScript was last told.
+    lost: u64,
+    counters: Counters,
+}
+
+/// What the queue has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Counters {
+    /// Messages handed to JavaScript.
+    pub(crate) delivered: u64,
+    /// Messages that nobody listened for.
+    pub(crate) filtered: u64,
+    /// Messages whose text was not the JSON of an event.
+    pub(crate) invalid: u64,
+    /// Messages dropped because the queue was full.
+    pub(crate) lost: u64,
+    /// Log lines dropped because too many waited.
+    pub(crate) logs_lost: u64,
+    /// Chunks handed to JavaScript.
+    pub(crate) chunks: u64,
+    /// Bytes of messages that wait.
+    pub(crate) waiting: u64,
+}
+
+enum Entry {
+    Messages { channel: u32, payload: Payload },
+    Line { channel: u32, text: Bytes },
+    Notice(Notice),
+    Log(Notice),
+}
+
+impl Entry {
+    fn cost(&self) -> usize {
+        match self {
+            Self::Messages { payload, .. } => payload.body().len() + OVERHEAD,
+            Self::Line { text, .. } => text.len() + OVERHEAD,
+            Self::Notice(_) | Self::Log(_) => 0,
+        }
+    }
+}
+
+enum Step {
+    Chunk(String),
+    ScanOn,
+    Empty,
+}
+
+impl Sink for Queue {
+    fn event(&self, event: Event) {
+        let entry = match (Notice::of(&event), event) {
+            (Some(notice), _) => Entry::Notice(notice),
+            (None, Event::Broadcast(payload)) => Entry::Messages {
+                channel: BROADCAST,
+                payload,
+            },
+            (None, Event::Direct { link, payload }) => Entry::Messages {
+                channel: link.0,
+                payload,
+            },
+            (None, Event::Line { link, text }) => Entry::Line {
+                channel: link.0,
+                text,
+            },
+            (None, _) => return,
+        };
+        self.push(entry);
+    }
+
+    fn is_congested(&self) -> bool {
+        let state = self.state();
+        let drains = || {
+            state
+                .drained_at
+                .is_some_and(|at| at.elapsed() < STILL_DRAINING)
+        };
+        state.bytes > CONGESTED && drains()
+    }
+}
+
+impl Queue {
+    /// A queue that calls `ring` to wake JavaScript. `ring` returns whether there still is a
+    /// JavaScript to wake; it must not call back into the queue.
+    pub(crate) fn new(ring: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        let state = State {
+            budget: CHUNK,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            ring: Box::new(ring),
+        }
+    }
+
+    /// Puts in a line for the application's logger.
+    pub(crate) fn log(&self, level: &str, message: &str) {
+        self.push(Entry::Log(Notice::log(level, message)));
+    }
+
+    /// Up to about 16 KiB of JSON text, an array of at least one item; `None` when nothing is
+    /// left. What the chunk before came from is forgotten.
+    pub(crate) fn drain(&self) -> Option<String> {
+        {
+            let mut state = self.state();
+            state.commit();
+            // Only read when a lot waits: then it is worth a look at the clock.
+            state.drained_at = (state.bytes > CONGESTED / 2).then(Instant::now);
+        }
+        loop {
+            let step = self.state().step();
+            match step {
+                Step::Chunk(text) => return Some(text),
+                Step::ScanOn => {}
+                Step::Empty => return None,
+            }
+        }
+    }
+
+    /// Only the first `consumed` items of the last chunk were consumed; the next one starts after
+    /// them.
+    pub(crate) fn rewind(&self, consumed: usize) {
+        let mut state = self.state();
+        if consumed > state.marks.len() {
+            return;
+        }
+        state.marks.truncate(consumed);
+        state.cursor = state.marks.last().copied().unwrap_or(state.start);
+        state.budget = (state.budget / 4).max(SMALL_CHUNK);
+    }
+
+    /// The buffers that items of the last chunk refer to.
+    pub(crate) fn buffers(&self) -> Vec<Bytes> {
+        self.state().buffers.clone()
+    }
+
+    /// Says what is listened for on a channel.
+    pub(crate) fn set_filter(&self, channel: u32, filter: Filter) {
+        self.state().filters.set(channel, filter);
+    }
+
+    /// Forgets all filters: the channels of a node's next life have nothing to do with the old
+    /// ones.
+    pub(crate) fn clear_filters(&self) {
+        self.state().filters.clear();
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let state = self.state();
+        Counters {
+            waiting: state.bytes as u64,
+            ..state.counters
+        }
+    }
+
+    fn push(&self, entry: Entry) {
+        let wake = self.state().push(entry);
+        if wake && !(self.ring)() {
+            let mut state = self.state();
+            *state = State {
+                dead: true,
+                ..State::default()
+            };
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns whether JavaScript must be woken.
+    fn push(&mut self, entry: Entry) -> bool {
+        // While JavaScript is at it, the handler of an earlier message may yet listen for this one.
+        if self.dead || (!self.awake && self.nobody_wants(&entry)) {
+            return false;
+        }
+        let cost = entry.cost();
+        if cost > 0 && self.bytes + cost > CAPACITY {
+            let count = match &entry {
+                Entry::Messages { payload, .. } => u64::from(payload.count()),
+                _ => 1,
+            };
+            self.lost += count;
+            self.counters.lost += count;
+            return false;
+        }
+        if matches!(entry, Entry::Log(_)) {
+            if self.logs == MAX_LOGS {
+                self.counters.logs_lost += 1;
+                return false;
+            }
+            self.logs += 1;
+        }
+        if cost > 0 {
+            self.tell_lost();
+        }
+        self.bytes += cost;
+        self.entries.push_back(entry);
+        !std::mem::replace(&mut self.awake, true)
+    }
+
+    fn nobody_wants(&mut self, entry: &Entry) -> bool {
+        let wanted = match entry {
+            Entry::Notice(_) | Entry::Log(_) => true,
+            Entry::Line { channel, .. } => self.filters.wants_lines(*channel),
+            Entry::Messages { channel, payload } => match payload.kind() {
+                Kind::Chunks => self.filters.wants_chunks(*channel),
+                // Names are looked for when JavaScript drains, unless there is only one.
+                Kind::Events if payload.count() == 1 => {
+                    self.filters.wants_event(*channel, payload.body())
+                }
+                Kind::Events | Kind::Rich => self.filters.wants_some_event(*channel),
+            },
+        };
+        if !wanted {
+            self.counters.filtered += match entry {
+                Entry::Messages { payload, .. } => u64::from(payload.count()),
+                _ => 1,
+            };
+        }
+        !wanted
+    }
+
+    fn tell_lost(&mut self) {
+        let lost = std::mem::take(&mut self.lost);
+        if lost > 0 {
+            self.entries.push_back(Entry::Notice(Notice::lost(lost)));
+        }
+    }
+
+    /// Forgets what lies before the cursor.
+    fn commit(&mut self) {
+        for entry in self.entries.drain(..self.cursor.entry) {
+            self.bytes -= entry.cost();
+            match entry {
+                Entry::Log(_) => self.logs -= 1,
+                Entry::Notice(Notice {
+                    ends_channel: Some(channel),
+                    ..
+                }) => {
+                    self.filters.forget(channel);
+                }
+                _ => {}
+            }
+        }
+        self.cursor.entry = 0;
+        self.start = self.cursor;
+        self.marks.clear();
+        self.buffers.clear();
+    }
+
+    fn step(&mut self) -> Step {
+        let mut chunk = Chunk::new(self.cursor, self.budget);
+        let mut scanned = 0;
+        while !chunk.is_full() && scanned < SCAN {
+            if self.cursor.entry == self.entries.len() {
+                self.tell_lost();
+            }
+            let Some(entry) = self.entries.get(self.cursor.entry) else {
+                break;
+            };
+            let (filters, counters) = (&self.filters, &mut self.counters);
+            let before = self.cursor;
+            match entry {
+                Entry::Notice(notice) => {
+                    self.cursor.next_entry();
+                    chunk.notice(&notice.json, self.cursor);
+                    if notice.ends_chunk {
+                        break;
+                    }
+                }
+                Entry::Log(notice) => {
+                    self.cursor.next_entry();
+                    chunk.notice(&notice.json, self.cursor);
+                }
+                Entry::Line { channel, text } => {
+                    self.cursor.next_entry();
+                    scanned += text.len();
+                    match text::array(text) {
+                        _ if !filters.wants_lines(*channel) => counters.filtered += 1,
+                        None => counters.invalid += 1,
+                        Some(text) => {
+                            counters.delivered += 1;
+                            chunk.line(*channel, text, self.cursor);
+                        }
+                    }
+                }
+                Entry::Messages { channel, payload } => {
+                    self.cursor = chunk.messages(*channel, payload, before, filters, counters);
+                    scanned += match self.cursor.entry == before.entry {
+                        true => self.cursor.offset - before.offset,
+                        false => payload.body().len() - before.offset,
+                    };
+                }
+            }
+        }
+        if chunk.is_empty() {
+            self.commit();
+            if !self.entries.is_empty() {
+                return Step::ScanOn;
+            }
+            self.budget = CHUNK;
+            self.awake = false;
+            return Step::Empty;
+        }
+        self.counters.chunks += 1;
+        self.budget = (self.budget * 2).min(CHUNK);
+        let text;
+        (text, self.marks, self.buffers) = chunk.finish();
+        Step::Chunk(text)
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

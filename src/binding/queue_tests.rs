@@ -1,0 +1,304 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::proto::{LinkId, NodeId, RemoveReason};
+
+fn queue() -> (Queue, Arc<AtomicUsize>) {
+    let rings = Arc::new(AtomicUsize::new(0));
+    let counter = rings.clone();
+    let ring = move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        true
+    };
+    (Queue::new(ring), rings)
+}
+
+fn events(texts: &[&str]) -> Event {
+    Event::Broadcast(Payload::events(Bytes::from(texts.join("\n"))))
+}
+
+fn direct(link: u32, text: &'static str) -> Event {
+    Event::Direct {
+        link: LinkId(link),
+        payload: Payload::events(Bytes::from_static(text.as_bytes())),
+    }
+}
+
+fn drained(queue: &Queue) -> Vec<serde_json::Value> {
+    let mut items = Vec::new();
+    while let Some(text) = queue.drain() {
+        let chunk: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert!(!chunk.is_empty());
+        items.extend(chunk);
+    }
+    items
+}
+
+fn names(names: &[&str]) -> Filter {
+    Filter::new(Some(names.iter().map(|&name| name.to_owned()).collect()), 0)
+}
+
+#[test]
+fn messages_of_many_channels_make_one_chunk() {
+    let (queue, rings) = queue();
+    queue.event(events(&[r#"["a",1]"#, r#"["b"]"#]));
+    queue.event(direct(7, r#"["c",{"d":[]}]"#));
+    queue.event(Event::Line {
+        link: LinkId(7),
+        text: Bytes::from_static(br#"["my","path",1]"#),
+    });
+    queue.event(events(&[r#"["a",2]"#]));
+    let text = queue.drain().unwrap();
+    assert_eq!(
+        text,
+        [
+            r#"[0"#,
+            r#"["a",1]"#,
+            r#"["b"]"#,
+            "7",
+            r#"["c",{"d":[]}]"#,
+            r#"{"t":"line","d":["my","path",1]}"#,
+            "0",
+            r#"["a",2]]"#,
+        ]
+        .join(",\n")
+    );
+    assert_eq!(queue.drain(), None);
+    assert_eq!(rings.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn the_doorbell_rings_once_until_the_queue_was_found_empty() {
+    let (queue, rings) = queue();
+    queue.event(events(&[r#"["a"]"#]));
+    queue.event(events(&[r#"["a"]"#]));
+    assert!(queue.drain().is_some());
+    queue.event(events(&[r#"["a"]"#]));
+    assert_eq!(rings.load(Ordering::Relaxed), 1);
+    assert!(queue.drain().is_some());
+    assert_eq!(queue.drain(), None);
+    queue.event(events(&[r#"["a"]"#]));
+    assert_eq!(rings.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn what_nobody_listens_for_does_not_wake_javascript() {
+    let (queue, rings) = queue();
+    queue.set_filter(0, names(&["a"]));
+    queue.event(events(&[r#"["b"]"#]));
+    queue.event(Event::Broadcast(Payload::chunk(b"chunk")));
+    queue.event(Event::Line {
+        link: LinkId(0),
+        text: Bytes::from_static(b"[1]"),
+    });
+    assert_eq!(rings.load(Ordering::Relaxed), 0);
+    queue.event(events(&[r#"["b"]"#, r#"["a"]"#]));
+    assert_eq!(rings.load(Ordering::Relaxed), 1);
+    assert_eq!(queue.drain().as_deref(), Some("[0,\n[\"a\"]]"));
+    assert_eq!(queue.counters().filtered, 4);
+}
+
+#[test]
+fn a_rewind_looks_again_under_the_new_filter() {
+    let (queue, _) = queue();
+    queue.set_filter(0, names(&["a"]));
+    queue.event(events(&[
+        r#"["a",1]"#,
+        r#"["b",1]"#,
+        r#"["a",2]"#,
+        r#"["b",2]"#,
+    ]));
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\n[\"a\",1],\n[\"a\",2]]")
+    );
+    queue.set_filter(0, names(&["b"]));
+    queue.rewind(2);
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\n[\"b\",1],\n[\"b\",2]]")
+    );
+    queue.rewind(0);
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\n[\"b\",1],\n[\"b\",2]]")
+    );
+    queue.rewind(1);
+    queue.rewind(9);
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\n[\"b\",1],\n[\"b\",2]]")
+    );
+    assert_eq!(queue.drain(), None);
+}
+
+#[test]
+fn a_rewind_after_the_last_item_reaches_what_was_filtered_behind_it() {
+    let (queue, _) = queue();
+    queue.set_filter(0, names(&["a"]));
+    queue.event(events(&[r#"["a"]"#, r#"["b",1]"#]));
+    queue.event(events(&[r#"["b",2]"#]));
+    assert_eq!(queue.drain().as_deref(), Some("[0,\n[\"a\"]]"));
+    queue.set_filter(0, names(&["a", "b"]));
+    queue.rewind(2);
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\n[\"b\",1],\n[\"b\",2]]")
+    );
+    assert_eq!(queue.drain(), None);
+}
+
+#[test]
+fn chunks_end_at_their_budget_and_keep_order() {
+    let (queue, _) = queue();
+    let texts: Vec<String> = (0..2000).map(|n| format!("[\"e\",{n}]")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    queue.event(events(&texts[..1500]));
+    queue.event(events(&texts[1500..]));
+    let first = queue.drain().unwrap();
+    assert!((CHUNK..CHUNK + 100).contains(&first.len()));
+    queue.rewind(2);
+    let mut got = vec![0];
+    for item in drained(&queue).iter().filter(|item| item.is_array()) {
+        got.push(item[1].as_u64().unwrap());
+    }
+    assert_eq!(got, (0..2000).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_chunk_ends_after_a_peer_was_added() {
+    let (queue, _) = queue();
+    queue.event(Event::PeerAdded {
+        link: LinkId(3),
+        id: NodeId::parse("abc").unwrap(),
+        remote: "[::ffff:10.0.0.1]:80".parse().unwrap(),
+        native: true,
+    });
+    queue.event(direct(3, r#"["a"]"#));
+    queue.event(direct(3, r#"["b"]"#));
+    queue.event(Event::PeerRemoved {
+        link: LinkId(3),
+        reason: RemoveReason::Remote,
+    });
+    let added: serde_json::Value = serde_json::from_str(&queue.drain().unwrap()).unwrap();
+    assert_eq!(
+        added,
+        serde_json::json!([
+            {"t": "add", "peer": 3, "id": "abc", "address": "10.0.0.1", "port": 80, "native": true}
+        ])
+    );
+    queue.set_filter(3, names(&["b"]));
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[3,\n[\"b\"],\n{\"peer\":3,\"reason\":\"remote\",\"t\":\"remove\"}]")
+    );
+    assert_eq!(queue.drain(), None);
+    assert!(
+        queue.state().filters.wants_chunks(3),
+        "the filter went with the peer"
+    );
+}
+
+#[test]
+fn buffers_are_referred_to_by_index() {
+    let (queue, _) = queue();
+    queue.event(Event::Broadcast(Payload::chunk(b"one")));
+    queue.event(Event::Broadcast(Payload::rich(
+        br#"["r",{"\u0000b":0}]"#,
+        &[b"two", b""],
+    )));
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some(
+            "[0,\n{\"t\":\"chunk\",\"n\":0},\n{\"t\":\"rich\",\"n\":1,\"k\":2,\"e\":[\"r\",{\"\\u0000b\":0}]}]"
+        )
+    );
+    assert_eq!(queue.buffers(), [&b"one"[..], b"two", b""]);
+    assert_eq!(queue.drain(), None);
+    assert!(queue.buffers().is_empty());
+}
+
+#[test]
+fn hostile_messages_are_dropped_and_counted() {
+    let (queue, _) = queue();
+    let forged = r#"["a"],{"t":"stopped"}"#;
+    queue.event(events(&[forged, "", "[1]", r#"["a",1]"#]));
+    queue.event(Event::Line {
+        link: LinkId(1),
+        text: Bytes::from_static(b"{\"t\":\"stopped\"}"),
+    });
+    let rich = Payload::rich(forged.as_bytes(), &[]);
+    queue.event(Event::Broadcast(rich));
+    let body = Bytes::from_static(b"\0\0\0\x08\0\0\0\x04[\"a\"");
+    queue.event(Event::Broadcast(
+        Payload::parse(Kind::Rich, 1, body).unwrap(),
+    ));
+    let body = Bytes::from_static(b"\0\0\0\x0b\0\0\0\x05[\"a\"]\0\0");
+    queue.event(Event::Broadcast(
+        Payload::parse(Kind::Rich, 1, body).unwrap(),
+    ));
+    let body = Bytes::from_static(b"\0\0\0\0");
+    queue.event(Event::Broadcast(
+        Payload::parse(Kind::Rich, 1, body).unwrap(),
+    ));
+    queue.event(events(&[r#"["a",2]"#]));
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\n[\"a\",1],\n[\"a\",2]]")
+    );
+    assert_eq!(queue.drain(), None);
+    assert_eq!(queue.counters().invalid, 8);
+}
+
+#[test]
+fn what_does_not_fit_is_dropped_and_told_once() {
+    let (queue, _) = queue();
+    let large = format!("[\"a\",\"{}\"]", "x".repeat(4 << 20));
+    for _ in 0..20 {
+        queue.event(events(&[&large]));
+    }
+    queue.event(Event::Netsplit {
+        seed: crate::proto::Target {
+            host: "h".into(),
+            port: 1,
+        },
+    });
+    let items = drained(&queue);
+    let fit = CAPACITY / (large.len() + OVERHEAD);
+    let got = items.iter().filter(|item| item.is_array()).count();
+    assert_eq!(got, fit);
+    let notices: Vec<_> = items
+        .into_iter()
+        .filter(serde_json::Value::is_object)
+        .collect();
+    assert_eq!(
+        notices,
+        [
+            serde_json::json!({"t": "netsplit", "address": "h", "port": 1}),
+            serde_json::json!({"t": "lost", "count": 20 - fit}),
+        ]
+    );
+    assert_eq!(queue.counters().waiting, 0);
+}
+
+#[test]
+fn log_lines_are_bounded() {
+    let (queue, _) = queue();
+    for _ in 0..MAX_LOGS + 5 {
+        queue.log("info", "again");
+    }
+    assert_eq!(drained(&queue).len(), MAX_LOGS);
+    assert_eq!(queue.counters().logs_lost, 5);
+    queue.log("info", "again");
+    assert_eq!(drained(&queue).len(), 1);
+}
+
+#[test]
+fn nothing_is_kept_for_a_javascript_that_is_gone() {
+    let queue = Queue::new(|| false);
+    queue.event(events(&[r#"["a"]"#]));
+    queue.event(events(&[r#"["a"]"#]));
+    assert_eq!(queue.counters().waiting, 0);
+    assert_eq!(queue.drain(), None);
+}

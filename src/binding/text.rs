@@ -1,0 +1,152 @@
+//! JSON texts from the network, before JavaScript is to parse them.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+
+/// How deeply arrays and objects may nest: far beyond any use, and well below what would exhaust
+/// the stack of code that walks over a parsed value.
+const MAX_DEPTH: usize = 1000;
+
+/// Returns `text` if it is the JSON text of an array whose first element is a string.
+///
+/// Chunks for JavaScript are put together from such texts, so one that got past this could forge
+/// whole items.
+pub(crate) fn event(text: &[u8]) -> Option<&str> {
+    name_start(text)?;
+    array(text)
+}
+
+/// Returns `text` if it is the JSON text of an array.
+pub(crate) fn array(text: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok()?;
+    let starts = skip_blank(text.as_bytes(), 0);
+    if text.as_bytes().get(starts) != Some(&b'[') || is_deep(text.as_bytes()) {
+        return None;
+    }
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    Some(text)
+}
+
+/// The event's name: the first element of the array `text`, as far as one can be read.
+pub(crate) fn event_name(text: &[u8]) -> Option<Cow<'_, str>> {
+    let start = name_start(text)?;
+    let rest = &text[start + 1..];
+    let end = memchr::memchr2(b'"', b'\\', rest)?;
+    if rest[end] == b'"' {
+        return std::str::from_utf8(&rest[..end]).ok().map(Cow::Borrowed);
+    }
+    let mut names = serde_json::Deserializer::from_slice(&text[start..]).into_iter::<String>();
+    names.next()?.ok().map(Cow::Owned)
+}
+
+/// Where the opening quote of the first element is.
+fn name_start(text: &[u8]) -> Option<usize> {
+    let bracket = skip_blank(text, 0);
+    if text.get(bracket) != Some(&b'[') {
+        return None;
+    }
+    let quote = skip_blank(text, bracket + 1);
+    (text.get(quote) == Some(&b'"')).then_some(quote)
+}
+
+fn skip_blank(text: &[u8], from: usize) -> usize {
+    let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    from + text[from..].iter().take_while(blank).count()
+}
+
+fn is_deep(text: &[u8]) -> bool {
+    // Few brackets cannot nest deeply; only texts with many are walked through.
+    if memchr::memchr2_iter(b'[', b'{', text)
+        .nth(MAX_DEPTH)
+        .is_none()
+    {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn well_formed_events_pass() {
+        for text in [
+            r#"["chat"]"#,
+            r#"["chat","hi",1.5e300,{"a":[null,true]}]"#,
+            " [ \"chat\" , 1 ] ",
+            r#"["\ud83d\ude00",1]"#,
+            r#"["\ud800"]"#,
+            "[\"\u{1f600}\u{2028}\"]",
+        ] {
+            assert_eq!(event(text.as_bytes()), Some(text));
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in [
+            "",
+            "[",
+            "[]",
+            "[1]",
+            "{}",
+            "\"chat\"",
+            r#"{"t":"stopped"}"#,
+            r#"["a"],{"t":"stopped"}"#,
+            r#"["a"] x"#,
+            r#"["a",]"#,
+            r#"["a",01]"#,
+            r#"["a",NaN]"#,
+            r#"["a""#,
+            "[\"a\n\"]",
+            "\u{feff}[\"a\"]",
+        ] {
+            assert_eq!(event(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(event(b"[\"\xff\"]"), None);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested =
+            |depth: usize| format!("[\"a\",{}{}]", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert!(event(nested(MAX_DEPTH).as_bytes()).is_some());
+        assert!(event(nested(MAX_DEPTH + 1).as_bytes()).is_none());
+        let wide = format!("[\"a\"{}]", ",[]".repeat(3 * MAX_DEPTH));
+        assert!(event(wide.as_bytes()).is_some());
+        let quoted = format!("[\"a\\\"{}\"]", "[".repeat(3 * MAX_DEPTH));
+        assert!(event(quoted.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn names_are_read_raw_or_unescaped() {
+        assert_eq!(event_name(br#"["chat",1]"#), Some(Cow::Borrowed("chat")));
+        assert_eq!(event_name(br#" [ "" ]"#), Some(Cow::Borrowed("")));
+        assert_eq!(
+            event_name(br#"["a\"\u0062\n",1]"#),
+            Some(Cow::Borrowed("a\"b\n"))
+        );
+        assert_eq!(event_name(br#"["\ud800"]"#), None);
+        assert_eq!(event_name(b"[1]"), None);
+        assert_eq!(event_name(b"[\"open"), None);
+    }
+}
