@@ -269,11 +269,12 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             let frame = native::goodbye(keep);
             (Message::Native(Native::Goodbye { keep }), frame)
         }),
-        (origin(), socket_address(), any::<u64>()).prop_map(|(origin, address, number)| {
+        (origin(), socket_address(), any::<u64>(), any::<u8>()).prop_map(|(origin, address, number, hops)| {
             let beacon = Beacon {
                 origin,
                 address: SocketAddr::new(address.ip().to_canonical(), address.port()),
                 number,
+                hops,
             };
             let frame = native::beacon(&beacon);
             (Message::Native(Native::Beacon(beacon)), frame)

@@ -355,8 +355,8 @@ fn one_sender(network: &mut Network) -> Figures {
     let sender = HostId(network.hosts().count() as u32 / 2);
     let warm_up = broadcasts(
         network,
-        &[sender; 10],
-        Duration::from_millis(100),
+        &[sender; 50],
+        Duration::from_millis(20),
         Duration::from_secs(3),
     );
     let outcome = broadcasts(

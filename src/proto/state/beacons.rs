@@ -36,6 +36,8 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// And again after 1 to 3 s: often enough to be back soon, not so often that a large network
 /// overwhelms a seed that comes back.
 const PROBE_AGAIN: [u64; 2] = [1_000, 3_000];
+/// A way with fewer links is preferred, if it is no slower than this.
+const HOPS_WORTH: Duration = Duration::from_millis(50);
 /// So many seeds' beacons travel through a network, those of the smallest ids.
 const MAX_BEACONS: usize = 8;
 
@@ -57,6 +59,7 @@ struct Heard {
     address: std::net::SocketAddr,
     number: u64,
     at: Moment,
+    hops: u8,
     /// Whom it came from.
     parent: Option<LinkId>,
     /// Peers on which it is not sent.
@@ -113,6 +116,7 @@ impl State {
             origin: self.publisher.origin().clone(),
             address: std::net::SocketAddr::new(own.address, own.port),
             number: self.beacons.number,
+            hops: 1,
         };
         let frame = native::beacon(&beacon);
         for link in self.native_peers() {
@@ -140,7 +144,18 @@ impl State {
                     // The answer of somebody who was asked. Is it below us in the tree, no more
                     // will come from there, and we shall ask again.
                     (known.parent, known.asked) = (Some(link), false);
-                } else if known.parent != Some(link) && !known.lazy.contains(&link) {
+                } else if beacon.hops < known.hops
+                    && beacon.number == known.number
+                    && now.since(known.at) < HOPS_WORTH
+                    && let Some(old) = known.parent.replace(link)
+                {
+                    known.hops = beacon.hops;
+                    known.lazy.retain(|other| *other != link && *other != old);
+                    known.lazy.push(old);
+                    self.send(old, native::beacon_tree(&id, false));
+                } else if known.parent != Some(link) {
+                    // Also when it has been told before: our word and its own may have crossed.
+                    known.lazy.retain(|other| *other != link);
                     known.lazy.push(link);
                     self.send(link, native::beacon_tree(&id, false));
                 }
@@ -148,7 +163,7 @@ impl State {
             }
             known.origin = beacon.origin.clone();
             (known.number, known.address, known.at) = (beacon.number, beacon.address, now);
-            (known.parent, known.asked) = (Some(link), false);
+            (known.parent, known.asked, known.hops) = (Some(link), false, beacon.hops);
             known.lazy.retain(|other| *other != link);
         } else {
             let crowded = heard.len() >= MAX_BEACONS;
@@ -162,13 +177,17 @@ impl State {
                 address: beacon.address,
                 number: beacon.number,
                 at: now,
+                hops: beacon.hops,
                 parent: Some(link),
                 lazy: Vec::new(),
                 asked: false,
             };
             heard.insert(id.clone(), news);
         }
-        let frame = native::beacon(&beacon);
+        let frame = native::beacon(&Beacon {
+            hops: beacon.hops.saturating_add(1),
+            ..beacon.clone()
+        });
         for other in self.native_peers() {
             let lazy = self
                 .beacons
@@ -207,6 +226,7 @@ impl State {
                 origin: heard.origin.clone(),
                 address: heard.address,
                 number: heard.number,
+                hops: heard.hops.saturating_add(1),
             };
             self.send(link, native::beacon(&beacon));
         }

@@ -115,6 +115,7 @@ pub(super) struct Peer {
     pub(super) native: bool,
     /// Where it listens, as far as we know.
     pub(super) listens: Option<SocketAddr>,
+    pub(super) since: Moment,
     /// Whether it has said goodbye.
     pub(super) leaving: bool,
     /// Whether broadcasts were held back because its queue was too full.
@@ -476,6 +477,7 @@ impl State {
             id: hello.id.clone(),
             native,
             listens,
+            since: self.now,
             leaving: false,
             behind: false,
             generation: Generation::Unknown,

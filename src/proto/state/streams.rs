@@ -35,6 +35,8 @@ pub(super) struct Stream {
     /// What is known of each native peer with regard to this stream.
     views: Vec<View>,
     pub(super) gap: Option<Gap>,
+    /// Whom the last run came from.
+    pub(super) parent: Option<Parent>,
     /// Whether its tree has been begun; before that, all peers are pushed to.
     pub(super) planted: bool,
     pub(super) last_active: Moment,
@@ -50,6 +52,16 @@ pub(super) struct View {
     pub(super) high: u64,
     /// The highest sequence number it is known to hold no more.
     pub(super) gone: u64,
+    /// When it was told not to push.
+    pub(super) told: Option<Moment>,
+}
+
+/// Where a run came from first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parent {
+    pub(super) link: LinkId,
+    pub(super) hops: u8,
+    pub(super) at: Moment,
 }
 
 /// Something is missing.
@@ -75,6 +87,7 @@ impl Stream {
             cached: BTreeMap::new(),
             views: Vec::new(),
             gap: None,
+            parent: None,
             planted: false,
             last_active: now,
         }
@@ -94,6 +107,7 @@ impl Stream {
                     lazy: false,
                     high: 0,
                     gone: 0,
+                    told: None,
                 });
                 self.views.len() - 1
             }
@@ -105,7 +119,7 @@ impl Stream {
     pub(super) fn plant(&mut self, lazy: &[LinkId]) {
         self.planted = true;
         for view in &mut self.views {
-            view.lazy = false;
+            (view.lazy, view.told) = (false, None);
         }
         for link in lazy {
             self.view(*link).lazy = true;
