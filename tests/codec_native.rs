@@ -390,12 +390,11 @@ fn membership_frames() {
         origin: origin(),
         address: "10.0.0.1:258".parse().unwrap(),
         number: 5,
-        hops: 3,
     };
     check(
         native::beacon(&beacon),
         0x15,
-        &[b"\x03", ORIGIN, b"\x04\x0a\0\0\x01\x01\x02", &number(5)],
+        &[ORIGIN, b"\x04\x0a\0\0\x01\x01\x02", &number(5)],
         Native::Beacon(beacon.clone()),
     );
     let tree = Native::BeaconTree {

@@ -10,8 +10,8 @@ use proptest::sample::Index;
 use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
 use smokesignal::proto::json::canonical;
 use smokesignal::proto::{
-    Beacon, Class, Hello, HelloNative, Intent, Message, Native, NodeId, Origin, Outgoing, Packet, PacketData,
-    Payload, PeerAddress, Pong, Publish, Range, Topic, Watermark,
+    Beacon, Class, Hello, HelloNative, Intent, Message, Native, NodeId, Origin, Outgoing, Packet,
+    PacketData, Payload, PeerAddress, Pong, Publish, Range, Topic, Watermark,
 };
 
 const LIMITS: Limits = Limits {
@@ -49,21 +49,14 @@ fn hello() -> impl Strategy<Value = Hello> {
         Intent::Probe,
         Intent::Refuse,
     ]);
-    let parts = (
-        "[0-9a-zA-Z.:_%-]{1,40}",
-        1..=u16::MAX,
-        any::<u64>(),
+    let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);
+    let native = parts.prop_map(|(address, port, epoch, intent)| HelloNative {
+        version: 1,
+        address,
+        port,
+        epoch,
         intent,
-    );
-    let native = parts.prop_map(
-        |(address, port, epoch, intent)| HelloNative {
-            version: 1,
-            address,
-            port,
-            epoch,
-            intent,
-        },
-    );
+    });
     (node_id(), prop::option::of(native)).prop_map(|(id, native)| Hello { id, native })
 }
 
@@ -269,12 +262,11 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             let frame = native::goodbye(keep);
             (Message::Native(Native::Goodbye { keep }), frame)
         }),
-        (origin(), socket_address(), any::<u64>(), any::<u8>()).prop_map(|(origin, address, number, hops)| {
+        (origin(), socket_address(), any::<u64>()).prop_map(|(origin, address, number)| {
             let beacon = Beacon {
                 origin,
                 address: SocketAddr::new(address.ip().to_canonical(), address.port()),
                 number,
-                hops,
             };
             let frame = native::beacon(&beacon);
             (Message::Native(Native::Beacon(beacon)), frame)

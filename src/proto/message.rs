@@ -240,8 +240,6 @@ pub struct Beacon {
     pub address: std::net::SocketAddr,
     /// Counts up.
     pub number: u64,
-    /// How many links it has crossed, this one included; saturates at 255.
-    pub hops: u8,
 }
 
 /// A stream of broadcasts: a node, between one start and its stop.

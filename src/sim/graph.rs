@@ -36,7 +36,11 @@ impl Graph {
                 .filter(|to| claims[*to].binary_search(&from).is_ok())
                 .collect()
         };
-        let neighbours = claims.iter().enumerate().map(|(i, p)| both((i, p))).collect();
+        let neighbours = claims
+            .iter()
+            .enumerate()
+            .map(|(i, p)| both((i, p)))
+            .collect();
         Self { hosts, neighbours }
     }
 

@@ -593,10 +593,7 @@ impl Network {
     }
 
     fn is_blocked(&self, from: HostId, to: HostId) -> bool {
-        let (from, to) = (
-            self.hosts[from.index()].group,
-            self.hosts[to.index()].group,
-        );
+        let (from, to) = (self.hosts[from.index()].group, self.hosts[to.index()].group);
         self.blocked.contains(&(from, to))
     }
 
@@ -613,9 +610,8 @@ impl Network {
         let Some(to) = self.resolve(&target) else {
             return self.at(self.now, refuse("ENOTFOUND"));
         };
-        let unheard = self.hosts[to.index()].dark
-            || self.is_blocked(from, to)
-            || self.is_blocked(to, from);
+        let unheard =
+            self.hosts[to.index()].dark || self.is_blocked(from, to) || self.is_blocked(to, from);
         if unheard {
             let timeout = self.hosts[from.index()].config.dial_timeout;
             let again = self.now.after(SYN_AGAIN);
@@ -692,8 +688,7 @@ impl Network {
         let crowded = node.strangers.len() >= node.config.max_unconnected;
         let oldest = node.strangers.front();
         let young = oldest.is_some_and(|(.., since)| self.now.since(*since) < STRANGER_GRACE);
-        if crowded && young
-            || same.count() >= node.config.max_unconnected_per_address {
+        if crowded && young || same.count() >= node.config.max_unconnected_per_address {
             self.end_of(port).open = false;
             return self.send(port.other(), Frame::Reset);
         }

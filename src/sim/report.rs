@@ -110,7 +110,10 @@ fn others(figure: &str, nodes: usize) -> Option<[&'static str; 2]> {
         "one sender: copies" => ["3.4-4.0", by_size("1.09", "1.08", "1.15")],
         "random senders: copies" => ["3.4-4.0", by_size("1.46", "1.55", "1.56")],
         "one sender: last hop" => [by_size("5-19", "14-171", "-"), by_size("7", "14", "19")],
-        "half die: reached in 3 s" => [by_size("-", ".04-.95", "-"), by_size(".98", ".995", ".9998")],
+        "half die: reached in 3 s" => [
+            by_size("-", ".04-.95", "-"),
+            by_size(".98", ".995", ".9998"),
+        ],
         "80 % die: reached in 3 s" => [by_size("-", "~.01", "-"), by_size("0", ".02-.97", ".92")],
         "80 % die, repaired: reached in 2 s" => ["-", by_size("1.0", "1.0", ".9995")],
         "partition: seconds until healed" => ["3-13, never when full", "not detected"],

@@ -166,7 +166,11 @@ fn await_that(
 }
 
 fn is_whole(network: &Network) -> bool {
-    let lonely = |host| network.state(host).is_some_and(|s| s.peers().next().is_none());
+    let lonely = |host| {
+        network
+            .state(host)
+            .is_some_and(|s| s.peers().next().is_none())
+    };
     !network.living().into_iter().any(lonely) && Graph::of(network).is_connected()
 }
 
@@ -182,7 +186,10 @@ fn join(network: &mut Network) -> Figures {
     let now = network.now();
     network.run_until(Moment(now.0.max(20_000_000)));
     let mut figures = vec![
-        ("join: seconds until whole", whole.map_or(f64::INFINITY, seconds)),
+        (
+            "join: seconds until whole",
+            whole.map_or(f64::INFINITY, seconds),
+        ),
         ("join: left out", left_out as f64),
     ];
     figures.extend(shape(network));
@@ -206,8 +213,14 @@ fn shape(network: &Network) -> Figures {
     let seed = network.peers(HostId(0)).len();
     vec![
         ("overlay: components", graph.components().len() as f64),
-        ("overlay: least degree", degrees.first().copied().unwrap_or(0) as f64),
-        ("overlay: greatest degree", degrees.last().copied().unwrap_or(0) as f64),
+        (
+            "overlay: least degree",
+            degrees.first().copied().unwrap_or(0) as f64,
+        ),
+        (
+            "overlay: greatest degree",
+            degrees.last().copied().unwrap_or(0) as f64,
+        ),
         (
             "overlay: mean degree",
             degrees.iter().sum::<usize>() as f64 / degrees.len().max(1) as f64,
@@ -238,9 +251,8 @@ fn steady(network: &mut Network) -> Figures {
         .map(|(after, before)| (after - before) as f64 / seconds(time))
         .collect();
     rates.sort_unstable_by(f64::total_cmp);
-    let changed = |event: &Event| {
-        matches!(event, Event::PeerAdded { .. } | Event::PeerRemoved { .. })
-    };
+    let changed =
+        |event: &Event| matches!(event, Event::PeerAdded { .. } | Event::PeerRemoved { .. });
     let happenings = network.take_happenings();
     let changes = happenings.iter().filter(|it| changed(&it.event)).count();
     vec![
@@ -248,7 +260,10 @@ fn steady(network: &mut Network) -> Figures {
             "steady: bytes/s per node",
             rates.iter().sum::<f64>() / rates.len().max(1) as f64,
         ),
-        ("steady: bytes/s, busiest node", rates.last().copied().unwrap_or(0.0)),
+        (
+            "steady: bytes/s, busiest node",
+            rates.last().copied().unwrap_or(0.0),
+        ),
         ("steady: peers come and gone", changes as f64),
     ]
 }
@@ -274,7 +289,9 @@ struct Fate {
 impl Fate {
     fn reached_within(&self, time: Duration, whom: &BTreeSet<HostId>) -> f64 {
         let in_time = |host: &&HostId| {
-            self.got.get(host).is_some_and(|at| at.since(self.sent) <= time)
+            self.got
+                .get(host)
+                .is_some_and(|at| at.since(self.sent) <= time)
         };
         whom.iter().filter(in_time).count() as f64 / whom.len().max(1) as f64
     }
@@ -294,7 +311,12 @@ fn message(number: usize) -> Payload {
 }
 
 fn number(payload: &Payload) -> impl Iterator<Item = usize> {
-    let read = |text: &str| text.strip_prefix("[\"m\",")?.strip_suffix(']')?.parse().ok();
+    let read = |text: &str| {
+        text.strip_prefix("[\"m\",")?
+            .strip_suffix(']')?
+            .parse()
+            .ok()
+    };
     payload.items().filter_map(move |item| match item {
         crate::proto::Item::Event(text) => read(std::str::from_utf8(&text).ok()?),
         _ => None,
@@ -310,7 +332,10 @@ fn broadcasts(
 ) -> Outcome {
     network.take_happenings();
     let copies = |network: &Network| -> u64 {
-        network.hosts().map(|host| network.traffic(host).copies).sum()
+        network
+            .hosts()
+            .map(|host| network.traffic(host).copies)
+            .sum()
     };
     let before = copies(network);
     let first = fresh(network);
@@ -322,7 +347,11 @@ fn broadcasts(
             last_hop: 0,
         });
         network.input(*sender, Input::Broadcast(message(first + nth)));
-        let wait = if nth + 1 == senders.len() { rest } else { pause };
+        let wait = if nth + 1 == senders.len() {
+            rest
+        } else {
+            pause
+        };
         network.run_for(wait);
     }
     for happening in network.take_happenings() {
@@ -369,7 +398,12 @@ fn one_sender(network: &mut Network) -> Figures {
     let reach = |fate: &Fate| fate.reached_within(Duration::from_secs(3), &whom);
     let worst = outcome.each.iter().map(reach).fold(1.0, f64::min);
     let hops = outcome.each.iter().map(|fate| fate.last_hop).max();
-    let last = |fate: &Fate| fate.got.values().max().map(|at| seconds(at.since(fate.sent)));
+    let last = |fate: &Fate| {
+        fate.got
+            .values()
+            .max()
+            .map(|at| seconds(at.since(fate.sent)))
+    };
     let slowest = outcome.each.iter().filter_map(last).fold(0.0, f64::max);
     vec![
         ("one sender: copies, first second", warm_up.copies),
@@ -377,7 +411,10 @@ fn one_sender(network: &mut Network) -> Figures {
         ("one sender: last hop", f64::from(hops.unwrap_or(0))),
         ("one sender: reached", worst),
         ("one sender: seconds until all have it", slowest),
-        ("one sender: doubled", (outcome.doubled + warm_up.doubled) as f64),
+        (
+            "one sender: doubled",
+            (outcome.doubled + warm_up.doubled) as f64,
+        ),
     ]
 }
 
@@ -394,7 +431,12 @@ fn random_senders(network: &mut Network) -> Figures {
     let reach = |(fate, sender): (&Fate, &HostId)| {
         fate.reached_within(Duration::from_secs(3), &others(network, *sender))
     };
-    let worst = outcome.each.iter().zip(&senders).map(reach).fold(1.0, f64::min);
+    let worst = outcome
+        .each
+        .iter()
+        .zip(&senders)
+        .map(reach)
+        .fold(1.0, f64::min);
     let hops = outcome.each.iter().map(|fate| fate.last_hop).max();
     vec![
         ("random senders: copies", outcome.copies),
@@ -507,9 +549,9 @@ fn partition(network: &mut Network) -> Figures {
         .map(|happening| seconds(happening.at.since(cut)))
         .collect();
     noticed.sort_unstable_by(f64::total_cmp);
-    let full = hosts.iter().filter(|host| {
-        network.peers(**host).len() >= network.limits(**host).1
-    });
+    let full = hosts
+        .iter()
+        .filter(|host| network.peers(**host).len() >= network.limits(**host).1);
     let full = full.count() as f64 / hosts.len() as f64;
     network.unblock();
     let healed_at = network.now();
@@ -529,12 +571,21 @@ fn partition(network: &mut Network) -> Figures {
         ("partition: nodes that noticed", noticed.len() as f64),
         (
             "partition: seconds until half have noticed",
-            noticed.get(noticed.len() / 2).copied().unwrap_or(f64::INFINITY),
+            noticed
+                .get(noticed.len() / 2)
+                .copied()
+                .unwrap_or(f64::INFINITY),
         ),
         ("partition: share of full views", full),
-        ("partition: seconds until healed", whole.map_or(f64::INFINITY, seconds)),
+        (
+            "partition: seconds until healed",
+            whole.map_or(f64::INFINITY, seconds),
+        ),
         ("partition: seconds until all know", resolved),
-        ("partition: components after", Graph::of(network).components().len() as f64),
+        (
+            "partition: components after",
+            Graph::of(network).components().len() as f64,
+        ),
     ]
 }
 
@@ -542,7 +593,11 @@ fn churn(network: &mut Network) -> Figures {
     let mut rng = fastrand::Rng::with_seed(network.now().0);
     let hosts: Vec<HostId> = network.hosts().collect();
     let steady: BTreeSet<HostId> = hosts.iter().copied().step_by(2).collect();
-    let moving: Vec<HostId> = hosts.iter().copied().filter(|h| !steady.contains(h)).collect();
+    let moving: Vec<HostId> = hosts
+        .iter()
+        .copied()
+        .filter(|h| !steady.contains(h))
+        .collect();
     // A hundredth of the nodes comes or goes every second, one in two without a word.
     let per_step = moving.len() as f64 / 500.0;
     let mut owed = 0.0;
@@ -588,6 +643,9 @@ fn churn(network: &mut Network) -> Figures {
             exact as f64 / (steady.len() - 1).max(1) as f64,
         ),
         ("churn: slowest delivery, seconds", seconds(slowest)),
-        ("churn: components after", Graph::of(network).components().len() as f64),
+        (
+            "churn: components after",
+            Graph::of(network).components().len() as f64,
+        ),
     ]
 }

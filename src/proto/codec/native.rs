@@ -17,7 +17,7 @@
 //! | `0x12` | shuffle | `u32` nonce, `u8` ttl, contact, repeated |
 //! | `0x13` | contacts | `u32` nonce, contact, repeated |
 //! | `0x14` | goodbye | `u8`: 1 = remember me, 0 = do not |
-//! | `0x15` | beacon | `u8` hops, origin, address, `u64` number |
+//! | `0x15` | beacon | origin, address, `u64` number |
 //! | `0x16` | beacon tree | `u8`: 1 = wanted, 0 = not; `u8` length and id |
 //! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
@@ -131,7 +131,6 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
             body.is_empty().then_some(Native::Goodbye { keep })?
         }
         BEACON => {
-            let hops = body.try_get_u8().ok()?;
             let origin = read_origin(&mut body)?;
             let address = read_address(&mut body)?;
             let number = body.try_get_u64().ok()?;
@@ -139,7 +138,6 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
                 origin,
                 address,
                 number,
-                hops,
             };
             body.is_empty().then_some(Native::Beacon(beacon))?
         }
@@ -360,7 +358,6 @@ pub fn goodbye(keep: bool) -> Outgoing {
 /// A beacon frame.
 pub fn beacon(beacon: &Beacon) -> Outgoing {
     let mut head = head(BEACON);
-    head.put_u8(beacon.hops);
     put_origin(&mut head, &beacon.origin);
     put_address(&mut head, beacon.address);
     head.put_u64(beacon.number);

@@ -16,9 +16,7 @@ use std::time::Duration;
 use super::State;
 use super::links::{Dial, Link};
 use crate::proto::codec::native;
-use crate::proto::{
-    Beacon, Event, Hello, Intent, LinkId, Moment, NodeId, Origin, Target, Timer,
-};
+use crate::proto::{Beacon, Event, Hello, Intent, LinkId, Moment, NodeId, Origin, Target, Timer};
 
 /// How often everything here is looked after; beacons are sent every second time (overlay design,
 /// netsplits: every second).
@@ -36,8 +34,6 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// And again after 1 to 3 s: often enough to be back soon, not so often that a large network
 /// overwhelms a seed that comes back.
 const PROBE_AGAIN: [u64; 2] = [1_000, 3_000];
-/// A way with fewer links is preferred, if it is no slower than this.
-const HOPS_WORTH: Duration = Duration::from_millis(50);
 /// So many seeds' beacons travel through a network, those of the smallest ids.
 const MAX_BEACONS: usize = 8;
 
@@ -59,10 +55,9 @@ struct Heard {
     address: std::net::SocketAddr,
     number: u64,
     at: Moment,
-    hops: u8,
     /// Whom it came from.
     parent: Option<LinkId>,
-    /// Peers on which it is not sent.
+    /// Peers that do not want it from us.
     lazy: Vec<LinkId>,
     asked: bool,
 }
@@ -116,7 +111,6 @@ impl State {
             origin: self.publisher.origin().clone(),
             address: std::net::SocketAddr::new(own.address, own.port),
             number: self.beacons.number,
-            hops: 1,
         };
         let frame = native::beacon(&beacon);
         for link in self.native_peers() {
@@ -144,27 +138,14 @@ impl State {
                     // The answer of somebody who was asked. Is it below us in the tree, no more
                     // will come from there, and we shall ask again.
                     (known.parent, known.asked) = (Some(link), false);
-                } else if beacon.hops < known.hops
-                    && beacon.number == known.number
-                    && now.since(known.at) < HOPS_WORTH
-                    && let Some(old) = known.parent.replace(link)
-                {
-                    known.hops = beacon.hops;
-                    known.lazy.retain(|other| *other != link && *other != old);
-                    known.lazy.push(old);
-                    self.send(old, native::beacon_tree(&id, false));
                 } else if known.parent != Some(link) {
-                    // Also when it has been told before: our word and its own may have crossed.
-                    known.lazy.retain(|other| *other != link);
-                    known.lazy.push(link);
                     self.send(link, native::beacon_tree(&id, false));
                 }
                 return;
             }
             known.origin = beacon.origin.clone();
             (known.number, known.address, known.at) = (beacon.number, beacon.address, now);
-            (known.parent, known.asked, known.hops) = (Some(link), false, beacon.hops);
-            known.lazy.retain(|other| *other != link);
+            (known.parent, known.asked) = (Some(link), false);
         } else {
             let crowded = heard.len() >= MAX_BEACONS;
             match heard.last_key_value().map(|(last, _)| last.clone()) {
@@ -177,17 +158,13 @@ impl State {
                 address: beacon.address,
                 number: beacon.number,
                 at: now,
-                hops: beacon.hops,
                 parent: Some(link),
                 lazy: Vec::new(),
                 asked: false,
             };
             heard.insert(id.clone(), news);
         }
-        let frame = native::beacon(&Beacon {
-            hops: beacon.hops.saturating_add(1),
-            ..beacon.clone()
-        });
+        let frame = native::beacon(&beacon);
         for other in self.native_peers() {
             let lazy = self
                 .beacons
@@ -226,7 +203,6 @@ impl State {
                 origin: heard.origin.clone(),
                 address: heard.address,
                 number: heard.number,
-                hops: heard.hops.saturating_add(1),
             };
             self.send(link, native::beacon(&beacon));
         }
@@ -237,7 +213,7 @@ impl State {
             return;
         };
         (heard.asked, heard.parent) = (true, None);
-        for link in std::mem::take(&mut heard.lazy) {
+        for link in self.native_peers() {
             self.send(link, native::beacon_tree(seed, true));
         }
     }
@@ -261,9 +237,10 @@ impl State {
 
     /// Whether a beacon of that seed has come lately.
     pub(super) fn hears(&self, id: Option<&NodeId>, target: &Target) -> bool {
-        self.beacons.heard.iter().any(|(seed, heard)| {
-            Some(seed) == id || Target::from(heard.address) == *target
-        })
+        self.beacons
+            .heard
+            .iter()
+            .any(|(seed, heard)| Some(seed) == id || Target::from(heard.address) == *target)
     }
 
     /// Peers on which the broadcasts of an origin nobody has heard of are not pushed at first.

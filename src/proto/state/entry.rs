@@ -135,11 +135,18 @@ impl State {
         if !self.config.native || seed.legacy == Some(true) {
             return self.request_entry(target);
         }
-        let is_peer = seed.id.as_ref().is_some_and(|id| self.peer_link(id).is_some());
+        let is_peer = seed
+            .id
+            .as_ref()
+            .is_some_and(|id| self.peer_link(id).is_some());
         if is_peer || self.is_dialing_seed(index) {
             return;
         }
-        tracing::info!(host = target.host, port = target.port, "entering through seed");
+        tracing::info!(
+            host = target.host,
+            port = target.port,
+            "entering through seed"
+        );
         self.dial_peer(Dial::to_seed(index, target, Intent::Join));
     }
 
@@ -149,7 +156,11 @@ impl State {
             tracing::warn!("cannot ask for peers: the address is not an IP literal");
             return;
         };
-        tracing::info!(host = target.host, port = target.port, "asking seed for peers");
+        tracing::info!(
+            host = target.host,
+            port = target.port,
+            "asking seed for peers"
+        );
         self.send_courier(target, line::peer_request(&own));
     }
 

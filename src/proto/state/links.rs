@@ -7,8 +7,8 @@ use super::State;
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, native};
 use crate::proto::{
-    Class, CloseHow, Event, Hello, HelloNative, Intent, Level, LinkId, Moment, NodeId, Outgoing, Output,
-    Payload, PeerAddress, Reject, RemoveReason, Target, Timer,
+    Class, CloseHow, Event, Hello, HelloNative, Intent, Level, LinkId, Moment, NodeId, Outgoing,
+    Output, Payload, PeerAddress, Reject, RemoveReason, Target, Timer,
 };
 
 /// How often silent links are looked for.

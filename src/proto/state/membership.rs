@@ -201,7 +201,10 @@ impl State {
         self.membership.routes.retain(|(_, from)| *from != link);
         self.beacon_link_lost(link);
         let broke = matches!(reason, RemoveReason::Silent | RemoveReason::Remote);
-        let Some(listens) = peer.listens.filter(|_| broke && peer.native && !peer.leaving) else {
+        let Some(listens) = peer
+            .listens
+            .filter(|_| broke && peer.native && !peer.leaving)
+        else {
             return;
         };
         let who = PeerAddress {

@@ -5,8 +5,10 @@
 //!
 //! - A run that begins at the next number is delivered, kept for 30 s, and pushed to every peer
 //!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender is
-//!   told to PRUNE, and both ends treat each other as lazy for this origin. What remains is a
-//!   spanning tree per origin, along the fastest links.
+//!   told to PRUNE and makes us lazy. What remains is a spanning tree per origin, along the fastest
+//!   links. (In Plumtree whoever prunes stops pushing, too. Then, with several runs on their way at
+//!   once, a node can lose the link it depends on. Here it always keeps the one over which the
+//!   latest run came first, as only it can tell that one to stop.)
 //! - Lazy peers get watermarks (IHAVE), batched. One that learns of numbers it does not get in
 //!   time GRAFTs: it asks for the range, and to be pushed to again.
 //! - A run beyond the next number is held until the gap before it is repaired the same way. If
@@ -24,7 +26,7 @@ use std::time::Duration;
 
 use super::State;
 use super::links::Link;
-use super::streams::{CACHE_FOR, Gap, Parent, Stream, Streams, View};
+use super::streams::{CACHE_FOR, Gap, Stream, Streams, View};
 use crate::proto::codec::native;
 use crate::proto::{
     Class, Event, Level, LinkId, Moment, Origin, Payload, Publish, Range, Timer, Watermark,
@@ -41,8 +43,6 @@ const GREETING: Duration = Duration::from_secs(1);
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
 /// much gets a tree of its own.
 const EXPLORE_AT: u64 = 32;
-/// A peer over which a run takes fewer links is preferred, if it is no slower than this.
-const HOPS_WORTH: Duration = Duration::from_millis(50);
 /// The same for a hole seen in a peer's own pushes: links are in order, so it will not be filled
 /// from there; only from another link that is a little slower.
 const GRAFT_HOLE_AFTER: Duration = Duration::from_millis(10);
@@ -288,29 +288,15 @@ impl State {
         } else {
             (first, true)
         };
-        let now = self.now;
         let stream = self.open_stream(&run.origin, next, settled);
         if native {
             let view = stream.view(link);
             view.high = view.high.max(last);
         }
         if last < stream.next {
-            let is_latest = last + 1 == stream.next;
-            let parent = stream.parent;
-            let better = match parent {
-                Some(old) if is_latest && run.hops < old.hops && now.since(old.at) < HOPS_WORTH => {
-                    stream.parent = Some(Parent {
-                        link,
-                        hops: run.hops,
-                        ..old
-                    });
-                    Some(old.link)
-                }
-                _ => None,
-            };
             self.counters.duplicates += count;
             if native && !run.repair {
-                self.prune(better.unwrap_or(link), run.origin);
+                self.prune(link, run.origin);
             }
         } else if first <= stream.next {
             let known = (stream.next - first) as u32;
@@ -340,7 +326,6 @@ impl State {
         let view = stream.view(link);
         // Once is enough, unless what it is told and what it thinks have crossed.
         let told = view.told.is_some_and(|at| now.since(at) < PRUNE_AGAIN);
-        view.lazy = true;
         if !told {
             view.told = Some(now);
             self.counters.prunes += 1;
@@ -372,11 +357,6 @@ impl State {
         stream.next = run.last() + 1;
         stream.last_active = now;
         stream.settled = true;
-        stream.parent = Some(Parent {
-            link,
-            hops: run.hops,
-            at: now,
-        });
         if (run.first..=run.last()).contains(&EXPLORE_AT) {
             stream.plant(&[]);
         }
@@ -411,7 +391,11 @@ impl State {
 
     pub(super) fn on_ihave(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
         let now = self.now;
-        let since = self.links.get(&link).and_then(Link::peer).map(|peer| peer.since);
+        let since = self
+            .links
+            .get(&link)
+            .and_then(Link::peer)
+            .map(|peer| peer.since);
         let greets = since.is_some_and(|since| now.since(since) < GREETING);
         let first_word = !std::mem::replace(&mut self.publisher.synced, true);
         for Watermark { origin, high } in watermarks {
@@ -564,8 +548,7 @@ impl State {
             gap.asked.clear();
         }
         gap.asked.push(link);
-        let view = stream.view(link);
-        (view.lazy, view.told) = (false, None);
+        stream.view(link).told = None;
         self.counters.grafts += 1;
         tracing::debug!(%link, origin = %range.origin.id, first = next, last = range.last, "graft");
         self.send(link, native::graft(&range, max_age_ms));

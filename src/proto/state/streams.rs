@@ -35,8 +35,6 @@ pub(super) struct Stream {
     /// What is known of each native peer with regard to this stream.
     views: Vec<View>,
     pub(super) gap: Option<Gap>,
-    /// Whom the last run came from.
-    pub(super) parent: Option<Parent>,
     /// Whether its tree has been begun; before that, all peers are pushed to.
     pub(super) planted: bool,
     pub(super) last_active: Moment,
@@ -54,14 +52,6 @@ pub(super) struct View {
     pub(super) gone: u64,
     /// When it was told not to push.
     pub(super) told: Option<Moment>,
-}
-
-/// Where a run came from first.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parent {
-    pub(super) link: LinkId,
-    pub(super) hops: u8,
-    pub(super) at: Moment,
 }
 
 /// Something is missing.
@@ -87,7 +77,6 @@ impl Stream {
             cached: BTreeMap::new(),
             views: Vec::new(),
             gap: None,
-            parent: None,
             planted: false,
             last_active: now,
         }
