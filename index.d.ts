@@ -128,6 +128,13 @@ declare namespace smoke {
     netsplit: [seed: Address]
     /** A seed that was lost is back. */
     'netsplit resolved': [seed: Address]
+    /**
+     * So many broadcasts of the node `id` could not be had any more, from anybody: this node was
+     * cut off for longer than others keep them (30 s, 32 MiB).
+     */
+    skipped: [gap: { id: string; count: number }]
+    /** So many messages were dropped because this process did not handle them in time. */
+    lost: [drop: { count: number }]
     /** The node could not listen, for example `EADDRINUSE`. It can be started again. */
     error: [error: NodeJS.ErrnoException]
   }
@@ -154,8 +161,8 @@ declare namespace smoke {
 
     /**
      * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`.
-     * Resolves once the node listens; when it cannot, rejects and emits `'error'`. The promise
-     * may be ignored.
+     * Resolves once the node listens. When it cannot, rejects and emits `'error'`; the promise
+     * may be ignored, and so may the event if the promise is not.
      */
     start(): Promise<void>
     /** Leaves the network and closes everything. May be called at any time, and `start()` after it. */
@@ -166,7 +173,7 @@ declare namespace smoke {
       address: string,
       port: number,
       callback: (error: NodeJS.ErrnoException | null, peer?: Peer<M>) => void,
-    ): void
+    ): Promise<Peer<M>>
     /** What the node has counted since it started. */
     stats(): Stats
   }
@@ -291,7 +298,10 @@ declare namespace smoke {
     destroy(): void
   }
 
-  /** Counters since `start()`, in messages unless they say otherwise. More may be added. */
+  /**
+   * Counters since `start()`, in messages unless they say otherwise; up to a second old. More may
+   * be added.
+   */
   interface Stats {
     /** Broadcasts of this node. */
     readonly sent: number
@@ -303,10 +313,40 @@ declare namespace smoke {
     readonly duplicates: number
     /** Broadcasts that could not be had any more when their turn came. */
     readonly skipped: number
+    /** Broadcasts that came ahead of a gap and were held back. */
+    readonly held: number
+    /** Gaps that were closed by asking a peer. */
+    readonly repaired: number
+    /** Ranges that were asked of a peer. */
+    readonly grafts: number
+    /** Peers that were told not to push an origin's broadcasts. */
+    readonly prunes: number
+    /** Direct messages sent to peers. */
+    readonly directSent: number
+    /** Direct messages received from peers. */
+    readonly directReceived: number
+    /** Messages that a legacy peer was spared because they would crash it. */
+    readonly withheld: number
     /** Messages that were refused: wrong hash, wrong shape, not JSON. */
     readonly rejected: number
+    /** Connections that were made, or tried. */
+    readonly dials: number
+    /** Connections that others asked for and a limit refused. */
+    readonly dialsRefused: number
     /** Each peer's link, right now. */
     readonly links: readonly LinkStats[]
+    /** Messages that were handed to this node's listeners. */
+    readonly crossed: number
+    /** Messages that nobody listened for. */
+    readonly unheard: number
+    /** Messages that were dropped because JavaScript did not take them in time. */
+    readonly lost: number
+    /** Bytes of messages that wait for JavaScript right now. */
+    readonly waitingBytes: number
+    /** Messages whose text was not an event, and that were dropped. */
+    readonly unreadable: number
+    /** Log lines that were dropped because too many waited. */
+    readonly logLinesLost: number
   }
 
   interface LinkStats {

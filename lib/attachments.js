@@ -1,5 +1,7 @@
 'use strict'
 
+const { isAnyArrayBuffer } = require('node:util/types')
+
 /** Stands for an attachment in the JSON of an event: `{"\u0000b": index}`. */
 const PLACEHOLDER = '\u0000b'
 
@@ -7,21 +9,26 @@ const PLACEHOLDER = '\u0000b'
 function hasBinary(message) {
   for (let index = 1; index < message.length; index++) {
     const value = message[index]
-    if (typeof value === 'object' && value !== null && findsBinary(value, [])) return true
+    if (typeof value === 'object' && value !== null && findsBinary(value, null)) return true
   }
   return false
 }
 
+// Every object that is emitted passes here: the usual ones, flat and plain, have the short way.
 function findsBinary(value, ancestors) {
-  if (isBinary(value)) return true
-  // What describes itself is JSON's business; so is a cycle: JSON.stringify throws for it.
-  if (typeof value.toJSON === 'function' || ancestors.includes(value)) return false
-  ancestors.push(value)
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== Array.prototype && isBinary(value))
+    return true
+  // What describes itself is JSON's business.
+  if (typeof value.toJSON === 'function') return false
+  let path = null
   for (const key in value) {
     const member = value[key]
-    if (typeof member === 'object' && member !== null && findsBinary(member, ancestors)) return true
+    if (typeof member !== 'object' || member === null) continue
+    path ??= ancestors === null ? [value] : [...ancestors, value]
+    // So is a cycle: JSON.stringify throws for it.
+    if (!path.includes(member) && findsBinary(member, path)) return true
   }
-  ancestors.pop()
   return false
 }
 
@@ -56,15 +63,11 @@ function attach(value, attachments) {
 }
 
 function isBinary(value) {
-  return ArrayBuffer.isView(value) || isArrayBuffer(value)
-}
-
-function isArrayBuffer(value) {
-  return value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
+  return ArrayBuffer.isView(value) || isAnyArrayBuffer(value)
 }
 
 function bytesOf(value) {
-  return isArrayBuffer(value)
+  return isAnyArrayBuffer(value)
     ? new Uint8Array(value)
     : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
 }

@@ -21,12 +21,6 @@ class ChannelStream extends Duplex {
     })
     this.#outbox = outbox
     this.#onReaders = onReaders
-    this.on('newListener', (event) => {
-      if (event === 'data' || event === 'readable') this.#onReaders(true)
-    })
-    this.on('removeListener', (event) => {
-      if (event === 'data' || event === 'readable') this.#onReaders(this.isRead)
-    })
   }
 
   /** Whether somebody listens, pipes, iterates or polls. */
@@ -48,6 +42,35 @@ class ChannelStream extends Duplex {
     if (!this.isRead) this.resume()
   }
 
+  // Not by the events 'newListener' and 'removeListener': Node's streams do not always emit them.
+  on(event, listener) {
+    super.on(event, listener)
+    return this.#listened(event)
+  }
+
+  addListener(event, listener) {
+    return this.on(event, listener)
+  }
+
+  prependListener(event, listener) {
+    super.prependListener(event, listener)
+    return this.#listened(event)
+  }
+
+  removeListener(event, listener) {
+    super.removeListener(event, listener)
+    return this.#unlistened()
+  }
+
+  off(event, listener) {
+    return this.removeListener(event, listener)
+  }
+
+  removeAllListeners(...events) {
+    super.removeAllListeners(...events)
+    return this.#unlistened()
+  }
+
   read(size) {
     const isPolling = this.readableFlowing !== true && this.listenerCount('readable') === 0
     if (isPolling && size !== 0 && !this.#isPolled) {
@@ -63,6 +86,16 @@ class ChannelStream extends Duplex {
 
   _write(chunk, _encoding, done) {
     this.#outbox.chunk(chunk, done)
+  }
+
+  #listened(event) {
+    if (event === 'data' || event === 'readable') this.#onReaders(true)
+    return this
+  }
+
+  #unlistened() {
+    if (!this.isRead) this.#onReaders(false)
+    return this
   }
 }
 

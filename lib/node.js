@@ -117,7 +117,7 @@ class Node extends EventEmitter {
     return dial.promise
   }
 
-  /** Counters of what crossed from the network to the application. */
+  /** What the node has counted since it was started. */
   stats() {
     return JSON.parse(this.#crossing.native.stats())
   }
@@ -158,9 +158,11 @@ class Node extends EventEmitter {
       case 'log':
         return this.logger[notice.level](notice.message)
       case 'lost':
-        return this.logger.warn(`${notice.count} messages were dropped: handlers are too slow`)
+        this.logger.warn(`${notice.count} messages were dropped: handlers are too slow`)
+        return this.emit('lost', { count: notice.count })
       case 'skipped':
-        return this.logger.warn(`${notice.count} broadcasts of ${notice.id} could not be had`)
+        // The core has logged it.
+        return this.emit('skipped', { id: notice.id, count: notice.count })
     }
   }
 

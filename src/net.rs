@@ -15,7 +15,7 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Node, Room, SendError, Sink};
+pub use handle::{LinkStats, Node, Room, SendError, Sink, Stats};
 
 /// The system's name for an I/O error, as Node.js has it in `error.code`.
 fn error_code(error: &std::io::Error) -> &'static str {

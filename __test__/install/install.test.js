@@ -86,12 +86,15 @@ describe('the packed packages', () => {
   test('say what is missing when the binary is', async () => {
     const bare = path.join(scratch, 'bare')
     await install(bare, '--offline', '--omit=optional', tarballs.main)
-    const failure = await execute(process.execPath, ['-p', "require('smokesignal')"], {
-      cwd: bare,
-    }).catch((error) => error)
+    const program = "require('smokesignal').createNode({ address: '127.0.0.1' })"
+    const failure = await execute(process.execPath, ['-e', program], { cwd: bare }).catch((e) => e)
     assert.equal(failure.code, 1)
-    assert.match(failure.stderr, new RegExp(`${process.platform}.${process.arch}`))
-    assert.match(failure.stderr, /npm install/)
+    assert.match(failure.stderr, /code: 'ERR_SMOKE_NO_BINARY'/)
+    assert.match(
+      failure.stderr,
+      new RegExp(`no native addon for ${process.platform}-${process.arch}`),
+    )
+    assert.match(failure.stderr, /npm install --include=optional/)
   })
 })
 

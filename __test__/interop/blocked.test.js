@@ -35,6 +35,10 @@ describe('a node whose event loop is blocked', { concurrency: true }, () => {
       const network = new Network(t)
       const { left, relay, right, asking, wire } = await everyoneButTheRelay(network, t, kind)
       const before = [...relay.peers]
+      // A legacy peer that only ever sent events is taken for a 0.1 node, which chunks would crash.
+      await right.write('first')
+      await relay.until(() => relay.chunks.includes('first'), 5000, 'the first chunk')
+      relay.chunks.length = 0
 
       await relay.command('block', { ms: BLOCKED })
       await relay.until(() => relay.history.some(({ t }) => t === 'blocking'), 5000)

@@ -204,6 +204,22 @@ describe('what the application sends', () => {
     assert.deepEqual(errors, [['theirs']])
   })
 
+  test('is kept from a 0.1 node when it is a stream chunk, which would crash it', async (t) => {
+    const [node, a, b, c] = await star(t)
+    b.broadcast('b', ['chat', 'I am 0.1'])
+    await a.until(() => packets(a).length === 1, 5000)
+    c.broadcast('c', Buffer.from('I am 0.2').toString('base64'))
+    await a.until(() => packets(a).length === 2, 5000)
+    const [fromB] = packets(c)
+    node.broadcast.write('chunk of ours')
+    const chunk = a.broadcast('far', Buffer.from('chunk of theirs').toString('base64'))
+    const last = await flush(node, a, b)
+    await c.until(() => packets(c).at(-1)?.id === last.id, 5000)
+    const [own] = packets(c).filter(({ id }) => id.startsWith(`${node.id}-`))
+    assert.equal(Buffer.from(own.data, 'base64').toString(), 'chunk of ours')
+    assert.deepEqual([packets(b), packets(c)], [[last], [fromB, own, chunk, last]])
+  })
+
   test('"error" from a legacy peer hurts nobody who does not listen', async (t) => {
     const [node, a, b] = await star(t)
     a.broadcast('far', ['error', 'nobody listens'])

@@ -37,12 +37,19 @@ test('every declared member of every object exists', { timeout: 20_000 }, async 
   const added = once(other.peers, 'add')
   const peer = await node.addPeer('127.0.0.1', other.options.port)
   await added
-  const objects = { Node: node, Peerlist: node.peers, Broadcast: node.broadcast, Peer: peer }
-  const missing = Object.entries({ ...objects, PeerSocket: peer.socket }).flatMap(
-    ([type, object]) =>
-      membersOf(type)
-        .filter((member) => !(member in object))
-        .map((member) => `${type}.${member}`),
+  const stats = node.stats()
+  const objects = {
+    Node: node,
+    Peerlist: node.peers,
+    Broadcast: node.broadcast,
+    Peer: peer,
+    PeerSocket: peer.socket,
+    Stats: stats,
+  }
+  const missing = Object.entries(objects).flatMap(([type, object]) =>
+    membersOf(type)
+      .filter((member) => !(member in object))
+      .map((member) => `${type}.${member}`),
   )
   assert.deepEqual(missing, [])
 })

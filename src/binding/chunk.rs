@@ -101,7 +101,7 @@ impl Chunk {
                 _ => cursor.next_entry(),
             }
             let Some((range, _)) = message else {
-                counters.invalid += 1;
+                counters.unreadable += 1;
                 return cursor;
             };
             let wanted = match payload.kind() {
@@ -111,14 +111,14 @@ impl Chunk {
                     .is_none_or(|(json, _)| filters.wants_event(channel, &body[json])),
             };
             if !wanted {
-                counters.filtered += 1;
+                counters.unheard += 1;
             } else if self
                 .message(channel, payload.kind(), body, range, cursor)
                 .is_some()
             {
-                counters.delivered += 1;
+                counters.crossed += 1;
             } else {
-                counters.invalid += 1;
+                counters.unreadable += 1;
             }
             if cursor.offset == 0 || self.is_full() {
                 return cursor;

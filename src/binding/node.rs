@@ -14,7 +14,7 @@ use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
 use super::filter::{BROADCAST, Filter};
 use super::log::Log;
-use super::queue::Queue;
+use super::queue::{Counters, Queue};
 
 /// What became of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
 mod outcome {
@@ -62,6 +62,14 @@ pub struct StartConfig {
 pub struct NativeNode {
     queue: Arc<Queue>,
     node: Mutex<Option<Node>>,
+}
+
+#[derive(serde::Serialize)]
+struct Stats {
+    #[serde(flatten)]
+    network: crate::net::Stats,
+    #[serde(flatten)]
+    crossing: Counters,
 }
 
 #[napi]
@@ -185,20 +193,12 @@ impl NativeNode {
             .collect()
     }
 
-    /// Counters, as JSON text.
+    /// What the node and the queue have counted, as JSON text.
     #[napi]
     pub fn stats(&self) -> String {
-        let counters = self.queue.counters();
-        let stats = serde_json::json!({
-            "delivered": counters.delivered,
-            "filtered": counters.filtered,
-            "invalid": counters.invalid,
-            "lost": counters.lost,
-            "logsLost": counters.logs_lost,
-            "chunks": counters.chunks,
-            "waiting": counters.waiting,
-        });
-        stats.to_string()
+        let network = self.node().as_ref().map(Node::stats).unwrap_or_default();
+        let crossing = self.queue.counters();
+        serde_json::json!(Stats { network, crossing }).to_string()
     }
 
     fn send(&self, channel: u32, payload: impl FnOnce() -> Payload) -> u32 {

@@ -71,22 +71,21 @@ struct State {
 }
 
 /// What the queue has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Counters {
     /// Messages handed to JavaScript.
-    pub(crate) delivered: u64,
+    pub(crate) crossed: u64,
     /// Messages that nobody listened for.
-    pub(crate) filtered: u64,
+    pub(crate) unheard: u64,
     /// Messages whose text was not the JSON of an event.
-    pub(crate) invalid: u64,
+    pub(crate) unreadable: u64,
     /// Messages dropped because the queue was full.
     pub(crate) lost: u64,
     /// Log lines dropped because too many waited.
-    pub(crate) logs_lost: u64,
-    /// Chunks handed to JavaScript.
-    pub(crate) chunks: u64,
+    pub(crate) log_lines_lost: u64,
     /// Bytes of messages that wait.
-    pub(crate) waiting: u64,
+    pub(crate) waiting_bytes: u64,
 }
 
 enum Entry {
@@ -213,7 +212,7 @@ impl Queue {
     pub(crate) fn counters(&self) -> Counters {
         let state = self.state();
         Counters {
-            waiting: state.bytes as u64,
+            waiting_bytes: state.bytes as u64,
             ..state.counters
         }
     }
@@ -253,7 +252,7 @@ impl State {
         }
         if matches!(entry, Entry::Log(_)) {
             if self.logs == MAX_LOGS {
-                self.counters.logs_lost += 1;
+                self.counters.log_lines_lost += 1;
                 return false;
             }
             self.logs += 1;
@@ -280,7 +279,7 @@ impl State {
             },
         };
         if !wanted {
-            self.counters.filtered += match entry {
+            self.counters.unheard += match entry {
                 Entry::Messages { payload, .. } => u64::from(payload.count()),
                 _ => 1,
             };
@@ -344,10 +343,10 @@ impl State {
                     self.cursor.next_entry();
                     scanned += text.len();
                     match text::array(text) {
-                        _ if !filters.wants_lines(*channel) => counters.filtered += 1,
-                        None => counters.invalid += 1,
+                        _ if !filters.wants_lines(*channel) => counters.unheard += 1,
+                        None => counters.unreadable += 1,
                         Some(text) => {
-                            counters.delivered += 1;
+                            counters.crossed += 1;
                             chunk.line(*channel, text, self.cursor);
                         }
                     }
@@ -370,7 +369,6 @@ impl State {
             self.awake = false;
             return Step::Empty;
         }
-        self.counters.chunks += 1;
         self.budget = (self.budget * 2).min(CHUNK);
         let text;
         (text, self.marks, self.buffers) = chunk.finish();

@@ -276,7 +276,7 @@ pub enum Event {
         /// Of that request.
         request: u32,
         /// The peer's link, or an error code: the system's, `REFUSED` (closed without an ack),
-        /// `TIMEOUT`, `SELF` or `STOPPED`. `EXISTS` is no error: the link of the peer we had.
+        /// `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. To be peers already is no error.
         result: Result<LinkId, String>,
     },
     /// There is room again after a send was answered with pressure: for broadcasts (`None`) or

@@ -138,7 +138,9 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
         ("handshake", 3) => read_hello(data).map(Message::Handshake),
         ("handshake ack", 3) => read_hello(data).map(Message::HandshakeAck),
         ("direct", 3) => packet::chunk(data).map(|it| Message::Direct(Payload::chunk(&it))),
-        ("event", 3) => nested_event(line, data).map(Message::Direct),
+        ("event", 3) => nested_event(line, data)
+            .or_else(|| flat_event(data, from_third))
+            .map(Message::Direct),
         ("event", 4..) => flat_event(data, from_third).map(Message::Direct),
         _ => return Err(Reject::NotAMessage),
     };

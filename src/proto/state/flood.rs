@@ -77,6 +77,7 @@ impl State {
     }
 
     pub(super) fn on_packet(&mut self, link: LinkId, packet: Packet) {
+        self.learn_generation(link, &packet);
         if packet.topic == Topic::Broadcast {
             return self.on_broadcast_packet(link, packet);
         }
@@ -124,7 +125,6 @@ impl State {
             };
             return self.on_publish(link, publish);
         }
-        self.learn_generation(link, &packet);
         if !self.flood.seen.insert(&packet.id, self.now) {
             self.counters.duplicates += 1;
             return;
@@ -149,7 +149,7 @@ impl State {
                 frame
                     .get_or_insert_with(|| native::packet(packet.topic, &packet.text, class))
                     .clone()
-            } else if may_have(peer.generation, &packet.data) {
+            } else if self.may_send(link, &packet.data) {
                 let make = || line::packet(packet.topic, &packet.text);
                 Outgoing {
                     class,
@@ -157,7 +157,6 @@ impl State {
                     body: Bytes::new(),
                 }
             } else {
-                self.counters.withheld += 1;
                 continue;
             };
             self.counters.forwarded += 1;
@@ -165,7 +164,7 @@ impl State {
         }
     }
 
-    /// What a legacy peer broadcasts of its own accord tells what it can take.
+    /// What a legacy peer sends tells what it can take.
     fn learn_generation(&mut self, link: LinkId, packet: &Packet) {
         let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
             return;
@@ -174,14 +173,31 @@ impl State {
             .id
             .strip_prefix(peer.id.as_str())
             .is_some_and(|rest| rest.starts_with('-'));
-        if peer.native || !own {
-            return;
-        }
         peer.generation = match (&packet.data, peer.generation) {
             (PacketData::Chunk(_), _) => Generation::Streams,
-            (PacketData::Event(_), Generation::Unknown) => Generation::Events,
+            (PacketData::PeerRequest(who), _) if own && who.id == peer.id => Generation::Streams,
+            (PacketData::Event(_), Generation::Unknown) if own => Generation::Events,
             (_, known) => known,
         };
+    }
+
+    /// Whether a legacy peer survives `data`: a stream chunk crashes 0.1, and so does a broadcast
+    /// named `error` that nobody listens for, which only its application knows.
+    fn may_send(&mut self, link: LinkId, data: &PacketData) -> bool {
+        let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
+            return false;
+        };
+        let may = match data {
+            PacketData::Chunk(_) if peer.generation == Generation::Events => false,
+            PacketData::Chunk(_) => {
+                peer.generation = Generation::Streams;
+                true
+            }
+            PacketData::Event(text) => !text.starts_with(br#"["error""#),
+            _ => true,
+        };
+        self.counters.withheld += u64::from(!may);
+        may
     }
 
     /// Translates a native broadcast for every legacy peer but `except`.
@@ -206,35 +222,12 @@ impl State {
             let (_, text) = packets::new_packet(&packet_prefix(&publish.origin, seq), &value);
             let line = line::packet(Topic::Broadcast, &text);
             for link in &legacy_peers {
-                let generation = self
-                    .links
-                    .get(link)
-                    .and_then(Link::peer)
-                    .map(|p| p.generation);
-                if !generation.is_some_and(|generation| may_have(generation, &data)) {
-                    self.counters.withheld += 1;
-                    continue;
+                if self.may_send(*link, &data) {
+                    let (head, body) = (line.clone(), Bytes::new());
+                    self.send(*link, Outgoing { class, head, body });
                 }
-                self.send(
-                    *link,
-                    Outgoing {
-                        class,
-                        head: line.clone(),
-                        body: Bytes::new(),
-                    },
-                );
             }
         }
-    }
-}
-
-/// Whether a legacy peer survives `data`: a stream chunk crashes 0.1, and so does a broadcast
-/// named `error` that nobody listens for, which only its application knows.
-fn may_have(generation: Generation, data: &PacketData) -> bool {
-    match data {
-        PacketData::Chunk(_) => generation != Generation::Events,
-        PacketData::Event(text) => !text.starts_with(br#"["error""#),
-        _ => true,
     }
 }
 

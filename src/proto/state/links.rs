@@ -112,8 +112,10 @@ impl Dial {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: NodeId,
+    /// Where it can be dialled: where we did, or where it says.
+    target: Option<Target>,
     pub(super) native: bool,
-    /// Where it listens, as far as we know.
+    /// The same, as an address to tell others.
     pub(super) listens: Option<SocketAddr>,
     pub(super) since: Moment,
     /// Whether it has said goodbye.
@@ -130,9 +132,11 @@ pub(super) struct Peer {
 pub(super) enum Generation {
     /// It has not broadcast yet.
     Unknown,
-    /// It broadcasts events: 0.1. Stream chunks would crash it.
+    /// It broadcasts events and has not yet been sent a stream chunk: 0.1, as far as we know. A
+    /// chunk would crash it.
     Events,
-    /// It broadcasts stream chunks: 0.2.
+    /// It has sent us a stream chunk, or been sent one, or asked for peers while it had some: no
+    /// 0.1 does the first or the last, or lives after the second.
     Streams,
 }
 
@@ -203,10 +207,22 @@ impl State {
         if self.is_self(&target) {
             return self.dialed(Some(request), Err("SELF"));
         }
+        if let Some(link) = self.peer_at(&target) {
+            return self.dialed(Some(request), Ok(link));
+        }
         self.dial_peer(Dial {
             request: Some(request),
             ..Dial::to(target)
         });
+    }
+
+    /// The peer that listens at `target`, as far as we know.
+    fn peer_at(&self, target: &Target) -> Option<LinkId> {
+        let is_there = |link: &LinkId| {
+            let peer = self.links.get(link).and_then(Link::peer)?;
+            (peer.target.as_ref() == Some(target)).then_some(*link)
+        };
+        self.peers.iter().find_map(is_there)
     }
 
     pub(super) fn dial_peer(&mut self, dial: Dial) {
@@ -442,7 +458,8 @@ impl State {
             self.say_goodbye_to(link, hello.native.is_some(), true);
             self.forget_link(link, CloseHow::Flush);
             let existing = self.peer_link(&hello.id);
-            return self.dialed(request, existing.ok_or(code));
+            self.dialed(request, existing.ok_or(code));
+            return self.admit_held();
         }
         self.add(link, hello);
         self.dialed(request, Ok(link));
@@ -469,12 +486,18 @@ impl State {
             return;
         };
         let Some(remote) = state.remote else { return };
+        let said = hello.native.as_ref().map(|native| Target {
+            host: native.address.clone(),
+            port: native.port,
+        });
+        let target = state.dial().map(|dial| dial.target.clone()).or(said);
         let listens = match &state.phase {
             Phase::AwaitingAck(_) => Some(remote),
             _ => contact(&hello, Some(remote)).map(|who| SocketAddr::new(who.address, who.port)),
         };
         state.phase = Phase::Peer(Peer {
             id: hello.id.clone(),
+            target,
             native,
             listens,
             since: self.now,
@@ -497,6 +520,7 @@ impl State {
         }
         self.release_held(&hello.id);
         self.peer_added(link);
+        self.admit_held();
         self.peers_changed();
     }
 
@@ -513,7 +537,7 @@ impl State {
         }
     }
 
-    /// A dial came to nothing: the handshakes that waited for it get their answer.
+    /// A dial is decided: the handshakes that waited for it and not for another get their answer.
     fn admit_held(&mut self) {
         let held: Vec<LinkId> = self
             .links

@@ -385,17 +385,34 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 }
 
 #[test]
+fn a_peer_is_not_dialled_again_where_it_listens() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            native: true,
+            ..legacy()
+        },
+    );
+    let link = node.accept();
+    let hello = native_hello("you", "10.0.0.9", 2000);
+    node.receive(link, Message::Handshake(hello));
+    node.input(Input::AddPeer {
+        request: 1,
+        target: target(2000),
+    });
+    let known = Event::Dialed {
+        request: 1,
+        result: Ok(link),
+    };
+    assert_eq!(node.out, [Output::Event(known)]);
+}
+
+#[test]
 fn what_would_crash_a_legacy_peer_does_not_reach_it() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("old");
     node.input(Input::Broadcast(Payload::events(r#"["error",1]"#.into())));
     assert_eq!(node.sent(), []);
-    node.input(Input::Broadcast(Payload::chunk(b"x")));
-    assert_eq!(
-        node.sent().len(),
-        1,
-        "until it shows that it is a 0.1, chunks are sent"
-    );
     let (_, text) = crate::proto::codec::packet::new_packet("old-1", br#"["chat","hi"]"#);
     let mut bytes = BytesMut::from(&line::packet(Topic::Broadcast, &text)[..]);
     let mut decoder = Decoder::new(Limits::from(&Config::default()), false);

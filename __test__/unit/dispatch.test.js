@@ -1,0 +1,237 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { ADDED, PEER, fakeNetwork, settled } = require('./fake-node')
+
+/** Collects what is thrown outside of everybody's reach while the test runs. */
+function captureUncaught(t) {
+  const errors = []
+  process.setUncaughtExceptionCaptureCallback((error) => errors.push(error.message))
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null))
+  return errors
+}
+
+test('events go to the listeners of their channel, with their arguments spread', async (t) => {
+  const { node, native, peer } = await fakeNetwork(t)
+  const heard = []
+  node.broadcast.on('chat', function (...args) {
+    heard.push(['broadcast', this === node.broadcast, ...args])
+  })
+  peer.on('chat', function (...args) {
+    heard.push(['peer', this === peer, ...args])
+  })
+  native.push([0, ['chat', 1, { a: [] }]], [PEER, ['chat']], [0, ['chat', null]], [9, ['chat']])
+  await settled()
+  assert.deepEqual(heard, [
+    ['broadcast', true, 1, { a: [] }],
+    ['peer', true],
+    ['broadcast', true, null],
+  ])
+})
+
+test('attachments arrive as Buffers in their place', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  const heard = []
+  node.broadcast.on('file', (...args) => heard.push(args))
+  native.push(
+    [0, { rich: ['file', { '\0b': 0 }], attachments: ['one'] }],
+    [0, { rich: ['file', [{ '\0b': 1 }], { '\0b': 0 }], attachments: ['two', 'three'] }],
+  )
+  await settled()
+  assert.deepEqual(heard, [[Buffer.from('one')], [[Buffer.from('three')], Buffer.from('two')]])
+})
+
+test('a handler that throws surfaces, and loses nobody a message', async (t) => {
+  const errors = captureUncaught(t)
+  const { node, native, peer } = await fakeNetwork(t)
+  const heard = []
+  node.broadcast.on('n', (n) => {
+    heard.push(n)
+    if (n % 100 === 50) throw new Error(`broke at ${n}`)
+  })
+  peer.on('n', (n) => heard.push(n))
+  native.push(...Array.from({ length: 300 }, (_, n) => [n % 3 === 0 ? PEER : 0, ['n', n]]))
+  await settled()
+  assert.deepEqual(
+    heard,
+    Array.from({ length: 300 }, (_, n) => n),
+  )
+  assert.deepEqual(errors, ['broke at 50', 'broke at 250'])
+})
+
+test('a listener added by a handler hears what comes behind that message', async (t) => {
+  const { node, native, peer } = await fakeNetwork(t)
+  const heard = []
+  node.broadcast.on('hello', () => {
+    heard.push('hello')
+    node.broadcast.once('reply', (n) => heard.push(`reply ${n}`))
+    peer.on('late', () => heard.push('late'))
+  })
+  await settled()
+  native.push(
+    [0, ['reply', 0]],
+    [0, ['hello']],
+    [0, ['reply', 1]],
+    [PEER, ['late']],
+    [0, ['reply', 2]],
+  )
+  await settled()
+  assert.deepEqual(heard, ['hello', 'reply 1', 'late'])
+  assert.equal(native.rewinds, 1)
+})
+
+test('the same after the last message of a chunk, and when the handler throws', async (t) => {
+  const errors = captureUncaught(t)
+  const { node, native } = await fakeNetwork(t)
+  const heard = []
+  node.broadcast.on('hello', () => {
+    node.broadcast.on('reply', (n) => heard.push(n))
+    throw new Error('broke')
+  })
+  await settled()
+  native.push([0, ['hello']], [0, ['reply', 1]], [0, ['reply', 2]])
+  await settled()
+  assert.deepEqual(heard, [1, 2])
+  assert.deepEqual(errors, ['broke'])
+})
+
+test('a listener that comes again at once costs no rewind', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  const heard = []
+  const listen = () =>
+    node.broadcast.once('n', (n) => {
+      heard.push(n)
+      listen()
+    })
+  listen()
+  await settled()
+  native.push(...Array.from({ length: 50 }, (_, n) => [0, ['n', n]]))
+  await settled()
+  assert.equal(heard.length, 50)
+  assert.equal(native.rewinds, 0)
+})
+
+test('the addon knows what is listened for', async (t) => {
+  const { node, native, peer } = await fakeNetwork(t)
+  const filter = async (channel) => {
+    await settled()
+    return native.filters.get(channel)
+  }
+  assert.deepEqual(await filter(0), { names: [], flags: 0 })
+  assert.deepEqual(await filter(PEER), { names: [], flags: 0 })
+  const listener = () => {}
+  node.broadcast.on('__proto__', listener).on('b', listener)
+  assert.deepEqual(await filter(0), { names: ['__proto__', 'b'], flags: 0 })
+  node.broadcast.off('b', listener).on('data', listener)
+  assert.deepEqual(await filter(0), { names: ['__proto__', 'data'], flags: 1 })
+  node.broadcast.removeAllListeners()
+  assert.deepEqual(await filter(0), { names: [], flags: 0 })
+  node.broadcast.stream.on('data', listener)
+  assert.deepEqual(await filter(0), { names: [], flags: 1 })
+  node.broadcast.stream.removeAllListeners('data')
+  assert.deepEqual(await filter(0), { names: [], flags: 0 })
+  peer.socket.data('a::b', listener)
+  assert.deepEqual(await filter(PEER), { names: [], flags: 2 })
+  peer.socket.undata('a::b', listener)
+  assert.deepEqual(await filter(PEER), { names: [], flags: 0 })
+})
+
+test('between the turn in which a listener comes and its end, everything comes', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  await settled()
+  node.broadcast.on('a', () => {})
+  assert.deepEqual(native.filters.get(0), { names: null, flags: 3 })
+  await settled()
+  assert.deepEqual(native.filters.get(0), { names: ['a'], flags: 0 })
+})
+
+test('a long queue is worked off in turns, between which others get theirs', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  let heard = 0
+  node.broadcast.on('n', () => heard++)
+  await settled()
+  native.push(...Array.from({ length: 5000 }, (_, n) => [0, ['n', n]]))
+  await new Promise(setImmediate)
+  const afterOneTurn = heard
+  await settled()
+  await settled()
+  assert.equal(heard, 5000)
+  assert.ok(afterOneTurn < 1000, `${afterOneTurn} in the first turn`)
+})
+
+test('slow handlers do not hold up timers until a chunk is through', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  let heard = 0
+  let heardByTimer
+  node.broadcast.on('n', () => {
+    heard++
+    const end = performance.now() + 1
+    while (performance.now() < end);
+  })
+  await settled()
+  setTimeout(() => {
+    heardByTimer = heard
+  }, 1)
+  native.push(...Array.from({ length: 99 }, (_, n) => [0, ['n', n]]))
+  while (heard < 99) await settled()
+  assert.ok(heardByTimer < 99, `${heardByTimer} before the timer`)
+})
+
+test('nothing of a peer comes after it was removed, even out of the same chunk', async (t) => {
+  const { node, native, peer } = await fakeNetwork(t)
+  const heard = []
+  peer.on('n', (n) => {
+    heard.push(n)
+    if (n === 2) peer.close()
+  })
+  node.peers.on('remove', ({ id }) => heard.push(`remove ${id}`))
+  native.push([PEER, ['n', 1]], [PEER, ['n', 2]], [PEER, ['n', 3]])
+  native.push({ t: 'remove', peer: PEER, reason: 'local' })
+  await settled()
+  assert.deepEqual(heard, [1, 2, 'remove abc'])
+})
+
+test('a handler of add can listen before anything of the peer comes', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  const heard = []
+  node.peers.on('add', (peer) => peer.on('first', (word) => heard.push(word)))
+  native.push({ ...ADDED, peer: 8, id: 'def' }, [8, ['first', 'word']])
+  await settled()
+  assert.deepEqual(heard, ['word'])
+})
+
+test('lines go to the listeners of their path', async (t) => {
+  const { native, peer } = await fakeNetwork(t)
+  const heard = []
+  const { socket } = peer
+  socket.data(['my', 'path'], (data) => heard.push(['path', data]))
+  socket.data('my::*', (data) => heard.push(['any', data]))
+  socket.dataOnce('my::path', (data) => heard.push(['once', data]))
+  native.push([PEER, { line: ['my', 'path', 1] }], [PEER, { line: ['my', 'path', { a: 2 }] }])
+  native.push([PEER, { line: ['my', 'other', 3] }], [PEER, { line: ['my', 4] }])
+  await settled()
+  assert.deepEqual(heard, [
+    ['path', 1],
+    ['any', 1],
+    ['once', 1],
+    ['path', { a: 2 }],
+    ['any', { a: 2 }],
+    ['any', 3],
+  ])
+})
+
+test('messages that were missed are events, and those lost here are logged', async (t) => {
+  const warnings = []
+  const { native, node } = await fakeNetwork(t, { logger: { warn: (line) => warnings.push(line) } })
+  const missed = []
+  node.on('lost', (drop) => missed.push(['lost', drop]))
+  node.on('skipped', (gap) => missed.push(['skipped', gap]))
+  native.push({ t: 'lost', count: 3 }, { t: 'skipped', id: 'abc', count: 4 })
+  await settled()
+  assert.deepEqual(missed, [
+    ['lost', { count: 3 }],
+    ['skipped', { id: 'abc', count: 4 }],
+  ])
+  assert.deepEqual(warnings, ['3 messages were dropped: handlers are too slow'])
+})

@@ -1,0 +1,162 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { readId, readOptions } = require('../../lib/options')
+const { fakeNode } = require('./fake-node')
+
+const address = '127.0.0.1'
+
+test('defaults are those of 0.x, and the port may be left out', () => {
+  const { logger, ...options } = readOptions({ address })
+  assert.deepEqual(options, {
+    address,
+    port: 0,
+    minPeerNo: 3,
+    maxPeerNo: 5,
+    seeds: [],
+    pingTimeout: 3000,
+    maxMessageSize: 4 * 1024 * 1024,
+  })
+  assert.deepEqual(Object.keys(logger), ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+})
+
+test('a number of peers that is left out follows the one that is given', () => {
+  const numbers = (given) => {
+    const { minPeerNo, maxPeerNo } = readOptions({ address, ...given })
+    return [minPeerNo, maxPeerNo]
+  }
+  assert.deepEqual(numbers({ minPeerNo: 10 }), [10, 10])
+  assert.deepEqual(numbers({ maxPeerNo: 2 }), [2, 2])
+  assert.deepEqual(numbers({ minPeerNo: 0 }), [0, 5])
+  assert.deepEqual(numbers({ maxPeerNo: Infinity }), [3, Infinity])
+})
+
+test('ports may be written as strings, like for net', () => {
+  const options = { address, port: '8080', seeds: [{ address: 'seed.example', port: '13' }] }
+  const { port, seeds } = readOptions(options)
+  assert.deepEqual({ port, seeds }, { port: 8080, seeds: [{ address: 'seed.example', port: 13 }] })
+})
+
+test('unknown options are ignored, and the given object is left alone', () => {
+  const options = Object.freeze({ address, colour: 'red', logger: Object.freeze({}) })
+  assert.equal('colour' in readOptions(options), false)
+})
+
+const BAD = [
+  [undefined, TypeError, 'address', '"address" option is not set'],
+  [{}, TypeError, 'address', '"address" option is not set'],
+  [null, TypeError, 'options', 'options must be an object, not null'],
+  ['here', TypeError, 'options', 'options must be an object, not "here"'],
+  [{ address: '' }, TypeError, 'address'],
+  [{ address: 'a b' }, TypeError, 'address'],
+  [{ address: 127 }, TypeError, 'address'],
+  [{ address, port: NaN }, RangeError, 'port', '"port" option must be from 0 to 65535, not NaN'],
+  [{ address, port: -1 }, RangeError, 'port'],
+  [{ address, port: 65536 }, RangeError, 'port'],
+  [{ address, port: 1.5 }, RangeError, 'port', '"port" option must be an integer, not 1.5'],
+  [{ address, port: 'http' }, TypeError, 'port', '"port" option must be a number, not "http"'],
+  [{ address, port: {} }, TypeError, 'port'],
+  [{ address, minPeerNo: -1 }, RangeError, 'minPeerNo'],
+  [{ address, minPeerNo: 0.5 }, RangeError, 'minPeerNo'],
+  [{ address, minPeerNo: Infinity }, RangeError, 'minPeerNo'],
+  [{ address, minPeerNo: '3' }, TypeError, 'minPeerNo'],
+  [
+    { address, maxPeerNo: 0 },
+    RangeError,
+    'maxPeerNo',
+    '"maxPeerNo" option must be at least 1, not 0',
+  ],
+  [{ address, maxPeerNo: NaN }, RangeError, 'maxPeerNo'],
+  [{ address, maxPeerNo: true }, TypeError, 'maxPeerNo'],
+  [
+    { address, minPeerNo: 6, maxPeerNo: 5 },
+    RangeError,
+    'minPeerNo',
+    '"minPeerNo" option (6) must not be greater than "maxPeerNo" (5)',
+  ],
+  [{ address, seeds: {} }, TypeError, 'seeds'],
+  [{ address, seeds: [null] }, TypeError, 'seeds[0]'],
+  [{ address, seeds: [{ address, port: 14 }, 'x'] }, TypeError, 'seeds[1]'],
+  [{ address, seeds: [{ port: 14 }] }, TypeError, 'seeds[0].address'],
+  [{ address, seeds: [{ address }] }, TypeError, 'seeds[0].port'],
+  [{ address, seeds: [{ address, port: 0 }] }, RangeError, 'seeds[0].port'],
+  [{ address, pingTimeout: 0 }, RangeError, 'pingTimeout'],
+  [{ address, pingTimeout: Infinity }, RangeError, 'pingTimeout'],
+  [{ address, pingTimeout: '1s' }, TypeError, 'pingTimeout'],
+  [{ address, maxMessageSize: 10 }, RangeError, 'maxMessageSize'],
+  [{ address, logger: 'console' }, TypeError, 'logger'],
+]
+
+for (const [options, Type, option, message] of BAD) {
+  test(`a bad option is refused by name: ${show(options)}`, () => {
+    assert.throws(
+      () => readOptions(options),
+      (error) => {
+        assert.equal(error.constructor, Type)
+        assert.equal(error.code, 'ERR_SMOKE_OPTION')
+        assert.equal(error.option, option)
+        assert.match(error.message, /option/)
+        if (message !== undefined) assert.equal(error.message, message)
+        return true
+      },
+    )
+  })
+}
+
+function show(options) {
+  return JSON.stringify(options, (_, value) => (typeof value === 'number' ? String(value) : value))
+}
+
+test('an id is chosen before the start, in characters that a packet id can hold', () => {
+  const { node, native } = fakeNode()
+  assert.match(node.id, /^[0-9a-z]{2,}$/)
+  node.id = 'a_node.of=mine'
+  for (const bad of ['', 'a-b', 'a"b', 'a\\b', 'a b', 'é', 'x'.repeat(65)]) {
+    assert.throws(() => readId(bad), { name: 'RangeError', code: 'ERR_SMOKE_OPTION', option: 'id' })
+  }
+  assert.throws(() => readId(7), { name: 'TypeError', code: 'ERR_SMOKE_OPTION', option: 'id' })
+  node.start()
+  assert.equal(native.calls[0][1].id, 'a_node.of=mine')
+  assert.throws(
+    () => {
+      node.id = 'another'
+    },
+    { code: 'ERR_SMOKE_RUNNING' },
+  )
+  assert.equal(node.id, 'a_node.of=mine')
+  native.push({ t: 'stopped' })
+  return node.stop()
+})
+
+test('generated ids differ', () => {
+  const ids = Array.from({ length: 100 }, () => fakeNode().node.id)
+  assert.equal(new Set(ids).size, 100)
+})
+
+test('the logger gets the levels that it has, as its own methods', async () => {
+  class Logger {
+    #lines = []
+    info(line) {
+      this.#lines.push(line)
+    }
+    fatal(line) {
+      this.#lines.push(`fatal: ${line}`)
+    }
+    get lines() {
+      return this.#lines
+    }
+  }
+  const logger = new Logger()
+  const { node, native } = fakeNode({ logger })
+  const started = node.start()
+  assert.equal(native.calls[0][1].logLevels, 4 + 32)
+  native.push({ t: 'log', level: 'info', message: 'one' })
+  native.push({ t: 'log', level: 'fatal', message: 'two' }, { t: 'listening', port: 1 })
+  await started
+  assert.deepEqual(logger.lines, ['one', 'fatal: two'])
+  node.logger.debug('there is such a method')
+  assert.equal(logger.debug, undefined)
+  native.push({ t: 'stopped' })
+  await node.stop()
+})
