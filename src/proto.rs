@@ -28,6 +28,6 @@ pub use message::{
     Pong, Publish, Range, Reject, Topic, Watermark,
 };
 pub use payload::{Item, Items, Kind, Payload};
-pub use state::State;
+pub use state::{Footprint, State};
 pub use stats::Counters;
 pub use timers::Timers;

@@ -384,7 +384,13 @@ fn membership_frames() {
     check(sent, 0x13, &[b"\0\0\0\x07", a_bytes, b_bytes], reply);
     for keep in [false, true] {
         let goodbye = Native::Goodbye { keep };
-        check(native::goodbye(keep), 0x14, &[&[u8::from(keep)]], goodbye);
+        check_frame(
+            &native::goodbye(keep),
+            Class::Own,
+            0x14,
+            &[u8::from(keep)],
+            Message::Native(goodbye),
+        );
     }
     let beacon = smokesignal::proto::Beacon {
         origin: origin(),

@@ -46,6 +46,7 @@ fn hello() -> impl Strategy<Value = Hello> {
         Intent::Peer,
         Intent::Join,
         Intent::Urgent,
+        Intent::Rejoin,
         Intent::Probe,
         Intent::Refuse,
     ]);

@@ -206,6 +206,8 @@ pub enum Timer {
     Shuffle,
     /// Look after beacons, seeds and peers that went silent.
     Watch,
+    /// A seed was asked for peers, and should have seen to it by now.
+    Join(u32),
     /// Dial a seed whose beacons are missed.
     Probe(u32),
 }

@@ -73,6 +73,8 @@ pub enum Intent {
     Join,
     /// To be peers, also when somebody else must make room.
     Urgent,
+    /// To enter the network again through a seed of it, also when somebody else must make room.
+    Rejoin,
     /// To know whether anybody is there.
     Probe,
     /// In an ack: not to be peers. [`Native::Contacts`] and the end of the link follow.
@@ -86,6 +88,7 @@ impl Intent {
             Self::Peer => None,
             Self::Join => Some("join"),
             Self::Urgent => Some("urgent"),
+            Self::Rejoin => Some("rejoin"),
             Self::Probe => Some("probe"),
             Self::Refuse => Some("refuse"),
         }
@@ -96,6 +99,7 @@ impl Intent {
         match name {
             "join" => Self::Join,
             "urgent" => Self::Urgent,
+            "rejoin" => Self::Rejoin,
             "probe" => Self::Probe,
             "refuse" => Self::Refuse,
             _ => Self::Peer,

@@ -54,6 +54,23 @@ pub struct State {
     out: Vec<Output>,
 }
 
+/// How much a node holds of what others can make it hold. All of it is bounded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Footprint {
+    /// Connections, of any kind.
+    pub links: usize,
+    /// Addresses of other nodes.
+    pub addresses: usize,
+    /// Seeds whose beacons are passed on.
+    pub beacons: usize,
+    /// Origins whose broadcasts are followed.
+    pub streams: usize,
+    /// Bytes of broadcasts kept for those who missed them.
+    pub cached_bytes: usize,
+    /// Bytes of broadcasts held back behind gaps.
+    pub held_bytes: usize,
+}
+
 impl State {
     /// A node that has not started. `seed` decides everything that is left to chance, the epoch
     /// included.
@@ -91,6 +108,19 @@ impl State {
     /// What has been counted so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// How much the node holds of what others can make it hold.
+    pub fn footprint(&self) -> Footprint {
+        let [streams, cached_bytes, held_bytes] = self.publisher.footprint();
+        Footprint {
+            links: self.links.len(),
+            addresses: self.addresses(),
+            beacons: self.beacons(),
+            streams,
+            cached_bytes,
+            held_bytes,
+        }
     }
 
     /// The peers' links and ids, oldest first.
@@ -224,6 +254,7 @@ impl State {
             Timer::Seek => self.on_seek(),
             Timer::Shuffle => self.on_shuffle_timer(),
             Timer::Watch => self.on_watch(),
+            Timer::Join(seed) => self.on_join(seed),
             Timer::Probe(seed) => self.on_probe(seed),
         }
     }

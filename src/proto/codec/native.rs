@@ -348,11 +348,11 @@ pub fn contacts(nonce: u32, contacts: &[PeerAddress]) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
-/// A goodbye frame.
+/// A goodbye frame. It must not overtake what was said before it.
 pub fn goodbye(keep: bool) -> Outgoing {
     let mut head = head(GOODBYE);
     head.put_u8(u8::from(keep));
-    finish(head, Bytes::new(), Class::Control)
+    finish(head, Bytes::new(), Class::Own)
 }
 
 /// A beacon frame.

@@ -44,6 +44,7 @@ pub(super) struct Beacons {
     is_seed: bool,
     number: u64,
     rounds: u64,
+    watched_at: Option<Moment>,
     heard: BTreeMap<NodeId, Heard>,
     /// Our own peers that do not want our beacons.
     own_lazy: Vec<LinkId>,
@@ -80,6 +81,12 @@ impl State {
             self.send_beacon();
         }
         let now = self.now;
+        let watched_at = self.beacons.watched_at.replace(now).unwrap_or(now);
+        // Whatever kept this node from running kept it from hearing, too.
+        let lag = now.since(watched_at).saturating_sub(EVERY);
+        for heard in self.beacons.heard.values_mut() {
+            heard.at = heard.at.after(lag).min(now);
+        }
         self.beacons
             .heard
             .retain(|_, heard| now.since(heard.at) < MISSED_AFTER);
@@ -251,6 +258,11 @@ impl State {
         }
     }
 
+    /// How many seeds' beacons are passed on.
+    pub(super) fn beacons(&self) -> usize {
+        self.beacons.heard.len()
+    }
+
     // Our seeds
 
     fn watch_seeds(&mut self) {
@@ -271,9 +283,13 @@ impl State {
     fn is_in_contact(&self, index: usize) -> bool {
         let seed = &self.entry.seeds[index];
         let is_it = |link: &LinkId| {
-            let peer = self.links.get(link).and_then(Link::peer);
-            peer.is_some_and(|peer| {
-                peer.native
+            let Some(state) = self.links.get(link) else {
+                return false;
+            };
+            let speaks = self.now.since(state.last_heard) < MISSED_AFTER;
+            state.peer().is_some_and(|peer| {
+                speaks
+                    && peer.native
                     && (Some(&peer.id) == seed.id.as_ref()
                         || peer.listens.map(Target::from).as_ref() == Some(&seed.target))
             })
@@ -293,8 +309,13 @@ impl State {
             return self.probe_again(index);
         }
         self.set_timer(Timer::Probe(index as u32), PROBE_PATIENCE);
-        let target = self.entry.seeds[index].target.clone();
-        self.dial_peer(Dial::to_seed(index, target, Intent::Urgent));
+        let seed = &mut self.entry.seeds[index];
+        // A seed that answers may only have been busy. Give it time for a beacon before others
+        // have to make room for us.
+        let again = std::mem::replace(&mut seed.probed, true);
+        let intent = if again { Intent::Rejoin } else { Intent::Probe };
+        let target = seed.target.clone();
+        self.dial_peer(Dial::to_seed(index, target, intent));
     }
 
     /// A dial to a seed that is missed failed, or was refused: it is tried again.
@@ -333,6 +354,7 @@ impl State {
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return;
         };
+        seed.probed = false;
         if std::mem::take(&mut seed.suspected) {
             self.cancel_timer(Timer::Probe(index as u32));
         }
@@ -361,9 +383,16 @@ impl State {
         let Some(peer) = peer.filter(|peer| peer.native) else {
             return;
         };
-        if let (id, Some(listens)) = (peer.id.clone(), peer.listens) {
-            self.seed_alive(&id, listens);
+        let (id, Some(listens)) = (peer.id.clone(), peer.listens) else {
+            return;
+        };
+        let target = Target::from(listens);
+        for seed in &mut self.entry.seeds {
+            if seed.target == target {
+                (seed.id, seed.legacy) = (Some(id.clone()), Some(false));
+            }
         }
+        self.seed_alive(&id, listens);
     }
 
     /// A seed has told us who it is.
@@ -376,8 +405,9 @@ impl State {
     }
 
     /// A seed is there, but has no room for us.
-    pub(super) fn seed_refused(&mut self, index: usize) {
-        if self.entry.seeds.get(index).is_some_and(|s| s.suspected) && !self.is_in_contact(index) {
+    pub(super) fn seed_refused(&mut self, index: usize, intent: Intent) {
+        let suspected = self.entry.seeds.get(index).is_some_and(|s| s.suspected);
+        if intent == Intent::Rejoin && suspected && !self.is_in_contact(index) {
             self.probe_again(index);
         }
     }

@@ -17,6 +17,8 @@ use crate::proto::{
 const REFILL_EVERY: Duration = Duration::from_millis(500);
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
+/// From a request to the seed's being dialled, if nobody has dialled us by then.
+const JOIN_AFTER: Duration = Duration::from_millis(250);
 /// Dials that others make us do and that are under way (overlay design, abuse).
 const MAX_DIALS: usize = 8;
 /// Targets whose dial rate is remembered.
@@ -49,10 +51,14 @@ pub(super) struct Seed {
     pub(super) id: Option<NodeId>,
     /// Whether it speaks the legacy wire only, once we know.
     pub(super) legacy: Option<bool>,
+    /// Whether it has been asked for peers as legacy nodes do.
+    asked: bool,
     /// Whether its beacons have been heard, or it has been a peer: then it is missed.
     pub(super) watched: bool,
     /// It is missed.
     pub(super) suspected: bool,
+    /// It has been dialled since.
+    pub(super) probed: bool,
     /// The application has been told of a netsplit.
     pub(super) lost: bool,
 }
@@ -69,8 +75,10 @@ impl Entry {
             target: target.clone(),
             id: None,
             legacy: None,
+            asked: false,
             watched: false,
             suspected: false,
+            probed: false,
             lost: false,
         };
         Self {
@@ -99,6 +107,7 @@ impl State {
             self.cancel_timer(Timer::Ping(number));
         }
         for index in 0..self.entry.seeds.len() {
+            self.cancel_timer(Timer::Join(index as u32));
             if std::mem::take(&mut self.entry.seeds[index].suspected) {
                 self.cancel_timer(Timer::Probe(index as u32));
             }
@@ -132,8 +141,10 @@ impl State {
         if self.is_self(&target) {
             return;
         }
-        if !self.config.native || seed.legacy == Some(true) {
-            return self.request_entry(target);
+        // A legacy seed knows only requests; whoever may be one is asked so first.
+        if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !seed.asked
+        {
+            return self.request_entry(index);
         }
         let is_peer = seed
             .id
@@ -151,38 +162,52 @@ impl State {
     }
 
     /// Enters as legacy nodes do: asks to be dialled.
-    fn request_entry(&mut self, target: Target) {
+    fn request_entry(&mut self, index: usize) {
+        let seed = &mut self.entry.seeds[index];
+        seed.asked = true;
+        let target = seed.target.clone();
         let Some(own) = self.own_address() else {
             tracing::warn!("cannot ask for peers: the address is not an IP literal");
-            return;
+            return self.request_undelivered(index);
         };
         tracing::info!(
             host = target.host,
             port = target.port,
             "asking seed for peers"
         );
-        self.send_courier(target, line::peer_request(&own));
+        self.send_courier(target, line::peer_request(&own), Some(index));
     }
 
-    /// A dial to a seed did not make it a peer. `connected`: it took the connection.
-    pub(super) fn seed_dial_failed(
-        &mut self,
-        index: usize,
-        connected: bool,
-        code: &str,
-        intent: Intent,
-    ) {
+    /// A seed has our request. If nobody dials us, and it may be a native node: dial it.
+    pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
         let Some(seed) = self.entry.seeds.get(index) else {
             return;
         };
+        if self.running && self.config.native && seed.legacy != Some(true) && code != "TIMEOUT" {
+            self.set_timer(Timer::Join(index as u32), JOIN_AFTER);
+        }
+    }
+
+    /// A seed could not be asked.
+    pub(super) fn request_undelivered(&mut self, index: usize) {
+        self.seed_unreachable(index);
+    }
+
+    pub(super) fn on_join(&mut self, index: u32) {
+        let index = index as usize;
+        if self.peers.is_empty() && index < self.entry.seeds.len() {
+            self.enter_through(index);
+        }
+    }
+
+    /// A dial to a seed did not make it a peer. `connected`: it took the connection.
+    pub(super) fn seed_dial_failed(&mut self, index: usize, connected: bool) {
         if !connected {
             return self.seed_unreachable(index);
         }
-        // Perhaps a legacy node that is full: it passes the request on.
-        let entering = matches!(intent, Intent::Join | Intent::Urgent);
-        if code == "REFUSED" && entering && seed.legacy != Some(false) {
-            let target = seed.target.clone();
-            self.request_entry(target);
+        // Perhaps a legacy node that is full: next time it is asked again, to pass it on.
+        if let Some(seed) = self.entry.seeds.get_mut(index) {
+            seed.asked = false;
         }
     }
 
@@ -217,8 +242,10 @@ impl State {
 
     /// Makes sure that we notice when a seed is lost, and that it has not lost us.
     fn keep_in_touch(&mut self, index: usize) {
+        let all_native = self.config.native && self.native_peers().len() == self.peers.len();
         let seed = &self.entry.seeds[index];
-        if !self.config.native || seed.legacy == Some(true) {
+        if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !all_native
+        {
             self.ping(index);
             if self.entry.seeds[index].lost {
                 self.enter_through(index);
@@ -399,7 +426,7 @@ impl State {
             from: own,
             responds_to: packet.to_owned(),
         };
-        self.send_courier(from.into(), line::pong(&pong));
+        self.send_courier(from.into(), line::pong(&pong), None);
         true
     }
 
@@ -428,6 +455,9 @@ impl State {
             return;
         };
         self.seed_lost(ping.seed);
+        if let Some(seed) = self.entry.seeds.get_mut(ping.seed) {
+            seed.asked = false;
+        }
         self.enter();
     }
 }

@@ -43,8 +43,9 @@ pub(super) enum Phase {
     Dialing(Purpose),
     /// We have sent a handshake.
     AwaitingAck(Dial),
-    /// We have written all we had to say (entry, pong); the other side closes.
-    Courier,
+    /// We have written all we had to say (entry, pong); the other side closes. The seed, if we asked
+    /// one for peers.
+    Courier(Option<usize>),
     /// A native node does not want us as a peer; it tells of others, and closes.
     Refused,
     /// Accepted; has not said who it is.
@@ -60,8 +61,8 @@ pub(super) enum Phase {
 pub(super) enum Purpose {
     /// To become peers.
     Peer(Dial),
-    /// To deliver a line and leave it at that.
-    Courier(bytes::Bytes),
+    /// To deliver a line and leave it at that; to a seed, if we ask one for peers.
+    Courier(bytes::Bytes, Option<usize>),
 }
 
 /// A dial to somebody who shall become a peer.
@@ -118,8 +119,8 @@ pub(super) struct Peer {
     /// The same, as an address to tell others.
     pub(super) listens: Option<SocketAddr>,
     pub(super) since: Moment,
-    /// Whether it has said goodbye.
-    pub(super) leaving: bool,
+    /// It has said goodbye, and whether it wants to be remembered.
+    pub(super) leaving: Option<bool>,
     /// Whether broadcasts were held back because its queue was too full.
     pub(super) behind: bool,
     /// What a legacy peer's own broadcasts tell of its generation.
@@ -230,8 +231,8 @@ impl State {
     }
 
     /// Delivers `line` on a connection of its own.
-    pub(super) fn send_courier(&mut self, target: Target, line: bytes::Bytes) {
-        self.dial(target, Purpose::Courier(line));
+    pub(super) fn send_courier(&mut self, target: Target, line: bytes::Bytes, seed: Option<usize>) {
+        self.dial(target, Purpose::Courier(line, seed));
     }
 
     fn dial(&mut self, target: Target, purpose: Purpose) {
@@ -254,6 +255,16 @@ impl State {
                         .parse::<IpAddr>()
                         .is_ok_and(|ip| ip == who.address)
         })
+    }
+
+    /// How many dials were begun less than `age` ago and are under way.
+    pub(super) fn recent_dials(&self, age: Duration) -> usize {
+        let recent = |link: &&Link| self.now.since(link.last_heard) < age;
+        self.links
+            .values()
+            .filter(recent)
+            .filter(|link| link.dial().is_some_and(|d| d.request.is_none()))
+            .count()
     }
 
     pub(super) fn dials_under_way(&self) -> usize {
@@ -279,8 +290,9 @@ impl State {
             });
         };
         state.remote = Some(remote);
-        match std::mem::replace(&mut state.phase, Phase::Courier) {
-            Phase::Dialing(Purpose::Courier(line)) => {
+        match std::mem::replace(&mut state.phase, Phase::Courier(None)) {
+            Phase::Dialing(Purpose::Courier(line, seed)) => {
+                state.phase = Phase::Courier(seed);
                 self.send(link, control(line));
                 self.out.push(Output::Close {
                     link,
@@ -381,11 +393,12 @@ impl State {
     fn admit(&mut self, link: LinkId, hello: Hello) -> Result<LinkId, &'static str> {
         let native = hello.native.as_ref().filter(|_| self.config.native);
         let intent = native.map(|native| native.intent);
-        if matches!(intent, Some(Intent::Join | Intent::Probe)) {
+        if matches!(intent, Some(Intent::Join | Intent::Rejoin | Intent::Probe)) {
             self.become_seed();
         }
         let mut verdict = self.may_add(&hello.id);
-        if verdict == Err("FULL") && intent == Some(Intent::Urgent) && self.make_room() {
+        let presses = matches!(intent, Some(Intent::Urgent | Intent::Rejoin));
+        if verdict == Err("FULL") && presses && self.make_room() {
             verdict = Ok(());
         }
         if verdict.is_ok() && intent == Some(Intent::Probe) {
@@ -436,7 +449,7 @@ impl State {
         let Phase::AwaitingAck(dial) = &state.phase else {
             return self.blame(link, -10, "an ack out of turn");
         };
-        let (request, seed) = (dial.request, dial.seed);
+        let (request, seed, intent) = (dial.request, dial.seed, dial.intent);
         if let Some(seed) = seed {
             self.seed_is(seed, &hello);
         }
@@ -449,7 +462,7 @@ impl State {
             self.admit_held();
             self.dialed(request, self.peer_link(&hello.id).ok_or("REFUSED"));
             if let Some(seed) = seed {
-                self.seed_refused(seed);
+                self.seed_refused(seed, intent);
             }
             return;
         }
@@ -501,7 +514,7 @@ impl State {
             native,
             listens,
             since: self.now,
-            leaving: false,
+            leaving: None,
             behind: false,
             generation: Generation::Unknown,
             requests,
@@ -625,7 +638,12 @@ impl State {
         self.cancel_timer(Timer::Handshake(link));
         if let Some(dial) = state.dial() {
             self.dialed(dial.request, Err(code));
-            self.dial_came_to_nothing(dial, matches!(state.phase, Phase::AwaitingAck(_)), code);
+            self.dial_came_to_nothing(dial, matches!(state.phase, Phase::AwaitingAck(_)));
+        }
+        match state.phase {
+            Phase::Courier(Some(seed)) => self.request_delivered(seed, code),
+            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.request_undelivered(seed),
+            _ => {}
         }
         let Some(peer) = state.peer() else {
             return false;

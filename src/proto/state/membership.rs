@@ -49,6 +49,8 @@ const SEEK_EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: u32 = 3;
 /// Dials at a time for a node that has no peer: most may be to nodes that died with the peers.
 const DIALS_WHEN_ALONE: usize = 4;
+/// A dial without an answer after this is not waited for (overlay design: neighbour timeout).
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// An address is not tried again before this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
@@ -195,16 +197,17 @@ impl State {
         self.membership.lost.retain(|lost| lost.who.id != id);
         self.forget_known(&id);
         self.seed_added(link);
+        if self.membership.passive.is_empty() && self.config.native {
+            // Hardly in: the sooner we know others the better.
+            self.on_shuffle_timer();
+        }
     }
 
     pub(super) fn peer_lost(&mut self, link: LinkId, peer: &Peer, reason: RemoveReason) {
         self.membership.routes.retain(|(_, from)| *from != link);
         self.beacon_link_lost(link);
         let broke = matches!(reason, RemoveReason::Silent | RemoveReason::Remote);
-        let Some(listens) = peer
-            .listens
-            .filter(|_| broke && peer.native && !peer.leaving)
-        else {
+        let Some(listens) = peer.listens.filter(|_| broke && peer.native) else {
             return;
         };
         let who = PeerAddress {
@@ -212,6 +215,11 @@ impl State {
             address: listens.ip(),
             port: listens.port(),
         };
+        match peer.leaving {
+            Some(true) => return self.meet(who),
+            Some(false) => return,
+            None => {}
+        }
         if self.membership.lost.len() >= LOST {
             self.membership.lost.pop_front();
         }
@@ -240,17 +248,11 @@ impl State {
         }
     }
 
+    /// A peer is about to close the link.
     pub(super) fn on_goodbye(&mut self, link: LinkId, keep: bool) {
         if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
-            peer.leaving = true;
+            peer.leaving = Some(keep);
         }
-        let who = self.peer_contact(link);
-        // It closes the link itself, but why wait?
-        self.end_link(link, CloseHow::Flush, RemoveReason::Remote, "FIN");
-        if let Some(who) = who.filter(|_| keep) {
-            self.meet(who);
-        }
-        self.peers_changed();
     }
 
     /// Lets a native peer go for the sake of somebody who needs us more.
@@ -284,7 +286,7 @@ impl State {
         } else {
             wanted
         };
-        let mut free = at_once.saturating_sub(self.dials_under_way());
+        let mut free = at_once.saturating_sub(self.recent_dials(ANSWER_WITHIN));
         let urgent = self.peers.is_empty()
             || self.membership.rounds > PATIENCE && self.config.max_peers > self.config.min_peers;
         let intent = if urgent { Intent::Urgent } else { Intent::Peer };
@@ -321,12 +323,12 @@ impl State {
     }
 
     /// A dial that was to make a peer did not.
-    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, connected: bool, code: &str) {
+    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, connected: bool) {
         if !self.running {
             return;
         }
         if let Some(seed) = dial.seed {
-            self.seed_dial_failed(seed, connected, code, dial.intent);
+            self.seed_dial_failed(seed, connected);
         }
         if let Some(id) = dial.expected.clone().filter(|_| !connected) {
             self.forget_known(&id);
@@ -497,16 +499,15 @@ impl State {
     }
 }
 
-#[cfg(test)]
 impl State {
-    /// The sizes of all that grows with what others say.
-    pub(super) fn membership_sizes(&self) -> [usize; 3] {
+    /// How many addresses of others are kept, one way or another.
+    pub(super) fn addresses(&self) -> usize {
         let Membership {
             passive,
             lost,
             routes,
             ..
         } = &self.membership;
-        [passive.len(), lost.len(), routes.len()]
+        passive.len() + lost.len() + routes.len()
     }
 }

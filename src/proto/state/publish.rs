@@ -104,6 +104,11 @@ impl Publisher {
         self.streams.forget_link(link);
     }
 
+    /// Streams, and the bytes cached and held.
+    pub(super) fn footprint(&self) -> [usize; 3] {
+        self.streams.footprint()
+    }
+
     pub(super) fn expire(&mut self, now: Moment) {
         self.streams.expire(now);
     }

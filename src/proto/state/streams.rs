@@ -249,6 +249,11 @@ impl Streams {
         true
     }
 
+    /// How many there are, and how many bytes are cached and held.
+    pub(super) fn footprint(&self) -> [usize; 3] {
+        [self.map.len(), self.cache_bytes, self.held_bytes]
+    }
+
     /// Takes back a held run that can be delivered now, or has become useless.
     pub(super) fn unhold(&mut self, origin: &Origin) -> Option<(LinkId, Publish)> {
         let stream = self.map.get_mut(origin)?;
