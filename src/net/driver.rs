@@ -32,6 +32,8 @@ const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a slow peer that holds broadcasts back is looked at.
 const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
+/// A connection is not made to yield to a newer one before it has had this long for its handshake.
+const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -58,7 +60,7 @@ pub(super) struct Driver {
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
     /// Accepted links that have not become peers, oldest first.
-    strangers: BTreeMap<LinkId, IpAddr>,
+    strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: JoinSet<Dialed>,
     dial_aborts: HashMap<LinkId, AbortHandle>,
@@ -292,7 +294,7 @@ impl Driver {
         let same = self
             .strangers
             .values()
-            .filter(|other| **other == ip)
+            .filter(|(other, _)| *other == ip)
             .count();
         if !ip.is_loopback() && same >= self.config.max_unconnected_per_address {
             self.refused.refused_per_address += 1;
@@ -300,7 +302,14 @@ impl Driver {
             return;
         }
         if self.strangers.len() >= self.config.max_unconnected {
-            // The oldest has had the most time to say something.
+            // The oldest has had the most time to say something; but if it has had hardly any, so
+            // many come at once that none would ever get through if each displaced another.
+            let oldest = self.strangers.values().next();
+            if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
+                self.refused.refused_crowded += 1;
+                tracing::debug!(%remote, "refused: too many connections without a handshake");
+                return;
+            }
             if let Some((oldest, _)) = self.strangers.pop_first() {
                 self.refused.refused_crowded += 1;
                 self.close(oldest, CloseHow::Abort);
@@ -311,7 +320,7 @@ impl Driver {
             }
         }
         let link = self.state.next_link();
-        self.strangers.insert(link, ip);
+        self.strangers.insert(link, (ip, Instant::now()));
         let security = match &self.keys {
             Some(keys) => Security::Accepts(keys.clone()),
             None => Security::Plain,

@@ -200,6 +200,16 @@ pub enum Timer {
     Repair,
     /// Look after silent native links and old payloads.
     Heartbeat,
+    /// Below the number of peers that is sought: try again.
+    Seek,
+    /// Trade addresses with somebody.
+    Shuffle,
+    /// Look after beacons, seeds and peers that went silent.
+    Watch,
+    /// A seed was asked for peers, and should have seen to it by now.
+    Join(u32),
+    /// Dial a seed whose beacons are missed.
+    Probe(u32),
 }
 
 /// What the application is told, in order.
