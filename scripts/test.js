@@ -19,7 +19,7 @@ const SUITES = [
   { name: 'types', concurrency: 2 },
   { name: 'unit', concurrency: 2 },
   { name: 'api', concurrency: 2 },
-  { name: 'interop', concurrency: 1 },
+  { name: 'interop', concurrency: 2 },
   { name: 'exactly-once', concurrency: 1 },
   { name: 'faults', concurrency: 1 },
   { name: 'attackers', concurrency: 1 },

@@ -29,6 +29,8 @@ const BATCH: usize = 64;
 const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 /// After an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a slow peer that holds broadcasts back is looked at.
+const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -55,6 +57,8 @@ pub(super) struct Driver {
     reports: mpsc::Receiver<(LinkId, Report)>,
     reporter: mpsc::Sender<(LinkId, Report)>,
     levels_changed: bool,
+    /// Whether a slow peer holds broadcasts back.
+    held_back: bool,
     reported_at: Instant,
 }
 
@@ -106,6 +110,7 @@ impl Driver {
             reports,
             reporter,
             levels_changed: false,
+            held_back: false,
             reported_at: Instant::now(),
         }
     }
@@ -166,9 +171,13 @@ impl Driver {
 
     fn due(&self) -> Instant {
         let far = Duration::from_secs(3600);
-        match self.timers.next() {
+        let due = match self.timers.next() {
             Some(Moment(micros)) => self.began + Duration::from_micros(micros),
             None => Instant::now() + far,
+        };
+        match self.held_back {
+            true => due.min(Instant::now() + HELD_BACK_CHECK),
+            false => due,
         }
     }
 
@@ -420,15 +429,8 @@ impl Driver {
 
     /// Tells senders how full their ways out are, and those that wait when they may go on.
     fn update_gates(&mut self) {
-        if std::mem::take(&mut self.levels_changed) {
-            let mut lowest = None;
-            for open in self.links.values() {
-                if let Some(peer) = &open.peer {
-                    peer.gate.set(open.level);
-                    lowest = Some(lowest.map_or(open.level, |level: Level| level.min(open.level)));
-                }
-            }
-            self.shared.broadcast.set(lowest.unwrap_or(Level::Low));
+        if std::mem::take(&mut self.levels_changed) || self.held_back {
+            self.set_gates();
         }
         if !self.shared.is_calm() {
             return;
@@ -441,6 +443,26 @@ impl Driver {
                 self.sink.event(Event::Drain(Some(*link)));
             }
         }
+    }
+
+    /// Broadcasts are held back by the slowest peer that moves at all, and by a peer that does not
+    /// only when there is no other.
+    fn set_gates(&mut self) {
+        let mut lowest = None;
+        self.held_back = false;
+        for open in self.links.values() {
+            let Some(peer) = &open.peer else { continue };
+            peer.gate.set(open.level);
+            lowest = Some(lowest.map_or(open.level, |level: Level| level.min(open.level)));
+            self.held_back |= open.level >= Level::High && open.queue.is_moving();
+        }
+        let lowest = lowest.unwrap_or(Level::Low);
+        let level = if self.held_back {
+            lowest.max(Level::High)
+        } else {
+            lowest
+        };
+        self.shared.broadcast.set(level);
     }
 
     fn publish_stats(&mut self) {

@@ -5,7 +5,7 @@
 //!
 //! - A run that begins at the next number is delivered, kept for 30 s, and pushed to every peer
 //!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender is
-//!   told to PRUNE, and both ends treat each other as lazy for this origin. What remains is a
+//!   told to PRUNE, and treats us as lazy for this origin from then on. What remains is a
 //!   spanning tree per origin, along the fastest links.
 //! - Lazy peers get watermarks (IHAVE), batched. One that learns of numbers it does not get in
 //!   time GRAFTs: it asks for the range, and to be pushed to again.
@@ -37,6 +37,8 @@ const GRAFT_AFTER: Duration = Duration::from_millis(80);
 /// The same for a hole seen in a peer's own pushes: links are in order, so it will not be filled
 /// from there; only from another link that is a little slower.
 const GRAFT_HOLE_AFTER: Duration = Duration::from_millis(10);
+/// A repair timer that fires so late says that this process is starved.
+const STARVED_AFTER: Duration = Duration::from_millis(20);
 /// From one graft to the next, elsewhere (overlay design, tree); doubles with every try.
 const GRAFT_AGAIN: Duration = Duration::from_millis(40);
 const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
@@ -44,8 +46,8 @@ const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
 const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
 /// A gap that nobody fills for so long is skipped.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
-/// At most so many bytes answer one graft: half of a link's queue.
-const GRAFT_BYTES: usize = 4 << 20;
+/// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
+const GRAFT_BYTES: usize = 512 << 10;
 /// At most so many watermarks are told when a link comes up: the most recently active ones.
 const GREETING_MAX: usize = 4096;
 /// Watermarks per frame.
@@ -131,15 +133,20 @@ impl State {
             let Some(peer) = state.peer_mut().filter(|peer| peer.native) else {
                 continue;
             };
-            if Some(link) == except {
+            // Its origin need not be told.
+            if Some(link) == except || peer.id == run.origin.id {
                 continue;
             }
             let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
                 return;
             };
+            let view = stream.seen_view(link);
+            if view.is_some_and(|view| view.high >= run.last()) {
+                continue;
+            }
             if level == Level::Full || level == Level::High && class == Class::Forward {
                 peer.behind = true;
-            } else if stream.seen_view(link).is_some_and(|view| view.lazy) {
+            } else if view.is_some_and(|view| view.lazy) {
                 announce = true;
             } else {
                 let make = || {
@@ -303,7 +310,7 @@ impl State {
             return;
         };
         let view = stream.view(link);
-        if !std::mem::replace(&mut view.lazy, true) {
+        if !std::mem::replace(&mut view.pruned, true) {
             self.counters.prunes += 1;
             self.send(link, native::prune(&origin));
         }
@@ -475,7 +482,16 @@ impl State {
             .filter(|view| usable(view.link) && view.high >= next);
         let (have, gone): (Vec<View>, Vec<View>) =
             views.copied().partition(|view| view.gone < next);
-        let Some(gap) = &stream.gap else { return };
+        let Some(gap) = stream.gap.as_mut() else {
+            return;
+        };
+        // A timer this late means that this process did not get to run, nor to read: what is
+        // missing may lie in a socket's buffer.
+        if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
+            gap.tries = 1;
+            gap.at = now.after(GRAFT_AFTER);
+            return;
+        }
         let overdue = now.since(gap.since) >= GIVE_UP_AFTER;
         if have.is_empty() && !gone.is_empty() || overdue {
             let known = gone.iter().map(|view| view.gone + 1).min();
@@ -503,17 +519,18 @@ impl State {
         };
         gap.tries += 1;
         gap.at = now.after(again);
+        let held = stream.held.keys().next().map(|first| first - 1);
         let range = Range {
             origin: origin.clone(),
             first: next,
-            last: gap.target,
+            last: held.unwrap_or(gap.target).max(next),
         };
         let Some(link) = best else { return };
         if gap.asked.contains(&link) {
             gap.asked.clear();
         }
         gap.asked.push(link);
-        stream.view(link).lazy = false;
+        stream.view(link).pruned = false;
         self.counters.grafts += 1;
         tracing::debug!(%link, origin = %range.origin.id, first = next, last = range.last, "graft");
         self.send(link, native::graft(&range, max_age_ms));
@@ -554,10 +571,18 @@ impl State {
             return self.send(link, native::gone(&range));
         };
         let high = stream.high();
+        // A peer that got watermarks only has missed what came after the range, too.
+        let upto = match stream.view(link).lazy {
+            true => high,
+            false => range.last.min(high),
+        };
         let mut runs = Vec::new();
         let mut bytes = 0;
         let mut complete = true;
         for (at, run) in stream.cached_from(range.first) {
+            if run.first > upto {
+                break;
+            }
             if max_age_ms != u32::MAX && now.since(*at) > max_age {
                 continue;
             }
@@ -573,50 +598,40 @@ impl State {
         }
         let mut next = range.first;
         for run in runs {
-            let (first, last) = (run.first, run.last());
-            if first > next {
-                let origin = range.origin.clone();
-                self.send(
-                    link,
-                    native::gone(&Range {
-                        origin,
-                        first: next,
-                        last: first - 1,
-                    }),
-                );
-            }
-            next = last + 1;
-            let hops = run.hops.saturating_add(1);
+            self.tell_gone(link, &range.origin, next, run.first);
+            next = run.last() + 1;
             self.counters.forwarded += u64::from(run.payload.count());
-            self.send(
-                link,
-                native::publish(
-                    &Publish {
-                        repair: true,
-                        hops,
-                        ..run
-                    },
-                    Class::Own,
-                ),
-            );
+            let hops = run.hops.saturating_add(1);
+            let repair = true;
+            let run = Publish {
+                repair,
+                hops,
+                ..run
+            };
+            self.send(link, native::publish(&run, Class::Own));
         }
-        if !complete {
-            self.tell(
-                link,
-                vec![Watermark {
-                    origin: range.origin,
-                    high,
-                }],
-            );
-        } else if next <= high {
-            self.send(
-                link,
-                native::gone(&Range {
-                    origin: range.origin,
-                    first: next,
-                    last: high,
-                }),
-            );
+        if complete {
+            return self.tell_gone(link, &range.origin, next, upto + 1);
+        }
+        // "Ask again": behind the runs, not before them.
+        let origin = range.origin;
+        let mut marker = native::i_have(&[Watermark { origin, high }]);
+        marker.class = Class::Own;
+        self.send(link, marker);
+    }
+
+    /// Says that nothing from `first` to before `end` is held here any more.
+    fn tell_gone(&mut self, link: LinkId, origin: &Origin, first: u64, end: u64) {
+        if first < end {
+            let origin = origin.clone();
+            let last = end - 1;
+            let mut gone = native::gone(&Range {
+                origin,
+                first,
+                last,
+            });
+            gone.class = Class::Own;
+            self.send(link, gone);
         }
     }
 
@@ -625,6 +640,10 @@ impl State {
         let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
             return;
         };
+        if range.first > stream.next {
+            // Its turn has not come yet; somebody else may hold it then.
+            return;
+        }
         let view = stream.view(link);
         view.gone = view.gone.max(range.last);
         if let Some(gap) = stream.gap.as_mut() {

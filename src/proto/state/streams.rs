@@ -42,8 +42,10 @@ pub(super) struct Stream {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct View {
     pub(super) link: LinkId,
-    /// Whether it gets watermarks only.
+    /// Whether it gets watermarks only: it has told us so.
     pub(super) lazy: bool,
+    /// Whether we have told it so.
+    pub(super) pruned: bool,
     /// The highest sequence number it is known to have.
     pub(super) high: u64,
     /// The highest sequence number it is known to hold no more.
@@ -89,6 +91,7 @@ impl Stream {
                 self.views.push(View {
                     link,
                     lazy: false,
+                    pruned: false,
                     high: 0,
                     gone: 0,
                 });
