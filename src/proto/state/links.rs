@@ -76,6 +76,8 @@ pub(super) struct Peer {
     /// Where it can be dialled: where we did, or where it says.
     listens: Option<Target>,
     pub(super) native: bool,
+    /// Its epoch, if it is native.
+    pub(super) epoch: Option<u64>,
     /// Whether broadcasts were held back because its queue was too full.
     pub(super) behind: bool,
     /// What a legacy peer's own broadcasts tell of its generation.
@@ -393,6 +395,7 @@ impl State {
             id: hello.id.clone(),
             listens,
             native,
+            epoch: hello.native.as_ref().map(|native| native.epoch),
             behind: false,
             generation: Generation::Unknown,
             requests,
