@@ -44,7 +44,7 @@ async function main() {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-test-'))
   const steps = []
   if (wanted('rust')) {
-    steps.push({ name: 'rust', argv: ['cargo', 'test', '--no-default-features'] })
+    steps.push({ name: 'rust', argv: ['cargo', 'test'] })
   }
   for (const suite of SUITES) {
     if (wanted(suite.name)) steps.push(suiteStep(suite, values.node, scratch))

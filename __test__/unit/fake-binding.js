@@ -111,6 +111,10 @@ class FakeNative {
     return this.#answer('emit', channel, text)
   }
 
+  emitBytes(channel, buffer, length) {
+    return this.emit(channel, buffer.toString('utf8', 0, length))
+  }
+
   emitRich(channel, json, attachments) {
     return this.#answer('emitRich', channel, json, attachments.map(String))
   }

@@ -231,24 +231,20 @@ fn hostile_messages_are_dropped_and_counted() {
     let rich = Payload::rich(forged.as_bytes(), &[]);
     queue.event(Event::Broadcast(rich));
     let body = Bytes::from_static(b"\0\0\0\x08\0\0\0\x04[\"a\"");
-    queue.event(Event::Broadcast(
-        Payload::parse(Kind::Rich, 1, body).unwrap(),
-    ));
-    let body = Bytes::from_static(b"\0\0\0\x0b\0\0\0\x05[\"a\"]\0\0");
-    queue.event(Event::Broadcast(
-        Payload::parse(Kind::Rich, 1, body).unwrap(),
-    ));
-    let body = Bytes::from_static(b"\0\0\0\0");
-    queue.event(Event::Broadcast(
-        Payload::parse(Kind::Rich, 1, body).unwrap(),
-    ));
+    let unfinished = Payload::parse(Kind::Rich, 1, body).unwrap();
+    queue.event(Event::Broadcast(unfinished));
+    // Attachments that do not add up do not get this far.
+    for body in [&b"\0\0\0\x0b\0\0\0\x05[\"a\"]\0\0"[..], b"\0\0\0\0"] {
+        let body = Bytes::from_static(body);
+        assert_eq!(Payload::parse(Kind::Rich, 1, body), None);
+    }
     queue.event(events(&[r#"["a",2]"#]));
     assert_eq!(
         queue.drain().as_deref(),
         Some("[0,\n[\"a\",1],\n[\"a\",2]]")
     );
     assert_eq!(queue.drain(), None);
-    assert_eq!(queue.counters().unreadable, 8);
+    assert_eq!(queue.counters().unreadable, 6);
 }
 
 #[test]
