@@ -73,7 +73,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
   for (const kinds of meshes) {
     test(`a mesh of ${kinds.join(', ')}: every message comes once to everyone`, async (t) => {
       const flock = await Flock.mesh(t, kinds)
-      await (await flock.send(flock.nodes, 3000, { rate: 600, asLines: true }))()
+      await (await flock.send(flock.nodes, 3000, { rate: 1000, asLines: true }))()
       await flock.expect(flock.nodes, flock.nodes, 3000, { anyOrder: true })
       flock.assertHealthy()
     })
@@ -87,7 +87,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
   for (const kinds of lines) {
     test(`a line of ${kinds.join(' - ')}: every message comes once to everyone`, async (t) => {
       const flock = await Flock.line(t, kinds)
-      await (await flock.send(flock.nodes, 2000, { rate: 400, asLines: true }))()
+      await (await flock.send(flock.nodes, 2000, { rate: 800, asLines: true }))()
       await flock.expect(flock.nodes, flock.nodes, 2000, { anyOrder: true })
       flock.assertHealthy()
     })
@@ -100,7 +100,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
     for (const [index, node] of flock.nodes.entries()) {
       await flock.link(node, flock.nodes[(index + 1) % kinds.length])
     }
-    await (await flock.send(flock.nodes, 2000, { rate: 400, asLines: true }))()
+    await (await flock.send(flock.nodes, 2000, { rate: 800, asLines: true }))()
     await flock.expect(flock.nodes, flock.nodes, 2000, { anyOrder: true })
     flock.assertHealthy()
   })

@@ -23,7 +23,7 @@ describe('a relay whose JavaScript thread is blocked', () => {
     }
     await run(count)
     // 8 MiB of text for its own listeners, far less than it may hold for them.
-    await relay.command('block', { ms: 10000 })
+    await relay.command('block', { ms: 6000 })
     await flock.until(() => relay.history.some(({ t }) => t === 'blocking'), 5000)
     await run(2 * count)
     assert.ok(

@@ -124,6 +124,8 @@ pub(super) struct Peer {
     pub(super) since: Moment,
     /// It has said goodbye, and whether it wants to be remembered.
     pub(super) leaving: Option<bool>,
+    /// Its epoch, if it is native.
+    pub(super) epoch: Option<u64>,
     /// Whether broadcasts were held back because its queue was too full.
     pub(super) behind: bool,
     /// What a legacy peer's own broadcasts tell of its generation.
@@ -532,6 +534,7 @@ impl State {
             listens,
             since: self.now,
             leaving: None,
+            epoch: hello.native.as_ref().map(|native| native.epoch),
             behind: false,
             generation: Generation::Unknown,
             requests,
