@@ -13,6 +13,12 @@ const BATCH = 32 * 1024
 /** Once this much (characters and bytes) is held for an overloaded addon, nothing more is taken. */
 const MAX_HELD = 1024 * 1024
 
+/**
+ * What crosses is written here first: that takes one pass over a string, where handing the string
+ * itself to the addon takes two. It is in use only during a call, so all share it.
+ */
+const scratch = Buffer.allocUnsafeSlow(4 * BATCH)
+
 // What can be sent; the names are those of the addon's methods.
 const EVENTS = 'emit'
 const RICH = 'emitRich'
@@ -160,6 +166,10 @@ class Outbox {
   }
 
   #pass(kind, data, attachments) {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (kind === EVENTS && data.length * 3 <= scratch.length) {
+      return this.#native.emitBytes(this.#channel, scratch, scratch.write(data, 0))
+    }
     return attachments === undefined
       ? this.#native[kind](this.#channel, data)
       : this.#native[kind](this.#channel, data, attachments)

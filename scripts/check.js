@@ -13,6 +13,10 @@ async function main() {
     { name: 'javascript lint', argv: [...npm(), 'run', '--silent', 'lint'] },
     { name: 'rust lint', argv: ['cargo', 'clippy', '--all-targets', '--', '-D', 'warnings'] },
     {
+      name: 'rust core without Node.js',
+      argv: ['cargo', 'check', '--no-default-features'],
+    },
+    {
       name: 'rust dependencies',
       argv: ['cargo', 'deny', 'check'],
       skip: deny ? undefined : 'cargo-deny is not installed',

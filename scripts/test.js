@@ -19,8 +19,11 @@ const SUITES = [
   { name: 'types', concurrency: 2 },
   { name: 'unit', concurrency: 2 },
   { name: 'api', concurrency: 2 },
-  { name: 'interop', concurrency: 1 },
+  { name: 'interop', concurrency: 2 },
+  { name: 'exactly-once', concurrency: 1 },
   { name: 'faults', concurrency: 1 },
+  { name: 'attackers', concurrency: 1 },
+  { name: 'soak', concurrency: 1 },
   { name: 'install', concurrency: 1 },
 ]
 
@@ -41,7 +44,7 @@ async function main() {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-test-'))
   const steps = []
   if (wanted('rust')) {
-    steps.push({ name: 'rust', argv: ['cargo', 'test', '--no-default-features'] })
+    steps.push({ name: 'rust', argv: ['cargo', 'test'] })
   }
   for (const suite of SUITES) {
     if (wanted(suite.name)) steps.push(suiteStep(suite, values.node, scratch))

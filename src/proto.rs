@@ -20,6 +20,7 @@ mod state;
 mod stats;
 mod timers;
 
+pub(crate) use bucket::Bucket;
 pub use config::{Config, Target};
 pub use event::{Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer};
 pub use id::{LinkId, Moment, NodeId};

@@ -92,8 +92,9 @@ class RemoteNode extends Program {
     return node
   }
 
-  constructor(kind, options, launchOptions) {
-    super([PROGRAM, kind], { ...launchOptions, ipc: true })
+  /** `program`: another one that takes commands as program.js does. */
+  constructor(kind, options, { program = PROGRAM, ...launchOptions } = {}) {
+    super([program, kind], { ...launchOptions, ipc: true })
     this.kind = kind
     this.name = `${kind}:${options.port ?? 'any'}`
     this.options = options

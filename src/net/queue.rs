@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::proto::{Class, CloseHow, Level, Outgoing};
 
@@ -12,6 +14,8 @@ use crate::proto::{Class, CloseHow, Level, Outgoing};
 /// factor. Senders are held to the limit itself before their data gets here; the factor is for what
 /// encoding adds.
 const SLACK: usize = 2;
+/// A link that took no bytes for so long no longer holds senders back.
+const STUCK_AFTER: Duration = Duration::from_millis(250);
 
 /// A link's queue: bounded, with a policy for when it is full.
 ///
@@ -31,6 +35,8 @@ struct Inner {
     forward: VecDeque<(u64, Outgoing)>,
     stamp: u64,
     bytes: usize,
+    /// When bytes were last written, or first queued.
+    progress: Instant,
     level: Level,
     closing: Option<CloseHow>,
 }
@@ -69,6 +75,7 @@ impl Queue {
             forward: VecDeque::new(),
             stamp: 0,
             bytes: 0,
+            progress: Instant::now(),
             level: Level::Low,
             closing: None,
         };
@@ -90,6 +97,9 @@ impl Queue {
             return Pushed::Queued;
         }
         let was_empty = inner.bytes == 0;
+        if was_empty {
+            inner.progress = Instant::now();
+        }
         let outcome = inner.push(data, self.limit);
         drop(inner);
         if was_empty {
@@ -135,11 +145,17 @@ impl Queue {
     pub(super) fn written(&self, bytes: usize) -> Option<Level> {
         let mut inner = self.lock();
         inner.bytes = inner.bytes.saturating_sub(bytes);
+        inner.progress = Instant::now();
         if inner.level != Level::Low && inner.bytes < self.limit / 4 {
             inner.level = Level::Low;
             return Some(Level::Low);
         }
         None
+    }
+
+    /// Says that the other end takes bytes.
+    pub(super) fn moves(&self) {
+        self.lock().progress = Instant::now();
     }
 
     /// Waits until there may be something to do.
@@ -150,6 +166,17 @@ impl Queue {
     /// Whether the link shall end at once.
     pub(super) fn is_aborted(&self) -> bool {
         self.lock().closing == Some(CloseHow::Abort)
+    }
+
+    /// Whether the link shall end without what has not been written yet, or has nothing to write.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.lock().closing, Some(CloseHow::Abort | CloseHow::Flush))
+    }
+
+    /// Whether the other end has taken bytes lately, if there are any to take.
+    pub(super) fn is_moving(&self) -> bool {
+        let inner = self.lock();
+        inner.bytes == 0 || inner.progress.elapsed() < STUCK_AFTER
     }
 
     /// How many bytes wait.

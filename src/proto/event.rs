@@ -273,6 +273,14 @@ pub enum Event {
         /// Which.
         seed: Target,
     },
+    /// A link was refused or closed for the sake of the network's security. Not every one of many
+    /// in a row is told.
+    Refused {
+        /// The other end.
+        remote: SocketAddr,
+        /// `plaintext`, `encrypted`, `secret`, `identity`, `corrupted` or `address`.
+        reason: &'static str,
+    },
     /// The outcome of [`Input::AddPeer`].
     Dialed {
         /// Of that request.

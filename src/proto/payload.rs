@@ -57,7 +57,8 @@ impl Payload {
         let payload = Self { kind, count, body };
         let real = match kind {
             Kind::Events => memchr::memchr_iter(b'\n', &payload.body).count() as u64 + 1,
-            Kind::Chunks | Kind::Rich => count_prefixed(&payload.body)?,
+            Kind::Chunks => count_prefixed(&payload.body)?,
+            Kind::Rich => count_rich(&payload.body)?,
         };
         (count > 0 && real == u64::from(count)).then_some(payload)
     }
@@ -158,6 +159,19 @@ fn count_prefixed(mut rest: &[u8]) -> Option<u64> {
     while !rest.is_empty() {
         let len = rest.try_get_u32().ok()? as usize;
         rest = rest.get(len..)?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// Likewise, where each message is made of a text and attachments.
+fn count_rich(mut rest: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    while !rest.is_empty() {
+        let len = rest.try_get_u32().ok()? as usize;
+        let (message, after) = rest.split_at_checked(len)?;
+        count_prefixed(message).filter(|parts| *parts > 0)?;
+        rest = after;
         count += 1;
     }
     Some(count)

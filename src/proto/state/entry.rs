@@ -2,7 +2,7 @@
 //! one as far as seeds are concerned (the rest is [`membership`](super::membership)).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::State;
@@ -19,8 +19,6 @@ const REFILL_EVERY: Duration = Duration::from_millis(500);
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
 /// From a request to the seed's being dialled, if nobody has dialled us by then.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
-/// Dials that others make us do and that are under way (overlay design, abuse).
-const MAX_DIALS: usize = 8;
 /// Targets whose dial rate is remembered.
 const MAX_TARGETS: usize = 1024;
 
@@ -41,6 +39,8 @@ pub(super) struct Entry {
     /// The same per target: three at once, then one per 10 s, so that nobody can be made the
     /// victim of a network, while a node that restarts quickly is still let in.
     targets: BTreeMap<SocketAddr, Bucket>,
+    /// Likewise for pongs, which may be as frequent as pings are: one per 2 s.
+    answered: BTreeMap<SocketAddr, Bucket>,
     pub(super) heartbeat_at: Moment,
 }
 
@@ -88,9 +88,18 @@ impl Entry {
             asked_at: None,
             refill_set: false,
             retry: ENTRY_RETRY,
-            dials: Bucket::new(8.0, 4.0, Moment::default()),
-            pongs: Bucket::new(10.0, 10.0, Moment::default()),
+            dials: Bucket::new(
+                config.dials_per_second * 2.0,
+                config.dials_per_second,
+                Moment::default(),
+            ),
+            pongs: Bucket::new(
+                config.pongs_per_second,
+                config.pongs_per_second,
+                Moment::default(),
+            ),
             targets: BTreeMap::new(),
+            answered: BTreeMap::new(),
             heartbeat_at: Moment::default(),
         }
     }
@@ -344,7 +353,7 @@ impl State {
             return false;
         }
         let target = SocketAddr::new(who.address, who.port);
-        if !self.may_dial(target) || self.dials_under_way() >= MAX_DIALS {
+        if !self.may_dial(target) || self.dials_under_way() >= self.config.max_dials {
             self.counters.dials_refused += 1;
             tracing::debug!(%target, "not dialling: a limit is reached");
             return false;
@@ -355,28 +364,28 @@ impl State {
 
     /// Whether `target` may be dialled because somebody else says so.
     fn may_dial(&mut self, target: SocketAddr) -> bool {
-        let ip = target.ip();
+        self.is_somewhere_else(target)
+            && take_for(&mut self.entry.targets, target, (3.0, 0.1), self.now)
+            && self.entry.dials.take(self.now)
+    }
+
+    /// Whether a pong may be sent to where a ping claims to come from.
+    fn may_answer(&mut self, target: SocketAddr) -> bool {
+        self.is_somewhere_else(target)
+            && take_for(&mut self.entry.answered, target, (3.0, 0.5), self.now)
+            && self.entry.pongs.take(self.now)
+    }
+
+    /// Whether `target` is an address at which there can be another node.
+    fn is_somewhere_else(&self, target: SocketAddr) -> bool {
+        let ip = target.ip().to_canonical();
+        let own = self.config.address.parse::<IpAddr>().ok();
         let nowhere = ip.is_unspecified() || ip.is_multicast() || target.port() == 0;
-        let own = self
-            .config
-            .address
-            .parse::<IpAddr>()
-            .is_ok_and(|own| own == ip);
-        if nowhere || own && target.port() == self.config.port {
-            return false;
-        }
-        let now = self.now;
-        if self.entry.targets.len() >= MAX_TARGETS {
-            self.entry.targets.retain(|_, bucket| !bucket.is_full(now));
-        }
-        if self.entry.targets.len() >= MAX_TARGETS {
-            return false;
-        }
-        let bucket = self.entry.targets.entry(target);
-        bucket
-            .or_insert_with(|| Bucket::new(3.0, 0.1, now))
-            .take(now)
-            && self.entry.dials.take(now)
+        let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+        // What listens on this machine's loopback only is not for others to reach through us.
+        let inside = ip.is_loopback() && !own.is_some_and(|own| own.is_loopback());
+        let here = own == Some(ip) && target.port() == self.config.port;
+        !(nowhere || broadcast || inside || here) && self.config.allows(ip)
     }
 
     // Pings and pongs
@@ -416,8 +425,7 @@ impl State {
         if target != SocketAddr::new(own.address, own.port) {
             return false;
         }
-        let ip = from.ip();
-        if ip.is_unspecified() || ip.is_multicast() || !self.entry.pongs.take(self.now) {
+        if !self.may_answer(from) {
             self.counters.dials_refused += 1;
             return true;
         }
@@ -460,6 +468,25 @@ impl State {
         }
         self.enter();
     }
+}
+
+/// Takes a token from the bucket of `target`, which holds `(burst, per second)`.
+fn take_for(
+    buckets: &mut BTreeMap<SocketAddr, Bucket>,
+    target: SocketAddr,
+    (burst, per_second): (f64, f64),
+    now: Moment,
+) -> bool {
+    if buckets.len() >= MAX_TARGETS {
+        buckets.retain(|_, bucket| !bucket.is_full(now));
+    }
+    if buckets.len() >= MAX_TARGETS {
+        return false;
+    }
+    let bucket = buckets.entry(target);
+    bucket
+        .or_insert_with(|| Bucket::new(burst, per_second, now))
+        .take(now)
 }
 
 impl From<SocketAddr> for Target {

@@ -17,6 +17,9 @@ pub(super) const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
 /// After this long without hearing anything a native peer is dead (overlay design).
 const DEAD_AFTER: Duration = Duration::from_secs(6);
+/// A link whose score falls to this is not believed and nothing of it is passed on, except native
+/// broadcasts, whose gaps others would have to repair (overlay design, abuse).
+const MUTE_SCORE: i32 = -50;
 /// A link whose score falls to this is closed (overlay design, abuse).
 const DROP_SCORE: i32 = -80;
 
@@ -121,6 +124,8 @@ pub(super) struct Peer {
     pub(super) since: Moment,
     /// It has said goodbye, and whether it wants to be remembered.
     pub(super) leaving: Option<bool>,
+    /// Its epoch, if it is native.
+    pub(super) epoch: Option<u64>,
     /// Whether broadcasts were held back because its queue was too full.
     pub(super) behind: bool,
     /// What a legacy peer's own broadcasts tell of its generation.
@@ -152,6 +157,16 @@ impl Link {
             score: 0,
             blamed_at: now,
         }
+    }
+
+    /// The score, with a point forgiven a second.
+    fn score(&self, now: Moment) -> i32 {
+        let forgiven = now.since(self.blamed_at).as_secs().min(1 << 20) as i32;
+        self.score.saturating_add(forgiven).min(0)
+    }
+
+    pub(super) fn is_muted(&self, now: Moment) -> bool {
+        self.score < 0 && self.score(now) <= MUTE_SCORE
     }
 
     pub(super) fn peer(&self) -> Option<&Peer> {
@@ -493,7 +508,11 @@ impl State {
     fn add(&mut self, link: LinkId, hello: Hello) {
         let native = hello.native.is_some() && self.config.native;
         // Walks end with one node, floods reach all.
-        let rate = if native { WALKS_PER_SECOND } else { 10.0 };
+        let rate = if native {
+            WALKS_PER_SECOND
+        } else {
+            self.config.peer_requests_per_second
+        };
         let requests = Bucket::new(rate, rate, self.now);
         let Some(state) = self.links.get_mut(&link) else {
             return;
@@ -515,6 +534,7 @@ impl State {
             listens,
             since: self.now,
             leaving: None,
+            epoch: hello.native.as_ref().map(|native| native.epoch),
             behind: false,
             generation: Generation::Unknown,
             requests,
@@ -572,6 +592,7 @@ impl State {
 
     pub(super) fn on_handshake_timeout(&mut self, link: LinkId) {
         if self.links.get(&link).is_some_and(|l| l.peer().is_none()) {
+            self.counters.handshake_timeouts += 1;
             tracing::debug!(%link, "no handshake in time");
             self.out.push(Output::Close {
                 link,
@@ -668,18 +689,16 @@ impl State {
 
     /// Lowers a link's score, and closes it when that is low enough. A point is forgiven a second.
     pub(super) fn blame(&mut self, link: LinkId, points: i32, what: &str) {
+        let now = self.now;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
-        let forgiven = self
-            .now
-            .since(state.blamed_at)
-            .as_secs()
-            .min(i32::MAX as u64) as i32;
-        state.blamed_at = self.now;
-        state.score = state.score.saturating_add(forgiven).min(0) + points;
+        let was_muted = state.is_muted(now);
+        state.score = state.score(now) + points;
+        state.blamed_at = now;
         tracing::debug!(%link, score = state.score, what, "misbehaviour");
         if state.score <= DROP_SCORE {
+            self.counters.misbehaved += 1;
             tracing::warn!(%link, what, "closing a misbehaving link");
             self.end_link(
                 link,
@@ -688,6 +707,9 @@ impl State {
                 "MISBEHAVED",
             );
             self.peers_changed();
+        } else if state.is_muted(now) && !was_muted {
+            self.counters.muted += 1;
+            tracing::warn!(%link, what, "no longer passing on what a misbehaving link floods");
         }
     }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::State;
 use super::links::Link;
-use super::streams::{CACHE_FOR, Gap, Stream, Streams, View};
+use super::streams::{CACHE_FOR, Doubt, Gap, Stream, Streams, View};
 use crate::proto::codec::native;
 use crate::proto::{
     Class, Event, Level, LinkId, Moment, Origin, Payload, Publish, Range, Timer, Watermark,
@@ -46,6 +46,8 @@ const EXPLORE_AT: u64 = 32;
 /// The same for a hole seen in a peer's own pushes: links are in order, so it will not be filled
 /// from there; only from another link that is a little slower.
 const GRAFT_HOLE_AFTER: Duration = Duration::from_millis(10);
+/// A repair timer that fires so late says that this process is starved.
+const STARVED_AFTER: Duration = Duration::from_millis(20);
 /// From one graft to the next, elsewhere (overlay design, tree); doubles with every try.
 const GRAFT_AGAIN: Duration = Duration::from_millis(40);
 const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
@@ -55,8 +57,14 @@ const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
 const PRUNE_AGAIN: Duration = Duration::from_millis(500);
 /// A gap that nobody fills for so long is skipped.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
-/// At most so many bytes answer one graft: half of a link's queue.
-const GRAFT_BYTES: usize = 4 << 20;
+/// While an origin is heard of, somebody else's word alone does not make us skip.
+const LIVE_FOR: Duration = Duration::from_secs(10);
+/// How many gaps of origins that were never heard of may wait for repair.
+const STRANGE_GAPS: usize = 1024;
+/// How often gaps are looked at, at most.
+const REPAIR_EVERY: Duration = Duration::from_millis(1);
+/// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
+const GRAFT_BYTES: usize = 512 << 10;
 /// At most so many watermarks are told when a link comes up: the most recently active ones.
 const GREETING_MAX: usize = 4096;
 /// After so long a silence an origin's tree is not trusted any more: links have come and gone.
@@ -83,11 +91,9 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(own: Origin) -> Self {
-        let mut streams = Streams::default();
-        streams.open(&own, 1, true, Moment::default());
         Self {
+            streams: Streams::new(own.clone()),
             own,
-            streams,
             dirty: BTreeSet::new(),
             gaps: BTreeSet::new(),
             repair_at: None,
@@ -167,15 +173,20 @@ impl State {
             let Some(peer) = state.peer_mut().filter(|peer| peer.native) else {
                 continue;
             };
-            if Some(link) == except {
+            // Its origin need not be told.
+            if Some(link) == except || peer.id == run.origin.id {
                 continue;
             }
             let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
                 return;
             };
+            let view = stream.seen_view(link);
+            if view.is_some_and(|view| view.has(run.last())) {
+                continue;
+            }
             if level == Level::Full || level == Level::High && class == Class::Forward {
                 peer.behind = true;
-            } else if stream.seen_view(link).is_some_and(|view| view.lazy) {
+            } else if view.is_some_and(|view| view.lazy) {
                 announce = true;
             } else {
                 let make = || {
@@ -223,7 +234,7 @@ impl State {
                 let stream = self.publisher.streams.get(origin)?;
                 let view = stream.seen_view(link)?;
                 let high = stream.high();
-                (view.lazy && view.high < high).then(|| Watermark {
+                (view.lazy && !view.has(high)).then(|| Watermark {
                     origin: origin.clone(),
                     high,
                 })
@@ -287,17 +298,35 @@ impl State {
             .and_then(Link::peer)
             .is_some_and(|peer| peer.native);
         let (first, last, count) = (run.first, run.last(), u64::from(run.payload.count()));
+        if run.origin == self.publisher.own {
+            // Nobody else speaks for us, whatever the numbers.
+            self.counters.duplicates += count;
+            if native && !run.repair {
+                self.prune(link, run.origin);
+            }
+            return;
+        }
         // Over a legacy link nobody can be asked for what came before: begin here.
         let (next, settled) = if native {
             (1, first == 1)
         } else {
             (first, true)
         };
+        let is_new = self.publisher.streams.get(&run.origin).is_none();
         let stream = self.open_stream(&run.origin, next, settled);
+        if is_new && next > 1 {
+            stream.doubt = Some(Doubt::new(None, next));
+        }
         if native {
             let view = stream.view(link);
             view.high = view.high.max(last);
         }
+        if stream.is_refuted_by(first, last) {
+            self.take_back(&run.origin.clone(), first);
+        }
+        let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+            return;
+        };
         if last < stream.next {
             self.counters.duplicates += count;
             if native && !run.repair {
@@ -359,8 +388,9 @@ impl State {
         let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
             return;
         };
-        stream.next = run.last() + 1;
+        stream.advance(run.last() + 1);
         stream.last_active = now;
+        stream.heard_at = Some(now);
         stream.settled = true;
         if (run.first..=run.last()).contains(&EXPLORE_AT) {
             stream.plant(&[]);
@@ -411,15 +441,28 @@ impl State {
                 1
             };
             let settled = first_word || high == 0;
-            let streams = &mut self.publisher.streams;
-            let stream = streams.open(&origin, next, settled, now);
+            let stream = self.publisher.streams.open(&origin, next, settled, now);
+            if next > 1 && !known {
+                stream.doubt = Some(Doubt::new(None, next));
+            }
             let asked = stream
                 .gap
                 .as_ref()
                 .is_some_and(|gap| gap.asked.contains(&link));
             let view = stream.view(link);
             view.high = view.high.max(high);
-            if high < stream.next || origin == self.publisher.own {
+            if origin == self.publisher.own {
+                continue;
+            }
+            if high < stream.next {
+                if let Some(first) = stream.question(high, now) {
+                    let range = Range {
+                        origin,
+                        first,
+                        last: high,
+                    };
+                    self.send(link, native::graft(&range, u32::MAX));
+                }
                 continue;
             }
             let wait = match () {
@@ -442,9 +485,13 @@ impl State {
     /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then.
     fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) {
         let now = self.now;
+        let crowded = self.publisher.gaps.len() >= STRANGE_GAPS;
         let Some(stream) = self.publisher.streams.get_mut(origin) else {
             return;
         };
+        if crowded && stream.heard_at.is_none() && stream.gap.is_none() {
+            return;
+        }
         let gap = stream.gap.get_or_insert_with(|| Gap {
             target,
             since: now,
@@ -459,6 +506,7 @@ impl State {
     }
 
     fn repair_by(&mut self, at: Moment) {
+        let at = at.max(self.now.after(REPAIR_EVERY));
         if self.publisher.repair_at.is_none_or(|set| at < set) {
             self.publisher.repair_at = Some(at);
             self.set_timer(Timer::Repair, at.since(self.now));
@@ -515,17 +563,25 @@ impl State {
             .filter(|view| usable(view.link) && view.high >= next);
         let (have, gone): (Vec<View>, Vec<View>) =
             views.copied().partition(|view| view.gone < next);
-        let Some(gap) = &stream.gap else { return };
+        let Some(gap) = stream.gap.as_mut() else {
+            return;
+        };
+        // A timer this late means that this process did not get to run, nor to read: what is
+        // missing may lie in a socket's buffer.
+        if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
+            gap.tries = 1;
+            gap.at = now.after(GRAFT_AFTER);
+            return;
+        }
         let overdue = now.since(gap.since) >= GIVE_UP_AFTER;
         if have.is_empty() && !gone.is_empty() || overdue {
-            let known = gone.iter().map(|view| view.gone + 1).min();
+            let known = gone.iter().map(|view| view.gone.saturating_add(1)).min();
             let held = stream.held.keys().next().copied();
-            let upto = [known, held]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(gap.target + 1);
-            return self.skip(origin, upto.max(next + 1));
+            let target = gap.target.saturating_add(1);
+            let upto = [known, held].into_iter().flatten().min();
+            let upto = upto.unwrap_or(target).max(next + 1);
+            let witnesses = have.len() + gone.len();
+            return self.may_skip(origin, upto, witnesses, overdue);
         }
         let fresh = have.iter().filter(|view| !gap.asked.contains(&view.link));
         let best = fresh
@@ -543,10 +599,11 @@ impl State {
         };
         gap.tries += 1;
         gap.at = now.after(again);
+        let held = stream.held.keys().next().map(|first| first - 1);
         let range = Range {
             origin: origin.clone(),
             first: next,
-            last: gap.target,
+            last: held.unwrap_or(gap.target).max(next),
         };
         let Some(link) = best else { return };
         if gap.asked.contains(&link) {
@@ -559,20 +616,80 @@ impl State {
         self.send(link, native::graft(&range, max_age_ms));
     }
 
+    /// Skips, unless there is reason to doubt that anything is missing.
+    ///
+    /// Anybody can claim numbers that do not exist. The origin knows best: with a link to it,
+    /// nothing beyond what it claims itself is skipped. Others are believed at once if all agree,
+    /// or if the origin has been silent for long; and what was believed is remembered, to be taken
+    /// back when the origin's real broadcasts go on where they were.
+    fn may_skip(&mut self, origin: &Origin, upto: u64, witnesses: usize, overdue: bool) {
+        let now = self.now;
+        let natives = self.native_peers().len();
+        let source = self.source(origin);
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let from_source = source.map(|link| stream.seen_view(link).map_or(0, |view| view.high));
+        if let Some(high) = from_source.filter(|high| *high < upto - 1) {
+            if !overdue {
+                return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
+            }
+            tracing::warn!(origin = %origin.id, high, claimed = upto - 1, "false claims about a peer's broadcasts");
+            self.publisher.streams.forget_claims(origin, high);
+            return self.close_gap(origin);
+        }
+        let is_live = stream.heard_at.is_some_and(|at| now.since(at) < LIVE_FOR);
+        let is_disputed = source.is_none() && witnesses < natives;
+        if is_live && is_disputed && !overdue {
+            return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
+        }
+        if is_disputed && stream.settled {
+            let next = stream.next;
+            stream.add_doubt(Doubt::new(Some(next), upto));
+        }
+        self.skip(origin, upto);
+    }
+
+    /// The link to the origin itself, if it is a peer of ours in that very life.
+    fn source(&self, origin: &Origin) -> Option<LinkId> {
+        let is_source = |link: &LinkId| {
+            let peer = self.links.get(link).and_then(Link::peer);
+            peer.is_some_and(|peer| peer.id == origin.id && peer.epoch == Some(origin.epoch))
+        };
+        self.peers.iter().copied().find(is_source)
+    }
+
+    /// What was skipped, or begun with, on somebody's word goes on at `first` after all.
+    fn take_back(&mut self, origin: &Origin, first: u64) {
+        self.close_gap(origin);
+        self.publisher.streams.take_back(origin, first);
+        tracing::warn!(origin = %origin.id, first, "broadcasts go on where they were: claims of later ones were false");
+        // They were told that we are further on.
+        let range = Range {
+            origin: origin.clone(),
+            first,
+            last: first,
+        };
+        for link in self.native_peers() {
+            self.send(link, native::graft(&range, u32::MAX));
+        }
+    }
+
     /// Gives up everything of a stream below `upto`.
     fn skip(&mut self, origin: &Origin, upto: u64) {
         let Some(stream) = self.publisher.streams.get_mut(origin) else {
             return;
         };
         let count = upto - stream.next;
-        stream.next = upto;
+        stream.advance(upto);
         // What was before our time is not missed.
         let missed = std::mem::replace(&mut stream.settled, true);
         if let Some(gap) = stream.gap.as_mut() {
             (gap.since, gap.at, gap.tries) = (self.now, self.now.after(GRAFT_AGAIN), 0);
         }
         if missed {
-            self.counters.skipped += count;
+            // Hostile numbers can be as large as they like.
+            self.counters.skipped = self.counters.skipped.saturating_add(count);
             tracing::warn!(origin = %origin.id, count, "skipped broadcasts that nobody holds");
             self.emit(Event::Skipped {
                 origin: origin.id.clone(),
@@ -594,10 +711,21 @@ impl State {
             return self.send(link, native::gone(&range));
         };
         let high = stream.high();
+        // Who asks for a number does not have it, whatever it said before.
+        let view = stream.view(link);
+        view.high = view.high.min(range.first - 1);
+        // A peer that got watermarks only has missed what came after the range, too.
+        let upto = match stream.view(link).lazy {
+            true => high,
+            false => range.last.min(high),
+        };
         let mut runs = Vec::new();
         let mut bytes = 0;
         let mut complete = true;
         for (at, run) in stream.cached_from(range.first) {
+            if run.first > upto {
+                break;
+            }
             if max_age_ms != u32::MAX && now.since(*at) > max_age {
                 continue;
             }
@@ -613,50 +741,40 @@ impl State {
         }
         let mut next = range.first;
         for run in runs {
-            let (first, last) = (run.first, run.last());
-            if first > next {
-                let origin = range.origin.clone();
-                self.send(
-                    link,
-                    native::gone(&Range {
-                        origin,
-                        first: next,
-                        last: first - 1,
-                    }),
-                );
-            }
-            next = last + 1;
-            let hops = run.hops.saturating_add(1);
+            self.tell_gone(link, &range.origin, next, run.first);
+            next = run.last() + 1;
             self.counters.forwarded += u64::from(run.payload.count());
-            self.send(
-                link,
-                native::publish(
-                    &Publish {
-                        repair: true,
-                        hops,
-                        ..run
-                    },
-                    Class::Own,
-                ),
-            );
+            let hops = run.hops.saturating_add(1);
+            let repair = true;
+            let run = Publish {
+                repair,
+                hops,
+                ..run
+            };
+            self.send(link, native::publish(&run, Class::Own));
         }
-        if !complete {
-            self.tell(
-                link,
-                vec![Watermark {
-                    origin: range.origin,
-                    high,
-                }],
-            );
-        } else if next <= high {
-            self.send(
-                link,
-                native::gone(&Range {
-                    origin: range.origin,
-                    first: next,
-                    last: high,
-                }),
-            );
+        if complete {
+            return self.tell_gone(link, &range.origin, next, upto + 1);
+        }
+        // "Ask again": behind the runs, not before them.
+        let origin = range.origin;
+        let mut marker = native::i_have(&[Watermark { origin, high }]);
+        marker.class = Class::Own;
+        self.send(link, marker);
+    }
+
+    /// Says that nothing from `first` to before `end` is held here any more.
+    fn tell_gone(&mut self, link: LinkId, origin: &Origin, first: u64, end: u64) {
+        if first < end {
+            let origin = origin.clone();
+            let last = end - 1;
+            let mut gone = native::gone(&Range {
+                origin,
+                first,
+                last,
+            });
+            gone.class = Class::Own;
+            self.send(link, gone);
         }
     }
 
@@ -665,6 +783,18 @@ impl State {
         let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
             return;
         };
+        if range.first > stream.next {
+            // Its turn has not come yet; somebody else may hold it then.
+            return;
+        }
+        // Who was not asked has nothing to answer.
+        if !stream
+            .gap
+            .as_ref()
+            .is_some_and(|gap| gap.asked.contains(&link))
+        {
+            return;
+        }
         let view = stream.view(link);
         view.gone = view.gone.max(range.last);
         if let Some(gap) = stream.gap.as_mut() {
@@ -673,3 +803,7 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "forgery_tests.rs"]
+mod forgery_tests;

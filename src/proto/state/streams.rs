@@ -14,6 +14,13 @@ pub(super) const CACHE_BYTES: usize = 32 << 20;
 pub(super) const HELD_BYTES: usize = 8 << 20;
 /// How many origins are remembered; the one silent for longest is forgotten first.
 pub(super) const MAX_STREAMS: usize = 16 << 10;
+/// How far apart two peers' numbers of one origin may be for the one to be merely behind the other.
+const LAG_MAX: u64 = 1 << 20;
+/// A peer that claims to be further ahead than this is pushed to all the same: it may have been
+/// made to believe that.
+const AHEAD_MAX: u64 = 4096;
+/// How often a doubt is looked into.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Payloads smaller than this are copied out of the buffer they were received in, which they would
 /// otherwise keep alive as a whole.
 const DETACH_BELOW: usize = 4 << 10;
@@ -38,13 +45,37 @@ pub(super) struct Stream {
     /// Whether its tree has been begun; before that, all peers are pushed to.
     pub(super) planted: bool,
     pub(super) last_active: Moment,
+    /// When something of it was delivered last.
+    pub(super) heard_at: Option<Moment>,
+    /// What we believe on somebody's word only.
+    pub(super) doubt: Option<Doubt>,
+    /// Numbers ahead of `next` that were delivered before a doubt proved right: from, to before.
+    island: Option<(u64, u64)>,
+}
+
+/// A jump to a number because somebody claimed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Doubt {
+    /// Where the stream was; `None` if we began there.
+    from: Option<u64>,
+    /// Where it went.
+    to: u64,
+    /// When somebody who claims less was asked last.
+    asked_at: Option<Moment>,
+}
+
+impl Doubt {
+    pub(super) fn new(from: Option<u64>, to: u64) -> Self {
+        let asked_at = None;
+        Self { from, to, asked_at }
+    }
 }
 
 /// A native peer, with regard to one stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct View {
     pub(super) link: LinkId,
-    /// Whether it gets watermarks only.
+    /// Whether it gets watermarks only: it has told us so.
     pub(super) lazy: bool,
     /// The highest sequence number it is known to have.
     pub(super) high: u64,
@@ -52,6 +83,13 @@ pub(super) struct View {
     pub(super) gone: u64,
     /// When it was told not to push.
     pub(super) told: Option<Moment>,
+}
+
+impl View {
+    /// Whether the peer has number `seq`, as far as its claims can be believed.
+    pub(super) fn has(&self, seq: u64) -> bool {
+        self.high >= seq && self.high - seq < AHEAD_MAX
+    }
 }
 
 /// Something is missing.
@@ -79,6 +117,54 @@ impl Stream {
             gap: None,
             planted: false,
             last_active: now,
+            heard_at: None,
+            doubt: None,
+            island: None,
+        }
+    }
+
+    /// Goes on at `next`, or behind what was delivered there already.
+    pub(super) fn advance(&mut self, next: u64) {
+        self.next = next;
+        if let Some((_, end)) = self.island.filter(|(start, _)| *start <= next) {
+            self.next = next.max(end);
+            self.island = None;
+        }
+    }
+
+    /// Remembers a jump; an earlier one from a place we know counts for more.
+    pub(super) fn add_doubt(&mut self, doubt: Doubt) {
+        if self.doubt.is_none_or(|old| old.from.is_none()) {
+            self.doubt = Some(doubt);
+        }
+    }
+
+    /// Whether a run from `first` to `last` shows that the jump we made was none of the origin's:
+    /// it continues what was before.
+    pub(super) fn is_refuted_by(&self, first: u64, last: u64) -> bool {
+        self.doubt.is_some_and(|doubt| match doubt.from {
+            Some(from) => (first..=last).contains(&from) && last < doubt.to,
+            None => last.saturating_add(LAG_MAX) < doubt.to,
+        })
+    }
+
+    /// Whether to ask somebody who claims no more than `high`, far below a jump we made, for what
+    /// comes after where we were; from which number on.
+    pub(super) fn question(&mut self, high: u64, now: Moment) -> Option<u64> {
+        let doubt = self.doubt.as_mut()?;
+        let first = doubt.from.unwrap_or(high);
+        let recently = doubt.asked_at.is_some_and(|at| now.since(at) < ASK_AGAIN);
+        if recently || first == 0 || high < first || high.saturating_add(LAG_MAX) >= doubt.to {
+            return None;
+        }
+        doubt.asked_at = Some(now);
+        Some(first)
+    }
+
+    /// Puts the repair off.
+    pub(super) fn ask_later(&mut self, at: Moment) {
+        if let Some(gap) = self.gap.as_mut() {
+            gap.at = at;
         }
     }
 
@@ -137,6 +223,8 @@ impl Stream {
 /// All streams, their cache and the bounds on both.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
+    /// The node's own.
+    own: Option<Origin>,
     map: BTreeMap<Origin, Stream>,
     /// What is cached, oldest first.
     cache: VecDeque<(Moment, Origin, u64, usize)>,
@@ -145,6 +233,55 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    pub(super) fn new(own: Origin) -> Self {
+        let mut streams = Self {
+            own: Some(own.clone()),
+            ..Self::default()
+        };
+        streams.open(&own, 1, true, Moment::default());
+        streams
+    }
+
+    /// Nobody has more of `origin` than `high`, whatever they say.
+    pub(super) fn forget_claims(&mut self, origin: &Origin, high: u64) {
+        let Some(stream) = self.map.get_mut(origin) else {
+            return;
+        };
+        for view in &mut stream.views {
+            view.high = view.high.min(high);
+            view.gone = view.gone.min(high);
+        }
+        let beyond = high.saturating_add(1).max(stream.next);
+        for (_, run) in stream.held.split_off(&beyond).into_values() {
+            self.held_bytes -= cost(&run);
+        }
+    }
+
+    /// Goes back to `first`, or to where the jump that is in doubt began. What was delivered since
+    /// the jump is not delivered again.
+    pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
+        let Some(stream) = self.map.get_mut(origin) else {
+            return;
+        };
+        let Some(doubt) = stream.doubt.take() else {
+            return;
+        };
+        let next = doubt.from.unwrap_or(first);
+        if stream.next > doubt.to {
+            stream.island = Some((doubt.to, stream.next));
+        }
+        stream.next = next;
+        for run in std::mem::take(&mut stream.held).into_values() {
+            self.held_bytes -= cost(&run.1);
+        }
+        for view in &mut stream.views {
+            view.gone = 0;
+            if !view.has(next) {
+                view.high = view.high.min(next);
+            }
+        }
+    }
+
     pub(super) fn get(&self, origin: &Origin) -> Option<&Stream> {
         self.map.get(origin)
     }
@@ -169,15 +306,17 @@ impl Streams {
             .or_insert_with(|| Stream::new(next, settled, now))
     }
 
-    /// Forgets the sixteenth of the streams that has been silent for longest.
+    /// Forgets a sixteenth of the streams: those that were only claimed to exist, then those that
+    /// have been silent for longest; never our own, whose numbers must not begin anew.
     fn make_room(&mut self) {
         let mut ages: Vec<_> = self
             .map
             .iter()
-            .map(|(o, s)| (s.last_active, o.clone()))
+            .filter(|(origin, _)| self.own.as_ref() != Some(origin))
+            .map(|(o, s)| (s.heard_at.is_some(), s.last_active, o.clone()))
             .collect();
         ages.sort();
-        for (_, origin) in ages.into_iter().take(MAX_STREAMS / 16) {
+        for (.., origin) in ages.into_iter().take(MAX_STREAMS / 16) {
             if let Some(stream) = self.map.remove(&origin) {
                 self.held_bytes -= stream
                     .held

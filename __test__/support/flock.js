@@ -1,0 +1,174 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { freePorts } = require('./ports')
+const { RemoteNode, killAll } = require('./process')
+const { Watched, poll } = require('./wait')
+
+const program = path.join(__dirname, 'numbered.js')
+
+/** Several nodes that send numbered messages (see numbered.js), as one thing. */
+class Flock extends Watched {
+  /** `t` may be anything with `after`. */
+  constructor(t) {
+    super()
+    this.nodes = []
+    this.history = []
+    t?.after(() => this.end())
+  }
+
+  end() {
+    return killAll(this.history)
+  }
+
+  dump() {
+    return this.nodes.map((node) => node.dump()).join('\n----\n')
+  }
+
+  async add(kind, options = {}, launchOptions = {}) {
+    const [port] = options.port ? [options.port] : await freePorts(1)
+    const given = { address: '127.0.0.1', ...options, port }
+    const node = await RemoteNode.start(kind, given, { ...launchOptions, program })
+    node.on('changed', () => this.changed())
+    this.nodes.push(node)
+    this.history.push(node)
+    return node
+  }
+
+  /** `kinds`, each linked with each. */
+  static async mesh(t, kinds, options = {}) {
+    const flock = new Flock(t)
+    for (const kind of kinds) {
+      const node = await flock.add(kind, options)
+      for (const other of flock.nodes.slice(0, -1)) await flock.link(node, other)
+    }
+    return flock
+  }
+
+  /** `kinds`, each linked with its neighbours only, and full, so that it stays a line. */
+  static async line(t, kinds) {
+    const flock = new Flock(t)
+    for (const [index, kind] of kinds.entries()) {
+      const ends = index === 0 || index === kinds.length - 1
+      const node = await flock.add(kind, { minPeerNo: 1, maxPeerNo: ends ? 1 : 2 })
+      if (index > 0) await flock.link(node, flock.nodes[index - 1])
+    }
+    return flock
+  }
+
+  /** Has one dial the other until both know each other. */
+  async link(one, other, ms = 20000) {
+    const linked = () => one.peers.includes(other.id) && other.peers.includes(one.id)
+    const end = Date.now() + ms
+    while (!linked() && Date.now() < end) {
+      await one.addPeer(other)
+      await this.until(linked, 1000, 'a link').catch(() => {})
+    }
+    assert.ok(linked(), `${one.name} and ${other.name} are linked\n${this.dump()}`)
+  }
+
+  /** Each of `senders` sends `count` messages; resolves when the last is out. */
+  async send(senders, count, how = {}) {
+    const before = new Map(senders.map((node) => [node, sentReports(node)]))
+    await Promise.all(senders.map((node) => node.command('send', { count, ...how })))
+    return () =>
+      this.until(
+        () => senders.every((node) => sentReports(node) > before.get(node)),
+        180000,
+        'all is sent',
+      )
+  }
+
+  /** What `node` heard, by sender. */
+  tally(node) {
+    return node.command('tally', {}, 20000)
+  }
+
+  /**
+   * Waits until each of `receivers` has heard of each of the `senders` as many messages as `count`
+   * says, or has heard more; then looks whether they were the right ones. Messages of legacy nodes,
+   * and to them, may overtake each other.
+   */
+  async expect(receivers, senders, count, { ms = 120000, anyOrder = false } = {}) {
+    const wanted = (node) => senders.filter((sender) => sender !== node)
+    let tallies
+    const isComplete = async () => {
+      tallies = await Promise.all(receivers.map((node) => this.tally(node)))
+      return receivers.every((node, index) =>
+        wanted(node).every((sender) => (tallies[index][sender.id]?.count ?? 0) >= count),
+      )
+    }
+    await poll(isComplete, ms, 'every message has arrived', 100).catch(() => {})
+    // A second copy may be on its way still.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await isComplete()
+    for (const [index, node] of receivers.entries()) {
+      const seen = {}
+      const expected = {}
+      for (const sender of wanted(node)) {
+        const { late, holes, ...entry } = tallies[index][sender.id] ?? {}
+        const order = anyOrder ? {} : { late, holes }
+        seen[sender.id] = { ...entry, ...order }
+        expected[sender.id] = { first: 1, last: count, count, doubles: 0, missing: 0 }
+        if (!anyOrder) Object.assign(expected[sender.id], { late: 0, holes: 0 })
+        if (anyOrder) delete seen[sender.id].example
+        else expected[sender.id].example = null
+      }
+      try {
+        assert.deepEqual(seen, expected, `what ${node.name} heard`)
+      } catch (error) {
+        const states = await Promise.all(this.nodes.map((n) => n.command('stats').catch(String)))
+        error.message += `\n${this.nodes.map((n, i) => `${n.name} ${n.id} peers ${n.peers}: ${JSON.stringify(states[i])}`).join('\n')}`
+        throw error
+      }
+    }
+  }
+
+  /** Nobody crashed. */
+  assertHealthy(nodes = this.nodes) {
+    for (const node of nodes) {
+      const seen = { uncaught: node.uncaught, errors: node.errors, exit: node.exit, err: node.err }
+      assert.deepEqual(seen, { uncaught: [], errors: [], exit: null, err: '' }, node.name)
+    }
+  }
+}
+
+const sentReports = (node) => node.history.filter(({ t }) => t === 'sent').length
+
+/** Resident memory of a process in bytes, as the kernel sees it: also of one that is stopped. */
+function rssOf(pid) {
+  const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]) * 1024
+}
+
+/** How many descriptors a process has open. */
+function descriptorsOf(pid) {
+  return fs.readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** A random source that gives the same numbers for the same seed (mulberry32). */
+function seeded(seed) {
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return {
+    between: (low, high) => low + Math.floor(next() * (high - low + 1)),
+    pick: (items) => items[Math.floor(next() * items.length)],
+    chance: (probability) => next() < probability,
+  }
+}
+
+/** The seed of this run, from the environment (SEED) or fresh; printed, so that it can be given. */
+function seedOf(t) {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  t.diagnostic(`SEED=${seed}`)
+  return seed
+}
+
+module.exports = { Flock, descriptorsOf, rssOf, seedOf, seeded }
