@@ -46,10 +46,12 @@ declare namespace smoke {
     | 'ERR_SMOKE_CLOSED'
     | 'ERR_SMOKE_NO_ADDRESS'
     | 'ERR_SMOKE_NO_BINARY'
+    | 'ERR_SMOKE_NOT_ALLOWED'
     | 'ERR_SMOKE_OPTION'
     | 'ERR_SMOKE_OVERLOADED'
     | 'ERR_SMOKE_REFUSED'
     | 'ERR_SMOKE_RUNNING'
+    | 'ERR_SMOKE_SECRET'
     | 'ERR_SMOKE_SELF'
     | 'ERR_SMOKE_STOPPED'
     | 'ERR_SMOKE_SUBNET'
@@ -91,8 +93,61 @@ declare namespace smoke {
     pingTimeout?: number
     /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
     maxMessageSize?: number
+    /**
+     * Closes the network: what all its nodes share, 32 random bytes or a passphrase. Everything is
+     * then encrypted, and nodes without it, older versions among them, stay outside. Passphrases
+     * can be guessed; random bytes cannot. Not kept in {@link Node.options}.
+     */
+    secret?: string | Uint8Array
+    /**
+     * With a `secret`, the node's private key, from which its id follows: 32 random bytes, or the
+     * path of a file that holds it and is made if there is none. Default: another for each node.
+     * No two nodes may have the same. Not kept in {@link Node.options}.
+     */
+    identity?: string | Uint8Array
+    /**
+     * The networks, such as `'10.0.0.0/8'`, and addresses that may connect and are dialled. Default
+     * none, which means all.
+     */
+    allow?: string[]
+    /** Bounds on what others can make the node spend. */
+    limits?: Limits
     /** Where the node logs to. Default nowhere. A level that is absent costs nothing. */
     logger?: Logger
+  }
+
+  /** What others can make a node spend. `node.stats()` tells how often a limit was reached. */
+  interface Limits {
+    /** From connection to handshake, and from handshake to its answer, in ms. Default 5000. */
+    handshakeTimeout?: number
+    /** From dialling to a connection, in ms. Default 3000. */
+    dialTimeout?: number
+    /** Connections that have not become peers. Default 256. */
+    maxUnconnected?: number
+    /** The same of one address; those of this machine do not count. Default 4. */
+    maxUnconnectedPerAddress?: number
+    /** Encrypted handshakes that are computed per second; twice as many at once. Default 200. */
+    handshakesPerSecond?: number
+    /** Bytes that wait for one peer. Default 8 MiB; 64 KiB to 1 GiB. */
+    queuePerPeer?: number
+    /** Dials that others cause, at the same time. Default 8. */
+    maxDials?: number
+    /** Dials that others cause, per second; twice as many at once. Default 4. */
+    dialsPerSecond?: number
+    /** Requests for peers that are taken from one peer, per second. Default 10. */
+    peerRequestsPerSecond?: number
+    /** Pings that are answered per second. Default 10. */
+    pongsPerSecond?: number
+  }
+
+  /** A connection that was refused or closed for the sake of the network's security. */
+  interface Refusal extends Address {
+    /**
+     * `plaintext`: not encrypted, and this node has a secret; `encrypted`: the opposite; `secret`:
+     * another secret; `identity`: an id that does not belong to its key; `corrupted`: changed on its
+     * way; `address`: not in the option `allow`; `crowded`: more handshakes than the limit.
+     */
+    reason: 'address' | 'corrupted' | 'crowded' | 'encrypted' | 'identity' | 'plaintext' | 'secret'
   }
 
   /** Where a node listens. */
@@ -114,7 +169,9 @@ declare namespace smoke {
   }
 
   /** The options of a node, with every default filled in. */
-  type ResolvedOptions = Required<Options>
+  type ResolvedOptions = Required<Omit<Options, 'secret' | 'identity' | 'limits'>> & {
+    limits: Required<Limits>
+  }
 
   /** The events of a {@link Node}. */
   interface NodeEvents<M extends EventMap<M> = AnyEvents> {
@@ -135,6 +192,8 @@ declare namespace smoke {
     skipped: [gap: { id: string; count: number }]
     /** So many messages were dropped because this process did not handle them in time. */
     lost: [drop: { count: number }]
+    /** A connection was refused. Of many in a row only some are told: ten at once, one a second. */
+    refused: [refusal: Refusal]
     /** The node could not listen, for example `EADDRINUSE`. It can be started again. */
     error: [error: NodeJS.ErrnoException]
   }
@@ -143,7 +202,8 @@ declare namespace smoke {
   interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
     /**
      * The network-wide id. Random unless set before `start()`: 1 to 64 printable ASCII characters
-     * without `-`, `"` and `\`.
+     * without `-`, `"` and `\`. With the option `secret` it follows from `identity` and cannot be
+     * set.
      */
     id: string
     readonly options: ResolvedOptions
@@ -333,6 +393,36 @@ declare namespace smoke {
     readonly dials: number
     /** Connections that others asked for and a limit refused. */
     readonly dialsRefused: number
+    /** Connections, made or accepted, that did not shake hands in time. */
+    readonly handshakeTimeouts: number
+    /** Times that the floods of a misbehaving peer were no longer passed on. */
+    readonly muted: number
+    /** Messages of such peers that were ignored. */
+    readonly ignoredOfMuted: number
+    /** Connections that were closed for misbehaviour. */
+    readonly misbehaved: number
+    /** Refused: not encrypted, and this node has a secret. */
+    readonly refusedPlaintext: number
+    /** Refused: encrypted, and this node has no secret. */
+    readonly refusedEncrypted: number
+    /** Refused: another secret. */
+    readonly refusedSecret: number
+    /** Dials that the other side ended in the handshake: it has no secret, or another. */
+    readonly unanswered: number
+    /** Refused: an id that does not belong to its key. */
+    readonly refusedIdentity: number
+    /** Closed because a message was changed, repeated or left out on its way. */
+    readonly corrupted: number
+    /** Refused, or not dialled: an address that is not in the option `allow`. */
+    readonly refusedAddress: number
+    /** Refused or closed: more than `maxUnconnected` or `handshakesPerSecond`. */
+    readonly refusedCrowded: number
+    /** Refused: more than `maxUnconnectedPerAddress`. */
+    readonly refusedPerAddress: number
+    /** Connections that have not become peers, right now. */
+    readonly unconnected: number
+    /** The limits in force. */
+    readonly limits: Required<Limits>
     /** Each peer's link, right now. */
     readonly links: readonly LinkStats[]
     /** Messages that were handed to this node's listeners. */

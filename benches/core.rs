@@ -64,6 +64,7 @@ fn codec(c: &mut Criterion) {
             address: "127.0.0.1".to_owned(),
             port: 1,
             epoch: 1,
+            intent: smokesignal::proto::Intent::Peer,
         }),
     };
     let mut frames = line::handshake(&hello).to_vec();
@@ -106,6 +107,7 @@ fn node(peers: usize) -> (State, smokesignal::proto::LinkId, Vec<Output>) {
             address: "127.0.0.1".to_owned(),
             port: 2,
             epoch: 1,
+            intent: smokesignal::proto::Intent::Peer,
         };
         let hello = Hello {
             id: id(&format!("peer{n}")),

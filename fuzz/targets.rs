@@ -11,9 +11,9 @@ use bytes::{Bytes, BytesMut};
 use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
 use smokesignal::proto::json::canonical;
 use smokesignal::proto::{
-    Class, CloseHow, Config, Event, Hello, HelloNative, Input, Level, LinkId, Message, Moment,
-    Native, NodeId, Origin, Outgoing, Output, Payload, PeerAddress, Publish, Range, Reject, State,
-    Target, Timers, Topic, Watermark,
+    Class, CloseHow, Config, Event, Hello, HelloNative, Input, Intent, Level, LinkId, Message,
+    Moment, Native, NodeId, Origin, Outgoing, Output, Payload, PeerAddress, Publish, Range, Reject,
+    State, Target, Timers, Topic, Watermark,
 };
 
 const LIMITS: Limits = Limits {
@@ -534,6 +534,7 @@ fn hello(number: u8, native: bool) -> Hello {
         address: address.ip().to_string(),
         port: address.port(),
         epoch: u64::from(number),
+        intent: Intent::default(),
     });
     Hello {
         id: node_id(number),

@@ -148,6 +148,12 @@ class Channel extends EventEmitter {
     Reflect.apply(emitLocally, this, message)
   }
 
+  /** An event with one argument came. */
+  [symbols.receiveOne](event, argument) {
+    if (event === 'error' && this.listenerCount('error') === 0) return
+    emitLocally.call(this, event, argument)
+  }
+
   /** A chunk of the stream came. */
   [symbols.receiveChunk](chunk) {
     this.#stream?.receive(chunk)

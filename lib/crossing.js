@@ -1,6 +1,6 @@
 'use strict'
 
-const { setFilter, receive, receiveChunk, receiveLine } = require('./symbols')
+const { setFilter, receive, receiveOne, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
 
 /** How much of the addon's queue is worked off in one turn of the event loop. */
@@ -31,6 +31,12 @@ class Crossing {
   // The chunk at hand: its items, the next one, the channel it is for, the buffers.
   #items = null
   #next = 0
+  // Of events with one argument that come as a list: their name, the arguments, the next one.
+  #event = ''
+  #list = null
+  #nextInList = 0
+  // How many items, those of lists included, were dispatched.
+  #consumed = 0
   #channel = undefined
   #buffers = null
   #drain = () => this.#work()
@@ -116,6 +122,8 @@ class Crossing {
     if (text === null) return false
     this.#items = JSON.parse(text)
     this.#next = 0
+    this.#list = null
+    this.#consumed = 0
     this.#channel = undefined
     this.#buffers = null
     return true
@@ -124,17 +132,36 @@ class Crossing {
   /** Dispatches the chunk at hand; returns false when there was no time for all of it. */
   #dispatch(deadline) {
     const items = this.#items
-    while (this.#next < items.length) {
+    while (this.#list !== null || this.#next < items.length) {
       if (this.#isStale) return this.#rewind()
-      const item = items[this.#next++]
-      if (Array.isArray(item)) this.#channel?.[receive](item)
-      else if (typeof item === 'number') this.#channel = this.#channels.get(item)
-      else this.#dispatchObject(item)
-      if (this.#next % CLOCK_EVERY === 0 && performance.now() > deadline) return false
+      this.#consumed++
+      if (this.#list !== null) this.#dispatchListed()
+      else this.#dispatchItem(items[this.#next++])
+      if (this.#consumed % CLOCK_EVERY === 0 && performance.now() > deadline) return false
     }
     if (this.#isStale) return this.#rewind()
     this.#items = null
     return performance.now() <= deadline
+  }
+
+  #dispatchItem(item) {
+    if (Array.isArray(item)) {
+      this.#channel?.[receive](item)
+    } else if (typeof item === 'number') {
+      this.#channel = this.#channels.get(item)
+    } else if (typeof item === 'string') {
+      this.#event = item
+      this.#list = this.#items[this.#next++]
+      this.#nextInList = 0
+    } else {
+      this.#dispatchObject(item)
+    }
+  }
+
+  #dispatchListed() {
+    const argument = this.#list[this.#nextInList++]
+    if (this.#nextInList === this.#list.length) this.#list = null
+    this.#channel?.[receiveOne](this.#event, argument)
   }
 
   #dispatchObject(item) {
@@ -162,8 +189,9 @@ class Crossing {
 
   #rewind() {
     this.#isStale = false
-    this.#native.rewind(this.#next)
+    this.#native.rewind(this.#consumed)
     this.#items = null
+    this.#list = null
     return true
   }
 }

@@ -13,6 +13,8 @@ const codes = {
   ERR_SMOKE_RUNNING: 'the node must be stopped first',
   ERR_SMOKE_STOPPED: 'the node is not running',
   ERR_SMOKE_REFUSED: 'the other node closed the connection instead of becoming a peer',
+  ERR_SMOKE_SECRET: 'the other node has no secret, or another',
+  ERR_SMOKE_NOT_ALLOWED: 'the address is not in the option allow',
   ERR_SMOKE_TIMEOUT: 'the other node did not answer in time',
   ERR_SMOKE_SELF: 'that address is the node itself',
   ERR_SMOKE_CLOSED: 'the peer is closed',

@@ -3,9 +3,10 @@
 const { randomBytes } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { Broadcast } = require('./broadcast')
+const { readCredentials } = require('./credentials')
 const { Crossing } = require('./crossing')
 const { Dials } = require('./dials')
-const { SmokeError } = require('./errors')
+const { SmokeError, optionError } = require('./errors')
 const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
@@ -28,6 +29,8 @@ const STOPPING = 'stopping'
 class Node extends EventEmitter {
   #state = IDLE
   #id = randomId()
+  // What makes it a node of a closed network; null in an open one.
+  #credentials
   #crossing
   #dials
   #started = null
@@ -42,6 +45,8 @@ class Node extends EventEmitter {
   constructor(options, binding = loadBinding()) {
     super()
     this.options = readOptions(options)
+    this.#credentials = readCredentials(options)
+    if (this.#credentials !== null) this.#id = binding.identityId(this.#credentials.identity)
     this.logger = this.options.logger
     this.listening = false
     this.connected = false
@@ -60,6 +65,10 @@ class Node extends EventEmitter {
   set id(id) {
     if (this.#state !== IDLE) {
       throw new SmokeError('ERR_SMOKE_RUNNING', 'the id of a running node cannot be changed')
+    }
+    if (this.#credentials !== null) {
+      const message = 'with the option "secret", the id follows from the option "identity"'
+      throw optionError(TypeError, 'id', message)
     }
     this.#id = readId(id)
   }
@@ -119,17 +128,17 @@ class Node extends EventEmitter {
 
   /** What the node has counted since it was started. */
   stats() {
-    return JSON.parse(this.#crossing.native.stats())
+    return { ...JSON.parse(this.#crossing.native.stats()), limits: { ...this.options.limits } }
   }
 
   #launch() {
     const { options } = this
-    const { address, port, minPeerNo, maxPeerNo, seeds, pingTimeout, maxMessageSize } = options
+    const { logger, ...rest } = options
     this.#state = STARTING
     this.#lifeline = setInterval(() => {}, FOREVER)
     this.#crossing.native.start({
-      ...{ id: this.#id, address, port, minPeerNo, maxPeerNo, seeds, pingTimeout, maxMessageSize },
-      logLevels: logLevels(options.logger),
+      ...{ id: this.#id, ...rest, ...this.#credentials },
+      logLevels: logLevels(logger),
     })
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()
@@ -155,6 +164,10 @@ class Node extends EventEmitter {
         return this.emit('netsplit', { address: notice.address, port: notice.port })
       case 'resolved':
         return this.emit('netsplit resolved', { address: notice.address, port: notice.port })
+      case 'refused': {
+        const { address, port, reason } = notice
+        return this.emit('refused', { address, port, reason })
+      }
       case 'log':
         return this.logger[notice.level](notice.message)
       case 'lost':

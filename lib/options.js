@@ -1,6 +1,8 @@
 'use strict'
 
+const { isIP } = require('node:net')
 const { optionError } = require('./errors')
+const { readLimits } = require('./limits')
 
 const LOG_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 const MAX_DELAY = 2 ** 31 - 1
@@ -23,8 +25,11 @@ function readOptions(options = {}) {
     1024,
     64 * MIB,
   )
+  const allow = readAllow(options.allow ?? [])
+  const limits = readLimits(options.limits)
   const logger = readLogger(options.logger ?? {})
-  return { address, port, minPeerNo, maxPeerNo, seeds, pingTimeout, maxMessageSize, logger }
+  const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize }
+  return { address, port, seeds, ...numbers, allow, limits, logger }
 }
 
 /** The bits of the methods that the application gave its logger: trace = 1, … fatal = 32. */
@@ -90,6 +95,27 @@ function readSeeds(seeds) {
     }
     const address = readAddress(seed.address, `${option}.address`)
     return { address, port: readPort(seed.port, `${option}.port`, 1) }
+  })
+}
+
+/** Checks networks such as '10.0.0.0/8', and addresses. */
+function readAllow(networks) {
+  if (!Array.isArray(networks)) {
+    throw optionError(TypeError, 'allow', `"allow" option must be an array, not ${show(networks)}`)
+  }
+  return networks.map((network, index) => {
+    const option = `allow[${index}]`
+    if (typeof network !== 'string') {
+      const message = `"${option}" option must be a string, not ${show(network)}`
+      throw optionError(TypeError, option, message)
+    }
+    const [, address, prefix] = /^([^/%]*)(?:\/(\d{1,3}))?$/.exec(network) ?? []
+    const family = isIP(address ?? '')
+    if (family === 0 || Number(prefix ?? 0) > (family === 4 ? 32 : 128)) {
+      const message = `"${option}" option must be a network such as '10.0.0.0/8', not ${show(network)}`
+      throw optionError(RangeError, option, message)
+    }
+    return network
   })
 }
 

@@ -5,6 +5,6 @@
 module.exports = Object.fromEntries(
   [
     ...['add', 'remove', 'open', 'close', 'flush', 'drained', 'sendLine', 'setFilter', 'widen'],
-    ...['receive', 'receiveChunk', 'receiveLine'],
+    ...['receive', 'receiveOne', 'receiveChunk', 'receiveLine'],
   ].map((name) => [name, Symbol(name)]),
 )

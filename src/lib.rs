@@ -17,5 +17,6 @@
 mod binding;
 pub mod net;
 pub mod proto;
+pub mod sim;
 
 pub use proto::Config;

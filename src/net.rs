@@ -12,10 +12,12 @@ mod link;
 mod listener;
 mod queue;
 mod runtime;
+mod secure;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{LinkStats, Node, Room, SendError, Sink, Stats};
+pub use handle::{LinkStats, Node, Refused, Room, SendError, Sink, Stats};
+pub use secure::{Credentials, Identity, Secret};
 
 /// The system's name for an I/O error, as Node.js has it in `error.code`.
 fn error_code(error: &std::io::Error) -> &'static str {

@@ -20,14 +20,15 @@ mod state;
 mod stats;
 mod timers;
 
+pub(crate) use bucket::Bucket;
 pub use config::{Config, Target};
 pub use event::{Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer};
 pub use id::{LinkId, Moment, NodeId};
 pub use message::{
-    Hello, HelloNative, Message, Native, Origin, Packet, PacketData, PeerAddress, Pong, Publish,
-    Range, Reject, Topic, Watermark,
+    Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
+    Pong, Publish, Range, Reject, Topic, Watermark,
 };
 pub use payload::{Item, Items, Kind, Payload};
-pub use state::State;
+pub use state::{Footprint, State};
 pub use stats::Counters;
 pub use timers::Timers;

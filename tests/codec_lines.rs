@@ -61,6 +61,7 @@ fn native_hello() -> Hello {
         address,
         port: 4321,
         epoch: 0xab,
+        intent: smokesignal::proto::Intent::Peer,
     };
     Hello {
         native: Some(native),

@@ -24,6 +24,7 @@ fn hello(is_native: bool) -> Hello {
         address,
         port: 1,
         epoch: 1,
+        intent: smokesignal::proto::Intent::Peer,
     };
     Hello {
         id: NodeId::parse("abc").unwrap(),
@@ -330,13 +331,110 @@ fn broken_framing_is_an_error_as_soon_as_it_shows() {
     assert_eq!(next(b"\0\0\0\0"), Err(DecodeError::EmptyFrame));
     assert_eq!(next(b"\0\0\0\x05\x05"), Ok(None));
     for kind in 0..=255 {
-        let is_known = matches!(kind, 1..=5 | 0x10 | 0x20..=0x22);
+        let is_known = matches!(kind, 1..=5 | 0x10..=0x16 | 0x20..=0x22);
         let expected = if is_known {
             Ok(None)
         } else {
             Err(DecodeError::UnknownFrame(kind))
         };
         assert_eq!(next(&[0, 0, 0, 5, kind]), expected);
+    }
+}
+
+#[test]
+fn membership_frames() {
+    let who = |id: &str, address: &str| smokesignal::proto::PeerAddress {
+        id: NodeId::parse(id).unwrap(),
+        address: address.parse().unwrap(),
+        port: 0x0102,
+    };
+    let (a, b) = (who("a", "10.0.0.1"), who("bc", "::1"));
+    let (a_bytes, b_bytes) = (
+        b"\x01a\x04\x0a\x00\x00\x01\x01\x02",
+        b"\x02bc\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x01\x02",
+    );
+    let check = |sent: Outgoing, kind, parts: &[&[u8]], native| {
+        check_frame(
+            &sent,
+            Class::Control,
+            kind,
+            &parts.concat(),
+            Message::Native(native),
+        );
+    };
+    let join = Native::ForwardJoin {
+        ttl: 6,
+        who: a.clone(),
+    };
+    check(native::forward_join(6, &a), 0x11, &[b"\x06", a_bytes], join);
+    let contacts = vec![a, b];
+    let shuffle = Native::Shuffle {
+        nonce: 7,
+        ttl: 6,
+        contacts: contacts.clone(),
+    };
+    check(
+        native::shuffle(7, 6, &contacts),
+        0x12,
+        &[b"\0\0\0\x07\x06", a_bytes, b_bytes],
+        shuffle,
+    );
+    let sent = native::contacts(7, &contacts);
+    let reply = Native::Contacts { nonce: 7, contacts };
+    check(sent, 0x13, &[b"\0\0\0\x07", a_bytes, b_bytes], reply);
+    for keep in [false, true] {
+        let goodbye = Native::Goodbye { keep };
+        check_frame(
+            &native::goodbye(keep),
+            Class::Own,
+            0x14,
+            &[u8::from(keep)],
+            Message::Native(goodbye),
+        );
+    }
+    let beacon = smokesignal::proto::Beacon {
+        origin: origin(),
+        address: "10.0.0.1:258".parse().unwrap(),
+        number: 5,
+    };
+    check(
+        native::beacon(&beacon),
+        0x15,
+        &[ORIGIN, b"\x04\x0a\0\0\x01\x01\x02", &number(5)],
+        Native::Beacon(beacon.clone()),
+    );
+    let tree = Native::BeaconTree {
+        seed: origin().id,
+        wanted: true,
+    };
+    check(
+        native::beacon_tree(&origin().id, true),
+        0x16,
+        &[b"\x01\x03abc"],
+        tree,
+    );
+}
+
+#[test]
+fn membership_frames_are_bounded_and_whole() {
+    let contact = b"\x01a\x04\x0a\x00\x00\x01\x01\x02";
+    let crowd = [&b"\0\0\0\x01"[..], &contact.repeat(33)].concat();
+    let bad: &[(u8, &[u8])] = &[
+        (0x11, b""),
+        (0x11, b"\x06\x01a\x04\x0a\0\0\x01\0\0"),
+        (0x11, b"\x06\x01a\x05\x0a\0\0\x01\x01\x02"),
+        (0x11, b"\x06\x01a\x04\x0a\0\0\x01\x01\x02more"),
+        (0x12, b"\0\0\0\x01"),
+        (0x13, b"\0\0\0\x01\x01a"),
+        (0x13, &crowd),
+        (0x14, b"\x02"),
+        (0x14, b"\0\0"),
+        (0x15, ORIGIN),
+        (0x16, b"\x01"),
+        (0x16, b"\x02\x01a"),
+    ];
+    for (kind, body) in bad {
+        assert_eq!(decode(&frame(*kind, body)), SHAPE, "{kind:#x} {body:?}");
     }
 }
 

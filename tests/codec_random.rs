@@ -10,8 +10,8 @@ use proptest::sample::Index;
 use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
 use smokesignal::proto::json::canonical;
 use smokesignal::proto::{
-    Class, Hello, HelloNative, Message, Native, NodeId, Origin, Outgoing, Packet, PacketData,
-    Payload, PeerAddress, Pong, Publish, Range, Topic, Watermark,
+    Beacon, Class, Hello, HelloNative, Intent, Message, Native, NodeId, Origin, Outgoing, Packet,
+    PacketData, Payload, PeerAddress, Pong, Publish, Range, Topic, Watermark,
 };
 
 const LIMITS: Limits = Limits {
@@ -42,14 +42,22 @@ fn socket_address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    let native = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>()).prop_map(
-        |(address, port, epoch)| HelloNative {
-            version: 1,
-            address,
-            port,
-            epoch,
-        },
-    );
+    let intent = prop::sample::select(vec![
+        Intent::Peer,
+        Intent::Join,
+        Intent::Urgent,
+        Intent::Rejoin,
+        Intent::Probe,
+        Intent::Refuse,
+    ]);
+    let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);
+    let native = parts.prop_map(|(address, port, epoch, intent)| HelloNative {
+        version: 1,
+        address,
+        port,
+        epoch,
+        intent,
+    });
     (node_id(), prop::option::of(native)).prop_map(|(id, native)| Hello { id, native })
 }
 
@@ -208,6 +216,10 @@ fn publish() -> impl Strategy<Value = Publish> {
         })
 }
 
+fn contacts() -> impl Strategy<Value = Vec<PeerAddress>> {
+    prop::collection::vec(peer_address(), 0..=32)
+}
+
 /// A message that a frame can carry, and the frame.
 fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
     let watermark = (origin(), any::<u64>()).prop_map(|(origin, high)| Watermark { origin, high });
@@ -230,6 +242,40 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             native::prune(&it)
         )),
         Just((Message::Native(Native::Heartbeat), native::heartbeat())),
+        (any::<u8>(), peer_address()).prop_map(|(ttl, who)| {
+            let frame = native::forward_join(ttl, &who);
+            (Message::Native(Native::ForwardJoin { ttl, who }), frame)
+        }),
+        (any::<u32>(), any::<u8>(), contacts()).prop_map(|(nonce, ttl, contacts)| {
+            let frame = native::shuffle(nonce, ttl, &contacts);
+            let shuffle = Native::Shuffle {
+                nonce,
+                ttl,
+                contacts,
+            };
+            (Message::Native(shuffle), frame)
+        }),
+        (any::<u32>(), contacts()).prop_map(|(nonce, contacts)| {
+            let frame = native::contacts(nonce, &contacts);
+            (Message::Native(Native::Contacts { nonce, contacts }), frame)
+        }),
+        any::<bool>().prop_map(|keep| {
+            let frame = native::goodbye(keep);
+            (Message::Native(Native::Goodbye { keep }), frame)
+        }),
+        (origin(), socket_address(), any::<u64>()).prop_map(|(origin, address, number)| {
+            let beacon = Beacon {
+                origin,
+                address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+                number,
+            };
+            let frame = native::beacon(&beacon);
+            (Message::Native(Native::Beacon(beacon)), frame)
+        }),
+        (node_id(), any::<bool>()).prop_map(|(seed, wanted)| {
+            let frame = native::beacon_tree(&seed, wanted);
+            (Message::Native(Native::BeaconTree { seed, wanted }), frame)
+        }),
         payload().prop_map(|it| (Message::Direct(it.clone()), native::direct(&it, Class::Own))),
         packet().prop_map(|it| {
             let frame = native::packet(it.topic, &it.text, Class::Forward);
@@ -249,6 +295,7 @@ fn native_hello() -> Hello {
         address: "::1".to_owned(),
         port: 1,
         epoch: 1,
+        intent: Intent::Peer,
     };
     Hello {
         id: NodeId::parse("a").unwrap(),

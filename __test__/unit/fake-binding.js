@@ -54,9 +54,11 @@ class FakeNative {
     this.#buffers = []
     const items = []
     let channel
+    let list = null
     for (const [index, entry] of this.#queue.entries()) {
       if (items.length >= CHUNK) break
       if (!Array.isArray(entry)) {
+        list = null
         items.push(entry)
         this.#marks.push(index + 1)
         if (entry.t === 'add') break
@@ -65,10 +67,23 @@ class FakeNative {
       if (!this.#isWanted(...entry)) continue
       if (entry[0] !== channel) {
         channel = entry[0]
+        list = null
         items.push(channel)
         this.#marks.push(this.#marks.at(-1) ?? 0)
       }
-      items.push(this.#item(entry[1]))
+      const item = this.#item(entry[1])
+      if (Array.isArray(item) && item.length === 2) {
+        // Events of one name with one argument stand as the name and a list of the arguments.
+        if (list?.event !== item[0]) {
+          list = { event: item[0], args: [] }
+          items.push(list.event, list.args)
+          this.#marks.push(this.#marks.at(-1))
+        }
+        list.args.push(item[1])
+      } else {
+        list = null
+        items.push(item)
+      }
       this.#marks.push(index + 1)
     }
     if (items.length > 0) return JSON.stringify(items)

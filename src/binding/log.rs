@@ -33,9 +33,8 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn dispatch(queue: Arc<Queue>, levels: u32) -> Dispatch {
-        if levels == 0 {
-            return Dispatch::none();
-        }
+        // Also without levels: as long as a process has one dispatcher only, `tracing` asks whoever is
+        // the first to log at a place whether anyone wants to hear it, and that may be a node without.
         Dispatch::new(Self {
             queue,
             levels,

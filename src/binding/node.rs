@@ -1,15 +1,17 @@
 //! The class that `lib/*.js` builds on.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use napi::bindgen_prelude::{BufferSlice, Function, Uint8Array};
+use ipnet::IpNet;
+use napi::bindgen_prelude::{Buffer, BufferSlice, Function, Uint8Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 
-use crate::net::{Node, Room, SendError};
+use crate::net::{Credentials, Identity, Node, Room, Secret, SendError};
 use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
 use super::filter::{BROADCAST, Filter};
@@ -53,8 +55,43 @@ pub struct StartConfig {
     pub ping_timeout: f64,
     /// The largest message, in bytes.
     pub max_message_size: f64,
+    /// What the members of a closed network share, if it was given as words.
+    pub passphrase: Option<String>,
+    /// The same, if it was given as 32 bytes.
+    pub key: Option<Buffer>,
+    /// The node's private key in a closed network: 32 bytes. `id` is then not looked at.
+    pub identity: Option<Buffer>,
+    /// Networks, such as `10.0.0.0/8`, whose addresses may connect and be dialled; none = all.
+    pub allow: Vec<String>,
+    /// Bounds on what others can make the node spend.
+    pub limits: Limits,
     /// The methods that the logger has, as bits: trace = 1, debug, info, warn, error, fatal = 32.
     pub log_levels: u32,
+}
+
+/// Bounds on what others can make a node spend. Times are in milliseconds.
+#[napi(object)]
+pub struct Limits {
+    /// From connection to handshake, and from handshake to its ack.
+    pub handshake_timeout: f64,
+    /// From dialling to a connection.
+    pub dial_timeout: f64,
+    /// Connections that have not become peers.
+    pub max_unconnected: f64,
+    /// The same of one address that is not loopback.
+    pub max_unconnected_per_address: f64,
+    /// Incoming encrypted handshakes.
+    pub handshakes_per_second: f64,
+    /// Bytes that wait for one peer.
+    pub queue_per_peer: f64,
+    /// Dials that others cause, at the same time.
+    pub max_dials: f64,
+    /// Dials that others cause.
+    pub dials_per_second: f64,
+    /// Requests for peers that one peer passes on.
+    pub peer_requests_per_second: f64,
+    /// Pings that are answered.
+    pub pongs_per_second: f64,
 }
 
 /// A node of the network and the queue of what it tells JavaScript.
@@ -93,14 +130,24 @@ impl NativeNode {
     /// Starts the node; the outcome comes through `drain()`.
     #[napi]
     pub fn start(&self, config: StartConfig) -> Result<()> {
-        let id = NodeId::parse(&config.id)
-            .ok_or_else(|| Error::new(Status::InvalidArg, "a node id that cannot be sent"))?;
+        let id =
+            NodeId::parse(&config.id).ok_or_else(|| invalid("a node id that cannot be sent"))?;
+        let credentials = credentials(&config)?;
+        let allow = networks(&config.allow)?;
         let log = Log::dispatch(self.queue.clone(), config.log_levels);
         self.queue.clear_filters();
         let mut node = self.node();
         // The old one first: it may hold the port.
         *node = None;
-        *node = Some(Node::start(config.into(), id, self.queue.clone(), log));
+        let config = Config {
+            allow,
+            ..config.into()
+        };
+        let queue = self.queue.clone();
+        *node = Some(match credentials {
+            Some(credentials) => Node::start_closed(config, credentials, queue, log),
+            None => Node::start(config, id, queue, log),
+        });
         Ok(())
     }
 
@@ -222,6 +269,56 @@ impl NativeNode {
     }
 }
 
+/// The id of the node that has this private key in a closed network.
+#[napi]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the addon exports it; Rust code does not see it"
+)]
+pub fn identity_id(private: &[u8]) -> Result<String> {
+    Ok(identity(private)?.id().to_string())
+}
+
+fn identity(private: &[u8]) -> Result<Identity> {
+    let private = private.try_into().ok();
+    private
+        .and_then(Identity::from_private)
+        .ok_or_else(|| invalid("an identity is 32 bytes"))
+}
+
+fn credentials(config: &StartConfig) -> Result<Option<Credentials>> {
+    let secret = match (&config.passphrase, &config.key) {
+        (Some(words), _) => Secret::Passphrase(words.clone()),
+        (None, Some(key)) => Secret::Key(
+            key.as_ref()
+                .try_into()
+                .map_err(|_| invalid("a key is 32 bytes"))?,
+        ),
+        (None, None) => return Ok(None),
+    };
+    let private = config.identity.as_ref();
+    let identity = identity(private.ok_or_else(|| invalid("a secret needs an identity"))?)?;
+    Ok(Some(Credentials { secret, identity }))
+}
+
+fn networks(texts: &[String]) -> Result<Vec<IpNet>> {
+    let network = |text: &String| {
+        let net = text.parse().ok();
+        net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+            .ok_or_else(|| invalid("not a network"))
+    };
+    texts.iter().map(network).collect()
+}
+
+fn invalid(what: &str) -> Error {
+    Error::new(Status::InvalidArg, what)
+}
+
+fn milliseconds(number: f64) -> Duration {
+    Duration::from_secs_f64((number / 1000.0).max(0.0))
+}
+
 impl From<StartConfig> for Config {
     fn from(config: StartConfig) -> Self {
         let count = |number: f64| {
@@ -244,8 +341,18 @@ impl From<StartConfig> for Config {
                     port,
                 })
                 .collect(),
-            ping_timeout: Duration::from_secs_f64((config.ping_timeout / 1000.0).max(0.0)),
+            ping_timeout: milliseconds(config.ping_timeout),
             max_message: config.max_message_size as usize,
+            handshake_timeout: milliseconds(config.limits.handshake_timeout),
+            dial_timeout: milliseconds(config.limits.dial_timeout),
+            max_unconnected: count(config.limits.max_unconnected),
+            max_unconnected_per_address: count(config.limits.max_unconnected_per_address),
+            handshakes_per_second: config.limits.handshakes_per_second,
+            link_queue: count(config.limits.queue_per_peer),
+            max_dials: count(config.limits.max_dials),
+            dials_per_second: config.limits.dials_per_second,
+            peer_requests_per_second: config.limits.peer_requests_per_second,
+            pongs_per_second: config.limits.pongs_per_second,
             ..Self::default()
         }
     }

@@ -45,6 +45,12 @@ impl Notice {
             Event::NetsplitResolved { seed } => {
                 json!({"t": "resolved", "address": seed.host, "port": seed.port})
             }
+            Event::Refused { remote, reason } => json!({
+                "t": "refused",
+                "address": remote.ip().to_canonical().to_string(),
+                "port": remote.port(),
+                "reason": reason,
+            }),
             Event::Dialed {
                 request,
                 result: Ok(link),

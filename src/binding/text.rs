@@ -17,6 +17,32 @@ pub(crate) fn event(text: &[u8]) -> Option<&str> {
     array(text)
 }
 
+/// The usual event, with one argument and a name without escapes: its name, as the JSON text of a
+/// string, and its argument's text. `None` for any other text, an event or not.
+pub(crate) fn single(text: &[u8]) -> Option<(&str, &str)> {
+    let start = name_start(text)?;
+    let text = std::str::from_utf8(text).ok()?;
+    let bytes = text.as_bytes();
+    let length = memchr::memchr2(b'"', b'\\', &bytes[start + 1..])?;
+    let end = start + 1 + length;
+    let name = &bytes[start + 1..end];
+    if bytes[end] != b'"' || name.iter().any(|byte| *byte < b' ') || is_deep(bytes) {
+        return None;
+    }
+    let comma = skip_blank(bytes, end + 1);
+    if bytes.get(comma) != Some(&b',') {
+        return None;
+    }
+    let rest = &text[comma + 1..];
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let argument = &rest[..values.byte_offset()];
+    let bracket = skip_blank(rest.as_bytes(), argument.len());
+    let is_last = rest.as_bytes().get(bracket) == Some(&b']')
+        && skip_blank(rest.as_bytes(), bracket + 1) == rest.len();
+    is_last.then(|| (&text[start..=end], argument))
+}
+
 /// Returns `text` if it is the JSON text of an array.
 pub(crate) fn array(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
@@ -123,6 +149,35 @@ mod tests {
             assert_eq!(event(text.as_bytes()), None, "{text}");
         }
         assert_eq!(event(b"[\"\xff\"]"), None);
+    }
+
+    #[test]
+    fn the_usual_event_is_taken_apart() {
+        for (text, name, argument) in [
+            (r#"["chat","hi"]"#, r#""chat""#, r#""hi""#),
+            (r#"["",{"a":[1,"]"]}]"#, "\"\"", r#"{"a":[1,"]"]}"#),
+            (" [ \"chat\" , 1.5e3 ] ", r#""chat""#, " 1.5e3"),
+            (r#"["a",null]"#, r#""a""#, "null"),
+        ] {
+            assert_eq!(single(text.as_bytes()), Some((name, argument)), "{text}");
+        }
+        for text in [
+            r#"["chat"]"#,
+            r#"["chat",1,2]"#,
+            r#"["ch\u0061t",1]"#,
+            r#"["chat",1],[2]"#,
+            r#"["chat",1]]"#,
+            r#"["chat",1"#,
+            r#"["chat",01]"#,
+            r#"["chat",1 2]"#,
+            r#"["chat",]"#,
+            "[\"ch\nat\",1]",
+            "[1,2]",
+        ] {
+            assert_eq!(single(text.as_bytes()), None, "{text}");
+        }
+        let deep = format!("[\"a\",{}{}]", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        assert_eq!(single(deep.as_bytes()), None);
     }
 
     #[test]

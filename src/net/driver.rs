@@ -11,14 +11,15 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error_code;
-use super::handle::{Command, Gate, LinkStats, Shared, Sink, Stats};
-use super::link::{Link, Report};
+use super::handle::{Command, Gate, LinkStats, Refused, Shared, Sink, Stats};
+use super::link::{End, Link, Report, Security};
 use super::listener::{listen, plain, tune};
 use super::queue::{Pushed, Queue};
+use super::secure::{Credentials, Keys, Refusal};
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{
-    Class, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Outgoing, Output, State,
-    Target, Timers,
+    Bucket, Class, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Outgoing, Output,
+    State, Target, Timers,
 };
 
 /// Messages that links have read and the driver has not: beyond, links stop reading.
@@ -31,14 +32,23 @@ const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a slow peer that holds broadcasts back is looked at.
 const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
+/// A connection is not made to yield to a newer one before it has had this long for its handshake.
+const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// The code of a dial to an address that [`Config::allow`] does not have.
+const NOT_ALLOWED: &str = "NOT_ALLOWED";
 
 /// A connection being made, done.
 type Dialed = (LinkId, Result<(TcpStream, SocketAddr), &'static str>);
 
 pub(super) struct Driver {
     config: Config,
+    /// Only before the node starts.
+    credentials: Option<Credentials>,
+    /// Of a closed network.
+    keys: Option<Arc<Keys>>,
     sink: Arc<dyn Sink>,
     shared: Arc<Shared>,
     inbox: mpsc::UnboundedReceiver<Command>,
@@ -50,13 +60,17 @@ pub(super) struct Driver {
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
     /// Accepted links that have not become peers, oldest first.
-    strangers: BTreeMap<LinkId, IpAddr>,
+    strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: JoinSet<Dialed>,
     dial_aborts: HashMap<LinkId, AbortHandle>,
     reports: mpsc::Receiver<(LinkId, Report)>,
     reporter: mpsc::Sender<(LinkId, Report)>,
     levels_changed: bool,
+    refused: Refused,
+    /// How often the application hears of refused links: once a second, ten at once.
+    refusals: Bucket,
+    untold: u64,
     /// Whether a slow peer holds broadcasts back.
     held_back: bool,
     reported_at: Instant,
@@ -64,6 +78,7 @@ pub(super) struct Driver {
 
 /// A link that has a socket.
 struct Open {
+    remote: SocketAddr,
     queue: Arc<Queue>,
     level: Level,
     /// Set once it is a peer.
@@ -86,6 +101,7 @@ impl Driver {
     pub(super) fn new(
         config: Config,
         id: NodeId,
+        credentials: Option<Credentials>,
         sink: Arc<dyn Sink>,
         shared: Arc<Shared>,
         inbox: mpsc::UnboundedReceiver<Command>,
@@ -94,6 +110,8 @@ impl Driver {
         let state = State::new(config.clone(), id, fastrand::u64(..));
         Self {
             config,
+            credentials,
+            keys: None,
             sink,
             shared,
             inbox,
@@ -110,6 +128,9 @@ impl Driver {
             reports,
             reporter,
             levels_changed: false,
+            refused: Refused::default(),
+            refusals: Bucket::new(10.0, 1.0, Moment::default()),
+            untold: 0,
             held_back: false,
             reported_at: Instant::now(),
         }
@@ -117,6 +138,11 @@ impl Driver {
 
     /// Runs the node from start to stop.
     pub(super) async fn run(mut self) {
+        if let Err(reason) = self.derive_keys().await {
+            let code = "EIO".to_owned();
+            let message = format!("cannot derive a key from the secret: {reason}");
+            return self.sink.event(Event::Failed { code, message });
+        }
         let listening = listen(self.config.port).and_then(|l| Ok((l.local_addr()?.port(), l)));
         let (port, listener) = match listening {
             Ok(listening) => listening,
@@ -134,6 +160,20 @@ impl Driver {
         self.handle(Input::Stop);
         self.finish().await;
         self.sink.event(Event::Stopped);
+    }
+
+    async fn derive_keys(&mut self) -> Result<(), &'static str> {
+        if let Some(credentials) = self.credentials.take() {
+            let keys = Keys::derive(credentials, self.config.handshakes_per_second).await?;
+            self.keys = Some(Arc::new(keys));
+        } else if is_public(&self.config.address) {
+            let address = &self.config.address;
+            tracing::warn!(
+                address,
+                "anyone who reaches this address can join: set a secret"
+            );
+        }
+        Ok(())
     }
 
     /// Runs until the application wants it to stop.
@@ -218,8 +258,17 @@ impl Driver {
                 self.level(link, level);
                 self.handle_pending();
             }
-            Report::Closed(reason) => {
-                self.links.remove(&link);
+            Report::Closed(end) => {
+                let open = self.links.remove(&link);
+                let reason = match end {
+                    End::Because(reason) => reason,
+                    End::Refused(refusal) => {
+                        if let Some(open) = open {
+                            self.refuse(open.remote, refusal);
+                        }
+                        refusal.code()
+                    }
+                };
                 self.strangers.remove(&link);
                 self.handle(Input::Closed {
                     link,
@@ -239,18 +288,30 @@ impl Driver {
             }
         };
         let ip = remote.ip();
+        if !self.config.allows(ip) {
+            return self.refuse(remote, Refusal::Address);
+        }
         let same = self
             .strangers
             .values()
-            .filter(|other| **other == ip)
+            .filter(|(other, _)| *other == ip)
             .count();
         if !ip.is_loopback() && same >= self.config.max_unconnected_per_address {
+            self.refused.refused_per_address += 1;
             tracing::debug!(%remote, "refused: too many connections of one address without a handshake");
             return;
         }
         if self.strangers.len() >= self.config.max_unconnected {
-            // The oldest has had the most time to say something.
+            // The oldest has had the most time to say something; but if it has had hardly any, so
+            // many come at once that none would ever get through if each displaced another.
+            let oldest = self.strangers.values().next();
+            if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
+                self.refused.refused_crowded += 1;
+                tracing::debug!(%remote, "refused: too many connections without a handshake");
+                return;
+            }
             if let Some((oldest, _)) = self.strangers.pop_first() {
+                self.refused.refused_crowded += 1;
                 self.close(oldest, CloseHow::Abort);
                 self.handle(Input::Closed {
                     link: oldest,
@@ -259,18 +320,48 @@ impl Driver {
             }
         }
         let link = self.state.next_link();
-        self.strangers.insert(link, ip);
-        self.open(link, stream);
+        self.strangers.insert(link, (ip, Instant::now()));
+        let security = match &self.keys {
+            Some(keys) => Security::Accepts(keys.clone()),
+            None => Security::Plain,
+        };
+        self.open(link, stream, remote, security);
         self.handle(Input::Accepted { link, remote });
     }
 
-    fn open(&mut self, link: LinkId, stream: TcpStream) {
+    /// Counts a link that was not to be trusted, and tells of it if that was not just done.
+    fn refuse(&mut self, remote: SocketAddr, refusal: Refusal) {
+        let counts = &mut self.refused;
+        let count = match refusal {
+            Refusal::Plaintext => &mut counts.refused_plaintext,
+            Refusal::Encrypted => &mut counts.refused_encrypted,
+            Refusal::Secret => &mut counts.refused_secret,
+            Refusal::Unanswered => &mut counts.unanswered,
+            Refusal::Identity => &mut counts.refused_identity,
+            Refusal::Corrupted => &mut counts.corrupted,
+            Refusal::Crowded => &mut counts.refused_crowded,
+            Refusal::Address => &mut counts.refused_address,
+        };
+        *count += 1;
+        let now = self.now();
+        if !self.refusals.take(now) {
+            self.untold += 1;
+            return;
+        }
+        let untold = std::mem::take(&mut self.untold);
+        tracing::warn!(%remote, untold, "{}", refusal.sentence());
+        let reason = refusal.name();
+        self.sink.event(Event::Refused { remote, reason });
+    }
+
+    fn open(&mut self, link: LinkId, stream: TcpStream, remote: SocketAddr, security: Security) {
         tune(&stream);
         let queue = Arc::new(Queue::new(self.config.link_queue));
         let limits = Limits::from(&self.config);
         let task = Link {
             id: link,
             stream,
+            security,
             queue: queue.clone(),
             decoder: Decoder::new(limits, self.config.native),
             reports: self.reporter.clone(),
@@ -279,6 +370,7 @@ impl Driver {
         self.links.insert(
             link,
             Open {
+                remote,
                 queue,
                 level: Level::Low,
                 peer: None,
@@ -289,8 +381,9 @@ impl Driver {
 
     fn dial(&mut self, link: LinkId, target: Target) {
         let deadline = self.config.dial_timeout;
+        let config = self.config.clone();
         let abort = self.dials.spawn(async move {
-            let connecting = timeout(deadline, connect(&target));
+            let connecting = timeout(deadline, connect(&target, &config));
             (link, connecting.await.unwrap_or(Err("ETIMEDOUT")))
         });
         self.dial_aborts.insert(link, abort);
@@ -302,16 +395,21 @@ impl Driver {
         self.dial_aborts.remove(&link);
         match result {
             Ok((stream, remote)) => {
-                self.open(link, stream);
-                self.handle(Input::Connected {
+                let remote = plain(remote);
+                let security = match &self.keys {
+                    Some(keys) => Security::Dials(keys.clone()),
+                    None => Security::Plain,
+                };
+                self.open(link, stream, remote, security);
+                self.handle(Input::Connected { link, remote });
+            }
+            Err(code) => {
+                self.refused.refused_address += u64::from(code == NOT_ALLOWED);
+                self.handle(Input::DialFailed {
                     link,
-                    remote: plain(remote),
+                    code: code.to_owned(),
                 });
             }
-            Err(code) => self.handle(Input::DialFailed {
-                link,
-                code: code.to_owned(),
-            }),
         }
     }
 
@@ -482,6 +580,8 @@ impl Driver {
         let links = self.links.values().filter_map(link_stats).collect();
         let stats = Stats {
             counters: self.state.counters(),
+            refused: self.refused,
+            unconnected: self.strangers.len(),
             links,
         };
         *self
@@ -508,16 +608,40 @@ impl Driver {
     }
 }
 
-async fn connect(target: &Target) -> Result<(TcpStream, SocketAddr), &'static str> {
-    let result = match target.host.parse::<IpAddr>() {
-        Ok(ip) => TcpStream::connect(SocketAddr::new(ip, target.port)).await,
+async fn connect(
+    target: &Target,
+    config: &Config,
+) -> Result<(TcpStream, SocketAddr), &'static str> {
+    let addresses = match target.host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, target.port)],
         Err(_) => {
             let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-            let addresses: Vec<_> = found.map_err(|_| "ENOTFOUND")?.collect();
-            TcpStream::connect(&addresses[..]).await
+            found.map_err(|_| "ENOTFOUND")?.collect()
         }
     };
+    let is_allowed = |address: &SocketAddr| config.allows(address.ip());
+    let allowed: Vec<_> = addresses.into_iter().filter(is_allowed).collect();
+    if allowed.is_empty() {
+        return Err(NOT_ALLOWED);
+    }
+    let result = TcpStream::connect(&allowed[..]).await;
     let stream = result.map_err(|error| error_code(&error))?;
     let remote = stream.peer_addr().map_err(|error| error_code(&error))?;
     Ok((stream, remote))
+}
+
+/// Whether more than this machine and a private network may reach `address`, as far as it tells.
+fn is_public(address: &str) -> bool {
+    match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => {
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified())
+        }
+        Ok(IpAddr::V6(ip)) => {
+            !(ip.is_unique_local()
+                || ip.is_loopback()
+                || ip.is_unicast_link_local()
+                || ip.is_unspecified())
+        }
+        Err(_) => false,
+    }
 }

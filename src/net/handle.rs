@@ -10,6 +10,7 @@ use tracing::instrument::WithSubscriber;
 
 use super::driver::Driver;
 use super::queue::Queue;
+use super::secure::Credentials;
 use super::{error_code, runtime};
 use crate::proto::{Config, Counters, Event, Level, LinkId, NodeId, Payload, Target};
 
@@ -110,8 +111,37 @@ pub struct Stats {
     /// Totals of the protocol.
     #[serde(flatten)]
     pub counters: Counters,
+    /// Links that came to nothing.
+    #[serde(flatten)]
+    pub refused: Refused,
+    /// Connections that have not become peers yet.
+    pub unconnected: usize,
     /// The links that are peers.
     pub links: Vec<LinkStats>,
+}
+
+/// How many links came to nothing, and why. All are totals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// Not encrypted, and this node has a secret.
+    pub refused_plaintext: u64,
+    /// Encrypted, and this node has no secret.
+    pub refused_encrypted: u64,
+    /// Encrypted with another secret.
+    pub refused_secret: u64,
+    /// Dials that the other side ended in the handshake: it has no secret, or another.
+    pub unanswered: u64,
+    /// With an id that does not belong to the key.
+    pub refused_identity: u64,
+    /// Closed because a message was changed, repeated or left out on its way.
+    pub corrupted: u64,
+    /// Of or to an address that is not in [`Config::allow`].
+    pub refused_address: u64,
+    /// Beyond [`Config::max_unconnected`] or [`Config::handshakes_per_second`].
+    pub refused_crowded: u64,
+    /// Beyond [`Config::max_unconnected_per_address`].
+    pub refused_per_address: u64,
 }
 
 /// A snapshot of one peer's link.
@@ -213,12 +243,33 @@ impl Node {
     ///
     /// `log` receives the node's `tracing` events, and only this node's.
     pub fn start(config: Config, id: NodeId, sink: Arc<dyn Sink>, log: tracing::Dispatch) -> Self {
+        Self::launch(config, id, None, sink, log)
+    }
+
+    /// The same for a node of a closed network; its id is that of its key.
+    pub fn start_closed(
+        config: Config,
+        credentials: Credentials,
+        sink: Arc<dyn Sink>,
+        log: tracing::Dispatch,
+    ) -> Self {
+        let id = credentials.identity.id().clone();
+        Self::launch(config, id, Some(credentials), sink, log)
+    }
+
+    fn launch(
+        config: Config,
+        id: NodeId,
+        credentials: Option<Credentials>,
+        sink: Arc<dyn Sink>,
+        log: tracing::Dispatch,
+    ) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(config.link_queue));
         let max_message = config.max_message;
         match runtime::handle() {
             Ok(runtime) => {
-                let driver = Driver::new(config, id, sink, shared.clone(), inbox);
+                let driver = Driver::new(config, id, credentials, sink, shared.clone(), inbox);
                 drop(runtime.spawn(driver.run().with_subscriber(log)));
             }
             Err(error) => {

@@ -15,8 +15,9 @@ use tokio::time::{sleep, timeout};
 use super::error_code;
 use super::handle::Sink;
 use super::queue::{Next, Queue};
+use super::secure::{self, Failure, Keys, MAGIC, Opener, Refusal, Sealer};
 use crate::proto::codec::Decoder;
-use crate::proto::{CloseHow, Level, LinkId, Message};
+use crate::proto::{CloseHow, Level, LinkId, Message, NodeId};
 
 /// How much is read at once; also the size of the buffers that payloads share.
 const READ: usize = 64 << 10;
@@ -38,12 +39,46 @@ pub(super) enum Report {
     Received(Vec<Message>),
     Pressure(Level),
     /// The last one.
-    Closed(&'static str),
+    Closed(End),
+}
+
+/// Why a link ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// The connection ended, for this reason.
+    Because(&'static str),
+    /// It was not to be trusted.
+    Refused(Refusal),
+}
+
+impl From<&'static str> for End {
+    fn from(reason: &'static str) -> Self {
+        Self::Because(reason)
+    }
+}
+
+/// How a link is encrypted.
+pub(super) enum Security {
+    /// Not at all.
+    Plain,
+    /// We dialled.
+    Dials(Arc<Keys>),
+    /// We were dialled.
+    Accepts(Arc<Keys>),
+}
+
+/// Who is at the other end of an encrypted link, and the two directions.
+#[derive(Default)]
+struct Session {
+    sealer: Option<Sealer>,
+    opener: Option<Opener>,
+    who: Option<NodeId>,
 }
 
 pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) stream: TcpStream,
+    pub(super) security: Security,
     pub(super) queue: Arc<Queue>,
     pub(super) decoder: Decoder,
     pub(super) reports: mpsc::Sender<(LinkId, Report)>,
@@ -56,17 +91,40 @@ impl Link {
         let Self {
             id,
             mut stream,
+            security,
             queue,
             mut decoder,
             reports,
             sink,
         } = self;
+        let shaken = tokio::select! {
+            shaken = shake_hands(&mut stream, security) => shaken,
+            // Nobody waits for it any more.
+            () = ending(&queue) => return,
+        };
+        let session = match shaken {
+            Ok(session) => session,
+            Err(end) => {
+                if matches!(end, End::Refused(_)) {
+                    tokio::select! {
+                        _ = timeout(LINGER, turn_away(&mut stream)) => {}
+                        () = ending(&queue) => return,
+                    }
+                }
+                return drop(reports.send((id, Report::Closed(end))).await);
+            }
+        };
         let (mut reading, mut writing) = stream.split();
-        let reader = read(id, &mut reading, &mut decoder, &reports, &*sink);
+        let input = Incoming {
+            decoder: &mut decoder,
+            opener: session.opener,
+            who: session.who,
+        };
+        let reader = read(id, &mut reading, input, &reports, &*sink);
         tokio::pin!(reader);
         let ended = tokio::select! {
             reason = &mut reader => Err(reason),
-            ended = write(id, &mut writing, &queue, &reports) => ended,
+            ended = write(id, &mut writing, session.sealer, &queue, &reports) => ended,
         };
         let reason = match ended {
             Err(reason) => reason,
@@ -78,10 +136,47 @@ impl Link {
             }
             Ok(CloseHow::HalfClose) => match shut_down(&mut writing).await {
                 Ok(()) => reader.await,
-                Err(error) => error_code(&error),
+                Err(error) => error_code(&error).into(),
             },
         };
         drop(reports.send((id, Report::Closed(reason))).await);
+    }
+}
+
+async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Session, End> {
+    let shaken = match security {
+        Security::Plain => return Ok(Session::default()),
+        Security::Dials(keys) => secure::dial(stream, &keys).await,
+        Security::Accepts(keys) => secure::accept(stream, &keys).await,
+    };
+    match shaken {
+        Ok(session) => Ok(Session {
+            sealer: Some(session.sealer),
+            opener: Some(session.opener),
+            who: Some(session.remote),
+        }),
+        Err(Failure::Refused(refusal)) => Err(End::Refused(refusal)),
+        Err(Failure::Ended(reason)) => Err(End::Because(reason)),
+    }
+}
+
+/// Closes without a word, and without the reset that unread data would cause: to the other side, a
+/// reset looks like a broken network.
+async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
+    tokio::io::AsyncWriteExt::shutdown(stream).await?;
+    let mut ignored = [0; 4096];
+    for _ in 0..16 {
+        if stream.read(&mut ignored).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the link is closed before it had anything to say.
+async fn ending(queue: &Queue) {
+    while !queue.is_ending() {
+        queue.changed().await;
     }
 }
 
@@ -90,32 +185,71 @@ async fn shut_down(writing: &mut WriteHalf<'_>) -> io::Result<()> {
 }
 
 /// Lets the reader run on; the driver no longer knows this link and ignores what it reports.
-async fn discard(reader: impl Future<Output = &'static str>) {
+async fn discard(reader: impl Future<Output = End>) {
     reader.await;
+}
+
+/// What bytes pass through on their way in.
+struct Incoming<'a> {
+    decoder: &'a mut Decoder,
+    opener: Option<Opener>,
+    who: Option<NodeId>,
+}
+
+impl Incoming<'_> {
+    /// Whether a message claims another id than that of the key at the other end.
+    fn is_impostor(&self, message: &Message) -> bool {
+        let Some(who) = &self.who else { return false };
+        match message {
+            Message::Handshake(hello) | Message::HandshakeAck(hello) => hello.id != *who,
+            _ => false,
+        }
+    }
 }
 
 /// Reads until the other side closes, and says why it ended.
 async fn read(
     id: LinkId,
     reading: &mut ReadHalf<'_>,
-    decoder: &mut Decoder,
+    mut input: Incoming<'_>,
     reports: &mpsc::Sender<(LinkId, Report)>,
     sink: &dyn Sink,
-) -> &'static str {
+) -> End {
     let mut buffer = BytesMut::new();
+    let mut sealed = BytesMut::new();
+    // Until we know that it is not encrypted.
+    let mut may_be_magic = input.opener.is_none();
     loop {
         while sink.is_congested() {
             sleep(CONGESTION_CHECK).await;
         }
-        buffer.reserve(READ);
-        match reading.read_buf(&mut buffer).await {
-            Ok(0) => return "FIN",
+        let bytes = if input.opener.is_some() {
+            &mut sealed
+        } else {
+            &mut buffer
+        };
+        bytes.reserve(READ);
+        match reading.read_buf(bytes).await {
+            Ok(0) => return "FIN".into(),
             Ok(_) => {}
-            Err(error) => return error_code(&error),
+            Err(error) => return error_code(&error).into(),
+        }
+        if let Some(opener) = &mut input.opener {
+            if let Err(refusal) = opener.open(&mut sealed, &mut buffer) {
+                return End::Refused(refusal);
+            }
+        } else if may_be_magic {
+            if buffer.starts_with(&MAGIC) {
+                return End::Refused(Refusal::Encrypted);
+            }
+            may_be_magic = MAGIC.starts_with(&buffer);
         }
         let mut messages = Vec::new();
         let broken = loop {
-            match decoder.next(&mut buffer) {
+            match input.decoder.next(&mut buffer) {
+                Ok(Some(message)) if input.is_impostor(&message) => {
+                    return End::Refused(Refusal::Identity);
+                }
                 Ok(Some(message)) => messages.push(message),
                 Ok(None) => break None,
                 Err(error) => break Some(error),
@@ -127,11 +261,11 @@ async fn read(
                 .await
                 .is_err()
         {
-            return "STOPPED";
+            return "STOPPED".into();
         }
         if let Some(error) = broken {
             tracing::info!(link = %id, %error, "closing a link that makes no sense");
-            return "EPROTO";
+            return "EPROTO".into();
         }
     }
 }
@@ -140,16 +274,24 @@ async fn read(
 async fn write(
     id: LinkId,
     writing: &mut WriteHalf<'_>,
+    mut sealer: Option<Sealer>,
     queue: &Queue,
     reports: &mpsc::Sender<(LinkId, Report)>,
-) -> Result<CloseHow, &'static str> {
+) -> Result<CloseHow, End> {
     let mut batch: VecDeque<Bytes> = VecDeque::new();
     loop {
         match queue.take(&mut batch, WRITE, SLICES) {
             Next::Wait => queue.changed().await,
             Next::End(how) => return Ok(how),
             Next::Write => {
-                let written = write_some(writing, queue, &mut batch).await?;
+                let written = match &mut sealer {
+                    None => write_some(writing, queue, &mut batch).await?,
+                    Some(sealer) => {
+                        let bytes = sealer.seal(&mut batch).map_err(|_| "EIO")?;
+                        write_sealed(writing, queue, sealer.bytes()).await?;
+                        bytes
+                    }
+                };
                 if let Some(level) = queue.written(written) {
                     drop(reports.send((id, Report::Pressure(level))).await);
                 }
@@ -175,6 +317,29 @@ async fn write_some(
             Ok(written) => {
                 advance(batch, written);
                 return Ok(written);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wait_writable(writing, queue).await?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error_code(&error)),
+        }
+    }
+}
+
+/// Writes all of `sealed`.
+async fn write_sealed(
+    writing: &mut WriteHalf<'_>,
+    queue: &Queue,
+    mut sealed: &[u8],
+) -> Result<(), &'static str> {
+    loop {
+        match writing.try_write(sealed) {
+            Ok(0) => return Err("EPIPE"),
+            Ok(written) if written == sealed.len() => return Ok(()),
+            Ok(written) => {
+                sealed = &sealed[written..];
+                queue.moves();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wait_writable(writing, queue).await?;

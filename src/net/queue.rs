@@ -153,6 +153,11 @@ impl Queue {
         None
     }
 
+    /// Says that the other end takes bytes.
+    pub(super) fn moves(&self) {
+        self.lock().progress = Instant::now();
+    }
+
     /// Waits until there may be something to do.
     pub(super) async fn changed(&self) {
         self.wake.notified().await;
@@ -161,6 +166,11 @@ impl Queue {
     /// Whether the link shall end at once.
     pub(super) fn is_aborted(&self) -> bool {
         self.lock().closing == Some(CloseHow::Abort)
+    }
+
+    /// Whether the link shall end without what has not been written yet, or has nothing to write.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.lock().closing, Some(CloseHow::Abort | CloseHow::Flush))
     }
 
     /// Whether the other end has taken bytes lately, if there are any to take.

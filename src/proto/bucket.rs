@@ -4,7 +4,7 @@ use super::Moment;
 
 /// A token bucket: `burst` at once, `per_second` in the long run.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     tokens: f64,
     burst: f64,
     per_second: f64,
@@ -12,7 +12,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(burst: f64, per_second: f64, now: Moment) -> Self {
+    pub(crate) fn new(burst: f64, per_second: f64, now: Moment) -> Self {
         Self {
             tokens: burst,
             burst,
@@ -22,7 +22,7 @@ impl Bucket {
     }
 
     /// Takes a token if there is one.
-    pub(super) fn take(&mut self, now: Moment) -> bool {
+    pub(crate) fn take(&mut self, now: Moment) -> bool {
         let earned = now.since(self.last).as_secs_f64() * self.per_second;
         self.tokens = (self.tokens + earned).min(self.burst);
         self.last = now;
@@ -34,7 +34,7 @@ impl Bucket {
     }
 
     /// Whether a bucket left alone since would be full: then it need not be remembered.
-    pub(super) fn is_full(&self, now: Moment) -> bool {
+    pub(crate) fn is_full(&self, now: Moment) -> bool {
         let earned = now.since(self.last).as_secs_f64() * self.per_second;
         self.tokens + earned >= self.burst
     }

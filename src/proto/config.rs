@@ -1,6 +1,9 @@
 //! Every number of the protocol, with its default and where it comes from.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 /// Where a node can be dialled.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -43,10 +46,24 @@ pub struct Config {
     pub max_line_unconnected: usize,
     /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay design).
     pub link_queue: usize,
-    /// Sockets that have not yet said who they are. Default 64 (overlay design).
+    /// Sockets that have not yet said who they are. Default 256: the design's 64 would let a thousand
+    /// nodes a second in over links of 30 ms, and ten thousand that start at once want in within 10 s.
     pub max_unconnected: usize,
     /// The same from one address that is not loopback. Default 4 (overlay design).
     pub max_unconnected_per_address: usize,
+    /// Incoming encrypted handshakes that are computed per second; twice as many at once. Default
+    /// 200: a few hundredths of a core.
+    pub handshakes_per_second: f64,
+    /// Dials that others make us do and that are under way. Default 8 (overlay design).
+    pub max_dials: usize,
+    /// Dials that others make us do per second; twice as many at once. Default 4 (overlay design).
+    pub dials_per_second: f64,
+    /// Peer requests that one peer may pass on. Default 10 (overlay design).
+    pub peer_requests_per_second: f64,
+    /// Pings that are answered. Default 10 (overlay design).
+    pub pongs_per_second: f64,
+    /// Addresses that may connect and be dialled. Default none, which means all.
+    pub allow: Vec<IpNet>,
     /// Whether to offer the native wire in handshakes. Default true.
     pub native: bool,
 }
@@ -68,14 +85,26 @@ impl Default for Config {
             max_message: 4 << 20,
             max_line_unconnected: 64 << 10,
             link_queue: 8 << 20,
-            max_unconnected: 64,
+            max_unconnected: 256,
             max_unconnected_per_address: 4,
+            handshakes_per_second: 200.0,
+            max_dials: 8,
+            dials_per_second: 4.0,
+            peer_requests_per_second: 10.0,
+            pongs_per_second: 10.0,
+            allow: Vec::new(),
             native: true,
         }
     }
 }
 
 impl Config {
+    /// Whether that address may connect and be dialled.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.allow.is_empty() || self.allow.iter().any(|net| net.contains(&address))
+    }
+
     /// The longest line accepted from a peer, in bytes: the largest message in base64 and its
     /// packet around it.
     pub fn max_line(&self) -> usize {

@@ -200,6 +200,16 @@ pub enum Timer {
     Repair,
     /// Look after silent native links and old payloads.
     Heartbeat,
+    /// Below the number of peers that is sought: try again.
+    Seek,
+    /// Trade addresses with somebody.
+    Shuffle,
+    /// Look after beacons, seeds and peers that went silent.
+    Watch,
+    /// A seed was asked for peers, and should have seen to it by now.
+    Join(u32),
+    /// Dial a seed whose beacons are missed.
+    Probe(u32),
 }
 
 /// What the application is told, in order.
@@ -262,6 +272,14 @@ pub enum Event {
     NetsplitResolved {
         /// Which.
         seed: Target,
+    },
+    /// A link was refused or closed for the sake of the network's security. Not every one of many
+    /// in a row is told.
+    Refused {
+        /// The other end.
+        remote: SocketAddr,
+        /// `plaintext`, `encrypted`, `secret`, `identity`, `corrupted` or `address`.
+        reason: &'static str,
     },
     /// The outcome of [`Input::AddPeer`].
     Dialed {

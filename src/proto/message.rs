@@ -58,6 +58,53 @@ pub struct HelloNative {
     pub port: u16,
     /// The sender's epoch: random, per start.
     pub epoch: u64,
+    /// What the sender wants.
+    pub intent: Intent,
+}
+
+/// What the sender of a [`Hello`] wants; the member `intent` of `smoke2`, left out for
+/// [`Intent::Peer`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Intent {
+    /// To be peers, if there is room.
+    #[default]
+    Peer,
+    /// To enter the network: to be peers, or else to learn of others.
+    Join,
+    /// To be peers, also when somebody else must make room.
+    Urgent,
+    /// To enter the network again through a seed of it, also when somebody else must make room.
+    Rejoin,
+    /// To know whether anybody is there.
+    Probe,
+    /// In an ack: not to be peers. [`Native::Contacts`] and the end of the link follow.
+    Refuse,
+}
+
+impl Intent {
+    /// Its name in a handshake.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Peer => None,
+            Self::Join => Some("join"),
+            Self::Urgent => Some("urgent"),
+            Self::Rejoin => Some("rejoin"),
+            Self::Probe => Some("probe"),
+            Self::Refuse => Some("refuse"),
+        }
+    }
+
+    /// The intent of that name; unknown ones are those of later versions.
+    pub fn parse(name: &str) -> Self {
+        match name {
+            "join" => Self::Join,
+            "urgent" => Self::Urgent,
+            "rejoin" => Self::Rejoin,
+            "probe" => Self::Probe,
+            "refuse" => Self::Refuse,
+            _ => Self::Peer,
+        }
+    }
 }
 
 /// `{id, remoteAddress, remotePort}`: who wants peers, and where to dial it.
@@ -149,6 +196,54 @@ pub enum Native {
     Prune(Origin),
     /// "I am here", after silence.
     Heartbeat,
+    /// A walk through the network with the address of a node that looks for peers.
+    ForwardJoin {
+        /// How many more steps.
+        ttl: u8,
+        /// The node.
+        who: PeerAddress,
+    },
+    /// A walk through the network that trades addresses at its end.
+    Shuffle {
+        /// Names the walk, for the way back.
+        nonce: u32,
+        /// How many more steps.
+        ttl: u8,
+        /// What the node that began it offers.
+        contacts: Vec<PeerAddress>,
+    },
+    /// Addresses: the way back of a shuffle, or (nonce 0) the consolation of who was refused.
+    Contacts {
+        /// The shuffle's.
+        nonce: u32,
+        /// The addresses.
+        contacts: Vec<PeerAddress>,
+    },
+    /// "I am closing this link."
+    Goodbye {
+        /// "I had to make room: remember me." Otherwise: do not call back.
+        keep: bool,
+    },
+    /// "The seed is alive", once a second along a tree of its own.
+    Beacon(Beacon),
+    /// "I get that seed's beacons from elsewhere", or "do send me that seed's beacons".
+    BeaconTree {
+        /// The seed.
+        seed: NodeId,
+        /// Whether beacons are wanted.
+        wanted: bool,
+    },
+}
+
+/// A sign of life of a seed: a node through which others have entered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Beacon {
+    /// The seed, in one of its lives.
+    pub origin: Origin,
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    /// Counts up.
+    pub number: u64,
 }
 
 /// A stream of broadcasts: a node, between one start and its stop.

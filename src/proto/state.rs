@@ -3,13 +3,17 @@
 //! The parts, each an `impl State` of its own:
 //!
 //! - [`links`]: connections from dial or accept to peer, and their end;
-//! - [`entry`]: getting into a network, staying in, noticing that it broke apart;
+//! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
+//! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
+//! - [`beacons`]: noticing that the network broke apart, and mending it;
 //! - [`flood`]: packets of the legacy protocol, and translation to and from it;
 //! - [`publish`]: native broadcasts: order, exactly once, the tree, repair.
 
+mod beacons;
 mod entry;
 mod flood;
 mod links;
+mod membership;
 mod publish;
 mod streams;
 #[cfg(test)]
@@ -22,9 +26,11 @@ use super::{
     CloseHow, Config, Event, Input, LinkId, Message, Moment, Native, NodeId, Origin, Outgoing,
     Output, Timer,
 };
+use beacons::Beacons;
 use entry::Entry;
 use flood::Flood;
 use links::{Link, Phase};
+use membership::Membership;
 use publish::Publisher;
 
 /// The state machine of one node, from start to stop.
@@ -40,10 +46,29 @@ pub struct State {
     /// The peers, in the order in which they came.
     peers: Vec<LinkId>,
     entry: Entry,
+    membership: Membership,
+    beacons: Beacons,
     flood: Flood,
     publisher: Publisher,
     counters: Counters,
     out: Vec<Output>,
+}
+
+/// How much a node holds of what others can make it hold. All of it is bounded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Footprint {
+    /// Connections, of any kind.
+    pub links: usize,
+    /// Addresses of other nodes.
+    pub addresses: usize,
+    /// Seeds whose beacons are passed on.
+    pub beacons: usize,
+    /// Origins whose broadcasts are followed.
+    pub streams: usize,
+    /// Bytes of broadcasts kept for those who missed them.
+    pub cached_bytes: usize,
+    /// Bytes of broadcasts held back behind gaps.
+    pub held_bytes: usize,
 }
 
 impl State {
@@ -57,6 +82,8 @@ impl State {
         };
         Self {
             entry: Entry::new(&config),
+            membership: Membership::new(),
+            beacons: Beacons::default(),
             flood: Flood::new(&config),
             publisher: Publisher::new(origin),
             config,
@@ -81,6 +108,19 @@ impl State {
     /// What has been counted so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// How much the node holds of what others can make it hold.
+    pub fn footprint(&self) -> Footprint {
+        let [streams, cached_bytes, held_bytes] = self.publisher.footprint();
+        Footprint {
+            links: self.links.len(),
+            addresses: self.addresses(),
+            beacons: self.beacons(),
+            streams,
+            cached_bytes,
+            held_bytes,
+        }
     }
 
     /// The peers' links and ids, oldest first.
@@ -126,6 +166,7 @@ impl State {
         self.emit(Event::Listening { port });
         self.set_timer(Timer::Heartbeat, links::HEARTBEAT_CHECK);
         self.start_entry();
+        self.start_membership();
     }
 
     fn stop(&mut self) {
@@ -133,6 +174,7 @@ impl State {
             return;
         }
         for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.say_goodbye(link, false);
             self.end_link(link, CloseHow::Flush, super::RemoveReason::Local, "STOPPED");
         }
         for timer in [
@@ -141,6 +183,9 @@ impl State {
             Timer::LazyPush,
             Timer::Repair,
             Timer::Heartbeat,
+            Timer::Seek,
+            Timer::Shuffle,
+            Timer::Watch,
         ] {
             self.cancel_timer(timer);
         }
@@ -159,6 +204,11 @@ impl State {
             Message::PeerRequest(who) if !is_peer => self.on_entry_request(link, who),
             Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
             Message::Rejected(reject) => self.on_reject(link, reject),
+            Message::Native(Native::Contacts { contacts, .. })
+                if matches!(state.phase, Phase::Refused) =>
+            {
+                self.on_consolation(contacts);
+            }
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
             Message::PeerRequest(_) | Message::Pong(_) => {}
             Message::Packet(packet) => self.on_packet(link, packet),
@@ -179,6 +229,16 @@ impl State {
             Native::Gone(range) => self.on_gone(link, &range),
             Native::Prune(origin) => self.on_prune(link, &origin),
             Native::Heartbeat => {}
+            Native::ForwardJoin { ttl, who } => self.on_forward_join(link, ttl, who),
+            Native::Shuffle {
+                nonce,
+                ttl,
+                contacts,
+            } => self.on_shuffle(link, nonce, ttl, contacts),
+            Native::Contacts { nonce, contacts } => self.on_contacts(link, nonce, contacts),
+            Native::Goodbye { keep } => self.on_goodbye(link, keep),
+            Native::Beacon(beacon) => self.on_beacon(link, beacon),
+            Native::BeaconTree { seed, wanted } => self.on_beacon_tree(link, &seed, wanted),
         }
     }
 
@@ -191,7 +251,23 @@ impl State {
             Timer::LazyPush => self.on_lazy_push(),
             Timer::Repair => self.on_repair(),
             Timer::Heartbeat => self.on_heartbeat(),
+            Timer::Seek => self.on_seek(),
+            Timer::Shuffle => self.on_shuffle_timer(),
+            Timer::Watch => self.on_watch(),
+            Timer::Join(seed) => self.on_join(seed),
+            Timer::Probe(seed) => self.on_probe(seed),
         }
+    }
+
+    /// The links of native peers, oldest first.
+    fn native_peers(&self) -> Vec<LinkId> {
+        let native = |link: &LinkId| {
+            self.links
+                .get(link)
+                .and_then(Link::peer)
+                .is_some_and(|peer| peer.native)
+        };
+        self.peers.iter().copied().filter(native).collect()
     }
 
     fn is_full(&self) -> bool {

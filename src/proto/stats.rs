@@ -32,6 +32,14 @@ pub struct Counters {
     pub rejected: u64,
     /// Dials made.
     pub dials: u64,
-    /// Dials that others asked for and a limit refused.
+    /// Dials that others asked for and a limit refused, pongs included.
     pub dials_refused: u64,
+    /// Connections that did not shake hands in time.
+    pub handshake_timeouts: u64,
+    /// Times that a misbehaving link's floods were no longer passed on.
+    pub muted: u64,
+    /// Packets of such links, ignored.
+    pub ignored_of_muted: u64,
+    /// Links closed for misbehaviour.
+    pub misbehaved: u64,
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::packet::{self, RawPacket};
 use crate::proto::json::{self, MAX_DEPTH, Scanner};
 use crate::proto::{
-    Hello, HelloNative, Message, NodeId, Payload, PeerAddress, Pong, Reject, Topic,
+    Hello, HelloNative, Intent, Message, NodeId, Payload, PeerAddress, Pong, Reject, Topic,
 };
 
 /// The line's array and a packet's object around data that itself nests [`MAX_DEPTH`] deep.
@@ -157,7 +157,8 @@ fn read_hello(raw: &str) -> Option<Hello> {
 }
 
 fn read_hello_native(raw: &str) -> Option<HelloNative> {
-    let [version, address, port, epoch] = json::fields(raw, ["v", "address", "port", "epoch"])?;
+    let names = ["v", "address", "port", "epoch", "intent"];
+    let [version, address, port, epoch, intent] = json::fields(raw, names)?;
     // Later versions are said to go on speaking version 1 with those who know no other.
     let version = version?.parse::<u32>().ok()?.min(1);
     let address = json::unquote(address?)?;
@@ -176,6 +177,10 @@ fn read_hello_native(raw: &str) -> Option<HelloNative> {
         address: address.into_owned(),
         port: port?.parse().ok().filter(|port| *port > 0)?,
         epoch: u64::from_str_radix(&epoch, 16).ok()?,
+        intent: intent
+            .and_then(json::unquote)
+            .map(|name| Intent::parse(&name))
+            .unwrap_or_default(),
     })
 }
 
@@ -223,11 +228,16 @@ fn greeting(kind: &str, hello: &Hello) -> Bytes {
         address,
         port,
         epoch,
+        intent,
     }) = &hello.native
     {
         line.extend_from_slice(format!(r#","smoke2":{{"v":{version},"address":"#).as_bytes());
         json::quote(&mut line, address);
-        line.extend_from_slice(format!(r#","port":{port},"epoch":"{epoch:016x}"}}"#).as_bytes());
+        line.extend_from_slice(format!(r#","port":{port},"epoch":"{epoch:016x}""#).as_bytes());
+        if let Some(name) = intent.name() {
+            line.extend_from_slice(format!(r#","intent":"{name}""#).as_bytes());
+        }
+        line.push(b'}');
     }
     line.extend_from_slice(b"}]\n");
     line.into()

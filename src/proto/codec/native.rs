@@ -1,7 +1,9 @@
 //! The native wire: binary frames.
 //!
 //! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
-//! *origin* is `u8` length and id, then `u64` epoch; *rest* is everything up to the frame's end.
+//! *origin* is `u8` length and id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
+//! address, and `u16` port; a *contact* is `u8` length and id, then an address (at most 32 of them in a
+//! frame); *rest* is everything up to the frame's end.
 //!
 //! | type | name | body |
 //! |---|---|---|
@@ -11,20 +13,28 @@
 //! | `0x04` | gone | origin, `u64` first, `u64` last |
 //! | `0x05` | prune | origin |
 //! | `0x10` | heartbeat | – |
+//! | `0x11` | forward join | `u8` ttl, contact |
+//! | `0x12` | shuffle | `u32` nonce, `u8` ttl, contact, repeated |
+//! | `0x13` | contacts | `u32` nonce, contact, repeated |
+//! | `0x14` | goodbye | `u8`: 1 = remember me, 0 = do not |
+//! | `0x15` | beacon | origin, address, `u64` number |
+//! | `0x16` | beacon tree | `u8`: 1 = wanted, 0 = not; `u8` length and id |
 //! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //!
 //! Sequence numbers start at 1; `first` never exceeds `last`, and a run never ends beyond
 //! 2⁶⁴ − 1. Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x06` to `0x0f` are
-//! kept for broadcasting, `0x11` to `0x1f` for links and membership, from `0x23` for applications.
+//! kept for broadcasting, `0x17` to `0x1f` for links and membership, from `0x23` for applications.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::{DecodeError, line};
 use crate::proto::{
-    Class, Kind, Message, Native, NodeId, Origin, Outgoing, Payload, Publish, Range, Reject, Topic,
-    Watermark,
+    Beacon, Class, Kind, Message, Native, NodeId, Origin, Outgoing, Payload, PeerAddress, Publish,
+    Range, Reject, Topic, Watermark,
 };
 
 const LENGTH_SIZE: usize = 4;
@@ -35,11 +45,20 @@ const GRAFT: u8 = 0x03;
 const GONE: u8 = 0x04;
 const PRUNE: u8 = 0x05;
 const HEARTBEAT: u8 = 0x10;
+const FORWARD_JOIN: u8 = 0x11;
+const SHUFFLE: u8 = 0x12;
+const CONTACTS: u8 = 0x13;
+const GOODBYE: u8 = 0x14;
+const BEACON: u8 = 0x15;
+const BEACON_TREE: u8 = 0x16;
 const DIRECT: u8 = 0x20;
 const PACKET: u8 = 0x21;
 const LINE: u8 = 0x22;
 
 const FLAG_REPAIR: u8 = 1;
+
+/// Contacts in one frame.
+const MAX_CONTACTS: usize = 32;
 
 /// Takes the next frame from the front of `input`.
 pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Message>, DecodeError> {
@@ -70,7 +89,7 @@ pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Messag
 }
 
 fn is_known(kind: u8) -> bool {
-    matches!(kind, PUBLISH..=PRUNE | HEARTBEAT | DIRECT..=LINE)
+    matches!(kind, PUBLISH..=PRUNE | HEARTBEAT..=BEACON_TREE | DIRECT..=LINE)
 }
 
 fn read(kind: u8, mut body: Bytes) -> Option<Message> {
@@ -92,6 +111,42 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
             body.is_empty().then_some(Native::Prune(origin))?
         }
         HEARTBEAT => body.is_empty().then_some(Native::Heartbeat)?,
+        FORWARD_JOIN => {
+            let ttl = body.try_get_u8().ok()?;
+            let who = read_contact(&mut body)?;
+            body.is_empty()
+                .then_some(Native::ForwardJoin { ttl, who })?
+        }
+        SHUFFLE => Native::Shuffle {
+            nonce: body.try_get_u32().ok()?,
+            ttl: body.try_get_u8().ok()?,
+            contacts: read_contacts(body)?,
+        },
+        CONTACTS => Native::Contacts {
+            nonce: body.try_get_u32().ok()?,
+            contacts: read_contacts(body)?,
+        },
+        GOODBYE => {
+            let keep = read_bool(&mut body)?;
+            body.is_empty().then_some(Native::Goodbye { keep })?
+        }
+        BEACON => {
+            let origin = read_origin(&mut body)?;
+            let address = read_address(&mut body)?;
+            let number = body.try_get_u64().ok()?;
+            let beacon = Beacon {
+                origin,
+                address,
+                number,
+            };
+            body.is_empty().then_some(Native::Beacon(beacon))?
+        }
+        BEACON_TREE => {
+            let wanted = read_bool(&mut body)?;
+            let seed = read_id(&mut body)?;
+            body.is_empty()
+                .then_some(Native::BeaconTree { seed, wanted })?
+        }
         DIRECT => return read_payload(body).map(Message::Direct),
         PACKET => {
             let topic = match body.try_get_u8().ok()? {
@@ -151,15 +206,58 @@ fn read_range(body: &mut Bytes) -> Option<Range> {
 }
 
 fn read_origin(body: &mut Bytes) -> Option<Origin> {
+    Some(Origin {
+        id: read_id(body)?,
+        epoch: body.try_get_u64().ok()?,
+    })
+}
+
+fn read_id(body: &mut Bytes) -> Option<NodeId> {
     let len = usize::from(body.try_get_u8().ok()?);
     let id = body
         .get(..len)
         .and_then(|id| NodeId::parse(std::str::from_utf8(id).ok()?))?;
     body.advance(len);
-    Some(Origin {
+    Some(id)
+}
+
+fn read_bool(body: &mut Bytes) -> Option<bool> {
+    match body.try_get_u8().ok()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn read_address(body: &mut Bytes) -> Option<SocketAddr> {
+    let ip: IpAddr = match body.try_get_u8().ok()? {
+        4 => Ipv4Addr::from(body.try_get_u32().ok()?).into(),
+        6 => Ipv6Addr::from(body.try_get_u128().ok()?).into(),
+        _ => return None,
+    };
+    let port = body.try_get_u16().ok().filter(|port| *port > 0)?;
+    Some(SocketAddr::new(ip.to_canonical(), port))
+}
+
+fn read_contact(body: &mut Bytes) -> Option<PeerAddress> {
+    let id = read_id(body)?;
+    let address = read_address(body)?;
+    Some(PeerAddress {
         id,
-        epoch: body.try_get_u64().ok()?,
+        address: address.ip(),
+        port: address.port(),
     })
+}
+
+fn read_contacts(mut body: Bytes) -> Option<Vec<PeerAddress>> {
+    let mut contacts = Vec::new();
+    while !body.is_empty() {
+        if contacts.len() == MAX_CONTACTS {
+            return None;
+        }
+        contacts.push(read_contact(&mut body)?);
+    }
+    Some(contacts)
 }
 
 fn read_sequence(body: &mut Bytes) -> Option<u64> {
@@ -225,6 +323,55 @@ pub fn heartbeat() -> Outgoing {
     finish(head(HEARTBEAT), Bytes::new(), Class::Control)
 }
 
+/// A forward join frame.
+pub fn forward_join(ttl: u8, who: &PeerAddress) -> Outgoing {
+    let mut head = head(FORWARD_JOIN);
+    head.put_u8(ttl);
+    put_contact(&mut head, who);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A shuffle frame; contacts beyond what a frame may hold are left out.
+pub fn shuffle(nonce: u32, ttl: u8, contacts: &[PeerAddress]) -> Outgoing {
+    let mut head = head(SHUFFLE);
+    head.put_u32(nonce);
+    head.put_u8(ttl);
+    put_contacts(&mut head, contacts);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A contacts frame; contacts beyond what a frame may hold are left out.
+pub fn contacts(nonce: u32, contacts: &[PeerAddress]) -> Outgoing {
+    let mut head = head(CONTACTS);
+    head.put_u32(nonce);
+    put_contacts(&mut head, contacts);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A goodbye frame. It must not overtake what was said before it.
+pub fn goodbye(keep: bool) -> Outgoing {
+    let mut head = head(GOODBYE);
+    head.put_u8(u8::from(keep));
+    finish(head, Bytes::new(), Class::Own)
+}
+
+/// A beacon frame.
+pub fn beacon(beacon: &Beacon) -> Outgoing {
+    let mut head = head(BEACON);
+    put_origin(&mut head, &beacon.origin);
+    put_address(&mut head, beacon.address);
+    head.put_u64(beacon.number);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A beacon tree frame.
+pub fn beacon_tree(seed: &NodeId, wanted: bool) -> Outgoing {
+    let mut head = head(BEACON_TREE);
+    head.put_u8(u8::from(wanted));
+    put_id(&mut head, seed);
+    finish(head, Bytes::new(), Class::Control)
+}
+
 /// A frame of direct messages. The payload is shared, not copied.
 pub fn direct(payload: &Payload, class: Class) -> Outgoing {
     let mut head = head(DIRECT);
@@ -252,10 +399,39 @@ fn head(kind: u8) -> BytesMut {
 }
 
 fn put_origin(head: &mut BytesMut, origin: &Origin) {
-    // An id has at most 64 bytes.
-    head.put_u8(origin.id.as_str().len() as u8);
-    head.put_slice(origin.id.as_str().as_bytes());
+    put_id(head, &origin.id);
     head.put_u64(origin.epoch);
+}
+
+fn put_id(head: &mut BytesMut, id: &NodeId) {
+    // An id has at most 64 bytes.
+    head.put_u8(id.as_str().len() as u8);
+    head.put_slice(id.as_str().as_bytes());
+}
+
+fn put_address(head: &mut BytesMut, address: SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            head.put_u8(4);
+            head.put_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            head.put_u8(6);
+            head.put_slice(&ip.octets());
+        }
+    }
+    head.put_u16(address.port());
+}
+
+fn put_contact(head: &mut BytesMut, who: &PeerAddress) {
+    put_id(head, &who.id);
+    put_address(head, SocketAddr::new(who.address, who.port));
+}
+
+fn put_contacts(head: &mut BytesMut, contacts: &[PeerAddress]) {
+    for who in contacts.iter().take(MAX_CONTACTS) {
+        put_contact(head, who);
+    }
 }
 
 fn put_payload(head: &mut BytesMut, payload: &Payload) {

@@ -1,29 +1,31 @@
-//! Getting into a network, staying in, and noticing that it broke apart.
+//! Getting into a network through seeds, and letting others in: on the legacy wire, and on the native
+//! one as far as seeds are concerned (the rest is [`membership`](super::membership)).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::State;
+use super::links::Dial;
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, packet};
 use crate::proto::{
-    CloseHow, Config, Event, LinkId, Moment, PeerAddress, Pong, Target, Timer, Topic,
+    CloseHow, Config, Intent, LinkId, Moment, NodeId, PeerAddress, Pong, Target, Timer, Topic,
 };
 
 /// Peer requests for ourselves go out at most this often.
 const REFILL_EVERY: Duration = Duration::from_millis(500);
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
-/// Dials that others make us do and that are under way (overlay design, abuse).
-const MAX_DIALS: usize = 8;
+/// From a request to the seed's being dialled, if nobody has dialled us by then.
+const JOIN_AFTER: Duration = Duration::from_millis(250);
 /// Targets whose dial rate is remembered.
 const MAX_TARGETS: usize = 1024;
 
 /// What a node knows of its way into the network.
 #[derive(Debug)]
 pub(super) struct Entry {
-    seeds: Vec<Seed>,
+    pub(super) seeds: Vec<Seed>,
     pings: BTreeMap<u32, Ping>,
     next_ping: u32,
     /// When peers were last asked for.
@@ -37,13 +39,28 @@ pub(super) struct Entry {
     /// The same per target: three at once, then one per 10 s, so that nobody can be made the
     /// victim of a network, while a node that restarts quickly is still let in.
     targets: BTreeMap<SocketAddr, Bucket>,
+    /// Likewise for pongs, which may be as frequent as pings are: one per 2 s.
+    answered: BTreeMap<SocketAddr, Bucket>,
     pub(super) heartbeat_at: Moment,
 }
 
 #[derive(Debug)]
-struct Seed {
-    target: Target,
-    lost: bool,
+pub(super) struct Seed {
+    pub(super) target: Target,
+    /// Who it is, once it has said so.
+    pub(super) id: Option<NodeId>,
+    /// Whether it speaks the legacy wire only, once we know.
+    pub(super) legacy: Option<bool>,
+    /// Whether it has been asked for peers as legacy nodes do.
+    asked: bool,
+    /// Whether its beacons have been heard, or it has been a peer: then it is missed.
+    pub(super) watched: bool,
+    /// It is missed.
+    pub(super) suspected: bool,
+    /// It has been dialled since.
+    pub(super) probed: bool,
+    /// The application has been told of a netsplit.
+    pub(super) lost: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +73,12 @@ impl Entry {
     pub(super) fn new(config: &Config) -> Self {
         let seed = |target: &Target| Seed {
             target: target.clone(),
+            id: None,
+            legacy: None,
+            asked: false,
+            watched: false,
+            suspected: false,
+            probed: false,
             lost: false,
         };
         Self {
@@ -65,9 +88,18 @@ impl Entry {
             asked_at: None,
             refill_set: false,
             retry: ENTRY_RETRY,
-            dials: Bucket::new(8.0, 4.0, Moment::default()),
-            pongs: Bucket::new(10.0, 10.0, Moment::default()),
+            dials: Bucket::new(
+                config.dials_per_second * 2.0,
+                config.dials_per_second,
+                Moment::default(),
+            ),
+            pongs: Bucket::new(
+                config.pongs_per_second,
+                config.pongs_per_second,
+                Moment::default(),
+            ),
             targets: BTreeMap::new(),
+            answered: BTreeMap::new(),
             heartbeat_at: Moment::default(),
         }
     }
@@ -83,6 +115,12 @@ impl State {
         for number in std::mem::take(&mut self.entry.pings).into_keys() {
             self.cancel_timer(Timer::Ping(number));
         }
+        for index in 0..self.entry.seeds.len() {
+            self.cancel_timer(Timer::Join(index as u32));
+            if std::mem::take(&mut self.entry.seeds[index].suspected) {
+                self.cancel_timer(Timer::Probe(index as u32));
+            }
+        }
     }
 
     /// Whether `target` is where we listen.
@@ -90,7 +128,7 @@ impl State {
         target.port == self.config.port && target.host == self.config.address
     }
 
-    fn own_address(&self) -> Option<PeerAddress> {
+    pub(super) fn own_address(&self) -> Option<PeerAddress> {
         let address = self.config.address.parse().ok()?;
         Some(PeerAddress {
             id: self.me.clone(),
@@ -101,21 +139,84 @@ impl State {
 
     /// Asks every seed to let us in.
     fn enter(&mut self) {
+        for index in 0..self.entry.seeds.len() {
+            self.enter_through(index);
+        }
+    }
+
+    fn enter_through(&mut self, index: usize) {
+        let seed = &self.entry.seeds[index];
+        let target = seed.target.clone();
+        if self.is_self(&target) {
+            return;
+        }
+        // A legacy seed knows only requests; whoever may be one is asked so first.
+        if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !seed.asked
+        {
+            return self.request_entry(index);
+        }
+        let is_peer = seed
+            .id
+            .as_ref()
+            .is_some_and(|id| self.peer_link(id).is_some());
+        if is_peer || self.is_dialing_seed(index) {
+            return;
+        }
+        tracing::info!(
+            host = target.host,
+            port = target.port,
+            "entering through seed"
+        );
+        self.dial_peer(Dial::to_seed(index, target, Intent::Join));
+    }
+
+    /// Enters as legacy nodes do: asks to be dialled.
+    fn request_entry(&mut self, index: usize) {
+        let seed = &mut self.entry.seeds[index];
+        seed.asked = true;
+        let target = seed.target.clone();
         let Some(own) = self.own_address() else {
             tracing::warn!("cannot ask for peers: the address is not an IP literal");
+            return self.request_undelivered(index);
+        };
+        tracing::info!(
+            host = target.host,
+            port = target.port,
+            "asking seed for peers"
+        );
+        self.send_courier(target, line::peer_request(&own), Some(index));
+    }
+
+    /// A seed has our request. If nobody dials us, and it may be a native node: dial it.
+    pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
+        let Some(seed) = self.entry.seeds.get(index) else {
             return;
         };
-        for index in 0..self.entry.seeds.len() {
-            let target = self.entry.seeds[index].target.clone();
-            if self.is_self(&target) {
-                continue;
-            }
-            tracing::info!(
-                host = target.host,
-                port = target.port,
-                "entering through seed"
-            );
-            self.send_courier(target, line::peer_request(&own));
+        if self.running && self.config.native && seed.legacy != Some(true) && code != "TIMEOUT" {
+            self.set_timer(Timer::Join(index as u32), JOIN_AFTER);
+        }
+    }
+
+    /// A seed could not be asked.
+    pub(super) fn request_undelivered(&mut self, index: usize) {
+        self.seed_unreachable(index);
+    }
+
+    pub(super) fn on_join(&mut self, index: u32) {
+        let index = index as usize;
+        if self.peers.is_empty() && index < self.entry.seeds.len() {
+            self.enter_through(index);
+        }
+    }
+
+    /// A dial to a seed did not make it a peer. `connected`: it took the connection.
+    pub(super) fn seed_dial_failed(&mut self, index: usize, connected: bool) {
+        if !connected {
+            return self.seed_unreachable(index);
+        }
+        // Perhaps a legacy node that is full: next time it is asked again, to pass it on.
+        if let Some(seed) = self.entry.seeds.get_mut(index) {
+            seed.asked = false;
         }
     }
 
@@ -128,9 +229,11 @@ impl State {
             self.entry.retry = ENTRY_RETRY;
             self.config.tick
         };
-        // Up to a tenth earlier or later, so that nodes started together do not act together.
-        let jitter = 0.9 + 0.2 * self.rng.f64();
-        self.set_timer(Timer::Tick, after.mul_f64(jitter));
+        // Earlier or later, so that nodes started together do not act together: a seed can take in
+        // only so many at a time.
+        let jitter = if self.peers.is_empty() { 0.5 } else { 0.1 };
+        let factor = 1.0 - jitter + 2.0 * jitter * self.rng.f64();
+        self.set_timer(Timer::Tick, after.mul_f64(factor));
     }
 
     pub(super) fn on_tick(&mut self) {
@@ -138,14 +241,34 @@ impl State {
         if self.peers.is_empty() {
             return self.enter();
         }
-        for seed in 0..self.entry.seeds.len() {
-            self.ping(seed);
-        }
-        if self.entry.seeds.iter().any(|seed| seed.lost) {
-            self.enter();
+        for index in 0..self.entry.seeds.len() {
+            self.keep_in_touch(index);
         }
         if !self.is_sufficiently_filled() {
             self.request_peers();
+        }
+    }
+
+    /// Makes sure that we notice when a seed is lost, and that it has not lost us.
+    fn keep_in_touch(&mut self, index: usize) {
+        let all_native = self.config.native && self.native_peers().len() == self.peers.len();
+        let seed = &self.entry.seeds[index];
+        if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !all_native
+        {
+            self.ping(index);
+            if self.entry.seeds[index].lost {
+                self.enter_through(index);
+            }
+            return;
+        }
+        if self.is_self(&seed.target) || seed.suspected {
+            return;
+        }
+        if !self.is_sufficiently_filled() {
+            self.enter_through(index);
+        } else if !seed.watched && !self.is_dialing_seed(index) {
+            let target = seed.target.clone();
+            self.dial_peer(Dial::to_seed(index, target, Intent::Probe));
         }
     }
 
@@ -157,18 +280,23 @@ impl State {
         if self.peers.is_empty() {
             // The last one went: back in through the seeds, at once.
             self.entry.retry = ENTRY_RETRY;
-            self.enter();
+            self.seek();
+            if self.dials_under_way() == 0 {
+                self.enter();
+            }
             self.schedule_tick();
         } else if self.peers.len() == 1 {
             self.schedule_tick();
         }
         if !self.is_sufficiently_filled() {
+            self.seek();
             self.request_peers();
         }
     }
 
+    /// Asks the network for peers, as legacy nodes do. Native peers have better ways.
     fn request_peers(&mut self) {
-        if self.peers.is_empty() || self.entry.refill_set {
+        if self.native_peers().len() == self.peers.len() || self.entry.refill_set {
             return;
         }
         let wait = match self.entry.asked_at {
@@ -196,7 +324,9 @@ impl State {
     pub(super) fn on_entry_request(&mut self, link: LinkId, who: PeerAddress) {
         tracing::debug!(%link, id = %who.id, "peer request from outside");
         if who.id != self.me {
+            self.become_seed();
             self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&who));
+            self.send_walks(&who, None);
             self.take_up(who);
         }
         self.end_link(
@@ -215,44 +345,47 @@ impl State {
         if self.is_dialing(&who) {
             return true;
         }
+        if self.peers.len() + self.dials_under_way() >= self.config.max_peers {
+            return false;
+        }
         // Legacy nodes refuse half of all requests once they have enough.
         if self.is_sufficiently_filled() && self.rng.bool() {
             return false;
         }
         let target = SocketAddr::new(who.address, who.port);
-        if !self.may_dial(target) || self.dials_under_way() >= MAX_DIALS {
+        if !self.may_dial(target) || self.dials_under_way() >= self.config.max_dials {
             self.counters.dials_refused += 1;
             tracing::debug!(%target, "not dialling: a limit is reached");
             return false;
         }
-        self.dial_peer(target.into(), Some(who.id), None);
+        self.dial_peer(Dial::to_node(&who, Intent::Peer));
         true
     }
 
     /// Whether `target` may be dialled because somebody else says so.
     fn may_dial(&mut self, target: SocketAddr) -> bool {
-        let ip = target.ip();
+        self.is_somewhere_else(target)
+            && take_for(&mut self.entry.targets, target, (3.0, 0.1), self.now)
+            && self.entry.dials.take(self.now)
+    }
+
+    /// Whether a pong may be sent to where a ping claims to come from.
+    fn may_answer(&mut self, target: SocketAddr) -> bool {
+        self.is_somewhere_else(target)
+            && take_for(&mut self.entry.answered, target, (3.0, 0.5), self.now)
+            && self.entry.pongs.take(self.now)
+    }
+
+    /// Whether `target` is an address at which there can be another node.
+    fn is_somewhere_else(&self, target: SocketAddr) -> bool {
+        let ip = target.ip().to_canonical();
+        let own = self.config.address.parse::<IpAddr>().ok();
         let nowhere = ip.is_unspecified() || ip.is_multicast() || target.port() == 0;
-        let own = self
-            .config
-            .address
-            .parse::<IpAddr>()
-            .is_ok_and(|own| own == ip);
-        if nowhere || own && target.port() == self.config.port {
-            return false;
-        }
-        let now = self.now;
-        if self.entry.targets.len() >= MAX_TARGETS {
-            self.entry.targets.retain(|_, bucket| !bucket.is_full(now));
-        }
-        if self.entry.targets.len() >= MAX_TARGETS {
-            return false;
-        }
-        let bucket = self.entry.targets.entry(target);
-        bucket
-            .or_insert_with(|| Bucket::new(3.0, 0.1, now))
-            .take(now)
-            && self.entry.dials.take(now)
+        let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+        // What listens on this machine's loopback only is not for others to reach through us.
+        let inside = ip.is_loopback() && !own.is_some_and(|own| own.is_loopback());
+        let here = own == Some(ip) && target.port() == self.config.port;
+        !(nowhere || broadcast || inside || here) && self.config.allows(ip)
     }
 
     // Pings and pongs
@@ -292,8 +425,7 @@ impl State {
         if target != SocketAddr::new(own.address, own.port) {
             return false;
         }
-        let ip = from.ip();
-        if ip.is_unspecified() || ip.is_multicast() || !self.entry.pongs.take(self.now) {
+        if !self.may_answer(from) {
             self.counters.dials_refused += 1;
             return true;
         }
@@ -302,7 +434,7 @@ impl State {
             from: own,
             responds_to: packet.to_owned(),
         };
-        self.send_courier(from.into(), line::pong(&pong));
+        self.send_courier(from.into(), line::pong(&pong), None);
         true
     }
 
@@ -326,35 +458,35 @@ impl State {
         );
     }
 
-    fn seed_answered(&mut self, seed: usize) {
-        let Some(seed) = self.entry.seeds.get_mut(seed) else {
-            return;
-        };
-        if std::mem::take(&mut seed.lost) {
-            let seed = seed.target.clone();
-            tracing::info!(host = seed.host, port = seed.port, "netsplit resolved");
-            self.emit(Event::NetsplitResolved { seed });
-        }
-    }
-
     pub(super) fn on_ping_timeout(&mut self, number: u32) {
         let Some(ping) = self.entry.pings.remove(&number) else {
             return;
         };
-        let Some(seed) = self.entry.seeds.get_mut(ping.seed) else {
-            return;
-        };
-        if !std::mem::replace(&mut seed.lost, true) {
-            let seed = seed.target.clone();
-            tracing::warn!(
-                host = seed.host,
-                port = seed.port,
-                "netsplit: lost connection to seed"
-            );
-            self.emit(Event::Netsplit { seed });
+        self.seed_lost(ping.seed);
+        if let Some(seed) = self.entry.seeds.get_mut(ping.seed) {
+            seed.asked = false;
         }
         self.enter();
     }
+}
+
+/// Takes a token from the bucket of `target`, which holds `(burst, per second)`.
+fn take_for(
+    buckets: &mut BTreeMap<SocketAddr, Bucket>,
+    target: SocketAddr,
+    (burst, per_second): (f64, f64),
+    now: Moment,
+) -> bool {
+    if buckets.len() >= MAX_TARGETS {
+        buckets.retain(|_, bucket| !bucket.is_full(now));
+    }
+    if buckets.len() >= MAX_TARGETS {
+        return false;
+    }
+    let bucket = buckets.entry(target);
+    bucket
+        .or_insert_with(|| Bucket::new(burst, per_second, now))
+        .take(now)
 }
 
 impl From<SocketAddr> for Target {

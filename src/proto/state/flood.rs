@@ -54,6 +54,10 @@ impl State {
             let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
                 continue;
             };
+            // Native nodes find each other by walks instead of floods.
+            if peer.native && topic == Topic::PeerRequest {
+                continue;
+            }
             let data = if peer.native {
                 frame
                     .get_or_insert_with(|| native::packet(topic, text, class))
@@ -73,6 +77,10 @@ impl State {
     }
 
     pub(super) fn on_packet(&mut self, link: LinkId, packet: Packet) {
+        if self.links.get(&link).is_some_and(|l| l.is_muted(self.now)) {
+            self.counters.ignored_of_muted += 1;
+            return;
+        }
         self.learn_generation(link, &packet);
         if packet.topic == Topic::Broadcast {
             return self.on_broadcast_packet(link, packet);
@@ -82,13 +90,14 @@ impl State {
         }
         let relay = match packet.data {
             PacketData::PeerRequest(who) => {
-                let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
-                    return;
-                };
-                if !peer.requests.take(self.now) {
+                if !self.takes_request(link) {
                     return self.blame(link, -1, "too many peer requests");
                 }
-                !self.take_up(who)
+                let relay = !self.take_up(who.clone());
+                if relay {
+                    self.send_walks(&who, Some(link));
+                }
+                relay
             }
             PacketData::Ping { from, target } => !self.answer_ping(&packet.id, from, target),
             _ => return self.blame(link, -1, "a packet without its data"),
@@ -96,6 +105,12 @@ impl State {
         if relay {
             self.flood_packet(packet.topic, &packet.text, Some(link), Class::Forward);
         }
+    }
+
+    /// Whether a peer may make us look after one more request of somebody else's.
+    pub(super) fn takes_request(&mut self, link: LinkId) -> bool {
+        let peer = self.links.get_mut(&link).and_then(Link::peer_mut);
+        peer.is_some_and(|peer| peer.requests.take(self.now))
     }
 
     fn on_broadcast_packet(&mut self, link: LinkId, packet: Packet) {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::State;
 use crate::proto::{
-    Config, Event, Hello, HelloNative, Input, LinkId, Message, Moment, Native, NodeId, Origin,
-    Output, Payload, Publish, Range, Timers, Watermark,
+    Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native, NodeId,
+    Origin, Output, Payload, Publish, Range, Timers, Watermark,
 };
 
 const FAR: u64 = 1 << 60;
@@ -78,6 +78,7 @@ impl World {
                 address: "10.0.0.9".to_owned(),
                 port: 2000,
                 epoch,
+                intent: Intent::default(),
             }),
         };
         let message = Message::Handshake(hello);

@@ -7,8 +7,8 @@ use super::State;
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, native};
 use crate::proto::{
-    Class, CloseHow, Event, Hello, HelloNative, Level, LinkId, Moment, NodeId, Outgoing, Output,
-    Payload, PeerAddress, Reject, RemoveReason, Target, Timer,
+    Class, CloseHow, Event, Hello, HelloNative, Intent, Level, LinkId, Moment, NodeId, Outgoing,
+    Output, Payload, PeerAddress, Reject, RemoveReason, Target, Timer,
 };
 
 /// How often silent links are looked for.
@@ -17,8 +17,14 @@ pub(super) const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
 /// After this long without hearing anything a native peer is dead (overlay design).
 const DEAD_AFTER: Duration = Duration::from_secs(6);
+/// A link whose score falls to this is not believed and nothing of it is passed on, except native
+/// broadcasts, whose gaps others would have to repair (overlay design, abuse).
+const MUTE_SCORE: i32 = -50;
 /// A link whose score falls to this is closed (overlay design, abuse).
 const DROP_SCORE: i32 = -80;
+
+/// Forward joins that a native peer may hand us.
+const WALKS_PER_SECOND: f64 = 100.0;
 
 /// One connection.
 #[derive(Debug)]
@@ -40,8 +46,11 @@ pub(super) enum Phase {
     Dialing(Purpose),
     /// We have sent a handshake.
     AwaitingAck(Dial),
-    /// We have written all we had to say (entry, pong); the other side closes.
-    Courier,
+    /// We have written all we had to say (entry, pong); the other side closes. The seed, if we asked
+    /// one for peers.
+    Courier(Option<usize>),
+    /// A native node does not want us as a peer; it tells of others, and closes.
+    Refused,
     /// Accepted; has not said who it is.
     Unconnected,
     /// Accepted, has said who it is, and waits for the outcome of our own dial to it.
@@ -55,18 +64,52 @@ pub(super) enum Phase {
 pub(super) enum Purpose {
     /// To become peers.
     Peer(Dial),
-    /// To deliver a line and leave it at that.
-    Courier(bytes::Bytes),
+    /// To deliver a line and leave it at that; to a seed, if we ask one for peers.
+    Courier(bytes::Bytes, Option<usize>),
 }
 
 /// A dial to somebody who shall become a peer.
 #[derive(Clone, Debug)]
 pub(super) struct Dial {
-    target: Target,
+    pub(super) target: Target,
     /// Whom we expect there, if we know.
-    expected: Option<NodeId>,
+    pub(super) expected: Option<NodeId>,
     /// The application's request, if it was the application's.
     request: Option<u32>,
+    /// What a native node there shall do for us.
+    pub(super) intent: Intent,
+    /// The seed that is dialled, if it is one.
+    pub(super) seed: Option<usize>,
+}
+
+impl Dial {
+    pub(super) fn to(target: Target) -> Self {
+        Self {
+            target,
+            expected: None,
+            request: None,
+            intent: Intent::Peer,
+            seed: None,
+        }
+    }
+
+    /// To a node we have heard of.
+    pub(super) fn to_node(who: &PeerAddress, intent: Intent) -> Self {
+        Self {
+            expected: Some(who.id.clone()),
+            intent,
+            ..Self::to(SocketAddr::new(who.address, who.port).into())
+        }
+    }
+
+    /// To a seed.
+    pub(super) fn to_seed(seed: usize, target: Target, intent: Intent) -> Self {
+        Self {
+            seed: Some(seed),
+            intent,
+            ..Self::to(target)
+        }
+    }
 }
 
 /// What we know of a peer.
@@ -74,8 +117,13 @@ pub(super) struct Dial {
 pub(super) struct Peer {
     pub(super) id: NodeId,
     /// Where it can be dialled: where we did, or where it says.
-    listens: Option<Target>,
+    target: Option<Target>,
     pub(super) native: bool,
+    /// The same, as an address to tell others.
+    pub(super) listens: Option<SocketAddr>,
+    pub(super) since: Moment,
+    /// It has said goodbye, and whether it wants to be remembered.
+    pub(super) leaving: Option<bool>,
     /// Its epoch, if it is native.
     pub(super) epoch: Option<u64>,
     /// Whether broadcasts were held back because its queue was too full.
@@ -109,6 +157,16 @@ impl Link {
             score: 0,
             blamed_at: now,
         }
+    }
+
+    /// The score, with a point forgiven a second.
+    fn score(&self, now: Moment) -> i32 {
+        let forgiven = now.since(self.blamed_at).as_secs().min(1 << 20) as i32;
+        self.score.saturating_add(forgiven).min(0)
+    }
+
+    pub(super) fn is_muted(&self, now: Moment) -> bool {
+        self.score < 0 && self.score(now) <= MUTE_SCORE
     }
 
     pub(super) fn peer(&self) -> Option<&Peer> {
@@ -145,12 +203,13 @@ impl State {
             .map(|(link, _)| link)
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self, intent: Intent) -> Hello {
         let native = self.config.native.then(|| HelloNative {
             version: 1,
             address: self.config.address.clone(),
             port: self.config.port,
             epoch: self.publisher.origin().epoch,
+            intent,
         });
         Hello {
             id: self.me.clone(),
@@ -167,35 +226,28 @@ impl State {
         if let Some(link) = self.peer_at(&target) {
             return self.dialed(Some(request), Ok(link));
         }
-        self.dial_peer(target, None, Some(request));
+        self.dial_peer(Dial {
+            request: Some(request),
+            ..Dial::to(target)
+        });
     }
 
     /// The peer that listens at `target`, as far as we know.
     fn peer_at(&self, target: &Target) -> Option<LinkId> {
-        let listens = |link: &LinkId| {
+        let is_there = |link: &LinkId| {
             let peer = self.links.get(link).and_then(Link::peer)?;
-            (peer.listens.as_ref() == Some(target)).then_some(*link)
+            (peer.target.as_ref() == Some(target)).then_some(*link)
         };
-        self.peers.iter().find_map(listens)
+        self.peers.iter().find_map(is_there)
     }
 
-    pub(super) fn dial_peer(
-        &mut self,
-        target: Target,
-        expected: Option<NodeId>,
-        request: Option<u32>,
-    ) {
-        let dial = Dial {
-            target: target.clone(),
-            expected,
-            request,
-        };
-        self.dial(target, Purpose::Peer(dial));
+    pub(super) fn dial_peer(&mut self, dial: Dial) {
+        self.dial(dial.target.clone(), Purpose::Peer(dial));
     }
 
     /// Delivers `line` on a connection of its own.
-    pub(super) fn send_courier(&mut self, target: Target, line: bytes::Bytes) {
-        self.dial(target, Purpose::Courier(line));
+    pub(super) fn send_courier(&mut self, target: Target, line: bytes::Bytes, seed: Option<usize>) {
+        self.dial(target, Purpose::Courier(line, seed));
     }
 
     fn dial(&mut self, target: Target, purpose: Purpose) {
@@ -220,6 +272,16 @@ impl State {
         })
     }
 
+    /// How many dials were begun less than `age` ago and are under way.
+    pub(super) fn recent_dials(&self, age: Duration) -> usize {
+        let recent = |link: &&Link| self.now.since(link.last_heard) < age;
+        self.links
+            .values()
+            .filter(recent)
+            .filter(|link| link.dial().is_some_and(|d| d.request.is_none()))
+            .count()
+    }
+
     pub(super) fn dials_under_way(&self) -> usize {
         self.links
             .values()
@@ -227,8 +289,15 @@ impl State {
             .count()
     }
 
+    /// Whether a dial to that seed is under way.
+    pub(super) fn is_dialing_seed(&self, seed: usize) -> bool {
+        self.links
+            .values()
+            .filter_map(Link::dial)
+            .any(|dial| dial.seed == Some(seed))
+    }
+
     pub(super) fn connected(&mut self, link: LinkId, remote: SocketAddr) {
-        let hello = self.hello();
         let Some(state) = self.links.get_mut(&link) else {
             return self.out.push(Output::Close {
                 link,
@@ -236,8 +305,9 @@ impl State {
             });
         };
         state.remote = Some(remote);
-        match std::mem::replace(&mut state.phase, Phase::Courier) {
-            Phase::Dialing(Purpose::Courier(line)) => {
+        match std::mem::replace(&mut state.phase, Phase::Courier(None)) {
+            Phase::Dialing(Purpose::Courier(line, seed)) => {
+                state.phase = Phase::Courier(seed);
                 self.send(link, control(line));
                 self.out.push(Output::Close {
                     link,
@@ -246,7 +316,9 @@ impl State {
                 self.set_timer(Timer::Handshake(link), self.config.handshake_timeout);
             }
             Phase::Dialing(Purpose::Peer(dial)) => {
+                let intent = dial.intent;
                 state.phase = Phase::AwaitingAck(dial);
+                let hello = self.hello(intent);
                 self.send(link, control(line::handshake(&hello)));
                 self.set_timer(Timer::Handshake(link), self.config.handshake_timeout);
             }
@@ -334,18 +406,55 @@ impl State {
 
     /// Takes the sender of `hello` as a peer, or closes the link.
     fn admit(&mut self, link: LinkId, hello: Hello) -> Result<LinkId, &'static str> {
-        if let Err(code) = self.may_add(&hello.id) {
+        let native = hello.native.as_ref().filter(|_| self.config.native);
+        let intent = native.map(|native| native.intent);
+        if matches!(intent, Some(Intent::Join | Intent::Rejoin | Intent::Probe)) {
+            self.become_seed();
+        }
+        let mut verdict = self.may_add(&hello.id);
+        let presses = matches!(intent, Some(Intent::Urgent | Intent::Rejoin));
+        if verdict == Err("FULL") && presses && self.make_room() {
+            verdict = Ok(());
+        }
+        if verdict.is_ok() && intent == Some(Intent::Probe) {
+            verdict = Err("PROBE");
+        }
+        if let Err(code) = verdict {
             tracing::debug!(%link, id = %hello.id, code, "handshake refused");
+            if intent.is_some() && matches!(code, "FULL" | "PROBE" | "EXISTS") {
+                self.refuse(link, &hello);
+            }
             self.forget_link(link, CloseHow::Flush);
             return match self.peer_link(&hello.id) {
                 Some(existing) => Ok(existing),
                 None => Err(code),
             };
         }
-        let ack = line::handshake_ack(&self.hello());
+        let ack = line::handshake_ack(&self.hello(Intent::Peer));
         self.send(link, control(ack));
+        let joins = intent == Some(Intent::Join);
         self.add(link, hello);
+        if joins {
+            self.introduce(link);
+        }
         Ok(link)
+    }
+
+    /// Tells a native node that it will not be a peer, and whom else to ask.
+    fn refuse(&mut self, link: LinkId, hello: &Hello) {
+        let ack = line::handshake_ack(&self.hello(Intent::Refuse));
+        self.send(link, control(ack));
+        let intent = hello.native.as_ref().map(|native| native.intent);
+        let mut contacts = Vec::new();
+        if intent != Some(Intent::Probe) && self.peer_link(&hello.id).is_none() {
+            contacts = self.sample(Some(&hello.id));
+            let remote = self.links.get(&link).and_then(|state| state.remote);
+            if let Some(who) = contact(hello, remote).filter(|_| intent == Some(Intent::Join)) {
+                self.send_walks(&who, None);
+                self.meet(who);
+            }
+        }
+        self.send(link, native::contacts(0, &contacts));
     }
 
     pub(super) fn on_ack(&mut self, link: LinkId, hello: Hello) {
@@ -355,9 +464,26 @@ impl State {
         let Phase::AwaitingAck(dial) = &state.phase else {
             return self.blame(link, -10, "an ack out of turn");
         };
-        let request = dial.request;
+        let (request, seed, intent) = (dial.request, dial.seed, dial.intent);
+        if let Some(seed) = seed {
+            self.seed_is(seed, &hello);
+        }
+        let refused = |native: &HelloNative| native.intent == Intent::Refuse;
+        if self.config.native && hello.native.as_ref().is_some_and(refused) {
+            tracing::debug!(%link, id = %hello.id, "refused");
+            if let Some(state) = self.links.get_mut(&link) {
+                state.phase = Phase::Refused;
+            }
+            self.admit_held();
+            self.dialed(request, self.peer_link(&hello.id).ok_or("REFUSED"));
+            if let Some(seed) = seed {
+                self.seed_refused(seed, intent);
+            }
+            return;
+        }
         if let Err(code) = self.may_add(&hello.id) {
             tracing::debug!(%link, id = %hello.id, code, "handshake ack refused");
+            self.say_goodbye_to(link, hello.native.is_some(), true);
             self.forget_link(link, CloseHow::Flush);
             let existing = self.peer_link(&hello.id);
             self.dialed(request, existing.ok_or(code));
@@ -381,7 +507,13 @@ impl State {
 
     fn add(&mut self, link: LinkId, hello: Hello) {
         let native = hello.native.is_some() && self.config.native;
-        let requests = Bucket::new(10.0, 10.0, self.now);
+        // Walks end with one node, floods reach all.
+        let rate = if native {
+            WALKS_PER_SECOND
+        } else {
+            self.config.peer_requests_per_second
+        };
+        let requests = Bucket::new(rate, rate, self.now);
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
@@ -390,11 +522,18 @@ impl State {
             host: native.address.clone(),
             port: native.port,
         });
-        let listens = state.dial().map(|dial| dial.target.clone()).or(said);
+        let target = state.dial().map(|dial| dial.target.clone()).or(said);
+        let listens = match &state.phase {
+            Phase::AwaitingAck(_) => Some(remote),
+            _ => contact(&hello, Some(remote)).map(|who| SocketAddr::new(who.address, who.port)),
+        };
         state.phase = Phase::Peer(Peer {
             id: hello.id.clone(),
-            listens,
+            target,
             native,
+            listens,
+            since: self.now,
+            leaving: None,
             epoch: hello.native.as_ref().map(|native| native.epoch),
             behind: false,
             generation: Generation::Unknown,
@@ -413,6 +552,7 @@ impl State {
             self.greet(link);
         }
         self.release_held(&hello.id);
+        self.peer_added(link);
         self.admit_held();
         self.peers_changed();
     }
@@ -452,6 +592,7 @@ impl State {
 
     pub(super) fn on_handshake_timeout(&mut self, link: LinkId) {
         if self.links.get(&link).is_some_and(|l| l.peer().is_none()) {
+            self.counters.handshake_timeouts += 1;
             tracing::debug!(%link, "no handshake in time");
             self.out.push(Output::Close {
                 link,
@@ -465,6 +606,7 @@ impl State {
 
     pub(super) fn close_peer(&mut self, link: LinkId) {
         if self.links.get(&link).is_some_and(|l| l.peer().is_some()) {
+            self.say_goodbye(link, false);
             self.end_link(link, CloseHow::Flush, RemoveReason::Local, "CLOSED");
             self.peers_changed();
         }
@@ -515,14 +657,21 @@ impl State {
             return false;
         };
         self.cancel_timer(Timer::Handshake(link));
-        if let Some(request) = state.dial().and_then(|dial| dial.request) {
-            self.dialed(Some(request), Err(code));
+        if let Some(dial) = state.dial() {
+            self.dialed(dial.request, Err(code));
+            self.dial_came_to_nothing(dial, matches!(state.phase, Phase::AwaitingAck(_)));
+        }
+        match state.phase {
+            Phase::Courier(Some(seed)) => self.request_delivered(seed, code),
+            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.request_undelivered(seed),
+            _ => {}
         }
         let Some(peer) = state.peer() else {
             return false;
         };
         self.peers.retain(|other| *other != link);
         self.publisher.forget_link(link);
+        self.peer_lost(link, peer, reason);
         tracing::info!(%link, id = %peer.id, ?reason, "removed peer");
         self.emit(Event::PeerRemoved { link, reason });
         true
@@ -540,18 +689,16 @@ impl State {
 
     /// Lowers a link's score, and closes it when that is low enough. A point is forgiven a second.
     pub(super) fn blame(&mut self, link: LinkId, points: i32, what: &str) {
+        let now = self.now;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
-        let forgiven = self
-            .now
-            .since(state.blamed_at)
-            .as_secs()
-            .min(i32::MAX as u64) as i32;
-        state.blamed_at = self.now;
-        state.score = state.score.saturating_add(forgiven).min(0) + points;
+        let was_muted = state.is_muted(now);
+        state.score = state.score(now) + points;
+        state.blamed_at = now;
         tracing::debug!(%link, score = state.score, what, "misbehaviour");
         if state.score <= DROP_SCORE {
+            self.counters.misbehaved += 1;
             tracing::warn!(%link, what, "closing a misbehaving link");
             self.end_link(
                 link,
@@ -560,6 +707,9 @@ impl State {
                 "MISBEHAVED",
             );
             self.peers_changed();
+        } else if state.is_muted(now) && !was_muted {
+            self.counters.muted += 1;
+            tracing::warn!(%link, what, "no longer passing on what a misbehaving link floods");
         }
     }
 
@@ -647,6 +797,23 @@ impl State {
             Level::Low => {}
         }
     }
+}
+
+/// Where the sender of `hello` can be dialled, if it is native: at the address it gives, or else,
+/// when that is a name or no address at all, at the one it comes from.
+pub(super) fn contact(hello: &Hello, remote: Option<SocketAddr>) -> Option<PeerAddress> {
+    let native = hello.native.as_ref()?;
+    let given = native.address.parse().ok();
+    let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+    let address = given
+        .filter(usable)
+        .or(remote.map(|remote| remote.ip()))?
+        .to_canonical();
+    Some(PeerAddress {
+        id: hello.id.clone(),
+        address,
+        port: native.port,
+    })
 }
 
 /// A line or frame of the protocol's own.

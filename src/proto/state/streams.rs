@@ -42,6 +42,8 @@ pub(super) struct Stream {
     /// What is known of each native peer with regard to this stream.
     views: Vec<View>,
     pub(super) gap: Option<Gap>,
+    /// Whether its tree has been begun; before that, all peers are pushed to.
+    pub(super) planted: bool,
     pub(super) last_active: Moment,
     /// When something of it was delivered last.
     pub(super) heard_at: Option<Moment>,
@@ -75,12 +77,12 @@ pub(super) struct View {
     pub(super) link: LinkId,
     /// Whether it gets watermarks only: it has told us so.
     pub(super) lazy: bool,
-    /// Whether we have told it so.
-    pub(super) pruned: bool,
     /// The highest sequence number it is known to have.
     pub(super) high: u64,
     /// The highest sequence number it is known to hold no more.
     pub(super) gone: u64,
+    /// When it was told not to push.
+    pub(super) told: Option<Moment>,
 }
 
 impl View {
@@ -113,6 +115,7 @@ impl Stream {
             cached: BTreeMap::new(),
             views: Vec::new(),
             gap: None,
+            planted: false,
             last_active: now,
             heard_at: None,
             doubt: None,
@@ -177,14 +180,25 @@ impl Stream {
                 self.views.push(View {
                     link,
                     lazy: false,
-                    pruned: false,
                     high: 0,
                     gone: 0,
+                    told: None,
                 });
                 self.views.len() - 1
             }
         };
         &mut self.views[index]
+    }
+
+    /// Begins with a tree in which exactly these peers are lazy.
+    pub(super) fn plant(&mut self, lazy: &[LinkId]) {
+        self.planted = true;
+        for view in &mut self.views {
+            (view.lazy, view.told) = (false, None);
+        }
+        for link in lazy {
+            self.view(*link).lazy = true;
+        }
     }
 
     pub(super) fn seen_view(&self, link: LinkId) -> Option<&View> {
@@ -372,6 +386,11 @@ impl Streams {
         }
         self.held_bytes += bytes;
         true
+    }
+
+    /// How many there are, and how many bytes are cached and held.
+    pub(super) fn footprint(&self) -> [usize; 3] {
+        [self.map.len(), self.cache_bytes, self.held_bytes]
     }
 
     /// Takes back a held run that can be delivered now, or has become useless.

@@ -125,6 +125,7 @@ fn native_hello(id: &str, address: &str, port: u16) -> Hello {
         address: address.to_owned(),
         port,
         epoch: 1,
+        intent: crate::proto::Intent::Peer,
     };
     Hello {
         native: Some(native),

@@ -1,0 +1,101 @@
+'use strict'
+
+const fs = require('node:fs')
+const { randomBytes } = require('node:crypto')
+const { optionError } = require('./errors')
+
+const KEY_BYTES = 32
+
+/**
+ * What the options `secret` and `identity` come to: `{passphrase, identity}`, `{key, identity}`, or
+ * null without a secret. Reads, or creates, the file of an identity.
+ */
+function readCredentials({ secret, identity } = {}) {
+  if (secret === undefined || secret === null) {
+    if (identity === undefined || identity === null) return null
+    throw optionError(TypeError, 'identity', '"identity" option needs the option "secret"')
+  }
+  return { ...readSecret(secret), identity: readIdentity(identity) }
+}
+
+function readSecret(secret) {
+  if (typeof secret === 'string') {
+    if (secret.trim() === '') throw optionError(RangeError, 'secret', '"secret" option is empty')
+    // However it was typed, it is the same words.
+    return { passphrase: secret.normalize('NFC') }
+  }
+  return { key: readKey(secret, 'secret', 'a string or a Buffer') }
+}
+
+function readIdentity(identity) {
+  if (identity === undefined || identity === null) return randomBytes(KEY_BYTES)
+  if (typeof identity !== 'string') return readKey(identity, 'identity', 'a path or a Buffer')
+  if (identity === '' || identity.includes('\0')) {
+    throw optionError(RangeError, 'identity', '"identity" option is not a path')
+  }
+  return readIdentityFile(identity) ?? createIdentityFile(identity)
+}
+
+/** A copy of 32 bytes. Does not say what it was given: that may be a secret. */
+function readKey(value, option, kind) {
+  if (!(value instanceof Uint8Array)) {
+    throw optionError(TypeError, option, `"${option}" option must be ${kind} of ${KEY_BYTES} bytes`)
+  }
+  if (value.length !== KEY_BYTES) {
+    const message = `"${option}" option must have ${KEY_BYTES} bytes, not ${value.length}`
+    throw optionError(RangeError, option, message)
+  }
+  return Buffer.from(value)
+}
+
+/** The key in the file, or null if there is no such file. */
+function readIdentityFile(path) {
+  let file
+  try {
+    file = fs.openSync(path, 'r')
+  } catch (error) {
+    if (error.code === 'ENOENT') return null
+    throw error
+  }
+  try {
+    // On Windows the mode says nothing of who may read it.
+    if (process.platform !== 'win32' && (fs.fstatSync(file).mode & 0o077) !== 0) {
+      const message = `the identity in ${path} is readable by others: chmod 600 ${path}`
+      throw optionError(RangeError, 'identity', message)
+    }
+    const text = Buffer.alloc(KEY_BYTES * 2 + 2)
+    const length = fs.readSync(file, text, 0, text.length, 0)
+    const match = /^([0-9a-f]{64})\n?$/.exec(text.toString('latin1', 0, length))
+    if (match === null) {
+      throw optionError(RangeError, 'identity', `there is no identity in ${path}`)
+    }
+    return Buffer.from(match[1], 'hex')
+  } finally {
+    fs.closeSync(file)
+  }
+}
+
+/** Writes a new key to the file, unless another process was quicker; then that one's. */
+function createIdentityFile(path) {
+  const key = randomBytes(KEY_BYTES)
+  const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
+  const file = fs.openSync(draft, 'wx', 0o600)
+  try {
+    try {
+      fs.writeSync(file, `${key.toString('hex')}\n`)
+      fs.fsyncSync(file)
+    } finally {
+      fs.closeSync(file)
+    }
+    // Whoever sees the file sees all of it, and nobody's key is overwritten.
+    fs.linkSync(draft, path)
+  } catch (error) {
+    if (error.code === 'EEXIST') return readIdentityFile(path)
+    throw error
+  } finally {
+    fs.rmSync(draft, { force: true })
+  }
+  return key
+}
+
+module.exports = { readCredentials }

@@ -1,0 +1,157 @@
+//! From a TCP connection to a pair of ciphers.
+
+use snow::{Builder, HandshakeState};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::session::{Opener, Sealer, session};
+use super::{Keys, MAGIC, Refusal, key};
+use crate::net::error_code;
+use crate::proto::NodeId;
+
+const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";
+const TAG: usize = 16;
+const POINT: usize = 32;
+/// An ephemeral key, under the secret.
+const FIRST: usize = POINT + TAG;
+/// An ephemeral key, and a static one, encrypted.
+const SECOND: usize = POINT + POINT + TAG + TAG;
+/// A static key, encrypted.
+const THIRD: usize = POINT + TAG + TAG;
+
+/// Why there is no session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::net) enum Failure {
+    /// It is not one of us.
+    Refused(Refusal),
+    /// The connection ended, for this reason.
+    Ended(&'static str),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A handshake's outcome: both directions, and whose key is at the other end.
+#[derive(Debug)]
+pub(in crate::net) struct Session {
+    pub(in crate::net) sealer: Sealer,
+    pub(in crate::net) opener: Opener,
+    pub(in crate::net) remote: NodeId,
+}
+
+/// Shakes hands on a connection that we made.
+pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    keys: &Keys,
+) -> Result<Session, Failure> {
+    let mut noise = begin(keys, true)?;
+    let mut opening = [0; MAGIC.len() + FIRST];
+    opening[..MAGIC.len()].copy_from_slice(&MAGIC);
+    write(&mut noise, &mut opening[MAGIC.len()..])?;
+    stream.write_all(&opening).await.map_err(unanswered)?;
+    let mut second = [0; SECOND];
+    stream.read_exact(&mut second).await.map_err(unanswered)?;
+    read(&mut noise, &second)?;
+    let mut third = [0; THIRD];
+    write(&mut noise, &mut third)?;
+    stream.write_all(&third).await.map_err(unanswered)?;
+    finish(noise)
+}
+
+/// Shakes hands on a connection that was made to us. Writes nothing before the other side has shown
+/// that it knows the secret.
+pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    keys: &Keys,
+) -> Result<Session, Failure> {
+    let mut opening = [0; MAGIC.len() + FIRST];
+    let mut filled = 0;
+    while filled < opening.len() {
+        match stream.read(&mut opening[filled..]).await {
+            Ok(0) => return Err(Failure::Ended("FIN")),
+            Ok(count) => filled += count,
+            Err(error) => return Err(Failure::Ended(error_code(&error))),
+        }
+        let begun = filled.min(MAGIC.len());
+        if opening[..begun] != MAGIC[..begun] {
+            return Err(Refusal::Plaintext.into());
+        }
+    }
+    let mut noise = begin(keys, false)?;
+    read(&mut noise, &opening[MAGIC.len()..])?;
+    // What follows is expensive, and what we have read may have been recorded elsewhere.
+    if !keys.afford() {
+        return Err(Refusal::Crowded.into());
+    }
+    let mut second = [0; SECOND];
+    write(&mut noise, &mut second)?;
+    stream.write_all(&second).await.map_err(ended)?;
+    let mut third = [0; THIRD];
+    stream.read_exact(&mut third).await.map_err(ended)?;
+    read(&mut noise, &third)?;
+    finish(noise)
+}
+
+fn begin(keys: &Keys, dials: bool) -> Result<HandshakeState, Failure> {
+    let build = || {
+        let builder = Builder::new(PATTERN.parse()?)
+            .prologue(&MAGIC)?
+            .local_private_key(&keys.private)?
+            .psk(0, &keys.network)?;
+        if dials {
+            builder.build_initiator()
+        } else {
+            builder.build_responder()
+        }
+    };
+    build().map_err(|error: snow::Error| {
+        // Only the system's random numbers can be missing.
+        tracing::error!(%error, "cannot encrypt");
+        Failure::Ended("EIO")
+    })
+}
+
+fn write(noise: &mut HandshakeState, message: &mut [u8]) -> Result<(), Failure> {
+    match noise.write_message(&[], message) {
+        Ok(length) if length == message.len() => Ok(()),
+        Ok(_) | Err(_) => Err(Failure::Ended("EIO")),
+    }
+}
+
+fn read(noise: &mut HandshakeState, message: &[u8]) -> Result<(), Failure> {
+    let outcome = noise.read_message(message, &mut []);
+    outcome.map(drop).map_err(|_| Refusal::Secret.into())
+}
+
+fn finish(noise: HandshakeState) -> Result<Session, Failure> {
+    let remote = noise.get_remote_static().and_then(key::node_id);
+    let (Some(remote), Ok(noise)) = (remote, noise.into_transport_mode()) else {
+        return Err(Refusal::Secret.into());
+    };
+    let (sealer, opener) = session(noise);
+    Ok(Session {
+        sealer,
+        opener,
+        remote,
+    })
+}
+
+fn ended(error: std::io::Error) -> Failure {
+    Failure::Ended(match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "FIN",
+        _ => error_code(&error),
+    })
+}
+
+/// A node without our secret closes without a word.
+fn unanswered(error: std::io::Error) -> Failure {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => {
+            Refusal::Unanswered.into()
+        }
+        _ => ended(error),
+    }
+}

@@ -1,0 +1,227 @@
+//! Secrets, keys, and the ids that follow from them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use blake2::digest::{Digest, KeyInit, Mac};
+use blake2::{Blake2s256, Blake2sMac256};
+use snow::params::DHChoice;
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use tokio::time::Instant;
+
+use crate::proto::{Bucket, Moment, NodeId};
+
+/// Argon2id's cost for a passphrase: the first of the OWASP password storage cheat sheet's choices
+/// that fits a small machine, 19 MiB and two passes.
+const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
+const ARGON2_PASSES: u32 = 2;
+/// The same for all, for members share nothing else: two networks with the same passphrase have the
+/// same key.
+const ARGON2_SALT: &[u8] = b"smokesignal network passphrase 1";
+const KEY_CONTEXT: &[u8] = b"smokesignal network key 1";
+const ID_CONTEXT: &[u8] = b"smokesignal node id 1";
+/// How much of the hash of a public key makes an id: enough that nobody finds another key for it.
+const ID_BYTES: usize = 16;
+
+/// What the members of a network share.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Secret {
+    /// Words that a person chose.
+    Passphrase(String),
+    /// Random bytes.
+    Key([u8; 32]),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A node's key pair, and the id that follows from it.
+#[derive(Clone)]
+pub struct Identity {
+    private: [u8; 32],
+    id: NodeId,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("id", &self.id).finish()
+    }
+}
+
+impl Identity {
+    /// The identity of an X25519 private key: any 32 random bytes. `None` if the curve is missing
+    /// from this build.
+    pub fn from_private(private: [u8; 32]) -> Option<Self> {
+        let mut curve = DefaultResolver.resolve_dh(&DHChoice::Curve25519)?;
+        curve.set(&private);
+        let id = node_id(curve.pubkey())?;
+        Some(Self { private, id })
+    }
+
+    /// The id.
+    pub fn id(&self) -> &NodeId {
+        &self.id
+    }
+}
+
+/// The id of the node whose public key this is.
+pub(super) fn node_id(public: &[u8]) -> Option<NodeId> {
+    let hash = Blake2s256::new()
+        .chain_update(ID_CONTEXT)
+        .chain_update(public)
+        .finalize();
+    NodeId::parse(&base32(hash.get(..ID_BYTES)?))
+}
+
+/// RFC 4648's alphabet in lower case, without padding.
+fn base32(bytes: &[u8]) -> String {
+    let digit = |at: usize| {
+        let value = (0..5).fold(0, |value, bit| {
+            let at = at * 5 + bit;
+            let byte = bytes.get(at / 8).copied().unwrap_or(0);
+            value << 1 | byte >> (7 - at % 8) & 1
+        });
+        char::from(if value < 26 {
+            b'a' + value
+        } else {
+            b'2' + value - 26
+        })
+    };
+    (0..(bytes.len() * 8).div_ceil(5)).map(digit).collect()
+}
+
+/// What a node needs to take part in a closed network.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The network's.
+    pub secret: Secret,
+    /// The node's own.
+    pub identity: Identity,
+}
+
+/// [`Credentials`], ready for handshakes.
+pub(in crate::net) struct Keys {
+    pub(super) network: [u8; 32],
+    pub(super) private: [u8; 32],
+    began: Instant,
+    /// Handshakes of others that we compute.
+    budget: Mutex<Bucket>,
+}
+
+impl Keys {
+    /// Takes its time when the secret is a passphrase that this process has not seen before.
+    pub(in crate::net) async fn derive(
+        credentials: Credentials,
+        handshakes_per_second: f64,
+    ) -> Result<Self, &'static str> {
+        let network = match &credentials.secret {
+            Secret::Key(key) => *key,
+            Secret::Passphrase(words) => stretch(words).await?,
+        };
+        let rate = handshakes_per_second;
+        Ok(Self {
+            network: network_key(&network).ok_or("no key")?,
+            private: credentials.identity.private,
+            began: Instant::now(),
+            budget: Mutex::new(Bucket::new(rate * 2.0, rate, Moment::default())),
+        })
+    }
+
+    /// Whether one more handshake may be computed now.
+    pub(super) fn afford(&self) -> bool {
+        let now = Moment(self.began.elapsed().as_micros() as u64);
+        self.budget
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(now)
+    }
+}
+
+/// The pre-shared key of the handshakes.
+fn network_key(secret: &[u8; 32]) -> Option<[u8; 32]> {
+    let mac = Blake2sMac256::new_from_slice(secret).ok()?;
+    Some(mac.chain_update(KEY_CONTEXT).finalize().into_bytes().into())
+}
+
+/// Argon2id, off the network's thread, once per process and passphrase.
+async fn stretch(words: &str) -> Result<[u8; 32], &'static str> {
+    type Known = Mutex<HashMap<String, Arc<tokio::sync::OnceCell<[u8; 32]>>>>;
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    let cell = KNOWN
+        .get_or_init(Known::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(words.to_owned())
+        .or_default()
+        .clone();
+    let compute = || async {
+        let words = words.to_owned();
+        let computing = tokio::task::spawn_blocking(move || argon2id(words.as_bytes()));
+        computing.await.map_err(|_| "interrupted")?
+    };
+    cell.get_or_try_init(compute).await.copied()
+}
+
+fn argon2id(words: &[u8]) -> Result<[u8; 32], &'static str> {
+    let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, 1, Some(32));
+    let params = params.map_err(|_| "bad parameters")?;
+    let mut key = [0; 32];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(words, ARGON2_SALT, &mut key)
+        .map_err(|_| "out of memory")?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base32_is_that_of_the_rfc_in_lower_case() {
+        let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
+        let texts = cases.map(|text| base32(text.as_bytes()));
+        let expected = [
+            "",
+            "my",
+            "mzxq",
+            "mzxw6",
+            "mzxw6yq",
+            "mzxw6ytb",
+            "mzxw6ytboi",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn an_id_follows_from_the_key_alone() {
+        let id = |byte| Identity::from_private([byte; 32]).unwrap().id().to_string();
+        assert_eq!(id(7), id(7));
+        assert_ne!(id(7), id(8));
+        assert_eq!(id(7).len(), 26);
+    }
+
+    #[test]
+    fn a_passphrase_gives_the_same_key_each_time_and_no_other_passphrases() {
+        let key = |words: &str| argon2id(words.as_bytes()).unwrap();
+        assert_eq!(key("a"), key("a"));
+        assert_ne!(key("a"), key("b"));
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let credentials = Credentials {
+            secret: Secret::Passphrase("hush".to_owned()),
+            identity: Identity::from_private([42; 32]).unwrap(),
+        };
+        let id = credentials.identity.id();
+        assert_eq!(
+            format!("{credentials:?}"),
+            format!("Credentials {{ secret: Secret, identity: Identity {{ id: {id:?} }} }}")
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! Handshakes and messages over a pipe.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+use super::handshake::Session;
+use super::*;
+
+async fn keys(secret: u8, private: u8) -> Keys {
+    keys_at(secret, private, 100.0).await
+}
+
+async fn keys_at(secret: u8, private: u8, handshakes_per_second: f64) -> Keys {
+    let credentials = Credentials {
+        secret: Secret::Key([secret; 32]),
+        identity: Identity::from_private([private; 32]).unwrap(),
+    };
+    Keys::derive(credentials, handshakes_per_second)
+        .await
+        .unwrap()
+}
+
+fn id(private: u8) -> String {
+    Identity::from_private([private; 32])
+        .unwrap()
+        .id()
+        .to_string()
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let builder = &mut tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().build().unwrap().block_on(test)
+}
+
+async fn pair() -> (Session, Session) {
+    let (mut near, mut far) = duplex(4096);
+    let (dialer, accepter) = (keys(1, 2).await, keys(1, 3).await);
+    let both = tokio::join!(dial(&mut near, &dialer), accept(&mut far, &accepter));
+    (both.0.unwrap(), both.1.unwrap())
+}
+
+fn send(sealer: &mut Sealer, opener: &mut Opener, parts: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
+    let mut batch: VecDeque<Bytes> = parts
+        .iter()
+        .map(|part| Bytes::copy_from_slice(part))
+        .collect();
+    let bytes = sealer.seal(&mut batch).unwrap();
+    assert_eq!(bytes, parts.iter().map(|part| part.len()).sum::<usize>());
+    let mut sealed = BytesMut::from(sealer.bytes());
+    let mut plain = BytesMut::new();
+    opener.open(&mut sealed, &mut plain)?;
+    assert_eq!(sealed.len(), 0);
+    Ok(plain.to_vec())
+}
+
+#[test]
+fn each_side_learns_the_id_of_the_other_and_both_can_speak() {
+    run(async {
+        let (mut near, mut far) = pair().await;
+        assert_eq!(
+            (near.remote.to_string(), far.remote.to_string()),
+            (id(3), id(2))
+        );
+        let there = send(&mut near.sealer, &mut far.opener, &[b"hel", b"", b"lo"]);
+        let back = send(&mut far.sealer, &mut near.opener, &[b"hi"]);
+        assert_eq!(
+            (there.unwrap(), back.unwrap()),
+            (b"hello".to_vec(), b"hi".to_vec())
+        );
+    });
+}
+
+#[test]
+fn messages_larger_than_noise_allows_are_cut_and_put_together() {
+    run(async {
+        let (mut near, mut far) = pair().await;
+        let large: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+        let came = send(&mut near.sealer, &mut far.opener, &[b"<", &large, b">"]).unwrap();
+        assert_eq!(came, [b"<", &large[..], b">"].concat());
+        // As they come from a socket, in pieces.
+        let mut batch = VecDeque::from([Bytes::from(large.clone())]);
+        near.sealer.seal(&mut batch).unwrap();
+        let (mut sealed, mut plain) = (BytesMut::new(), BytesMut::new());
+        for piece in near.sealer.bytes().chunks(1000) {
+            sealed.extend_from_slice(piece);
+            far.opener.open(&mut sealed, &mut plain).unwrap();
+        }
+        assert_eq!(plain, large);
+    });
+}
+
+#[test]
+fn keys_are_renewed_by_count_in_each_direction_and_the_link_goes_on() {
+    run(async {
+        let (mut near, mut far) = pair().await;
+        near.sealer.rekey_messages = 3;
+        for n in 0..10_u8 {
+            let came = send(&mut near.sealer, &mut far.opener, &[&[n]]);
+            assert_eq!(came, Ok(vec![n]));
+        }
+        let back = send(&mut far.sealer, &mut near.opener, &[b"still here"]);
+        assert_eq!(back, Ok(b"still here".to_vec()));
+        assert_eq!((far.opener.rekeys, near.opener.rekeys), (3, 0));
+    });
+}
+
+#[test]
+fn keys_are_renewed_after_an_hour() {
+    run(async {
+        let (mut near, mut far) = pair().await;
+        tokio::time::pause();
+        for (minutes, rekeys) in [(59, 0), (1, 1), (1, 1), (59, 2)] {
+            tokio::time::advance(std::time::Duration::from_secs(minutes * 60)).await;
+            send(&mut near.sealer, &mut far.opener, &[b"x"]).unwrap();
+            assert_eq!(far.opener.rekeys, rekeys);
+        }
+    });
+}
+
+#[test]
+fn a_message_that_is_changed_repeated_left_out_or_cut_is_corrupted() {
+    run(async {
+        for what in ["changed", "repeated", "left out", "length", "short"] {
+            let (mut near, mut far) = pair().await;
+            near.sealer
+                .seal(&mut VecDeque::from([Bytes::from("one")]))
+                .unwrap();
+            let one = near.sealer.bytes().to_vec();
+            near.sealer
+                .seal(&mut VecDeque::from([Bytes::from("two")]))
+                .unwrap();
+            let two = near.sealer.bytes().to_vec();
+            let mut bytes = match what {
+                "changed" => one.clone(),
+                "repeated" => [&one[..], &one].concat(),
+                "left out" => two,
+                "length" => [&[0, one.len() as u8 - 3], &one[2..], &one].concat(),
+                _ => vec![0, 15],
+            };
+            if what == "changed" {
+                bytes[5] ^= 1;
+            }
+            let (mut sealed, mut plain) = (BytesMut::from(&bytes[..]), BytesMut::new());
+            let outcome = far.opener.open(&mut sealed, &mut plain);
+            assert_eq!(outcome, Err(Refusal::Corrupted), "{what}");
+        }
+    });
+}
+
+#[test]
+fn another_secret_is_refused_at_the_first_message_and_hears_nothing() {
+    run(async {
+        let (mut near, mut far) = duplex(4096);
+        let (dialer, accepter) = (keys(1, 2).await, keys(9, 3).await);
+        let accepting = async {
+            let outcome = accept(&mut far, &accepter).await;
+            drop(far);
+            outcome
+        };
+        let (dialed, accepted) = tokio::join!(dial(&mut near, &dialer), accepting);
+        assert_eq!(accepted.unwrap_err(), Refusal::Secret.into());
+        assert_eq!(dialed.unwrap_err(), Refusal::Unanswered.into());
+        let mut heard = Vec::new();
+        near.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"");
+    });
+}
+
+#[test]
+fn plaintext_is_refused_at_its_first_byte() {
+    run(async {
+        let (mut near, mut far) = duplex(4096);
+        near.write_all(b"[").await.unwrap();
+        let outcome = accept(&mut far, &keys(1, 2).await).await;
+        assert_eq!(outcome.unwrap_err(), Refusal::Plaintext.into());
+        near.write_all(&MAGIC[..4]).await.unwrap();
+        near.write_all(&[99]).await.unwrap();
+        let outcome = accept(&mut far, &keys(1, 2).await).await;
+        assert_eq!(outcome.unwrap_err(), Refusal::Plaintext.into());
+    });
+}
+
+#[test]
+fn a_recorded_dial_does_not_get_past_the_handshake_and_is_paid_for_within_limits() {
+    run(async {
+        // Between the two, all that the dialling side says is recorded.
+        let (mut near, mut proxy) = duplex(4096);
+        let (mut out, mut far) = duplex(4096);
+        let (dialer, accepter) = (keys(1, 2).await, keys_at(1, 3, 0.5).await);
+        let recording = async {
+            let mut recorded = vec![0; 53];
+            proxy.read_exact(&mut recorded).await.unwrap();
+            out.write_all(&recorded).await.unwrap();
+            let mut answer = [0; 96];
+            out.read_exact(&mut answer).await.unwrap();
+            proxy.write_all(&answer).await.unwrap();
+            let mut third = [0; 64];
+            proxy.read_exact(&mut third).await.unwrap();
+            out.write_all(&third).await.unwrap();
+            recorded.extend_from_slice(&third);
+            recorded
+        };
+        let (dialed, accepted, recorded) = tokio::join!(
+            dial(&mut near, &dialer),
+            accept(&mut far, &accepter),
+            recording
+        );
+        assert!(dialed.is_ok() && accepted.is_ok());
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(4)).await;
+        let mut outcomes = Vec::new();
+        for _ in 0..3 {
+            let (mut replaying, mut far) = duplex(4096);
+            replaying.write_all(&recorded).await.unwrap();
+            outcomes.push(accept(&mut far, &accepter).await.unwrap_err());
+        }
+        let one = [Refusal::Secret, Refusal::Crowded, Refusal::Crowded].map(Failure::from);
+        assert_eq!(outcomes, one, "one at once, and one in two seconds");
+    });
+}

@@ -1,0 +1,513 @@
+//! Whom a node knows, and whom it has as peers, among native nodes: HyParView.
+//!
+//! The *active view* is the list of peers: [`Config::min_peers`](crate::proto::Config) are sought,
+//! `max_peers` accepted. The *passive view* is a random handful of other nodes' addresses; whoever
+//! loses a peer dials from it at once. It is kept fresh by trading addresses with nodes a few random
+//! steps away (SHUFFLE, whose answer walks back the way it came, so that it needs no connection).
+//!
+//! A node enters by a handshake with a seed that says `join`. A seed with room takes it; a full one
+//! refuses, tells it of others, and sends its address for a walk (FORWARD JOIN), at whose end somebody
+//! with room dials it. So seeds are ways in and have no more peers than others. A node that has no
+//! peer at all dials urgently: then somebody else makes room, with a GOODBYE that says so. Peers of the
+//! legacy wire are never asked to make room: they would not find their way back.
+//!
+//! HyParView: Leitão, Pereira, Rodrigues, "HyParView: a membership protocol for reliable gossip-based
+//! broadcast", 2007. The numbers are its own where nothing else is said.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::State;
+use super::links::{Dial, Link, Peer};
+use crate::proto::bucket::Bucket;
+use crate::proto::codec::native;
+use crate::proto::{CloseHow, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer};
+
+/// How many addresses are kept.
+const PASSIVE: usize = 30;
+/// Steps of a forward join.
+const JOIN_STEPS: u8 = 6;
+/// Steps before its end at which it leaves its address in a passive view.
+const PASSIVE_STEPS: u8 = 3;
+/// Walks on behalf of somebody who was refused.
+const WALKS: usize = 3;
+/// Steps of a shuffle.
+const SHUFFLE_STEPS: u8 = 6;
+/// Peers and passive addresses that a shuffle offers, and our own.
+const SHUFFLE_ACTIVE: usize = 3;
+const SHUFFLE_PASSIVE: usize = 4;
+/// How often (overlay design, membership), with a fifth more or less.
+const SHUFFLE_EVERY: Duration = Duration::from_secs(10);
+/// How often in the beginning, and how long that is.
+const SHUFFLE_EARLY: Duration = Duration::from_secs(1);
+const EARLY: Duration = Duration::from_secs(30);
+/// Shuffles whose way back is remembered.
+const ROUTES: usize = 64;
+/// How often more peers are sought while there are too few (overlay design, membership).
+const SEEK_EVERY: Duration = Duration::from_secs(1);
+/// After this many rounds in vain somebody else has to make room.
+const PATIENCE: u32 = 3;
+/// Dials at a time for a node that has no peer: most may be to nodes that died with the peers.
+const DIALS_WHEN_ALONE: usize = 4;
+/// A dial without an answer after this is not waited for (overlay design: neighbour timeout).
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// An address is not tried again before this.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
+const LOST: usize = 64;
+const LOST_FOR: Duration = Duration::from_secs(3600);
+const LOST_FIRST: Duration = Duration::from_secs(1);
+const LOST_MAX: Duration = Duration::from_secs(30);
+/// Peers that make room for urgent ones: at once, and per second.
+const ROOM_BURST: f64 = 4.0;
+const ROOM_RATE: f64 = 2.0;
+
+/// What a node knows of others beside its peers.
+#[derive(Debug)]
+pub(super) struct Membership {
+    passive: Vec<Known>,
+    lost: VecDeque<Lost>,
+    /// The shuffle of ours that is under way.
+    nonce: u32,
+    /// Where other nodes' shuffles came from.
+    routes: VecDeque<(u32, LinkId)>,
+    /// Rounds of seeking since a peer was added.
+    rounds: u32,
+    seek_set: bool,
+    room: Bucket,
+    started: Moment,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    who: PeerAddress,
+    tried: Option<Moment>,
+}
+
+/// A peer that was lost without a goodbye.
+#[derive(Debug)]
+struct Lost {
+    who: PeerAddress,
+    since: Moment,
+    at: Moment,
+    wait: Duration,
+    /// Whether the way to it broke, rather than its process.
+    silently: bool,
+}
+
+impl Membership {
+    pub(super) fn new() -> Self {
+        Self {
+            passive: Vec::new(),
+            lost: VecDeque::new(),
+            nonce: 0,
+            routes: VecDeque::new(),
+            rounds: 0,
+            seek_set: false,
+            room: Bucket::new(ROOM_BURST, ROOM_RATE, Moment::default()),
+            started: Moment::default(),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn start_membership(&mut self) {
+        if !self.config.native {
+            return;
+        }
+        self.membership.started = self.now;
+        self.schedule_shuffle();
+        self.start_beacons();
+    }
+
+    /// How we tell others where to dial us; `None` as long as our address is a name.
+    pub(super) fn own_contact(&self) -> Option<PeerAddress> {
+        let own = self.own_address()?;
+        (!own.address.is_unspecified()).then_some(own)
+    }
+
+    // Who is known
+
+    /// Keeps an address, in the place of another if there are many.
+    pub(super) fn meet(&mut self, who: PeerAddress) {
+        let ip = who.address;
+        let of_use = !ip.is_unspecified() && !ip.is_multicast() && who.port > 0;
+        if !of_use || who.id == self.me || self.peer_link(&who.id).is_some() {
+            return;
+        }
+        let passive = &mut self.membership.passive;
+        if let Some(known) = passive.iter_mut().find(|known| known.who.id == who.id) {
+            known.who = who;
+            return;
+        }
+        if passive.len() >= PASSIVE {
+            let index = self.rng.usize(..passive.len());
+            passive.swap_remove(index);
+        }
+        passive.push(Known { who, tried: None });
+    }
+
+    fn forget_known(&mut self, id: &NodeId) {
+        self.membership.passive.retain(|known| known.who.id != *id);
+    }
+
+    /// Where a peer listens, for telling others.
+    fn peer_contact(&self, link: LinkId) -> Option<PeerAddress> {
+        let peer = self.links.get(&link)?.peer().filter(|peer| peer.native)?;
+        let listens = peer.listens?;
+        Some(PeerAddress {
+            id: peer.id.clone(),
+            address: listens.ip(),
+            port: listens.port(),
+        })
+    }
+
+    /// A random few of those we know, `except` excepted.
+    pub(super) fn sample(&mut self, except: Option<&NodeId>) -> Vec<PeerAddress> {
+        let peers = self.peers.iter();
+        let mut active: Vec<_> = peers.filter_map(|link| self.peer_contact(*link)).collect();
+        let passive = self.membership.passive.iter();
+        let mut passive: Vec<_> = passive.map(|known| known.who.clone()).collect();
+        active.retain(|who| Some(&who.id) != except);
+        passive.retain(|who| Some(&who.id) != except);
+        self.rng.shuffle(&mut active);
+        self.rng.shuffle(&mut passive);
+        active.truncate(SHUFFLE_ACTIVE);
+        passive.truncate(SHUFFLE_PASSIVE);
+        active.append(&mut passive);
+        active
+    }
+
+    /// A random native peer but `except`.
+    fn random_peer(&mut self, except: Option<LinkId>) -> Option<LinkId> {
+        let mut peers = self.native_peers();
+        peers.retain(|link| Some(*link) != except);
+        let index = self.rng.usize(..peers.len().max(1));
+        peers.get(index).copied()
+    }
+
+    // Peers come and go
+
+    pub(super) fn peer_added(&mut self, link: LinkId) {
+        let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+            return;
+        };
+        let id = peer.id.clone();
+        self.membership.rounds = 0;
+        self.membership.lost.retain(|lost| lost.who.id != id);
+        self.forget_known(&id);
+        self.seed_added(link);
+        if self.membership.passive.is_empty() && self.config.native {
+            // Hardly in: the sooner we know others the better.
+            self.on_shuffle_timer();
+        }
+    }
+
+    pub(super) fn peer_lost(&mut self, link: LinkId, peer: &Peer, reason: RemoveReason) {
+        self.membership.routes.retain(|(_, from)| *from != link);
+        self.beacon_link_lost(link);
+        let broke = matches!(reason, RemoveReason::Silent | RemoveReason::Remote);
+        let Some(listens) = peer.listens.filter(|_| broke && peer.native) else {
+            return;
+        };
+        let who = PeerAddress {
+            id: peer.id.clone(),
+            address: listens.ip(),
+            port: listens.port(),
+        };
+        match peer.leaving {
+            Some(true) => return self.meet(who),
+            Some(false) => return,
+            None => {}
+        }
+        if self.membership.lost.len() >= LOST {
+            self.membership.lost.pop_front();
+        }
+        self.membership.lost.push_back(Lost {
+            who,
+            since: self.now,
+            at: self.now.after(LOST_FIRST),
+            wait: LOST_FIRST,
+            silently: reason == RemoveReason::Silent,
+        });
+    }
+
+    /// Tells a native peer that we close the link: `keep`: to make room.
+    pub(super) fn say_goodbye(&mut self, link: LinkId, keep: bool) {
+        let native = self
+            .links
+            .get(&link)
+            .and_then(Link::peer)
+            .is_some_and(|peer| peer.native);
+        self.say_goodbye_to(link, native, keep);
+    }
+
+    pub(super) fn say_goodbye_to(&mut self, link: LinkId, native: bool, keep: bool) {
+        if native && self.config.native {
+            self.send(link, native::goodbye(keep));
+        }
+    }
+
+    /// A peer is about to close the link.
+    pub(super) fn on_goodbye(&mut self, link: LinkId, keep: bool) {
+        if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
+            peer.leaving = Some(keep);
+        }
+    }
+
+    /// Lets a native peer go for the sake of somebody who needs us more.
+    pub(super) fn make_room(&mut self) -> bool {
+        let Some(link) = self.random_peer(None) else {
+            return false;
+        };
+        if !self.membership.room.take(self.now) {
+            return false;
+        }
+        tracing::debug!(%link, "making room");
+        self.say_goodbye(link, true);
+        let who = self.peer_contact(link);
+        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "ROOM");
+        if let Some(who) = who {
+            self.meet(who);
+        }
+        true
+    }
+
+    // Seeking
+
+    /// Dials nodes from the passive view, if there are too few peers.
+    pub(super) fn seek(&mut self) {
+        if !self.config.native || self.is_sufficiently_filled() {
+            return;
+        }
+        let wanted = self.config.min_peers - self.peers.len();
+        let at_once = if self.peers.is_empty() {
+            wanted.max(DIALS_WHEN_ALONE)
+        } else {
+            wanted
+        };
+        let mut free = at_once.saturating_sub(self.recent_dials(ANSWER_WITHIN));
+        let urgent = self.peers.is_empty()
+            || self.membership.rounds > PATIENCE && self.config.max_peers > self.config.min_peers;
+        let intent = if urgent { Intent::Urgent } else { Intent::Peer };
+        let now = self.now;
+        let mut passive = std::mem::take(&mut self.membership.passive);
+        self.rng.shuffle(&mut passive);
+        for known in &mut passive {
+            let waits = known.tried.is_some_and(|at| now.since(at) < TRY_AGAIN);
+            if free == 0 {
+                break;
+            }
+            if waits || self.is_dialing(&known.who) {
+                continue;
+            }
+            known.tried = Some(now);
+            free -= 1;
+            self.dial_peer(Dial::to_node(&known.who, intent));
+        }
+        self.membership.passive = passive;
+        if !std::mem::replace(&mut self.membership.seek_set, true) {
+            let jitter = 0.8 + 0.4 * self.rng.f64();
+            self.set_timer(Timer::Seek, SEEK_EVERY.mul_f64(jitter));
+        }
+    }
+
+    pub(super) fn on_seek(&mut self) {
+        self.membership.seek_set = false;
+        if self.is_sufficiently_filled() {
+            self.membership.rounds = 0;
+            return;
+        }
+        self.membership.rounds += 1;
+        self.seek();
+    }
+
+    /// A dial that was to make a peer did not.
+    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, connected: bool) {
+        if !self.running {
+            return;
+        }
+        if let Some(seed) = dial.seed {
+            self.seed_dial_failed(seed, connected);
+        }
+        if let Some(id) = dial.expected.clone().filter(|_| !connected) {
+            self.forget_known(&id);
+        }
+        self.seek();
+    }
+
+    /// What somebody who refused us had to offer.
+    pub(super) fn on_consolation(&mut self, contacts: Vec<PeerAddress>) {
+        for who in contacts {
+            self.meet(who);
+        }
+        self.seek();
+    }
+
+    // Newcomers
+
+    /// Tells the network of a node that entered through us.
+    pub(super) fn introduce(&mut self, link: LinkId) {
+        let contacts = self.sample(None);
+        let Some(who) = self.peer_contact(link) else {
+            return;
+        };
+        let contacts: Vec<_> = contacts.into_iter().filter(|it| it.id != who.id).collect();
+        self.send(link, native::contacts(0, &contacts));
+        self.send_walks(&who, Some(link));
+    }
+
+    /// Sends the address of a node that looks for peers for walks through the network.
+    pub(super) fn send_walks(&mut self, who: &PeerAddress, except: Option<LinkId>) {
+        let mut peers = self.native_peers();
+        peers.retain(|link| Some(*link) != except);
+        self.rng.shuffle(&mut peers);
+        for link in peers.into_iter().take(WALKS) {
+            self.send(link, native::forward_join(JOIN_STEPS, who));
+        }
+    }
+
+    pub(super) fn on_forward_join(&mut self, link: LinkId, ttl: u8, who: PeerAddress) {
+        if !self.takes_request(link) || who.id == self.me {
+            return;
+        }
+        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
+        let Some(next) = next else {
+            if !self.take_up(who.clone()) {
+                self.meet(who);
+            }
+            return;
+        };
+        if !self.is_sufficiently_filled() && self.take_up(who.clone()) {
+            return;
+        }
+        if ttl == PASSIVE_STEPS {
+            self.meet(who.clone());
+        }
+        let ttl = ttl.min(JOIN_STEPS) - 1;
+        self.send(next, native::forward_join(ttl, &who));
+    }
+
+    // Shuffles
+
+    fn schedule_shuffle(&mut self) {
+        let early = self.now.since(self.membership.started) < EARLY;
+        let every = if early { SHUFFLE_EARLY } else { SHUFFLE_EVERY };
+        let jitter = 0.8 + 0.4 * self.rng.f64();
+        self.set_timer(Timer::Shuffle, every.mul_f64(jitter));
+    }
+
+    pub(super) fn on_shuffle_timer(&mut self) {
+        self.schedule_shuffle();
+        let Some(link) = self.random_peer(None) else {
+            return;
+        };
+        self.membership.nonce = self.rng.u32(1..);
+        let contacts = self.offer();
+        let shuffle = native::shuffle(self.membership.nonce, SHUFFLE_STEPS, &contacts);
+        self.send(link, shuffle);
+    }
+
+    fn offer(&mut self) -> Vec<PeerAddress> {
+        let mut contacts: Vec<_> = self.own_contact().into_iter().collect();
+        contacts.append(&mut self.sample(None));
+        contacts
+    }
+
+    pub(super) fn on_shuffle(
+        &mut self,
+        link: LinkId,
+        nonce: u32,
+        ttl: u8,
+        contacts: Vec<PeerAddress>,
+    ) {
+        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
+        if let Some(next) = next {
+            let routes = &mut self.membership.routes;
+            if routes.len() >= ROUTES {
+                routes.pop_front();
+            }
+            routes.push_back((nonce, link));
+            let ttl = ttl.min(SHUFFLE_STEPS) - 1;
+            return self.send(next, native::shuffle(nonce, ttl, &contacts));
+        }
+        let offer = self.offer();
+        self.send(link, native::contacts(nonce, &offer));
+        self.meet_all(contacts);
+    }
+
+    pub(super) fn on_contacts(&mut self, link: LinkId, nonce: u32, contacts: Vec<PeerAddress>) {
+        if nonce == 0 || nonce == self.membership.nonce {
+            return self.meet_all(contacts);
+        }
+        let routes = &mut self.membership.routes;
+        // A walk may have come through here more than once: it goes back the last way first.
+        let route = routes.iter().rposition(|(name, _)| *name == nonce);
+        let Some((_, back)) = route.and_then(|index| routes.remove(index)) else {
+            return;
+        };
+        if back != link {
+            self.send(back, native::contacts(nonce, &contacts));
+        }
+    }
+
+    fn meet_all(&mut self, contacts: Vec<PeerAddress>) {
+        for who in contacts {
+            self.meet(who);
+        }
+        self.seek();
+    }
+
+    // Peers that went silent
+
+    /// Looks for lost peers whose time has come.
+    pub(super) fn look_for_lost(&mut self) {
+        let now = self.now;
+        self.membership
+            .lost
+            .retain(|lost| now.since(lost.since) < LOST_FOR);
+        let mut dials = Vec::new();
+        for lost in &mut self.membership.lost {
+            if lost.at > now {
+                continue;
+            }
+            lost.wait = (lost.wait * 2).min(LOST_MAX);
+            lost.at = now.after(lost.wait.mul_f64(0.8 + 0.4 * self.rng.f64()));
+            dials.push((lost.who.clone(), lost.silently));
+        }
+        for (who, silently) in dials {
+            if self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
+                continue;
+            }
+            // A way that is open again may lead to a part of the network we were cut off from.
+            let intent = match (silently, self.is_full()) {
+                (true, _) => Intent::Urgent,
+                (false, false) => Intent::Peer,
+                (false, true) => Intent::Probe,
+            };
+            self.dial_peer(Dial::to_node(&who, intent));
+        }
+    }
+
+    /// A node that was dialled answers, though not to be a peer.
+    pub(super) fn found_lost(&mut self, id: &NodeId) {
+        let lost = &mut self.membership.lost;
+        let found = lost.iter().position(|lost| lost.who.id == *id);
+        if let Some(lost) = found.and_then(|index| lost.remove(index)) {
+            self.meet(lost.who);
+        }
+    }
+}
+
+impl State {
+    /// How many addresses of others are kept, one way or another.
+    pub(super) fn addresses(&self) -> usize {
+        let Membership {
+            passive,
+            lost,
+            routes,
+            ..
+        } = &self.membership;
+        passive.len() + lost.len() + routes.len()
+    }
+}

@@ -1,0 +1,131 @@
+//! The overlay as a graph.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{HostId, Network};
+
+/// Who is whose peer, at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Graph {
+    /// The hosts whose nodes run.
+    pub hosts: Vec<HostId>,
+    /// Per host, the indices of its peers in `hosts`, sorted.
+    pub neighbours: Vec<Vec<usize>>,
+}
+
+impl Graph {
+    /// The overlay as it is now. A link counts when both ends take it for one.
+    pub fn of(network: &Network) -> Self {
+        let hosts = network.living();
+        let index: BTreeMap<HostId, usize> = hosts.iter().copied().zip(0..).collect();
+        let claims: Vec<Vec<usize>> = hosts
+            .iter()
+            .map(|host| {
+                let links = network.peers(*host).into_iter();
+                let mut peers: Vec<usize> = links
+                    .filter_map(|link| index.get(&link.to).copied())
+                    .collect();
+                peers.sort_unstable();
+                peers.dedup();
+                peers
+            })
+            .collect();
+        let both = |(from, peers): (usize, &Vec<usize>)| {
+            let mutual = peers.iter().copied();
+            mutual
+                .filter(|to| claims[*to].binary_search(&from).is_ok())
+                .collect()
+        };
+        let neighbours = claims
+            .iter()
+            .enumerate()
+            .map(|(i, p)| both((i, p)))
+            .collect();
+        Self { hosts, neighbours }
+    }
+
+    /// How many peers each has.
+    pub fn degrees(&self) -> Vec<usize> {
+        self.neighbours.iter().map(Vec::len).collect()
+    }
+
+    /// The sizes of its connected components, largest first.
+    pub fn components(&self) -> Vec<usize> {
+        let mut seen = vec![false; self.hosts.len()];
+        let mut sizes = Vec::new();
+        for start in 0..self.hosts.len() {
+            if seen[start] {
+                continue;
+            }
+            let reached = self.distances(start);
+            let mut size = 0;
+            for (index, distance) in reached.iter().enumerate() {
+                if distance.is_some() {
+                    seen[index] = true;
+                    size += 1;
+                }
+            }
+            sizes.push(size);
+        }
+        sizes.sort_unstable_by_key(|size| std::cmp::Reverse(*size));
+        sizes
+    }
+
+    /// Whether every node reaches every other.
+    pub fn is_connected(&self) -> bool {
+        let reached = match self.hosts.len() {
+            0 => return true,
+            _ => self.distances(0),
+        };
+        reached.iter().all(Option::is_some)
+    }
+
+    fn distances(&self, start: usize) -> Vec<Option<u32>> {
+        let mut distances = vec![None; self.hosts.len()];
+        distances[start] = Some(0);
+        let mut queue = VecDeque::from([start]);
+        while let Some(node) = queue.pop_front() {
+            let next = distances[node].map(|distance: u32| distance + 1);
+            for &neighbour in &self.neighbours[node] {
+                if distances[neighbour].is_none() {
+                    distances[neighbour] = next;
+                    queue.push_back(neighbour);
+                }
+            }
+        }
+        distances
+    }
+
+    /// The mean length of the shortest paths, from up to `samples` nodes to all.
+    pub fn mean_path(&self, samples: usize) -> f64 {
+        let step = (self.hosts.len() / samples.max(1)).max(1);
+        let (mut sum, mut count) = (0_u64, 0_u64);
+        for start in (0..self.hosts.len()).step_by(step) {
+            for distance in self.distances(start).into_iter().flatten() {
+                sum += u64::from(distance);
+                count += u64::from(distance > 0);
+            }
+        }
+        sum as f64 / count.max(1) as f64
+    }
+
+    /// How many of a node's pairs of peers are peers of each other, on average.
+    pub fn clustering(&self) -> f64 {
+        let of = |peers: &Vec<usize>| {
+            let pairs = peers.len() * peers.len().saturating_sub(1) / 2;
+            if pairs == 0 {
+                return 0.0;
+            }
+            let mut linked = 0;
+            for (nth, a) in peers.iter().enumerate() {
+                let others = &peers[nth + 1..];
+                linked += others
+                    .iter()
+                    .filter(|b| self.neighbours[*a].binary_search(b).is_ok())
+                    .count();
+            }
+            linked as f64 / pairs as f64
+        };
+        self.neighbours.iter().map(of).sum::<f64>() / self.hosts.len().max(1) as f64
+    }
+}

@@ -1,0 +1,162 @@
+//! Figures of many runs, for people and for machines.
+
+use std::fmt::Write as _;
+
+use super::scenario::Figures;
+
+/// One figure over many runs.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// What was measured.
+    pub figure: &'static str,
+    /// In how many nodes.
+    pub nodes: usize,
+    /// The middle one.
+    pub median: f64,
+    /// The smallest one.
+    pub least: f64,
+    /// The largest one.
+    pub greatest: f64,
+    /// How many runs.
+    pub runs: usize,
+    /// What to reach: `<= x` or `>= x`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    /// Whether even the worst run reaches it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached: Option<bool>,
+    /// What legacy flooding, modelled, and iroh-gossip's own simulator give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<[&'static str; 2]>,
+}
+
+enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// Sums up runs of the same scenarios in `nodes` nodes.
+pub fn rows(nodes: usize, runs: &[Figures]) -> Vec<Row> {
+    let Some(first) = runs.first() else {
+        return Vec::new();
+    };
+    let row = |(index, (figure, _)): (usize, &(&'static str, f64))| {
+        let mut values: Vec<f64> = runs
+            .iter()
+            .filter_map(|run| run.get(index).map(|(_, value)| *value))
+            .collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let (least, greatest) = (values[0], values[values.len() - 1]);
+        let (goal, reached) = match goal(figure, nodes) {
+            None => (None, None),
+            Some(Bound::AtMost(most)) => (Some(format!("<= {most}")), Some(greatest <= most)),
+            Some(Bound::AtLeast(least_)) => (Some(format!(">= {least_}")), Some(least >= least_)),
+        };
+        Row {
+            figure,
+            nodes,
+            median: values[values.len() / 2],
+            least,
+            greatest,
+            runs: values.len(),
+            goal,
+            reached,
+            others: others(figure, nodes),
+        }
+    };
+    first.iter().enumerate().map(row).collect()
+}
+
+/// The goals of the overlay's design: at N = 100, 1 000 and 10 000 where they differ.
+fn goal(figure: &str, nodes: usize) -> Option<Bound> {
+    let by_size = |small, middle, large| match nodes {
+        0..=100 => small,
+        101..=1000 => middle,
+        _ => large,
+    };
+    Some(match figure {
+        "join: seconds until whole" => Bound::AtMost(by_size(3.0, 5.0, 10.0)),
+        "join: left out" => Bound::AtMost(0.0),
+        "overlay: components" => Bound::AtMost(1.0),
+        "overlay: greatest degree" => Bound::AtMost(5.0),
+        "overlay: within limits" => Bound::AtLeast(0.999),
+        "steady: bytes/s per node" => Bound::AtMost(2000.0),
+        "one sender: copies" => Bound::AtMost(1.1),
+        "one sender: last hop" => Bound::AtMost(by_size(7.0, 11.0, 15.0)),
+        "one sender: reached" | "random senders: reached" => Bound::AtLeast(1.0),
+        "random senders: copies" => Bound::AtMost(1.4),
+        "half die: reached in 3 s" => Bound::AtLeast(0.999),
+        "80 % die: reached in 3 s" => Bound::AtLeast(0.99),
+        "half die, repaired: reached in 2 s" | "80 % die, repaired: reached in 2 s" => {
+            Bound::AtLeast(1.0)
+        }
+        "partition: seconds until healed" => Bound::AtMost(5.0),
+        "churn: nodes that got all, once and in order" => Bound::AtLeast(1.0),
+        _ if figure.ends_with("doubled") => Bound::AtMost(0.0),
+        _ if figure.contains("components") => Bound::AtMost(1.0),
+        _ => return None,
+    })
+}
+
+/// The other columns of the design's table.
+fn others(figure: &str, nodes: usize) -> Option<[&'static str; 2]> {
+    let by_size = |small, middle, large| match nodes {
+        0..=100 => small,
+        101..=1000 => middle,
+        _ => large,
+    };
+    Some(match figure {
+        "one sender: copies" => ["3.4-4.0", by_size("1.09", "1.08", "1.15")],
+        "random senders: copies" => ["3.4-4.0", by_size("1.46", "1.55", "1.56")],
+        "one sender: last hop" => [by_size("5-19", "14-171", "-"), by_size("7", "14", "19")],
+        "half die: reached in 3 s" => [
+            by_size("-", ".04-.95", "-"),
+            by_size(".98", ".995", ".9998"),
+        ],
+        "80 % die: reached in 3 s" => [by_size("-", "~.01", "-"), by_size("0", ".02-.97", ".92")],
+        "80 % die, repaired: reached in 2 s" => ["-", by_size("1.0", "1.0", ".9995")],
+        "partition: seconds until healed" => ["3-13, never when full", "not detected"],
+        "join: left out" => ["most", "-"],
+        _ => return None,
+    })
+}
+
+/// A table for people.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:<48} {:>6} {:>9} {:>9} {:>9}  {:<10} {:<5} {:<22} {}\n",
+        "figure", "nodes", "median", "least", "greatest", "goal", "", "legacy", "iroh-gossip"
+    );
+    for row in rows {
+        let goal = row.goal.as_deref().unwrap_or("");
+        let reached = match row.reached {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "",
+        };
+        let [legacy, iroh] = row.others.unwrap_or(["", ""]);
+        let Row { figure, nodes, .. } = row;
+        let [median, least, greatest] = [row.median, row.least, row.greatest].map(brief);
+        let line = format!(
+            "{figure:<48} {nodes:>6} {median:>9} {least:>9} {greatest:>9}  {goal:<10} {reached:<5} {legacy:<22} {iroh}"
+        );
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn brief(value: f64) -> String {
+    if value.is_infinite() {
+        "never".to_owned()
+    } else if value.fract() == 0.0 {
+        format!("{value}")
+    } else if value >= 100.0 {
+        format!("{value:.0}")
+    } else if (0.99..1.0).contains(&value) {
+        format!("{value:.5}")
+    } else {
+        format!("{value:.3}")
+    }
+}
