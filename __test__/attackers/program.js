@@ -198,17 +198,11 @@ const attacks = {
 
 /** Broadcasts of its own, as many as are taken. */
 function asOrigin(text) {
-  let first = 1
-  const epoch = BigInt(process.pid)
-  return asPeer(
-    flood((n, peer) => {
-      const from = {
-        id: `origin${process.pid}x${peer.id.length}${n === 1 ? first++ : first}`,
-        epoch,
-      }
-      return frames.publish(from, n, [text(n)])
-    }),
-  )
+  let lives = 0
+  return asPeer((peer) => {
+    const from = { id: `origin${process.pid}x${lives++}`, epoch: 1n }
+    return flood((n) => frames.publish(from, n, [text(n)]))(peer)
+  })
 }
 
 attacks[attack]()
