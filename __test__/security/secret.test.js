@@ -150,11 +150,12 @@ test('an open network refuses an encrypted link without a word', async (t) => {
   const socket = net.connect(node.options.port, '127.0.0.1')
   socket.on('error', () => {}).resume()
   socket.setNoDelay()
+  const closed = event(socket, 'close')
   for (const byte of MAGIC) {
     socket.write(Buffer.of(byte))
     await quiet(10)
   }
-  await event(socket, 'close')
+  await closed
   const wire = await dial(node.options.port)
   wire.raw('SMK\n["smoke","handshake",{"id":"legacy"}]\n')
   await wire.next('handshake ack')

@@ -82,7 +82,7 @@ impl State {
         };
         Self {
             entry: Entry::new(&config),
-            membership: Membership::new(),
+            membership: Membership::new(&config),
             beacons: Beacons::default(),
             flood: Flood::new(&config),
             publisher: Publisher::new(origin),

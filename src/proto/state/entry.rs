@@ -377,13 +377,13 @@ impl State {
     }
 
     /// Whether `target` is an address at which there can be another node.
-    fn is_somewhere_else(&self, target: SocketAddr) -> bool {
+    pub(super) fn is_somewhere_else(&self, target: SocketAddr) -> bool {
         let ip = target.ip().to_canonical();
         let own = self.config.address.parse::<IpAddr>().ok();
         let nowhere = ip.is_unspecified() || ip.is_multicast() || target.port() == 0;
         let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
         // What listens on this machine's loopback only is not for others to reach through us.
-        let inside = ip.is_loopback() && !own.is_some_and(|own| own.is_loopback());
+        let inside = ip.is_loopback() && own.is_some_and(|own| !own.is_loopback());
         let here = own == Some(ip) && target.port() == self.config.port;
         !(nowhere || broadcast || inside || here) && self.config.allows(ip)
     }

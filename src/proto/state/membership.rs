@@ -15,13 +15,16 @@
 //! broadcast", 2007. The numbers are its own where nothing else is said.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::State;
 use super::links::{Dial, Link, Peer};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
-use crate::proto::{CloseHow, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer};
+use crate::proto::{
+    CloseHow, Config, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer,
+};
 
 /// How many addresses are kept.
 const PASSIVE: usize = 30;
@@ -61,6 +64,10 @@ const LOST_MAX: Duration = Duration::from_secs(30);
 /// Peers that make room for urgent ones: at once, and per second.
 const ROOM_BURST: f64 = 4.0;
 const ROOM_RATE: f64 = 2.0;
+/// Dials to addresses from the passive view, as multiples of [`Config::dials_per_second`]: at once,
+/// the whole view; per second, what finds the survivors of a mass failure.
+const SEEK_BURST: f64 = 8.0;
+const SEEK_RATE: f64 = 2.0;
 
 /// What a node knows of others beside its peers.
 #[derive(Debug)]
@@ -75,6 +82,8 @@ pub(super) struct Membership {
     rounds: u32,
     seek_set: bool,
     room: Bucket,
+    /// Dials to addresses that others told us of: whoever hands out a victim's gets no more of us.
+    dials: Bucket,
     started: Moment,
 }
 
@@ -96,7 +105,7 @@ struct Lost {
 }
 
 impl Membership {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             passive: Vec::new(),
             lost: VecDeque::new(),
@@ -105,6 +114,11 @@ impl Membership {
             rounds: 0,
             seek_set: false,
             room: Bucket::new(ROOM_BURST, ROOM_RATE, Moment::default()),
+            dials: Bucket::new(
+                SEEK_BURST * config.dials_per_second,
+                SEEK_RATE * config.dials_per_second,
+                Moment::default(),
+            ),
             started: Moment::default(),
         }
     }
@@ -131,8 +145,10 @@ impl State {
     /// Keeps an address, in the place of another if there are many.
     pub(super) fn meet(&mut self, who: PeerAddress) {
         let ip = who.address;
-        let of_use = !ip.is_unspecified() && !ip.is_multicast() && who.port > 0;
-        if !of_use || who.id == self.me || self.peer_link(&who.id).is_some() {
+        if !self.is_somewhere_else(SocketAddr::new(ip, who.port))
+            || who.id == self.me
+            || self.peer_link(&who.id).is_some()
+        {
             return;
         }
         let passive = &mut self.membership.passive;
@@ -300,6 +316,10 @@ impl State {
             }
             if waits || self.is_dialing(&known.who) {
                 continue;
+            }
+            if !self.membership.dials.take(now) {
+                self.counters.dials_refused += 1;
+                break;
             }
             known.tried = Some(now);
             free -= 1;

@@ -1,5 +1,7 @@
 //! Behaviour of the state machine: inputs in, whole outputs out.
 
+mod conduct;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,0 +1,121 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { randomBytes } = require('node:crypto')
+const net = require('node:net')
+const { test } = require('node:test')
+const { startNode } = require('../api/nodes')
+const { event, poll } = require('../support/wait')
+
+const address = '127.0.0.1'
+
+/** Connections on which nothing is said. */
+async function connectAll(t, port, count) {
+  const sockets = Array.from({ length: count }, () => net.connect(port, address))
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  for (const socket of sockets) socket.on('error', () => {}).resume()
+  await Promise.all(sockets.map((socket) => event(socket, 'connect')))
+  return sockets
+}
+
+test('only the addresses in allow may connect, and be dialled', async (t) => {
+  const secret = randomBytes(32)
+  for (const options of [{}, { secret }]) {
+    const open = await startNode(t, options)
+    const refused = []
+    const strict = await startNode(t, { ...options, allow: ['10.0.0.0/8', '::1'] })
+    strict.on('refused', ({ reason }) => refused.push(reason))
+    await assert.rejects(open.addPeer(address, strict.options.port))
+    const rejected = { name: 'SmokeError', code: 'ERR_SMOKE_NOT_ALLOWED' }
+    await assert.rejects(strict.addPeer(address, open.options.port), rejected)
+    // A name does not get around it.
+    await assert.rejects(strict.addPeer('localhost', open.options.port))
+    const stats = await poll(
+      () => strict.stats().refusedAddress >= 2 && strict.stats(),
+      5000,
+      'they are counted',
+    )
+    assert.deepEqual(stats.links, [])
+    assert.deepEqual([...new Set(refused)], ['address'])
+    assert.deepEqual([open.peers.dump(), strict.peers.dump()], [[], []])
+    const kind = await startNode(t, { ...options, allow: ['10.0.0.0/8', '127.0.0.0/8'] })
+    await kind.addPeer(address, open.options.port)
+    assert.deepEqual(kind.peers.dump(), [open.id])
+  }
+})
+
+test('silent connections are held within a limit, closed in time, and keep nobody out', async (t) => {
+  for (const secret of [undefined, randomBytes(32)]) {
+    const limits = { maxUnconnected: 8, handshakeTimeout: 1500 }
+    const node = await startNode(t, { secret, limits })
+    const sockets = await connectAll(t, node.options.port, 40)
+    const gone = Promise.all(sockets.map((socket) => event(socket, 'close', 10_000)))
+    const held = await poll(
+      () => node.stats().unconnected > 0 && node.stats().unconnected,
+      5000,
+      'they are counted',
+    )
+    assert.equal(held, 8)
+    const other = await startNode(t, { secret })
+    await poll(
+      () =>
+        other
+          .addPeer(address, node.options.port)
+          .then(() => true)
+          .catch(() => false),
+      10_000,
+      'a member gets in',
+    )
+    await gone
+    const { refusedCrowded, handshakeTimeouts, unconnected } = await poll(
+      () => node.stats().unconnected === 0 && node.stats(),
+      5000,
+      'none is left',
+    )
+    assert.equal(unconnected, 0)
+    assert.ok(refusedCrowded >= 32, `${refusedCrowded} refused`)
+    assert.ok(handshakeTimeouts > 0 && handshakeTimeouts <= 8, `${handshakeTimeouts} timed out`)
+  }
+})
+
+test('stats show the limits in force', async (t) => {
+  const node = await startNode(t, { limits: { maxUnconnected: 3, pongsPerSecond: 0.5 } })
+  const { limits } = node.stats()
+  assert.deepEqual(limits, {
+    handshakeTimeout: 5000,
+    dialTimeout: 3000,
+    maxUnconnected: 3,
+    maxUnconnectedPerAddress: 4,
+    handshakesPerSecond: 200,
+    queuePerPeer: 8 * 1024 * 1024,
+    maxDials: 8,
+    dialsPerSecond: 4,
+    peerRequestsPerSecond: 10,
+    pongsPerSecond: 0.5,
+  })
+})
+
+test('a node that anyone can reach warns once that it has no secret', async (t) => {
+  const warnings = async (options) => {
+    const lines = []
+    const logger = { warn: (line) => lines.push(line) }
+    const node = await startNode(t, { ...options, logger })
+    const other = await startNode(t)
+    await node.addPeer(address, other.options.port)
+    await node.stop()
+    return lines.filter((line) => line.includes('set a secret')).length
+  }
+  const shows = []
+  for (const own of [
+    '203.0.113.7',
+    '2001:db8::1',
+    '127.0.0.1',
+    '10.1.2.3',
+    '192.168.1.1',
+    'fd00::1',
+  ])
+    shows.push(await warnings({ address: own }))
+  assert.deepEqual(shows, [1, 1, 0, 0, 0, 0])
+})

@@ -1,0 +1,166 @@
+//! What others cannot make a node do.
+
+use super::*;
+use crate::proto::codec::packet;
+use crate::proto::{Native, Reject};
+
+/// The packet as it comes over the legacy wire.
+fn packet(topic: Topic, id: &str, data: &[u8]) -> Message {
+    let (_, text) = packet::new_packet(id, data);
+    let mut bytes = BytesMut::from(&line::packet(topic, &text)[..]);
+    let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
+    decoder.next(&mut bytes).unwrap().unwrap()
+}
+
+fn chat(id: &str) -> Message {
+    packet(Topic::Broadcast, id, br#"["chat","hi"]"#)
+}
+
+fn at(address: &str, port: u16) -> PeerAddress {
+    PeerAddress {
+        address: address.parse().unwrap(),
+        ..who("x", port)
+    }
+}
+
+/// How many of these dials the node makes, if nobody answers.
+fn dials(node: &mut Node) -> usize {
+    let mut count = 0;
+    let mut open = node.dials();
+    while let Some((link, _)) = open.pop() {
+        count += 1;
+        let code = "ECONNREFUSED".to_owned();
+        node.input(Input::DialFailed { link, code });
+        open.extend(node.dials());
+    }
+    count
+}
+
+#[test]
+fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiven() {
+    let mut node = Node::new("me", legacy());
+    let (bad, good) = (node.peer("bad"), node.peer("good"));
+    let blame = |node: &mut Node, times| {
+        for _ in 0..times {
+            node.receive(bad, Message::Rejected(Reject::BadHash));
+        }
+    };
+    blame(&mut node, 49);
+    node.receive(bad, chat("bad-1"));
+    assert_eq!((node.events().len(), node.sent().len()), (1, 1));
+    blame(&mut node, 1);
+    node.receive(bad, chat("bad-2"));
+    assert_eq!(node.out, []);
+    node.receive(good, chat("bad-2"));
+    assert_eq!(node.events().len(), 1, "what others pass on is heard");
+    let counters = node.state.counters();
+    assert_eq!((counters.muted, counters.ignored_of_muted), (1, 1));
+    node.now = node.now.after(Duration::from_secs(1));
+    node.receive(bad, chat("bad-3"));
+    assert_eq!((node.events().len(), node.sent().len()), (1, 1));
+    blame(&mut node, 31);
+    assert_eq!(node.closes(), [(bad, CloseHow::Abort)]);
+    assert_eq!(node.state.counters().misbehaved, 1);
+}
+
+#[test]
+fn pings_that_name_a_victim_do_not_make_a_node_flood_it_with_pongs() {
+    let mut node = Node::new("me", legacy());
+    let peer = node.peer("a");
+    let own: SocketAddr = "10.0.0.1:1000".parse().unwrap();
+    let mut pongs = |from: &str, count: usize, name: &str| {
+        let mut pongs = 0;
+        for n in 0..count {
+            let data = packet::ping_data(from.parse().unwrap(), own);
+            node.receive(peer, packet(Topic::Ping, &format!("{name}-{n}"), &data));
+            pongs += dials(&mut node);
+        }
+        pongs
+    };
+    assert_eq!(pongs("10.0.0.66:80", 100, "victim"), 3, "to one address");
+    let nowhere = [
+        "127.0.0.1:80",
+        "224.0.0.1:80",
+        "0.0.0.0:80",
+        "255.255.255.255:80",
+        "[::]:80",
+    ];
+    for (n, from) in nowhere.iter().enumerate() {
+        assert_eq!(pongs(from, 1, &format!("nowhere{n}")), 0, "{from}");
+    }
+    let others: usize = (0..50)
+        .map(|n| pongs(&format!("10.0.1.{n}:80"), 1, &format!("many{n}")))
+        .sum();
+    assert_eq!(others, 7, "ten a second to all, the three above included");
+}
+
+#[test]
+fn requests_on_behalf_of_many_victims_are_followed_within_a_rate() {
+    let mut node = Node::new("me", legacy());
+    let mut count = 0;
+    for n in 0..100 {
+        let link = node.accept();
+        let victim = at(&format!("10.0.1.{n}"), 80);
+        node.receive(link, Message::PeerRequest(victim));
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 8, "at once");
+    node.now = node.now.after(Duration::from_secs(1));
+    for n in 100..200 {
+        let link = node.accept();
+        let victim = at(&format!("10.0.1.{n}"), 80);
+        node.receive(link, Message::PeerRequest(victim));
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 12, "four more in a second");
+    assert_eq!(node.state.counters().dials_refused, 188);
+}
+
+#[test]
+fn nobody_makes_a_node_dial_its_own_machine_or_what_allow_leaves_out() {
+    let config = Config {
+        allow: vec![
+            "10.0.0.0/24".parse().unwrap(),
+            "127.0.0.0/8".parse().unwrap(),
+        ],
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    let mut count = |address| {
+        let link = node.accept();
+        node.receive(link, Message::PeerRequest(at(address, 80)));
+        dials(&mut node)
+    };
+    let counts = [
+        "127.0.0.1",
+        "::ffff:127.0.0.1",
+        "10.0.1.1",
+        "::ffff:10.0.0.7",
+        "10.0.0.8",
+    ];
+    assert_eq!(counts.map(&mut count), [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
+    let config = Config {
+        address: "10.0.0.1".to_owned(),
+        ..Config::default()
+    };
+    let mut node = Node::new("me", config);
+    let link = node.accept();
+    node.receive(link, Message::Handshake(native_hello("bad", "10.0.0.9", 9)));
+    let mut count = 0;
+    for n in 0..1000 {
+        let contacts = (0..10)
+            .map(|m| PeerAddress {
+                id: NodeId::parse(&format!("v{n}x{m}")).unwrap(),
+                ..at("10.0.0.66", 1 + n * 10 + m)
+            })
+            .collect();
+        let contacts = Native::Contacts { nonce: 0, contacts };
+        node.receive(link, Message::Native(contacts));
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 32);
+}
