@@ -18,3 +18,4 @@ pub mod scenario;
 
 pub use graph::Graph;
 pub use network::{Death, Happening, HostId, Link, Network, Options, Traffic};
+pub use picture::draw;

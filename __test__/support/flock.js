@@ -75,7 +75,11 @@ class Flock extends Watched {
     await Promise.all(senders.map((node) => node.command('send', { count, ...how })))
     return () =>
       this.until(
-        () => senders.every((node) => sentReports(node) > before.get(node)),
+        () => {
+          const dead = senders.find((node) => node.exit)
+          if (dead) throw new Error(`a sender is gone\n${dead.dump()}`)
+          return senders.every((node) => sentReports(node) > before.get(node))
+        },
         180000,
         'all is sent',
       )

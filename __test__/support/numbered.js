@@ -182,6 +182,8 @@ const commands = {
     Object.fromEntries(
       [...tally].map(([sender, { seen, ...entry }]) => [sender, { ...entry, missing: seen.size }]),
     ),
+  /** What anything put on every object of this process. */
+  polluted: () => ({}).polluted ?? null,
   forget: () => tally.clear(),
   told: () => told,
   peers,

@@ -1,27 +1,32 @@
 //! `smokesignal-sim`: plays scenarios on a simulated network and prints what it measured.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use smokesignal::sim::scenario::{Figures, Scenario, Setup, settle};
-use smokesignal::sim::{Network, report};
+use smokesignal::sim::{self, Network, report};
 
 const USAGE: &str = "\
 usage: sim [options]
   --nodes N[,N...]      how many nodes (default 100)
   --scenario S[,S...]   join, steady, one-sender, random-senders, half-die, most-die, partition,
                         churn, or all (the default)
-  --seeds K             how many runs, with seeds 1 to K (default 3)
+  --seeds K[,K...]      how many runs, with seeds 1 to K, for each number of nodes (default 3)
   --seed S              the first seed (default 1)
   --min N, --max N      minPeerNo and maxPeerNo (default 3 and 5)
+  --jobs J              how many runs at a time (default: the number of CPUs)
   --json                print JSON
+  --svg FILE            draw how one broadcast spreads, and the overlay if it is small
 ";
 
 struct Args {
     nodes: Vec<usize>,
     scenarios: Vec<Scenario>,
     first_seed: u64,
-    runs: u64,
+    runs: Vec<u64>,
+    jobs: usize,
+    svg: Option<String>,
     limits: Option<(usize, usize)>,
     json: bool,
 }
@@ -35,14 +40,27 @@ fn main() -> std::process::ExitCode {
         }
     };
     let mut rows = Vec::new();
-    for nodes in args.nodes.iter().copied() {
-        let runs: Vec<Figures> = (0..args.runs)
-            .map(|run| run_all(&args, nodes, args.first_seed + run))
-            .collect();
-        rows.extend(report::rows(nodes, &runs));
+    for (index, nodes) in args.nodes.iter().copied().enumerate() {
+        let runs = args.runs.get(index).or(args.runs.last()).copied();
+        rows.extend(report::rows(
+            nodes,
+            &run_many(&args, nodes, runs.unwrap_or(1)),
+        ));
     }
+    if let Some(file) = &args.svg {
+        let setup = args.setup(args.nodes.first().copied().unwrap_or(100), args.first_seed);
+        if let Err(error) = std::fs::write(file, sim::draw(&mut setup.build())) {
+            drop(writeln!(std::io::stderr(), "cannot write {file}: {error}"));
+            return std::process::ExitCode::FAILURE;
+        }
+    }
+    let command: Vec<String> = std::env::args().skip(1).collect();
     let text = if args.json {
-        serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"
+        let report = serde_json::json!({
+            "command": format!("npm run sim -- {}", command.join(" ")),
+            "figures": rows,
+        });
+        serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
     } else {
         report::table(&rows)
     };
@@ -50,12 +68,41 @@ fn main() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
 }
 
+impl Args {
+    fn setup(&self, nodes: usize, seed: u64) -> Setup {
+        let mut setup = Setup::new(nodes, seed);
+        if let Some((min, max)) = self.limits {
+            (setup.min_peers, setup.max_peers) = (min, max);
+        }
+        setup
+    }
+}
+
+/// Several runs, some of them at the same time.
+fn run_many(args: &Args, nodes: usize, runs: u64) -> Vec<Figures> {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let run = next.fetch_add(1, Ordering::Relaxed);
+            if run >= runs {
+                return done;
+            }
+            done.push((run, run_all(args, nodes, args.first_seed + run)));
+        }
+    };
+    let mut done: Vec<(u64, Figures)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..args.jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        let results = workers.into_iter().filter_map(|worker| worker.join().ok());
+        results.flatten().collect()
+    });
+    done.sort_by_key(|(run, _)| *run);
+    done.into_iter().map(|(_, figures)| figures).collect()
+}
+
 /// Every scenario in turn: on the same network where it is none the worse for it.
 fn run_all(args: &Args, nodes: usize, seed: u64) -> Figures {
-    let mut setup = Setup::new(nodes, seed);
-    if let Some((min, max)) = args.limits {
-        (setup.min_peers, setup.max_peers) = (min, max);
-    }
+    let setup = args.setup(nodes, seed);
     let mut figures = Figures::new();
     let mut settled: Option<Network> = None;
     for scenario in args.scenarios.iter().copied() {
@@ -96,7 +143,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
         nodes: vec![100],
         scenarios: Scenario::ALL.to_vec(),
         first_seed: 1,
-        runs: 3,
+        runs: vec![3],
+        jobs: std::thread::available_parallelism().map_or(1, usize::from),
+        svg: None,
         limits: None,
         json: false,
     };
@@ -116,7 +165,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
                     parsed.scenarios = names.split(',').map(read).collect::<Result<_, _>>()?;
                 }
             },
-            "--seeds" => parsed.runs = number(&value()?)?,
+            "--seeds" => {
+                parsed.runs = value()?.split(',').map(number).collect::<Result<_, _>>()?;
+            }
+            "--jobs" => parsed.jobs = number(&value()?)?,
+            "--svg" => parsed.svg = Some(value()?),
             "--seed" => parsed.first_seed = number(&value()?)?,
             "--min" => {
                 let max = parsed.limits.map_or(5, |(_, max)| max);

@@ -204,4 +204,35 @@ mod tests {
         assert_eq!(event_name(b"[1]"), None);
         assert_eq!(event_name(b"[\"open"), None);
     }
+
+    /// Two seconds, or `FUZZ_SECONDS`: whatever passes is one item of a chunk, and no more.
+    #[test]
+    fn what_passes_is_one_item_of_a_chunk() {
+        let seconds = std::env::var("FUZZ_SECONDS").ok();
+        let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(2);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+        let alphabet = b"[]{}\",:\\u0019eE+-. tnfalsr\n\xff\xc3\xa9";
+        let seed = fastrand::u64(..);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut passed = 0;
+        while std::time::Instant::now() < end {
+            let mut text = br#"["a",{"b":[1,"\n"]},"\ud800"]"#.to_vec();
+            for _ in 0..rng.usize(..6) {
+                let at = rng.usize(..text.len());
+                let byte = *rng.choice(alphabet).unwrap();
+                match rng.u8(..3) {
+                    0 => text[at] = byte,
+                    1 => text.insert(at, byte),
+                    _ => drop(text.drain(at..(at + 3).min(text.len() - 1))),
+                }
+            }
+            let Some(good) = event(&text) else { continue };
+            passed += 1;
+            let chunk = format!("[0,{good},7]");
+            let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(&chunk).unwrap();
+            assert_eq!(items[1].get(), good.trim(), "seed {seed}");
+            assert_eq!(items.len(), 3, "seed {seed}");
+        }
+        assert!(passed > 100, "{passed} of seed {seed} passed");
+    }
 }

@@ -12,7 +12,7 @@ pub struct Row {
     pub figure: &'static str,
     /// In how many nodes.
     pub nodes: usize,
-    /// The middle one.
+    /// The middle one; infinite (in JSON null) when it never came to that.
     pub median: f64,
     /// The smallest one.
     pub least: f64,

@@ -418,6 +418,20 @@ fn one_sender(network: &mut Network) -> Figures {
     ]
 }
 
+/// Lets one node broadcast; when each of the others got it, in order.
+pub(super) fn coverage(network: &mut Network) -> Vec<Duration> {
+    let sender = HostId(network.hosts().count() as u32 / 2);
+    let rest = Duration::from_secs(3);
+    let outcome = broadcasts(network, &[sender], rest, rest);
+    let times = |fate: &Fate| -> Vec<Duration> {
+        let times = fate.got.values();
+        times.map(|at| at.since(fate.sent)).collect()
+    };
+    let mut times = outcome.each.first().map(times).unwrap_or_default();
+    times.sort_unstable();
+    times
+}
+
 fn random_senders(network: &mut Network) -> Figures {
     let living = network.living();
     let mut rng = fastrand::Rng::with_seed(network.now().0);

@@ -1,0 +1,98 @@
+'use strict'
+
+// Hostile programs, one at a time, at one of three honest nodes: what the honest ones say to each
+// other still comes once and in order, and what the attack costs them is bounded.
+
+const assert = require('node:assert/strict')
+const path = require('node:path')
+const { after, before, describe, test } = require('node:test')
+const { Flock, descriptorsOf, rssOf } = require('../support/flock')
+const { Program } = require('../support/process')
+const { pause, poll } = require('../support/wait')
+const { WireServer } = require('../support/wire')
+
+const PROGRAM = path.join(__dirname, 'program.js')
+const MIB = 1 << 20
+const COUNT = Number(process.env.MESSAGES ?? 4000)
+/** What an attack may make a node hold: caches, queues and what waits for JavaScript, once each. */
+const MOST_GROWN = 160 * MIB
+/** Sockets of strangers, and of the attacker as a peer; and of files Node opens now and then. */
+const MOST_DESCRIPTORS = 64 + 5 + 16
+
+/** Each sends `COUNT` messages as fast as it may; returns how many a second. */
+async function rate(flock, total) {
+  const began = Date.now()
+  const sent = await flock.send(flock.nodes, COUNT)
+  await sent()
+  await flock.expect(flock.nodes, flock.nodes, total)
+  // `expect` listens for late copies for 300 ms.
+  return (flock.nodes.length * COUNT * 1000) / (Date.now() - began - 300)
+}
+
+describe('three honest nodes', { concurrency: false }, () => {
+  let victim
+  before(async () => {
+    victim = await WireServer.listen()
+  })
+  after(() => victim.close())
+
+  const attacks = [
+    ...['slowloris', 'connections', 'requests', 'floods', 'lines', 'garbage'],
+    ...['future', 'packets', 'replay', 'grafts', 'origins', 'deaf'],
+    ...['deep', 'names', 'prototypes'],
+  ]
+  for (const attack of attacks) {
+    test(`hear each other once and in order beside the attack "${attack}"`, async (t) => {
+      const flock = await Flock.mesh(t, ['ours', 'ours', 'ours'])
+      const [target] = flock.nodes
+      const honest = new Set(flock.nodes.map(({ id }) => id))
+      const without = await rate(flock, COUNT)
+      const memory = rssOf(target.pid)
+      const descriptors = descriptorsOf(target.pid)
+      const dialled = victim.connections.length
+      const began = Date.now()
+
+      const options = JSON.stringify({ victim: victim.port })
+      const attacker = new Program([PROGRAM, attack, String(target.port), options])
+      t.after(() => attacker.kill())
+      await attacker.until(() => attacker.out.includes('\n') || attacker.exit, 20000)
+      assert.equal(attacker.exit, null, attacker.dump())
+      let most = descriptors
+      const watching = setInterval(() => {
+        most = Math.max(most, descriptorsOf(target.pid))
+      }, 50)
+      t.after(() => clearInterval(watching))
+
+      // Sending from the start, so that the forgers know whom to forge.
+      const beside = await rate(flock, 2 * COUNT)
+      await pause(1000)
+      const seconds = (Date.now() - began) / 1000
+      await attacker.kill()
+      await rate(flock, 3 * COUNT)
+
+      const grown = rssOf(target.pid) - memory
+      const dials = victim.connections.length - dialled
+      t.diagnostic(
+        `${attack}: ${without.toFixed(0)} messages/s without, ${beside.toFixed(0)} beside it ` +
+          `(${(beside / without).toFixed(2)}), ${(grown / MIB).toFixed(1)} MiB, ` +
+          `${most - descriptors} descriptors, ${dials} dials at the victim, ` +
+          `attacker: ${attacker.out.trim().split('\n').pop()}`,
+      )
+      assert.ok(grown < MOST_GROWN, `${grown / MIB} MiB`)
+      assert.ok(most - descriptors <= MOST_DESCRIPTORS, `${most - descriptors} descriptors`)
+      // Three nodes; each dials one target at most three times and then every 10 s, and pongs come
+      // from the one that is pinged, at most ten at once and then ten a second.
+      const bound = 3 * (3 + seconds / 10) + (attack === 'floods' ? 10 + 10 * seconds : 0)
+      assert.ok(dials <= bound, `${dials} dials in ${seconds} s`)
+      for (const node of flock.nodes) {
+        const peers = new Set(await node.command('peers'))
+        for (const id of honest) {
+          assert.ok(id === node.id || peers.has(id), `${node.name} still has its honest peers`)
+        }
+      }
+      await poll(() => descriptorsOf(target.pid) <= descriptors + 4, 20000, 'sockets are closed')
+      assert.equal(await target.command('polluted'), null, 'nothing reached into its objects')
+      flock.assertHealthy()
+    })
+  }
+})

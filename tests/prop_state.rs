@@ -1,0 +1,608 @@
+//! Whatever comes in, in whatever order: the promises hold.
+//!
+//! `PROPTEST_CASES` sets the number of cases; failing ones are kept beside this file.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use smokesignal::Config;
+use smokesignal::proto::{
+    Beacon, Event, Hello, HelloNative, Input, Intent, Item, Level, LinkId, Message, Moment, Native,
+    NodeId, Origin, Output, Payload, PeerAddress, Publish, Range, State, Target, Timer, Timers,
+    Watermark,
+};
+use smokesignal::sim::{Death, Graph, HostId, Network, Options};
+
+const MIN: usize = 3;
+const MAX: usize = 5;
+
+/// One thing that happens to a node. Numbers name links, peers and so on, modulo how many there are.
+#[derive(Clone, Debug)]
+enum Step {
+    Accept,
+    Handshake(usize, u8, bool, Intent),
+    Ack(usize, u8, bool, Intent),
+    Connected(usize),
+    DialFailed(usize),
+    Publish(usize, u8, u64, u32, bool),
+    IHave(usize, u8, u64),
+    Graft(usize, u8, u64, u64),
+    Gone(usize, u8, u64, u64),
+    Prune(usize, u8),
+    ForwardJoin(usize, u8, u8),
+    Shuffle(usize, u32, u8, u8),
+    Contacts(usize, u32, u8),
+    Goodbye(usize, bool),
+    Beacon(usize, u8, u64),
+    BeaconTree(usize, u8, bool),
+    Request(usize, u8),
+    Closed(usize),
+    Pressure(usize, Level),
+    Broadcast(u8),
+    ClosePeer(usize),
+    Pass(u32),
+}
+
+fn intent() -> impl Strategy<Value = Intent> {
+    prop::sample::select(vec![
+        Intent::Peer,
+        Intent::Join,
+        Intent::Urgent,
+        Intent::Rejoin,
+        Intent::Probe,
+        Intent::Refuse,
+    ])
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let link = 0..8_usize;
+    let who = 0..12_u8;
+    let seq = 1..40_u64;
+    let level = prop::sample::select(vec![Level::Low, Level::High, Level::Full]);
+    prop_oneof![
+        3 => Just(Step::Accept),
+        4 => (link.clone(), who.clone(), prop::bool::weighted(0.8), intent())
+            .prop_map(|(l, w, n, i)| Step::Handshake(l, w, n, i)),
+        2 => (link.clone(), who.clone(), prop::bool::weighted(0.8), intent())
+            .prop_map(|(l, w, n, i)| Step::Ack(l, w, n, i)),
+        2 => link.clone().prop_map(Step::Connected),
+        2 => link.clone().prop_map(Step::DialFailed),
+        10 => (link.clone(), 0..3_u8, seq.clone(), 1..5_u32, any::<bool>())
+            .prop_map(|(l, o, f, c, r)| Step::Publish(l, o, f, c, r)),
+        4 => (link.clone(), 0..3_u8, 0..60_u64).prop_map(|(l, o, h)| Step::IHave(l, o, h)),
+        2 => (link.clone(), 0..4_u8, seq.clone(), 0..20_u64)
+            .prop_map(|(l, o, f, n)| Step::Graft(l, o, f, n)),
+        2 => (link.clone(), 0..3_u8, seq.clone(), 0..20_u64)
+            .prop_map(|(l, o, f, n)| Step::Gone(l, o, f, n)),
+        2 => (link.clone(), 0..4_u8).prop_map(|(l, o)| Step::Prune(l, o)),
+        2 => (link.clone(), any::<u8>(), who.clone())
+            .prop_map(|(l, t, w)| Step::ForwardJoin(l, t, w)),
+        2 => (link.clone(), 0..4_u32, any::<u8>(), 0..32_u8)
+            .prop_map(|(l, n, t, c)| Step::Shuffle(l, n, t, c)),
+        2 => (link.clone(), 0..4_u32, 0..32_u8).prop_map(|(l, n, c)| Step::Contacts(l, n, c)),
+        1 => (link.clone(), any::<bool>()).prop_map(|(l, k)| Step::Goodbye(l, k)),
+        2 => (link.clone(), who.clone(), 0..9_u64).prop_map(|(l, w, n)| Step::Beacon(l, w, n)),
+        1 => (link.clone(), who.clone(), any::<bool>())
+            .prop_map(|(l, w, y)| Step::BeaconTree(l, w, y)),
+        1 => (link.clone(), who).prop_map(|(l, w)| Step::Request(l, w)),
+        2 => link.clone().prop_map(Step::Closed),
+        1 => (link.clone(), level).prop_map(|(l, v)| Step::Pressure(l, v)),
+        2 => (1..4_u8).prop_map(Step::Broadcast),
+        1 => link.prop_map(Step::ClosePeer),
+        5 => (0..3_000_000_u32).prop_map(Step::Pass),
+    ]
+}
+
+fn id(number: u8) -> NodeId {
+    // The node itself is "n05": some pretend to be it.
+    NodeId::parse(&format!("n{number:02}")).unwrap()
+}
+
+fn contact(number: u8) -> PeerAddress {
+    PeerAddress {
+        id: id(number),
+        address: [10, 0, 0, number].into(),
+        port: 4000,
+    }
+}
+
+fn hello(number: u8, native: bool, intent: Intent) -> Hello {
+    let native = native.then(|| HelloNative {
+        version: 1,
+        address: contact(number).address.to_string(),
+        port: 4000,
+        epoch: 1,
+        intent,
+    });
+    Hello {
+        id: id(number),
+        native,
+    }
+}
+
+fn origin(number: u8) -> Origin {
+    Origin {
+        id: NodeId::parse(&format!("o{number}")).unwrap(),
+        epoch: 1,
+    }
+}
+
+fn text(origin: u8, seq: u64) -> String {
+    format!("[\"m\",{origin},{seq}]")
+}
+
+/// The node under test, and what a driver would know of it.
+struct Bench {
+    state: State,
+    now: Moment,
+    timers: Timers,
+    /// Links that the node has not closed, with whether they are peers.
+    links: Vec<LinkId>,
+    dials: Vec<LinkId>,
+    peers: HashMap<LinkId, NodeId>,
+    /// What was delivered, by origin and sequence number.
+    delivered: BTreeSet<(u8, u64)>,
+}
+
+impl Bench {
+    fn new(seed: u64) -> Self {
+        let config = Config {
+            address: "10.0.0.5".to_owned(),
+            min_peers: MIN,
+            max_peers: MAX,
+            seeds: vec![Target::from(SocketAddr::from((contact(1).address, 4000)))],
+            ..Config::default()
+        };
+        let mut bench = Self {
+            state: State::new(config, id(5), seed),
+            now: Moment(1_000_000),
+            timers: Timers::default(),
+            links: Vec::new(),
+            dials: Vec::new(),
+            peers: HashMap::new(),
+            delivered: BTreeSet::new(),
+        };
+        bench.input(Input::Started { port: 4000 });
+        bench
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        self.state.handle(self.now, input, &mut outputs);
+        for output in outputs {
+            match output {
+                Output::Dial { link, .. } => self.dials.push(link),
+                Output::Send { link, data } => {
+                    assert!(
+                        self.links.contains(&link),
+                        "sends on {link}, which is closed"
+                    );
+                    assert!(!data.is_empty());
+                }
+                Output::Close { link, how } => {
+                    self.dials.retain(|other| *other != link);
+                    if how != smokesignal::proto::CloseHow::HalfClose {
+                        self.links.retain(|other| *other != link);
+                    }
+                }
+                Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
+                Output::CancelTimer(timer) => self.timers.cancel(timer),
+                Output::Event(event) => self.event(event),
+            }
+        }
+        self.check();
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::PeerAdded { link, id: peer, .. } => {
+                assert_ne!(peer, id(5), "a peer of itself");
+                assert!(
+                    !self.peers.values().any(|other| *other == peer),
+                    "{peer} twice"
+                );
+                assert!(self.links.contains(&link));
+                assert_eq!(self.peers.insert(link, peer), None);
+            }
+            Event::PeerRemoved { link, .. } => {
+                assert!(self.peers.remove(&link).is_some(), "{link} was no peer");
+            }
+            Event::Broadcast(payload) => {
+                for item in payload.items() {
+                    let Item::Event(text) = item else {
+                        panic!("{item:?}")
+                    };
+                    let (_, origin, seq): (String, u8, u64) =
+                        serde_json::from_slice(&text).unwrap();
+                    // Not always in order: these peers lie about what there is.
+                    assert!(
+                        self.delivered.insert((origin, seq)),
+                        "{seq} of {origin} twice"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn check(&self) {
+        let peers: HashMap<LinkId, NodeId> = self
+            .state
+            .peers()
+            .map(|(link, id)| (link, id.clone()))
+            .collect();
+        assert_eq!(peers, self.peers, "events tell who is a peer");
+        assert!(peers.len() <= MAX);
+        let footprint = self.state.footprint();
+        assert_eq!(footprint.links, self.links.len() + self.dials.len());
+        assert!(footprint.addresses <= 30 + 64 + 64, "{footprint:?}");
+        assert!(footprint.beacons <= 8, "{footprint:?}");
+        assert!(footprint.held_bytes <= 8 << 20, "{footprint:?}");
+        // The periodic ones, one per link that has not shaken hands, one per ping.
+        assert!(
+            self.timers.len() <= 16 + footprint.links,
+            "{:?}",
+            self.timers
+        );
+    }
+
+    fn link(&self, number: usize) -> Option<LinkId> {
+        self.links.get(number % self.links.len().max(1)).copied()
+    }
+
+    fn receive(&mut self, link: usize, message: Message) {
+        if let Some(link) = self.link(link) {
+            self.input(Input::Received { link, message });
+        }
+    }
+
+    /// Native frames come over native links only: the decoder sees to that.
+    fn frame(&mut self, link: usize, native: Native) {
+        self.receive(link, Message::Native(native));
+    }
+
+    fn step(&mut self, step: Step) {
+        let remote = (contact(9).address, 50_000).into();
+        match step {
+            Step::Accept if self.links.len() < 8 => {
+                let link = self.state.next_link();
+                self.links.push(link);
+                self.input(Input::Accepted { link, remote });
+            }
+            Step::Accept => {}
+            Step::Handshake(link, who, native, intent) => {
+                self.receive(link, Message::Handshake(hello(who, native, intent)));
+            }
+            Step::Ack(link, who, native, intent) => {
+                self.receive(link, Message::HandshakeAck(hello(who, native, intent)));
+            }
+            Step::Connected(dial) => {
+                if !self.dials.is_empty() {
+                    let link = self.dials.remove(dial % self.dials.len());
+                    self.links.push(link);
+                    self.input(Input::Connected { link, remote });
+                }
+            }
+            Step::DialFailed(dial) => {
+                if !self.dials.is_empty() {
+                    let link = self.dials.remove(dial % self.dials.len());
+                    let code = "ECONNREFUSED".to_owned();
+                    self.input(Input::DialFailed { link, code });
+                }
+            }
+            Step::Publish(link, number, first, count, repair) => {
+                let texts: Vec<_> = (first..)
+                    .take(count as usize)
+                    .map(|s| text(number, s))
+                    .collect();
+                self.frame(
+                    link,
+                    Native::Publish(Publish {
+                        origin: origin(number),
+                        first,
+                        hops: 1,
+                        repair,
+                        payload: Payload::events(texts.join("\n").into()),
+                    }),
+                );
+            }
+            Step::IHave(link, number, high) => {
+                let origin = origin(number);
+                self.frame(link, Native::IHave(vec![Watermark { origin, high }]));
+            }
+            Step::Graft(link, number, first, more) => {
+                let range = Range {
+                    origin: origin(number),
+                    first,
+                    last: first + more,
+                };
+                let max_age_ms = u32::MAX;
+                self.frame(link, Native::Graft { range, max_age_ms });
+            }
+            Step::Gone(link, number, first, more) => {
+                let last = first + more;
+                let origin = origin(number);
+                self.frame(
+                    link,
+                    Native::Gone(Range {
+                        origin,
+                        first,
+                        last,
+                    }),
+                );
+            }
+            Step::Prune(link, number) => self.frame(link, Native::Prune(origin(number))),
+            Step::ForwardJoin(link, ttl, who) => {
+                let who = contact(who);
+                self.frame(link, Native::ForwardJoin { ttl, who });
+            }
+            Step::Shuffle(link, nonce, ttl, count) => {
+                let contacts = (100..100 + count).map(contact).collect();
+                self.frame(
+                    link,
+                    Native::Shuffle {
+                        nonce,
+                        ttl,
+                        contacts,
+                    },
+                );
+            }
+            Step::Contacts(link, nonce, count) => {
+                let contacts = (100..100 + count).map(contact).collect();
+                self.frame(link, Native::Contacts { nonce, contacts });
+            }
+            Step::Goodbye(link, keep) => self.frame(link, Native::Goodbye { keep }),
+            Step::Beacon(link, who, number) => {
+                let beacon = Beacon {
+                    origin: Origin {
+                        id: id(who),
+                        epoch: 1,
+                    },
+                    address: (contact(who).address, 4000).into(),
+                    number,
+                };
+                self.frame(link, Native::Beacon(beacon));
+            }
+            Step::BeaconTree(link, who, wanted) => {
+                let seed = id(who);
+                self.frame(link, Native::BeaconTree { seed, wanted });
+            }
+            Step::Request(link, who) => self.receive(link, Message::PeerRequest(contact(who))),
+            Step::Closed(link) => {
+                if let Some(link) = self.link(link) {
+                    self.links.retain(|other| *other != link);
+                    let reason = "FIN".to_owned();
+                    self.input(Input::Closed { link, reason });
+                }
+            }
+            Step::Pressure(link, level) => {
+                if let Some(link) = self.link(link) {
+                    self.input(Input::Pressure { link, level });
+                }
+            }
+            Step::Broadcast(count) => {
+                let texts = vec!["[\"own\"]"; usize::from(count)];
+                self.input(Input::Broadcast(Payload::events(texts.join("\n").into())));
+            }
+            Step::ClosePeer(link) => {
+                if let Some(link) = self.link(link) {
+                    self.input(Input::ClosePeer { link });
+                }
+            }
+            Step::Pass(micros) => self.pass(Duration::from_micros(u64::from(micros))),
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now.after(time);
+        let mut fired = 0;
+        while let Some(at) = self.timers.next().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            while let Some(timer) = self.timers.pop(self.now) {
+                fired += 1;
+                assert!(fired < 10_000, "{timer:?} never ends");
+                self.input(Input::TimerFired(timer));
+            }
+        }
+        self.now = until;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(256)))]
+
+    #[test]
+    fn one_node_keeps_its_promises(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..150)) {
+        let mut bench = Bench::new(seed);
+        for step in steps {
+            bench.step(step);
+        }
+        // Left alone, it gives up what cannot be had and closes what says nothing.
+        bench.pass(Duration::from_secs(60));
+        prop_assert_eq!(bench.state.footprint().held_bytes, 0);
+        bench.input(Input::Stop);
+        prop_assert!(bench.peers.is_empty());
+        prop_assert_eq!(bench.state.footprint().links, 0);
+        let left: Vec<Timer> = std::iter::from_fn(|| bench.timers.pop(Moment(u64::MAX))).collect();
+        prop_assert_eq!(left, vec![]);
+    }
+}
+
+/// One thing that happens to a network.
+#[derive(Clone, Debug)]
+enum Mishap {
+    Broadcast(u32, u8),
+    Kill(u32),
+    Stop(u32),
+    Vanish(u32),
+    Start(u32),
+    Cut(u32),
+    Heal,
+    HalfOpen(u32, usize),
+    Close(u32, usize),
+    Starve(u32, u16),
+    Pass(u16),
+}
+
+const HOSTS: u32 = 7;
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    let host = 0..HOSTS;
+    prop_oneof![
+        10 => (host.clone(), 1..4_u8).prop_map(|(h, n)| Mishap::Broadcast(h, n)),
+        1 => host.clone().prop_map(Mishap::Kill),
+        1 => host.clone().prop_map(Mishap::Stop),
+        1 => host.clone().prop_map(Mishap::Vanish),
+        3 => host.clone().prop_map(Mishap::Start),
+        1 => (1..1_u32 << HOSTS).prop_map(Mishap::Cut),
+        2 => Just(Mishap::Heal),
+        1 => (host.clone(), 0..5_usize).prop_map(|(h, l)| Mishap::HalfOpen(h, l)),
+        1 => (host.clone(), 0..5_usize).prop_map(|(h, l)| Mishap::Close(h, l)),
+        1 => (host, 0..3000_u16).prop_map(|(h, t)| Mishap::Starve(h, t)),
+        10 => (0..3000_u16).prop_map(Mishap::Pass),
+    ]
+}
+
+/// What the hosts have said, and in which of their lives.
+#[derive(Default)]
+struct Said {
+    count: u64,
+    lives: BTreeMap<u32, u8>,
+}
+
+fn play(network: &mut Network, mishap: Mishap, said: &mut Said) {
+    match mishap {
+        Mishap::Broadcast(host, count) => {
+            let life = said.lives.get(&host).copied().unwrap_or(0);
+            let from = host as u8 + HOSTS as u8 * life;
+            let texts: Vec<String> = (0..count)
+                .map(|_| {
+                    said.count += 1;
+                    text(from, said.count)
+                })
+                .collect();
+            let payload = Payload::events(texts.join("\n").into());
+            network.input(HostId(host), Input::Broadcast(payload));
+        }
+        Mishap::Kill(host) => network.end(HostId(host), Death::Kill),
+        Mishap::Stop(host) => network.end(HostId(host), Death::Stop),
+        Mishap::Vanish(host) => network.end(HostId(host), Death::Vanish),
+        Mishap::Start(host) => {
+            if !network.is_alive(HostId(host)) {
+                *said.lives.entry(host).or_default() += 1;
+                network.start(HostId(host));
+            }
+        }
+        Mishap::Cut(side) => {
+            for host in 0..HOSTS {
+                network.set_group(HostId(host), side >> host & 1);
+            }
+            network.block(0, 1);
+            network.block(1, 0);
+        }
+        Mishap::Heal => network.unblock(),
+        Mishap::HalfOpen(host, link) => {
+            let links = network.peers(HostId(host));
+            if let Some(link) = links.get(link % links.len().max(1)) {
+                network.make_half_open(HostId(host), link.id);
+            }
+        }
+        Mishap::Close(host, link) => {
+            let links = network.peers(HostId(host));
+            if let Some(link) = links.get(link % links.len().max(1)) {
+                network.input(HostId(host), Input::ClosePeer { link: link.id });
+            }
+        }
+        Mishap::Starve(host, time) => {
+            network.starve(HostId(host), Duration::from_millis(u64::from(time)));
+        }
+        Mishap::Pass(time) => network.run_for(Duration::from_millis(u64::from(time))),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(48)))]
+
+    #[test]
+    fn a_network_delivers_in_order_and_once_and_grows_together_again(
+        seed in any::<u64>(),
+        mishaps in prop::collection::vec(mishap(), 1..60),
+    ) {
+        let mut network = Network::new(Options { seed, ..Options::default() });
+        for host in 0..HOSTS {
+            let seeds = [0, 1].into_iter().filter(|seed| *seed != host);
+            network.add(Config {
+                seeds: seeds.map(|seed| Target::from(HostId(seed).address())).collect(),
+                ..Config::default()
+            });
+        }
+        for host in 0..HOSTS {
+            network.start(HostId(host));
+        }
+        network.run_for(Duration::from_secs(5));
+        let mut said = Said::default();
+        for mishap in mishaps {
+            play(&mut network, mishap, &mut said);
+        }
+        network.unblock();
+        for host in 0..HOSTS {
+            play(&mut network, Mishap::Start(host), &mut said);
+        }
+        network.run_for(Duration::from_secs(60));
+        prop_assert!(Graph::of(&network).is_connected());
+        for host in 0..HOSTS {
+            let host = HostId(host);
+            let links = network.peers(host);
+            let peers: BTreeSet<HostId> = links.iter().map(|link| link.to).collect();
+            prop_assert_eq!(peers.len(), links.len());
+            prop_assert!(!peers.contains(&host));
+            for peer in peers {
+                prop_assert!(network.peers(peer).iter().any(|link| link.to == host), "one-sided");
+            }
+            prop_assert!(network.timers(host) <= 24);
+        }
+        // Everybody hears everybody again, and has heard nothing twice or out of order.
+        let before = said.count;
+        for host in 0..HOSTS {
+            play(&mut network, Mishap::Broadcast(host, 1), &mut said);
+        }
+        network.run_for(Duration::from_secs(5));
+        let mut heard: BTreeMap<(HostId, u8), Vec<u64>> = BTreeMap::new();
+        for happening in network.take_happenings() {
+            match happening.event {
+                // A new life may hear again what the one before has heard.
+                Event::Listening { .. } => heard.retain(|(host, _), _| *host != happening.host),
+                Event::Broadcast(payload) => {
+                    for item in payload.items() {
+                        let Item::Event(text) = item else { panic!("{item:?}") };
+                        let (_, from, number): (String, u8, u64) =
+                            serde_json::from_slice(&text).unwrap();
+                        heard.entry((happening.host, from)).or_default().push(number);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (who, numbers) in &heard {
+            prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{who:?}: {numbers:?}");
+        }
+        for host in (0..HOSTS).map(HostId) {
+            for (from, number) in (0..HOSTS).zip(before + 1..) {
+                let life = said.lives.get(&from).copied().unwrap_or(0);
+                let name = from as u8 + HOSTS as u8 * life;
+                let last = heard.get(&(host, name)).and_then(|numbers| numbers.last());
+                prop_assert!(HostId(from) == host || last == Some(&number), "{host:?} {from}");
+            }
+        }
+    }
+}
+
+/// How many cases: `PROPTEST_CASES`, or else few enough for every run of the tests.
+fn cases(default: u32) -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
