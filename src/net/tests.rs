@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Node, Room, Sink};
+use super::secure::{self, Keys};
+use super::{Credentials, Identity, Node, Room, Secret, Sink};
+use crate::proto::codec::line;
 use crate::proto::{Config, Event, Item, LinkId, NodeId, Payload, Target};
 
 struct Forward(Sender<Event>);
@@ -30,6 +32,23 @@ impl Running {
         let id = NodeId::parse(id).unwrap();
         let log = tracing::Dispatch::none();
         let node = Node::start(config, id, Arc::new(Forward(sender)), log);
+        let mut running = Self {
+            node,
+            events,
+            port: 0,
+        };
+        running.port = running.expect(|event| match event {
+            Event::Listening { port } => Some(port),
+            _ => None,
+        });
+        running
+    }
+
+    fn start_closed(credentials: Credentials) -> Self {
+        let (sender, events) = channel();
+        let log = tracing::Dispatch::none();
+        let sink = Arc::new(Forward(sender));
+        let node = Node::start_closed(Config::default(), credentials, sink, log);
         let mut running = Self {
             node,
             events,
@@ -214,4 +233,46 @@ fn a_sender_that_ignores_pressure_is_stopped_at_a_limit_and_told_when_to_go_on()
     assert!(a.node.send(link, message).is_ok());
     drop(a);
     reader.join().unwrap();
+}
+
+fn member(private: u8) -> Credentials {
+    Credentials {
+        secret: Secret::Key([1; 32]),
+        identity: Identity::from_private([private; 32]).unwrap(),
+    }
+}
+
+/// Becomes a link of the closed network's node at `port`, as the member with that key, and says that
+/// it is the member with the key 3.
+async fn claim_to_be_the_third(port: u16, private: u8) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let keys = Keys::derive(member(private), 100.0).await.unwrap();
+    let mut session = secure::dial(&mut stream, &keys).await.unwrap();
+    let id = member(3).identity.id().clone();
+    let hello = line::handshake(&crate::proto::Hello { id, native: None });
+    session.sealer.seal(&mut [hello].into()).unwrap();
+    stream.write_all(session.sealer.bytes()).await.unwrap();
+    drop(stream.read(&mut [0; 100]).await);
+}
+
+#[test]
+fn a_member_that_claims_anothers_id_is_refused() {
+    let node = Running::start_closed(member(2));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(claim_to_be_the_third(node.port, 4));
+    let first = node.expect(|event| match event {
+        Event::PeerAdded { id, .. } => Some(id.to_string()),
+        Event::Refused { reason, .. } => Some(reason.to_owned()),
+        _ => None,
+    });
+    assert_eq!(first, "identity");
+    runtime.block_on(claim_to_be_the_third(node.port, 3));
+    let id = member(3).identity.id().clone();
+    node.expect(|event| matches!(event, Event::PeerAdded { id: i, .. } if i == id).then_some(()));
 }
