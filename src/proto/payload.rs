@@ -137,6 +137,22 @@ impl Payload {
         Self { body, ..*self }
     }
 
+    /// The first `take` messages of the payload; `None` when that is none.
+    pub(super) fn take(&self, take: u32) -> Option<Self> {
+        if take >= self.count {
+            return Some(self.clone());
+        }
+        let mut items = self.items();
+        for _ in 0..take {
+            items.next();
+        }
+        let separator = usize::from(self.kind == Kind::Events);
+        let end = (self.body.len() - items.rest.len()).checked_sub(separator)?;
+        let body = self.body.slice(..end);
+        let (kind, count) = (self.kind, take);
+        (take > 0).then_some(Self { kind, count, body })
+    }
+
     /// The payload without its first `skip` messages; `None` when none would be left.
     pub fn skip(&self, skip: u32) -> Option<Self> {
         if skip >= self.count {

@@ -333,10 +333,9 @@ impl State {
                 self.prune(link, run.origin);
             }
         } else if first <= stream.next {
-            let known = (stream.next - first) as u32;
-            self.counters.duplicates += u64::from(known);
+            self.counters.duplicates += stream.next - first;
             let origin = run.origin.clone();
-            self.accept(link, run, known);
+            self.accept_new(link, run);
             self.accept_held(&origin);
         } else {
             let origin = run.origin.clone();
@@ -370,6 +369,35 @@ impl State {
     pub(super) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
         if let Some(stream) = self.publisher.streams.get_mut(origin) {
             stream.view(link).lazy = true;
+        }
+    }
+
+    /// Delivers and forwards what is new in a run that goes on where its stream is.
+    fn accept_new(&mut self, link: LinkId, run: Publish) {
+        let Some(stream) = self.publisher.streams.get(&run.origin) else {
+            return;
+        };
+        let known = (stream.next - run.first) as u32;
+        let overlaps = |(start, end): &(u64, u64)| run.first < *end && run.last() >= *start;
+        let Some((start, end)) = stream.island().filter(overlaps) else {
+            return self.accept(link, run, known);
+        };
+        // Around what was delivered before.
+        let before = start.saturating_sub(run.first) as u32;
+        if before > known
+            && let Some(payload) = run.payload.take(before)
+        {
+            let run = Publish {
+                payload,
+                ..run.clone()
+            };
+            self.accept(link, run, known);
+        } else if let Some(stream) = self.publisher.streams.get_mut(&run.origin) {
+            stream.advance(stream.next.max(start));
+        }
+        if run.last() >= end {
+            let known = (end - run.first) as u32;
+            self.accept(link, run, known);
         }
     }
 
@@ -418,8 +446,7 @@ impl State {
                 return;
             };
             if run.last() >= stream.next {
-                let known = (stream.next - run.first) as u32;
-                self.accept(link, run, known);
+                self.accept_new(link, run);
             }
         }
     }

@@ -132,6 +132,11 @@ impl Stream {
         }
     }
 
+    /// The numbers ahead that were delivered already: from, to before.
+    pub(super) fn island(&self) -> Option<(u64, u64)> {
+        self.island
+    }
+
     /// Remembers a jump; an earlier one from a place we know counts for more.
     pub(super) fn add_doubt(&mut self, doubt: Doubt) {
         if self.doubt.is_none_or(|old| old.from.is_none()) {
@@ -142,10 +147,13 @@ impl Stream {
     /// Whether a run from `first` to `last` shows that the jump we made was none of the origin's:
     /// it continues what was before.
     pub(super) fn is_refuted_by(&self, first: u64, last: u64) -> bool {
-        self.doubt.is_some_and(|doubt| match doubt.from {
-            Some(from) => (first..=last).contains(&from) && last < doubt.to,
-            None => last.saturating_add(LAG_MAX) < doubt.to,
-        })
+        // What was delivered after one jump is remembered; after two it would not be.
+        let remembers = self.island.is_none();
+        remembers
+            && self.doubt.is_some_and(|doubt| match doubt.from {
+                Some(from) => (first..=last).contains(&from) && last < doubt.to,
+                None => last.saturating_add(LAG_MAX) < doubt.to,
+            })
     }
 
     /// Whether to ask somebody who claims no more than `high`, far below a jump we made, for what
