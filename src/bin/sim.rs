@@ -118,10 +118,10 @@ fn run_all(args: &Args, nodes: usize, seed: u64) -> Figures {
         let (virtually, handled) = (network.now(), network.handled());
         let wears = matches!(
             scenario,
-            Scenario::HalfDie | Scenario::MostDie | Scenario::Partition | Scenario::Churn
+            Scenario::HalfDie | Scenario::MostDie | Scenario::Churn
         );
         if !wears {
-            if scenario == Scenario::Join {
+            if matches!(scenario, Scenario::Join | Scenario::Partition) {
                 network.run_for(Duration::from_secs(30));
                 network.take_happenings();
             }

@@ -616,7 +616,10 @@ async fn connect(
         Ok(ip) => vec![SocketAddr::new(ip, target.port)],
         Err(_) => {
             let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-            found.map_err(|_| "ENOTFOUND")?.collect()
+            let mut found: Vec<_> = found.map_err(|_| "ENOTFOUND")?.collect();
+            // Every address of a name is a way in; each dial begins with another.
+            fastrand::shuffle(&mut found);
+            found
         }
     };
     let is_allowed = |address: &SocketAddr| config.allows(address.ip());

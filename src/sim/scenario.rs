@@ -96,9 +96,9 @@ impl Scenario {
         Self::Steady,
         Self::OneSender,
         Self::RandomSenders,
+        Self::Partition,
         Self::HalfDie,
         Self::MostDie,
-        Self::Partition,
         Self::Churn,
     ];
 
