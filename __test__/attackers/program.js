@@ -64,7 +64,7 @@ function connections(parallel, say) {
 const attacks = {
   /** Handshakes a byte a second. */
   slowloris: () =>
-    connections(300, (socket) => {
+    connections(1000, (socket) => {
       const text = `${JSON.stringify(['smoke', 'handshake', { id: 'slow' }])}\n`
       let at = 0
       const timer = setInterval(() => socket.write(text[at++ % text.length]), 1000)
@@ -140,7 +140,8 @@ const attacks = {
   replay: () =>
     asPeer(async (peer) => {
       await victims(peer)
-      return flood((n) => peer.recorded[n % peer.recorded.length] ?? frames.heartbeat())(peer)
+      await peer.until(() => peer.closed || peer.recorded.length > 50, 2 ** 30).catch(() => {})
+      return flood((n) => peer.recorded[n % peer.recorded.length])(peer)
     }),
 
   /** A peer that never reads. */

@@ -55,7 +55,8 @@ class NativePeer extends Watched {
   static async join(port, id, { host = '127.0.0.1', reads = true } = {}) {
     const peer = new NativePeer(net.connect({ port, host }))
     peer.id = id
-    const hello = { id, smoke2: { v: 1, address: '127.0.0.1', port: 9, epoch: '1' } }
+    const smoke2 = { v: 1, address: '127.0.0.1', port: 9, epoch: '0'.repeat(16) }
+    const hello = { id, smoke2 }
     peer.raw(`${JSON.stringify(['smoke', 'handshake', hello])}\n`)
     await peer.until(() => peer.ack || peer.closed, 5000, 'an ack')
     if (!reads) peer.socket.pause()

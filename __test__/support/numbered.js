@@ -110,7 +110,12 @@ const commands = {
     if (options.id) node.id = options.id
     if (!quiet) {
       readLines()
-      if (kind === 'ours') node.broadcast.on('n', (sender, number) => heard(sender, number))
+      if (kind === 'ours') {
+        node.broadcast.on('n', (sender, number) => {
+          // Anybody may say anything under this name.
+          if (typeof sender === 'string' && Number.isInteger(number)) heard(sender, number)
+        })
+      }
     }
     node.peers.on('add', (peer) => {
       told.added++
