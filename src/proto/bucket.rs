@@ -33,6 +33,11 @@ impl Bucket {
         true
     }
 
+    /// Takes more tokens, also some that are yet to come.
+    pub(crate) fn spend(&mut self, tokens: f64) {
+        self.tokens -= tokens;
+    }
+
     /// Whether a bucket left alone since would be full: then it need not be remembered.
     pub(crate) fn is_full(&self, now: Moment) -> bool {
         let earned = now.since(self.last).as_secs_f64() * self.per_second;

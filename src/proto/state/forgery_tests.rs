@@ -19,6 +19,8 @@ struct World {
     /// What the application heard.
     heard: Vec<String>,
     skipped: u64,
+    /// Bytes sent.
+    sent: usize,
 }
 
 impl World {
@@ -30,6 +32,7 @@ impl World {
             timers: Timers::default(),
             heard: Vec::new(),
             skipped: 0,
+            sent: 0,
         };
         world.input(Input::Started { port: 1000 });
         world
@@ -46,6 +49,7 @@ impl World {
                     let text = std::str::from_utf8(payload.body()).unwrap();
                     self.heard.push(text.to_owned());
                 }
+                Output::Send { data, .. } => self.sent += data.len(),
                 Output::Event(Event::Skipped { count, .. }) => self.skipped += count,
                 _ => {}
             }
@@ -252,4 +256,31 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
     assert_eq!(streams.get(&far_away).unwrap().next, 2);
     assert!(streams.iter().count() <= super::super::streams::MAX_STREAMS);
     assert!(world.state.publisher.gaps.len() <= 1024);
+}
+
+#[test]
+fn a_peer_that_asks_for_everything_again_and_again_gets_a_bounded_amount() {
+    let mut world = World::new();
+    let greedy = world.peer("greedy", 1);
+    let own = world.state.publisher.origin().clone();
+    for _ in 0..8 {
+        let text = format!("[\"{}\"]", "x".repeat(1 << 20));
+        world.input(Input::Broadcast(Payload::events(text.into())));
+    }
+    let before = world.sent;
+    for _ in 0..1000 {
+        let range = Range {
+            origin: own.clone(),
+            first: 1,
+            last: FAR,
+        };
+        let max_age_ms = u32::MAX;
+        world.native(greedy, Native::Graft { range, max_age_ms });
+    }
+    let repeated = world.sent - before;
+    assert!(
+        repeated > 32 << 20,
+        "what an honest peer may miss is to be had"
+    );
+    assert!(repeated < 66 << 20, "{repeated} bytes");
 }

@@ -26,6 +26,13 @@ const DROP_SCORE: i32 = -80;
 /// Forward joins that a native peer may hand us.
 const WALKS_PER_SECOND: f64 = 100.0;
 
+/// What a peer's requests for repair are counted in, each as one at least.
+pub(super) const REPAIR_UNIT: usize = 4 << 10;
+/// 64 MiB at once, twice what is cached: an honest peer never asks for so much.
+const REPAIR_BURST: f64 = 16_384.0;
+/// 4 MiB a second.
+const REPAIRS_PER_SECOND: f64 = 1024.0;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -131,6 +138,8 @@ pub(super) struct Peer {
     /// What a legacy peer's own broadcasts tell of its generation.
     pub(super) generation: Generation,
     pub(super) requests: Bucket,
+    /// What it may ask to be repeated, in units of [`REPAIR_UNIT`].
+    pub(super) repairs: Bucket,
 }
 
 /// The generations of legacy nodes: what one's `data` crashes the other.
@@ -538,6 +547,7 @@ impl State {
             behind: false,
             generation: Generation::Unknown,
             requests,
+            repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
         });
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));

@@ -25,8 +25,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::State;
-use super::links::Link;
-use super::streams::{CACHE_FOR, Doubt, Gap, Stream, Streams, View};
+use super::links::{Link, REPAIR_UNIT};
+use super::streams::{CACHE_FOR, Doubt, Gap, RUN_OVERHEAD, Stream, Streams, View};
 use crate::proto::codec::native;
 use crate::proto::{
     Class, Event, Level, LinkId, Moment, Origin, Payload, Publish, Range, Timer, Watermark,
@@ -734,6 +734,10 @@ impl State {
     pub(super) fn on_graft(&mut self, link: LinkId, range: Range, max_age_ms: u32) {
         let now = self.now;
         let max_age = Duration::from_millis(u64::from(max_age_ms));
+        let peer = self.links.get_mut(&link).and_then(Link::peer_mut);
+        if !peer.is_some_and(|peer| peer.repairs.take(now)) {
+            return self.blame(link, -1, "it asks for more than anybody could have missed");
+        }
         let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
             return self.send(link, native::gone(&range));
         };
@@ -760,8 +764,11 @@ impl State {
                 complete = false;
                 break;
             }
-            bytes += run.payload.body().len();
+            bytes += run.payload.body().len() + RUN_OVERHEAD;
             runs.push(run.clone());
+        }
+        if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
+            peer.repairs.spend((bytes / REPAIR_UNIT) as f64);
         }
         if complete {
             stream.view(link).lazy = false;

@@ -25,7 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// otherwise keep alive as a whole.
 const DETACH_BELOW: usize = 4 << 10;
 /// What a run costs beside its payload, so that many tiny ones are bounded, too.
-const RUN_OVERHEAD: usize = 256;
+pub(super) const RUN_OVERHEAD: usize = 256;
 
 /// One origin's broadcasts, as this node sees them.
 #[derive(Debug)]
