@@ -256,7 +256,9 @@ impl State {
         self.catch_up(link);
     }
 
-    /// Tells a peer the watermarks of everything that was active lately, our own in any case.
+    /// Tells a peer the watermarks of everything that was active lately, our own in any case; but
+    /// not of others that have never said anything: in a network that starts at once those would
+    /// be all its nodes.
     pub(super) fn catch_up(&mut self, link: LinkId) {
         let publisher = &self.publisher;
         let mut active: Vec<_> = publisher
@@ -264,7 +266,9 @@ impl State {
             .iter()
             .filter(|(origin, stream)| {
                 **origin == publisher.own
-                    || stream.settled && self.now.since(stream.last_active) < CACHE_FOR * 2
+                    || stream.settled
+                        && stream.next > 1
+                        && self.now.since(stream.last_active) < CACHE_FOR * 2
             })
             .map(|(origin, stream)| {
                 let watermark = Watermark {
