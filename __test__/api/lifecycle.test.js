@@ -203,3 +203,13 @@ test('stats count', async (t) => {
   const { links, limits, ...counters } = stats
   assert.ok(Object.values(counters).every((count) => Number.isInteger(count)))
 })
+
+test('the logger hears of links, too', async (t) => {
+  const lines = []
+  const node = await startNode(t, { logger: { info: (line) => lines.push(line) } })
+  const socket = net.connect(node.options.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  socket.write('x'.repeat(100_000))
+  await poll(() => lines.some((line) => line.includes('makes no sense')), 5000, 'a line about it')
+})

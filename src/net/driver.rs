@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::instrument::WithSubscriber as _;
 
 use super::error_code;
 use super::handle::{Command, Gate, LinkStats, Refused, Shared, Sink, Stats};
@@ -376,7 +377,7 @@ impl Driver {
                 peer: None,
             },
         );
-        self.tasks.spawn(task.run());
+        self.tasks.spawn(task.run().with_current_subscriber());
     }
 
     fn dial(&mut self, link: LinkId, target: Target) {
