@@ -212,6 +212,7 @@ describe('what the application sends', () => {
     await a.until(() => packets(a).length === 2, 5000)
     const [fromB] = packets(c)
     node.broadcast.write('chunk of ours')
+    await c.until(() => packets(c).length === 2, 5000)
     const chunk = a.broadcast('far', Buffer.from('chunk of theirs').toString('base64'))
     const last = await flush(node, a, b)
     await c.until(() => packets(c).at(-1)?.id === last.id, 5000)
