@@ -15,7 +15,7 @@ function fakeBinding() {
   return binding
 }
 
-/** What ends a chunk, in items. */
+/** What ends a chunk, in items and arguments of lists. */
 const CHUNK = 100
 
 class FakeNative {
@@ -56,7 +56,7 @@ class FakeNative {
     let channel
     let list = null
     for (const [index, entry] of this.#queue.entries()) {
-      if (items.length >= CHUNK) break
+      if (this.#marks.length >= CHUNK) break
       if (!Array.isArray(entry)) {
         list = null
         items.push(entry)
