@@ -301,7 +301,7 @@ const beginnings = new Map()
 const MAX_BEGINNINGS = 256
 const MAX_NAME = 128
 
-/** `JSON.stringify(message)`, a fifth cheaper for the usual event with one argument. */
+/** `JSON.stringify(message)`, and cheaper for the usual event with one argument. */
 function stringify(message) {
   if (message.length !== 2) return JSON.stringify(message)
   const [event, argument] = message
