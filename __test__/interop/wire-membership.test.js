@@ -7,20 +7,7 @@ const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { startOwn } = require('../support/own')
 const { event, poll, quiet } = require('../support/wait')
-const { WireServer, dial, hashIsRight, join, packet } = require('../support/wire')
-
-async function server(t) {
-  const listening = await WireServer.listen()
-  t.after(() => listening.close())
-  return listening
-}
-
-async function peer(t, node, id) {
-  const wire = await join(node.options.port, id)
-  t.after(() => wire.destroy())
-  await poll(() => node.peers.inList(id), 5000, `${id} is a peer`)
-  return wire
-}
+const { dial, packet, peer, server, hashIsRight } = require('../support/wire')
 
 async function stranger(t, node) {
   const wire = await dial(node.options.port)

@@ -7,23 +7,10 @@ const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { startOwn } = require('../support/own')
 const { freePort } = require('../support/ports')
-const { event, poll, quiet } = require('../support/wait')
-const { WireServer, dial, hashIsRight, join, packet } = require('../support/wire')
+const { event, quiet } = require('../support/wait')
+const { dial, packet, peer, server, hashIsRight } = require('../support/wire')
 
 const TICK = 10000
-
-async function server(t) {
-  const listening = await WireServer.listen()
-  t.after(() => listening.close())
-  return listening
-}
-
-async function peer(t, node, id) {
-  const wire = await join(node.options.port, id)
-  t.after(() => wire.destroy())
-  await poll(() => node.peers.inList(id), 5000, `${id} is a peer`)
-  return wire
-}
 
 const pingData = (from, target) => ({
   remoteAddress: from.address,

@@ -4,7 +4,7 @@
 
 const crypto = require('node:crypto')
 const net = require('node:net')
-const { Watched } = require('./wait')
+const { Watched, poll } = require('./wait')
 
 const md5 = (text) => crypto.createHash('md5').update(text).digest('hex')
 
@@ -191,4 +191,19 @@ class WireServer extends Watched {
   }
 }
 
-module.exports = { Wire, WireServer, dial, hashIsRight, join, md5, packet }
+/** Such a server, closed after the test. */
+async function server(t) {
+  const listening = await WireServer.listen()
+  t.after(() => listening.close())
+  return listening
+}
+
+/** A connection that `node` has as its peer `id`, closed after the test. */
+async function peer(t, node, id) {
+  const wire = await join(node.options.port, id)
+  t.after(() => wire.destroy())
+  await poll(() => node.peers.inList(id), 5000, `${id} is a peer`)
+  return wire
+}
+
+module.exports = { Wire, WireServer, dial, hashIsRight, join, md5, packet, peer, server }

@@ -32,16 +32,7 @@ impl Running {
         let id = NodeId::parse(id).unwrap();
         let log = tracing::Dispatch::none();
         let node = Node::start(config, id, Arc::new(Forward(sender)), log);
-        let mut running = Self {
-            node,
-            events,
-            port: 0,
-        };
-        running.port = running.expect(|event| match event {
-            Event::Listening { port } => Some(port),
-            _ => None,
-        });
-        running
+        Self::listening(node, events)
     }
 
     fn start_closed(credentials: Credentials) -> Self {
@@ -49,6 +40,10 @@ impl Running {
         let log = tracing::Dispatch::none();
         let sink = Arc::new(Forward(sender));
         let node = Node::start_closed(Config::default(), credentials, sink, log);
+        Self::listening(node, events)
+    }
+
+    fn listening(node: Node, events: Receiver<Event>) -> Self {
         let mut running = Self {
             node,
             events,

@@ -39,12 +39,20 @@ impl State {
         let prefix = format!("{}-{}", self.me, base36(self.rng.u64(..)));
         let (id, text) = packets::new_packet(&prefix, data);
         self.flood.seen.insert(&id, self.now);
-        self.flood_packet(topic, &text, None, Class::Control);
+        self.flood_packet(topic, &text, &PacketData::Other, None, Class::Control);
         id
     }
 
-    /// Sends a packet to every peer but `except`, whichever wire it speaks.
-    fn flood_packet(&mut self, topic: Topic, text: &Bytes, except: Option<LinkId>, class: Class) {
+    /// Sends a packet to every peer but `except` that wants it and survives it, whichever wire it
+    /// speaks.
+    fn flood_packet(
+        &mut self,
+        topic: Topic,
+        text: &Bytes,
+        data: &PacketData,
+        except: Option<LinkId>,
+        class: Class,
+    ) {
         let mut head = None;
         let mut frame = None;
         for link in self.peers.clone() {
@@ -54,26 +62,33 @@ impl State {
             let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
                 continue;
             };
-            // Native nodes find each other by walks instead of floods.
-            if peer.native && topic == Topic::PeerRequest {
-                continue;
-            }
-            let data = if peer.native {
-                frame
-                    .get_or_insert_with(|| native::packet(topic, text, class))
-                    .clone()
-            } else {
-                let head = head
-                    .get_or_insert_with(|| line::packet(topic, text))
-                    .clone();
-                Outgoing {
-                    class,
-                    head,
-                    body: Bytes::new(),
+            let outgoing = if peer.native {
+                // Native nodes find each other by walks instead of floods.
+                if topic == Topic::PeerRequest {
+                    continue;
                 }
+                let make = || native::packet(topic, text, class);
+                frame.get_or_insert_with(make).clone()
+            } else if self.may_send(link, data) {
+                let make = || line::packet(topic, text);
+                let (head, body) = (head.get_or_insert_with(make).clone(), Bytes::new());
+                Outgoing { class, head, body }
+            } else {
+                continue;
             };
-            self.send(link, data);
+            if topic == Topic::Broadcast {
+                self.counters.forwarded += 1;
+            }
+            self.send(link, outgoing);
         }
+    }
+
+    /// Hands a packet on to every peer but the one it came from.
+    fn relay_packet(&mut self, from: LinkId, packet: &Packet) {
+        let Packet {
+            topic, text, data, ..
+        } = packet;
+        self.flood_packet(*topic, text, data, Some(from), Class::Forward);
     }
 
     pub(super) fn on_packet(&mut self, link: LinkId, packet: Packet) {
@@ -88,22 +103,22 @@ impl State {
         if !self.flood.seen.insert(&packet.id, self.now) {
             return;
         }
-        let relay = match packet.data {
+        let relay = match &packet.data {
             PacketData::PeerRequest(who) => {
                 if !self.takes_request(link) {
                     return self.blame(link, -1, "too many peer requests");
                 }
                 let relay = !self.take_up(who.clone());
                 if relay {
-                    self.send_walks(&who, Some(link));
+                    self.send_walks(who, Some(link));
                 }
                 relay
             }
-            PacketData::Ping { from, target } => !self.answer_ping(&packet.id, from, target),
+            PacketData::Ping { from, target } => !self.answer_ping(&packet.id, *from, *target),
             _ => return self.blame(link, -1, "a packet without its data"),
         };
         if relay {
-            self.flood_packet(packet.topic, &packet.text, Some(link), Class::Forward);
+            self.relay_packet(link, &packet);
         }
     }
 
@@ -134,38 +149,8 @@ impl State {
             return;
         }
         self.counters.delivered += 1;
-        self.relay_broadcast(link, &packet);
+        self.relay_packet(link, &packet);
         self.emit(Event::Broadcast(payload));
-    }
-
-    fn relay_broadcast(&mut self, from: LinkId, packet: &Packet) {
-        let mut head = None;
-        let mut frame = None;
-        let class = Class::Forward;
-        for link in self.peers.clone() {
-            if link == from {
-                continue;
-            }
-            let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
-                continue;
-            };
-            let data = if peer.native {
-                frame
-                    .get_or_insert_with(|| native::packet(packet.topic, &packet.text, class))
-                    .clone()
-            } else if self.may_send(link, &packet.data) {
-                let make = || line::packet(packet.topic, &packet.text);
-                Outgoing {
-                    class,
-                    head: head.get_or_insert_with(make).clone(),
-                    body: Bytes::new(),
-                }
-            } else {
-                continue;
-            };
-            self.counters.forwarded += 1;
-            self.send(link, data);
-        }
     }
 
     /// What a legacy peer sends tells what it can take.
