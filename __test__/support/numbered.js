@@ -5,6 +5,7 @@
 // the IPC channel, so that hundreds of thousands of messages do not drown the test.
 
 const kind = process.argv[2]
+const { create, start } = require('./start')
 const smoke = kind === 'legacy' ? require('smokesignal-legacy') : require('../..')
 
 /** Messages per turn of the event loop; small, so that many runs travel. */
@@ -104,10 +105,7 @@ const peers = () => node.peers.list.map((peer) => peer.id)
 
 const commands = {
   start({ options, quiet }) {
-    const given = { ...options, logger: {} }
-    if (given.maxPeerNo === 'Infinity') given.maxPeerNo = Infinity
-    node = smoke.createNode(given)
-    if (options.id) node.id = options.id
+    node = create(smoke, options, {})
     if (!quiet) {
       readLines()
       if (kind === 'ours') {
@@ -133,14 +131,7 @@ const commands = {
       told.lost += count
     })
     node.on('error', (error) => tell({ t: 'error', error: String(error) }))
-    node.start()
-    return new Promise((resolve) => {
-      const look = setInterval(() => {
-        if (!node.listening) return
-        clearInterval(look)
-        resolve({ id: node.id, port: node.options.port })
-      }, 2)
-    })
+    return start(node)
   },
   stop: () => Promise.resolve(node.stop()).then(() => null),
   addPeer: ({ address, port }) => void node.addPeer(address, port),

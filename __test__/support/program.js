@@ -5,6 +5,7 @@
 // traffic: 0.2.2 carries it, and its internals can send it, but its public API shows bytes only).
 
 const kind = process.argv[2]
+const { create, start } = require('./start')
 const smoke = kind === 'legacy' ? require('smokesignal-legacy') : require('../..')
 
 let node
@@ -75,10 +76,7 @@ const peers = () => node.peers.list.map((peer) => peer.id)
 
 const commands = {
   start({ options }) {
-    const given = { ...options, logger: logger() }
-    if (given.maxPeerNo === 'Infinity') given.maxPeerNo = Infinity
-    node = smoke.createNode(given)
-    if (options.id) node.id = options.id
+    node = create(smoke, options, logger())
     ready()
     readLines()
     node.peers.on('add', (peer) => tell({ t: 'add', id: peer.id, peers: peers() }))
@@ -87,14 +85,7 @@ const commands = {
       node.on(name, () => tell({ t: name }))
     }
     node.on('error', (error) => tell({ t: 'error', error: describe(error) }))
-    node.start()
-    return new Promise((resolve) => {
-      const look = setInterval(() => {
-        if (!node.listening) return
-        clearInterval(look)
-        resolve({ id: node.id, port: node.options.port })
-      }, 2)
-    })
+    return start(node)
   },
   stop: () => Promise.resolve(node.stop()).then(() => null),
   addPeer: ({ address, port }) => void node.addPeer(address, port),
