@@ -161,7 +161,7 @@ describe('bad input', () => {
     assert.equal(peer.ended, false)
     peer.raw('x"}]\n')
     peer.broadcast('half', ['chat', { text: 'whole/0' }])
-    await victim.until(() => victim.events.some((e) => e[1].text === 'whole/0'), 5000)
+    await victim.until(() => victim.events.some((e) => e[1]?.text === 'whole/0'), 5000)
     network.assertHealthy()
   })
 

@@ -105,7 +105,7 @@ class Network extends Watched {
         .sort()
     const chunks = (node) => node.chunks.filter((line) => line.startsWith(`${label}/`)).sort()
     const events = (node) =>
-      node.events.filter((event) => event[1].text.startsWith(`${label}/`)).map((event) => event)
+      node.events.filter((event) => String(event[1]?.text).startsWith(`${label}/`))
     await this.until(
       () =>
         nodes.every((node) => {
