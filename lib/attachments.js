@@ -16,9 +16,8 @@ function hasBinary(message) {
 
 // Every object that is emitted passes here: the usual ones, flat and plain, have the short way.
 function findsBinary(value, ancestors) {
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== Array.prototype && isBinary(value))
-    return true
+  const type = value.constructor
+  if (type !== Object && type !== Array && isBinary(value)) return true
   // What describes itself is JSON's business.
   if (typeof value.toJSON === 'function') return false
   let path = null

@@ -71,7 +71,10 @@ class Channel extends EventEmitter {
     if (event === 'error' && message[1] instanceof Error && isCalledByPlumbing()) {
       return this.stream.emit('error', message[1])
     }
-    if (!hasBinary(message)) return this.#outbox.event(stringify(message))
+    if (!hasBinary(message)) {
+      if (message.length !== 2) return this.#outbox.event('', JSON.stringify(message).slice(0, -1))
+      return this.#outbox.event(leadOf(event), JSON.stringify(message[1]) ?? 'null')
+    }
     const attachments = []
     const json = JSON.stringify(detach(message, attachments))
     return this.#outbox.rich(json, attachments)
@@ -297,21 +300,24 @@ function isCalledByPlumbing() {
 }
 
 /** The beginnings of messages, `["event",`, of the events emitted so far. */
-const beginnings = new Map()
-const MAX_BEGINNINGS = 256
+const leads = new Map()
+const MAX_LEADS = 256
 const MAX_NAME = 128
+// Most events are followed by more of the same name.
+let lastEvent = ''
+let lastLead = '["",'
 
-/** `JSON.stringify(message)`, and cheaper for the usual event with one argument. */
-function stringify(message) {
-  if (message.length !== 2) return JSON.stringify(message)
-  const [event, argument] = message
-  let beginning = beginnings.get(event)
-  if (beginning === undefined) {
-    beginning = `[${JSON.stringify(event)},`
-    if (beginnings.size < MAX_BEGINNINGS && event.length <= MAX_NAME)
-      beginnings.set(event, beginning)
+/** What the JSON text of a message `[event, argument]` begins with. */
+function leadOf(event) {
+  if (event === lastEvent) return lastLead
+  let lead = leads.get(event)
+  if (lead === undefined) {
+    lead = `[${JSON.stringify(event)},`
+    if (leads.size < MAX_LEADS && event.length <= MAX_NAME) leads.set(event, lead)
   }
-  return `${beginning}${JSON.stringify(argument) ?? 'null'}]`
+  lastEvent = event
+  lastLead = lead
+  return lead
 }
 
 module.exports = { Channel }

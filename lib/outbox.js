@@ -9,7 +9,13 @@ const CLOSED = 3
 const TOO_LARGE = 4
 
 /** A batch goes out when it has this many characters, even before the tick ends. */
-const BATCH = 32 * 1024
+const BATCH = 64 * 1024
+/**
+ * A sender whose last tick left at least this many characters to its end is a busy one. Its next tick
+ * comes soon, so all of an event's tick and the one after may be joined: each call into the addon that
+ * is saved is a system call saved, and receivers are woken half as often (`npm run bench:crossing`).
+ */
+const BUSY = 2048
 /** Once this much (characters and bytes) is held for an overloaded addon, nothing more is taken. */
 const MAX_HELD = 1024 * 1024
 
@@ -28,7 +34,8 @@ const LINE = 'line'
 /**
  * What one channel sends, on its way to the addon, in order.
  *
- * The first event of a tick goes at once; the others of the tick are joined and go as one.
+ * The first event of a tick goes at once; the others of the tick are joined and go as one. A busy
+ * sender's all go as one, two ticks' at a time.
  */
 class Outbox {
   #native
@@ -39,7 +46,14 @@ class Outbox {
   #hasRoom = true
   // A flush is due at the end of the tick; until then events are collected.
   #isCollecting = false
+  #isBusy = false
+  // The batch has seen the end of a tick already.
+  #hasWaited = false
+  // The events, one a line, but for the closing bracket of the last.
   #batch = ''
+  // What closes an event and begins the next, if that has this lead.
+  #lead = ''
+  #joint = ']\n'
   #isPressed = false
   // What the addon was too loaded to take, oldest first.
   #held = []
@@ -47,8 +61,15 @@ class Outbox {
   // The callback of a chunk that was taken under pressure.
   #chunkDone = undefined
   #endOfTick = () => {
-    this.#isCollecting = false
-    this.flush()
+    const wasBusy = this.#isBusy
+    this.#isBusy = this.#batch.length >= BUSY
+    this.#hasWaited = wasBusy && this.#isBusy && !this.#hasWaited
+    if (this.#hasWaited) {
+      setImmediate(this.#endOfTick)
+    } else {
+      this.#isCollecting = false
+      this.flush()
+    }
   }
 
   constructor(native, channel, maxSize) {
@@ -75,23 +96,36 @@ class Outbox {
     for (const { done } of held) done?.()
   }
 
-  /** Sends the JSON text of an event; returns whether there is room for more. */
-  event(text) {
-    const { length } = text
+  /**
+   * Sends the event whose JSON text is `lead`, `rest` and a closing bracket; returns whether there is
+   * room for more. Consecutive events with the same lead are the cheapest.
+   */
+  event(lead, rest) {
+    const length = lead.length + rest.length + 1
     // A UTF-16 unit takes at most three bytes of UTF-8.
-    if (length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
+    if (length * 3 > this.#maxSize) {
+      this.#checkSize(Buffer.byteLength(lead) + Buffer.byteLength(rest) + 1)
+    }
     if (!this.#isOpen) return this.#hasRoom
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     if (length >= BATCH) {
       this.flush()
-      return this.#send(EVENTS, text, undefined, length)
+      return this.#send(EVENTS, `${lead}${rest}]`, undefined, length)
     }
     if (!this.#isCollecting) {
       this.#isCollecting = true
       setImmediate(this.#endOfTick)
-      return this.#send(EVENTS, text, undefined, length)
+      if (!this.#isBusy) return this.#send(EVENTS, `${lead}${rest}]`, undefined, length)
     }
-    this.#batch = this.#batch === '' ? text : `${this.#batch}\n${text}`
+    if (this.#batch === '') {
+      this.#batch = lead + rest
+    } else {
+      if (lead !== this.#lead) {
+        this.#lead = lead
+        this.#joint = `]\n${lead}`
+      }
+      this.#batch = this.#batch + this.#joint + rest
+    }
     if (this.#batch.length >= BATCH) this.flush()
     return !this.#isPressed
   }
@@ -131,7 +165,7 @@ class Outbox {
   /** Sends what was collected in this tick. */
   flush() {
     if (this.#batch === '') return
-    const batch = this.#batch
+    const batch = `${this.#batch}]`
     this.#batch = ''
     this.#send(EVENTS, batch, undefined, batch.length)
   }

@@ -1,11 +1,17 @@
-//! Tokio: sockets, timers, and the one driver task that owns a node's [`State`](crate::proto::State).
+//! Tokio: sockets, timers, and the one [`core`] that owns a node's [`State`](crate::proto::State).
 //!
-//! All nodes of a process share one thread. Each node has a *driver* task, which alone touches the
-//! state; each connection has a *link* task, which reads, decodes and writes. The driver never
-//! waits for a peer: it puts bytes into a link's bounded [`queue`] and goes on.
+//! All nodes of a process share one thread. Each node has a *driver* task, which waits for whatever
+//! concerns it, and each connection has a *link* task, which reads and decodes. Nobody waits for a
+//! peer: bytes go into a link's bounded [`queue`], and from there into the socket as far as it takes
+//! them; the link's task writes the rest.
+//!
+//! What the application sends does not cross to that thread if it need not: its own thread locks the
+//! core and does it all, down to the system call, unless the driver is at work just then.
 
 #![forbid(unsafe_code)]
 
+mod core;
+mod dial;
 mod driver;
 mod handle;
 mod link;
@@ -15,6 +21,7 @@ mod runtime;
 mod secure;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use handle::{LinkStats, Node, Refused, Room, SendError, Sink, Stats};
 pub use secure::{Credentials, Identity, Secret};

@@ -21,37 +21,73 @@ function openOutbox() {
 
 const tick = () => new Promise(setImmediate)
 
+/** Sends the event with this JSON text. */
+const send = (outbox, text) => outbox.event('', text.slice(0, -1))
+
 test('the first event of a tick goes at once, the others as one when it ends', async () => {
   const { native, outbox } = openOutbox()
-  for (const text of ['["a"]', '["b"]', '["c"]']) assert.equal(outbox.event(text), true)
+  for (const text of ['["a"]', '["b"]', '["c"]']) assert.equal(send(outbox, text), true)
   assert.deepEqual(native.sent(), [['emit', 7, '["a"]']])
   await tick()
   assert.deepEqual(native.sent(), [['emit', 7, '["b"]\n["c"]']])
-  outbox.event('["d"]')
+  send(outbox, '["d"]')
   assert.deepEqual(native.sent(), [['emit', 7, '["d"]']])
   await tick()
   assert.deepEqual(native.sent(), [])
 })
 
+test('what a busy sender says in two ticks goes as one, and the last of it does not wait', async () => {
+  const { native, outbox } = openOutbox()
+  const text = `["${'x'.repeat(1000)}"]`
+  const texts = (count) => Array(count).fill(text)
+  const say = (count) => {
+    for (const one of texts(count)) send(outbox, one)
+  }
+  const heard = () => native.sent().map(([, , sent]) => sent)
+  say(4)
+  await tick()
+  assert.deepEqual(heard(), [text, texts(3).join('\n')])
+  say(4)
+  await tick()
+  assert.deepEqual(heard(), [])
+  say(4)
+  await tick()
+  assert.deepEqual(heard(), [texts(8).join('\n')])
+  say(4)
+  await tick()
+  await tick()
+  assert.deepEqual(heard(), [texts(4).join('\n')])
+  await tick()
+  say(1)
+  await tick()
+  assert.deepEqual(
+    heard(),
+    [text],
+    'nothing was said for a tick, and still it is taken for busy once',
+  )
+  say(2)
+  assert.deepEqual(heard(), [text], 'the first goes at once again')
+})
+
 test('a large batch does not wait for the end of the tick', () => {
   const { native, outbox } = openOutbox()
-  const text = `["${'x'.repeat(10_000)}"]`
-  for (let count = 0; count < 5; count++) outbox.event(text)
+  const text = `["${'x'.repeat(20_000)}"]`
+  for (let count = 0; count < 5; count++) send(outbox, text)
   const sizes = native.sent().map(([, , sent]) => sent.split('\n').length)
   assert.deepEqual(sizes, [1, 4])
 })
 
 test('order is kept between events, attachments, chunks and lines', () => {
   const { native, outbox } = openOutbox()
-  outbox.event('["a"]')
-  outbox.event('["b"]')
+  send(outbox, '["a"]')
+  send(outbox, '["b"]')
   outbox.rich('["c"]', [Buffer.from('bin')])
-  outbox.event('["d"]')
+  send(outbox, '["d"]')
   outbox.chunk(Buffer.from('e'), () => {})
-  outbox.event('["f"]')
+  send(outbox, '["f"]')
   outbox.line('["g"]')
-  outbox.event('["h"]')
-  outbox.event(`["${'i'.repeat(40_000)}"]`)
+  send(outbox, '["h"]')
+  send(outbox, `["${'i'.repeat(80_000)}"]`)
   outbox.flush()
   assert.deepEqual(
     native.sent().map(([call, , text]) => [call, text.slice(0, 5)]),
@@ -72,10 +108,10 @@ test('order is kept between events, attachments, chunks and lines', () => {
 test('pressure is told until there is room again', async () => {
   const { native, outbox } = openOutbox()
   native.outcomes = [PRESSED]
-  assert.equal(outbox.event('["a"]'), false)
-  assert.equal(outbox.event('["b"]'), false)
+  assert.equal(send(outbox, '["a"]'), false)
+  assert.equal(send(outbox, '["b"]'), false)
   assert.equal(outbox.drained(), true)
-  assert.equal(outbox.event('["c"]'), true)
+  assert.equal(send(outbox, '["c"]'), true)
 })
 
 test('a chunk that was taken under pressure is done when there is room', () => {
@@ -94,10 +130,10 @@ test('what an overloaded addon refuses is held and goes later, in order', async 
   const done = []
   const attachment = Buffer.from('before')
   native.outcomes = [ROOM, OVERLOADED]
-  outbox.event('["a"]')
+  send(outbox, '["a"]')
   assert.equal(outbox.rich('["b"]', [attachment]), false)
   attachment.write('after!')
-  assert.equal(outbox.event('["c"]'), false)
+  assert.equal(send(outbox, '["c"]'), false)
   outbox.chunk(Buffer.from('d'), () => done.push('d'))
   native.sent()
   native.outcomes = [ROOM, OVERLOADED]
@@ -125,7 +161,7 @@ test('an application that ignores pressure gets an error in the end, and nothing
   assert.throws(
     () => {
       for (;;) {
-        outbox.event(text)
+        send(outbox, text)
         taken++
       }
     },
@@ -147,12 +183,12 @@ test('messages over the limit are refused before anything is sent', () => {
   const { native, outbox } = openOutbox()
   const tooLarge = { name: 'RangeError', code: 'ERR_SMOKE_TOO_LARGE' }
   const size = (bytes) => `["${'x'.repeat(bytes - 4)}"]`
-  assert.throws(() => outbox.event(size(MAX + 1)), tooLarge)
-  assert.throws(() => outbox.event(`["${'é'.repeat(MAX / 2)}"]`), tooLarge)
+  assert.throws(() => send(outbox, size(MAX + 1)), tooLarge)
+  assert.throws(() => send(outbox, `["${'é'.repeat(MAX / 2)}"]`), tooLarge)
   assert.throws(() => outbox.line(size(MAX + 1)), tooLarge)
   assert.throws(() => outbox.rich('["a"]', [new Uint8Array(MAX)]), tooLarge)
   assert.deepEqual(native.sent(), [])
-  assert.equal(outbox.event(size(MAX)), true)
+  assert.equal(send(outbox, size(MAX)), true)
 })
 
 test('a chunk over the limit goes in pieces', () => {
@@ -171,18 +207,18 @@ test('a chunk over the limit goes in pieces', () => {
 test('closing sends what was collected and releases the stream', () => {
   const { native, outbox } = openOutbox()
   const done = []
-  outbox.event('["a"]')
-  outbox.event('["b"]')
+  send(outbox, '["a"]')
+  send(outbox, '["b"]')
   native.outcomes = [ROOM, PRESSED]
   outbox.chunk(Buffer.from('c'), () => done.push('c'))
-  outbox.event('["d"]')
+  send(outbox, '["d"]')
   outbox.close()
   assert.deepEqual(
     native.sent().map(([, , text]) => text),
     ['["a"]', '["b"]', 'c', '["d"]'],
   )
   assert.deepEqual(done, ['c'])
-  assert.equal(outbox.event('["e"]'), false)
+  assert.equal(send(outbox, '["e"]'), false)
   outbox.chunk(Buffer.from('f'), () => done.push('f'))
   assert.deepEqual(done, ['c', 'f'])
   assert.deepEqual(native.sent(), [])
@@ -191,5 +227,5 @@ test('closing sends what was collected and releases the stream', () => {
 test('a channel that the addon has closed takes nothing and says so', () => {
   const { native, outbox } = openOutbox()
   native.outcomes = [CLOSED]
-  assert.equal(outbox.event('["a"]'), false)
+  assert.equal(send(outbox, '["a"]'), false)
 })

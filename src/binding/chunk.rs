@@ -32,12 +32,27 @@ pub(crate) struct Chunk {
     text: String,
     budget: usize,
     channel: Option<u32>,
-    /// The name of the events whose arguments are being listed, as it stands in the text.
-    listed: Option<Range<usize>>,
+    /// The events whose arguments are being listed.
+    listed: Option<Listed>,
     start: Cursor,
     marks: Vec<Cursor>,
     buffers: Vec<Bytes>,
     buffered: usize,
+}
+
+/// What became of a message.
+enum Fate {
+    Crossed,
+    Unheard,
+    Unreadable,
+}
+
+/// Consecutive events of one name with one argument each.
+struct Listed {
+    /// The name, as it stands in the chunk's text.
+    name: Range<usize>,
+    /// What the last of them began with, up to its argument; most of the next ones will.
+    lead: String,
 }
 
 impl Chunk {
@@ -108,25 +123,45 @@ impl Chunk {
                 counters.unreadable += 1;
                 return cursor;
             };
-            let wanted = match payload.kind() {
-                Kind::Events => filters.wants_event(channel, &body[range.clone()]),
-                Kind::Chunks => filters.wants_chunks(channel),
-                Kind::Rich => prefixed(body, range.start)
-                    .is_none_or(|(json, _)| filters.wants_event(channel, &body[json])),
-            };
-            if !wanted {
-                counters.unheard += 1;
-            } else if self
-                .message(channel, payload.kind(), body, range, cursor)
-                .is_some()
-            {
-                counters.crossed += 1;
-            } else {
-                counters.unreadable += 1;
+            match self.add(channel, payload.kind(), body, range, cursor, filters) {
+                Fate::Crossed => counters.crossed += 1,
+                Fate::Unheard => counters.unheard += 1,
+                Fate::Unreadable => counters.unreadable += 1,
             }
             if cursor.offset == 0 || self.is_full() {
                 return cursor;
             }
+        }
+    }
+
+    /// Adds one message, if somebody listens for it.
+    fn add(
+        &mut self,
+        channel: u32,
+        kind: Kind,
+        body: &Bytes,
+        range: Range<usize>,
+        after: Cursor,
+        filters: &Filters,
+    ) -> Fate {
+        let wanted = match kind {
+            Kind::Events => {
+                if let Some(argument) = self.continues(channel, &body[range.clone()]) {
+                    self.list_on(argument, after);
+                    return Fate::Crossed;
+                }
+                filters.wants_event(channel, &body[range.clone()])
+            }
+            Kind::Chunks => filters.wants_chunks(channel),
+            Kind::Rich => prefixed(body, range.start)
+                .is_none_or(|(json, _)| filters.wants_event(channel, &body[json])),
+        };
+        if !wanted {
+            return Fate::Unheard;
+        }
+        match self.message(channel, kind, body, range, after) {
+            Some(()) => Fate::Crossed,
+            None => Fate::Unreadable,
         }
     }
 
@@ -140,8 +175,8 @@ impl Chunk {
     ) -> Option<()> {
         match kind {
             Kind::Events => {
-                if let Some((name, argument)) = text::single(&body[range.clone()]) {
-                    self.list(channel, name, argument, after);
+                if let Some(single) = text::single(&body[range.clone()]) {
+                    self.list(channel, single, after);
                     return Some(());
                 }
                 let json = text::event(&body[range])?;
@@ -194,24 +229,45 @@ impl Chunk {
         }
     }
 
+    /// The argument of `event`, if it can follow those that are being listed. It is listened for, then,
+    /// as they are.
+    fn continues<'a>(&self, channel: u32, event: &'a [u8]) -> Option<&'a str> {
+        let listed = self
+            .listed
+            .as_ref()
+            .filter(|_| self.channel == Some(channel))?;
+        text::last_argument(event.strip_prefix(listed.lead.as_bytes())?)
+    }
+
     /// Adds an event with one argument: consecutive ones of one name stand as the name and an array
     /// of the arguments, which JavaScript parses in three quarters of the time (`npm run bench:crossing`).
-    fn list(&mut self, channel: u32, name: &str, argument: &str, after: Cursor) {
-        let listed = self.listed.clone().map(|range| &self.text[range]);
-        if self.channel == Some(channel) && listed == Some(name) {
-            self.text.push_str(",\n");
-        } else {
-            self.switch_to(channel);
-            // A rewind to here must not pass over messages that were filtered out since.
-            let before = self.marks.last().copied().unwrap_or(self.start);
-            self.item(before);
-            let start = self.text.len();
-            self.text.push_str(name);
-            self.listed = Some(start..self.text.len());
-            self.text.push_str(",\n[");
+    fn list(&mut self, channel: u32, event: text::Single<'_>, after: Cursor) {
+        let listed = self
+            .listed
+            .as_ref()
+            .map(|listed| &self.text[listed.name.clone()]);
+        if self.channel == Some(channel) && listed == Some(event.name) {
+            return self.list_on(event.argument, after);
         }
+        self.switch_to(channel);
+        // A rewind to here must not pass over messages that were filtered out since.
+        let before = self.marks.last().copied().unwrap_or(self.start);
+        self.item(before);
+        let start = self.text.len();
+        self.text.push_str(event.name);
+        self.listed = Some(Listed {
+            name: start..self.text.len(),
+            lead: event.lead.to_owned(),
+        });
+        self.text.push_str(",\n[");
+        self.text.push_str(event.argument);
         self.marks.push(after);
+    }
+
+    fn list_on(&mut self, argument: &str, after: Cursor) {
+        self.text.push_str(",\n");
         self.text.push_str(argument);
+        self.marks.push(after);
     }
 
     fn end_list(&mut self) {

@@ -17,37 +17,56 @@ pub(crate) fn event(text: &[u8]) -> Option<&str> {
     array(text)
 }
 
-/// The usual event, with one argument and a name without escapes: its name, as the JSON text of a
-/// string, and its argument's text. `None` for any other text, an event or not.
-pub(crate) fn single(text: &[u8]) -> Option<(&str, &str)> {
+/// The usual event, with one argument and a name without escapes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Single<'a> {
+    /// What the text begins with, up to the argument.
+    pub(crate) lead: &'a str,
+    /// Its name, as the JSON text of a string.
+    pub(crate) name: &'a str,
+    /// Its argument's text.
+    pub(crate) argument: &'a str,
+}
+
+/// Takes the usual event apart. `None` for any other text, an event or not.
+pub(crate) fn single(text: &[u8]) -> Option<Single<'_>> {
     let start = name_start(text)?;
-    let text = std::str::from_utf8(text).ok()?;
-    let bytes = text.as_bytes();
-    let length = memchr::memchr2(b'"', b'\\', &bytes[start + 1..])?;
+    let length = memchr::memchr2(b'"', b'\\', &text[start + 1..])?;
     let end = start + 1 + length;
-    let name = &bytes[start + 1..end];
-    if bytes[end] != b'"' || name.iter().any(|byte| *byte < b' ') || is_deep(bytes) {
+    let name = &text[start + 1..end];
+    if text[end] != b'"' || name.iter().any(|byte| *byte < b' ') {
         return None;
     }
-    let comma = skip_blank(bytes, end + 1);
-    if bytes.get(comma) != Some(&b',') {
+    let comma = skip_blank(text, end + 1);
+    if text.get(comma) != Some(&b',') {
         return None;
     }
-    let rest = &text[comma + 1..];
-    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
-    values.next()?.ok()?;
-    let argument = &rest[..values.byte_offset()];
-    let bracket = skip_blank(rest.as_bytes(), argument.len());
-    let is_last = rest.as_bytes().get(bracket) == Some(&b']')
-        && skip_blank(rest.as_bytes(), bracket + 1) == rest.len();
-    is_last.then(|| (&text[start..=end], argument))
+    let lead = std::str::from_utf8(&text[..=comma]).ok()?;
+    Some(Single {
+        lead,
+        name: &lead[start..=end],
+        argument: last_argument(&text[comma + 1..])?,
+    })
+}
+
+/// Returns the one value that is left of an event, without what closes the event.
+pub(crate) fn last_argument(rest: &[u8]) -> Option<&str> {
+    let (b']', argument) = rest.trim_ascii_end().split_last()? else {
+        return None;
+    };
+    let argument = std::str::from_utf8(argument).ok()?;
+    if is_deep(argument.as_bytes(), 1) {
+        return None;
+    }
+    serde_json::from_str::<IgnoredAny>(argument).ok()?;
+    Some(argument)
 }
 
 /// Returns `text` if it is the JSON text of an array.
 pub(crate) fn array(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
     let starts = skip_blank(text.as_bytes(), 0);
-    if text.as_bytes().get(starts) != Some(&b'[') || is_deep(text.as_bytes()) {
+    if text.as_bytes().get(starts) != Some(&b'[') || is_deep(text.as_bytes(), 0) {
         return None;
     }
     serde_json::from_str::<IgnoredAny>(text).ok()?;
@@ -81,15 +100,17 @@ fn skip_blank(text: &[u8], from: usize) -> usize {
     from + text[from..].iter().take_while(blank).count()
 }
 
-fn is_deep(text: &[u8]) -> bool {
+/// Whether `text`, inside `depth` arrays, nests too deeply.
+fn is_deep(text: &[u8], depth: usize) -> bool {
     // Few brackets cannot nest deeply; only texts with many are walked through.
-    if memchr::memchr2_iter(b'[', b'{', text)
-        .nth(MAX_DEPTH)
-        .is_none()
+    if text.len() <= MAX_DEPTH - depth
+        || memchr::memchr2_iter(b'[', b'{', text)
+            .nth(MAX_DEPTH - depth)
+            .is_none()
     {
         return false;
     }
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let (mut depth, mut in_string, mut escaped) = (depth, false, false);
     for &byte in text {
         match byte {
             _ if escaped => escaped = false,
@@ -156,10 +177,14 @@ mod tests {
         for (text, name, argument) in [
             (r#"["chat","hi"]"#, r#""chat""#, r#""hi""#),
             (r#"["",{"a":[1,"]"]}]"#, "\"\"", r#"{"a":[1,"]"]}"#),
-            (" [ \"chat\" , 1.5e3 ] ", r#""chat""#, " 1.5e3"),
+            (" [ \"chat\" , 1.5e3 ] ", r#""chat""#, " 1.5e3 "),
             (r#"["a",null]"#, r#""a""#, "null"),
         ] {
-            assert_eq!(single(text.as_bytes()), Some((name, argument)), "{text}");
+            let single = single(text.as_bytes()).unwrap();
+            assert_eq!((single.name, single.argument), (name, argument), "{text}");
+            assert!(text.starts_with(single.lead) && single.lead.ends_with(','));
+            let rest = &text[single.lead.len()..];
+            assert_eq!(last_argument(rest.as_bytes()), Some(argument), "{text}");
         }
         for text in [
             r#"["chat"]"#,

@@ -1,14 +1,16 @@
 //! What the rest of the program holds of a running node.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
-use super::driver::Driver;
+use super::core::Core;
+use super::driver::{self, Ears};
 use super::queue::Queue;
 use super::secure::Credentials;
 use super::{error_code, runtime};
@@ -97,7 +99,10 @@ pub(super) struct Gate {
 /// What handle and driver share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Bytes of commands on their way, each with what it may weigh beside its own.
     crossing: AtomicUsize,
+    /// Commands on their way.
+    commands: AtomicUsize,
     limit: usize,
     pub(super) broadcast: Gate,
     peers: Mutex<HashMap<LinkId, Arc<Gate>>>,
@@ -178,6 +183,7 @@ impl Shared {
     fn new(limit: usize) -> Self {
         Self {
             crossing: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
             limit,
             broadcast: Gate::default(),
             peers: Mutex::default(),
@@ -185,9 +191,15 @@ impl Shared {
         }
     }
 
-    /// The driver has taken `bytes` over.
+    fn crosses(&self, bytes: usize) {
+        self.crossing.fetch_add(bytes, SeqCst);
+        self.commands.fetch_add(1, SeqCst);
+    }
+
+    /// The driver has carried out a command of `bytes`.
     pub(super) fn crossed(&self, bytes: usize) {
         self.crossing.fetch_sub(bytes, SeqCst);
+        self.commands.fetch_sub(1, SeqCst);
     }
 
     /// Whether little enough is crossing for senders to go on.
@@ -230,11 +242,19 @@ impl Shared {
 }
 
 /// A running node. Dropping the handle stops it.
-#[derive(Debug)]
 pub struct Node {
+    /// `None` where no thread could be had for it.
+    core: Option<Arc<Mutex<Core>>>,
     commands: mpsc::UnboundedSender<Command>,
     shared: Arc<Shared>,
+    log: tracing::Dispatch,
     max_message: usize,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
 }
 
 impl Node {
@@ -267,10 +287,14 @@ impl Node {
         let (commands, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(config.link_queue));
         let max_message = config.max_message;
+        let mut core = None;
         match runtime::handle() {
             Ok(runtime) => {
-                let driver = Driver::new(config, id, credentials, sink, shared.clone(), inbox);
-                drop(runtime.spawn(driver.run().with_subscriber(log)));
+                let (wires, ears) = Ears::new();
+                let node = Core::new(config, id, sink, shared.clone(), runtime.clone(), wires);
+                let node = core.insert(Arc::new(Mutex::new(node))).clone();
+                let driver = driver::run(node, credentials, shared.clone(), inbox, ears);
+                drop(runtime.spawn(driver.with_subscriber(log.clone())));
             }
             Err(error) => {
                 let code = error_code(&error).to_owned();
@@ -279,8 +303,10 @@ impl Node {
             }
         }
         Self {
+            core,
             commands,
             shared,
+            log,
             max_message,
         }
     }
@@ -309,17 +335,20 @@ impl Node {
 
     /// Dials; the outcome comes as [`Event::Dialed`] with `request`.
     pub fn add_peer(&self, request: u32, target: Target) {
-        self.command(Command::AddPeer(request, target));
+        // A node that is gone has nothing left to do.
+        self.command(Command::AddPeer(request, target)).ok();
     }
 
     /// Drops a peer; [`Event::PeerRemoved`] follows.
     pub fn close_peer(&self, peer: LinkId) {
-        self.command(Command::ClosePeer(peer));
+        // A node that is gone has nothing left to do.
+        self.command(Command::ClosePeer(peer)).ok();
     }
 
     /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.
     pub fn stop(&self) {
-        self.command(Command::Stop);
+        // A node that is gone has nothing left to do.
+        self.command(Command::Stop).ok();
     }
 
     /// What has been counted so far; at most a second old.
@@ -348,10 +377,8 @@ impl Node {
                 return Err(SendError::Overloaded);
             }
         }
-        self.shared.crossing.fetch_add(bytes, SeqCst);
-        if self.commands.send(command).is_err() {
-            self.shared.crossed(bytes);
-            return Err(SendError::Closed);
+        if let Some(command) = self.carry_over(command) {
+            self.command(command)?;
         }
         if !self.shared.is_pressed(gate) {
             return Ok(Room::Free);
@@ -365,9 +392,34 @@ impl Node {
         })
     }
 
-    fn command(&self, command: Command) {
-        // A node that is gone has nothing left to do.
-        drop(self.commands.send(command));
+    /// Carries `command` out on this thread if the driver is not at work and nothing is on its way to
+    /// it; otherwise returns it.
+    fn carry_over(&self, command: Command) -> Option<Command> {
+        let Some(core) = &self.core else {
+            return Some(command);
+        };
+        if self.shared.commands.load(SeqCst) > 0 {
+            return Some(command);
+        }
+        let mut core = match core.try_lock() {
+            Ok(core) => core,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(command),
+        };
+        if !core.is_running {
+            return Some(command);
+        }
+        tracing::dispatcher::with_default(&self.log, || core.carry_over(command));
+        None
+    }
+
+    fn command(&self, command: Command) -> Result<(), SendError> {
+        let bytes = command.bytes();
+        self.shared.crosses(bytes);
+        self.commands.send(command).map_err(|_| {
+            self.shared.crossed(bytes);
+            SendError::Closed
+        })
     }
 }
 

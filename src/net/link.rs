@@ -1,29 +1,28 @@
 //! One connection: reads and decodes, writes what is queued.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::error_code;
 use super::handle::Sink;
-use super::queue::{Next, Queue};
+use super::queue::Queue;
 use super::secure::{self, Failure, Keys, MAGIC, Opener, Refusal, Sealer};
+use super::writer::{Progress, Writer};
 use crate::proto::codec::Decoder;
 use crate::proto::{CloseHow, Level, LinkId, Message, NodeId};
 
 /// How much is read at once; also the size of the buffers that payloads share.
 const READ: usize = 64 << 10;
-/// How much is handed to one system call.
-const WRITE: usize = 256 << 10;
-const SLICES: usize = 128;
 /// A link that takes no bytes for so long is closed (overlay design, backpressure).
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How often a link that has stopped reading looks whether it may go on. What waits for the
@@ -114,7 +113,10 @@ impl Link {
                 return drop(reports.send((id, Report::Closed(end))).await);
             }
         };
-        let (mut reading, mut writing) = stream.split();
+        let (mut reading, writing) = stream.into_split();
+        let writing = Arc::new(writing);
+        queue.open(Writer::new(writing.clone(), session.sealer));
+        let _shut = Shut(&queue);
         let input = Incoming {
             decoder: &mut decoder,
             opener: session.opener,
@@ -124,17 +126,17 @@ impl Link {
         tokio::pin!(reader);
         let ended = tokio::select! {
             reason = &mut reader => Err(reason),
-            ended = write(id, &mut writing, session.sealer, &queue, &reports) => ended,
+            ended = write(id, &writing, &queue, &reports) => ended,
         };
         let reason = match ended {
             Err(reason) => reason,
             Ok(CloseHow::Abort) => return,
             Ok(CloseHow::Flush) => {
-                drop(shut_down(&mut writing).await);
+                drop(shut_down(&writing));
                 drop(timeout(LINGER, discard(reader)).await);
                 return;
             }
-            Ok(CloseHow::HalfClose) => match shut_down(&mut writing).await {
+            Ok(CloseHow::HalfClose) => match shut_down(&writing) {
                 Ok(()) => reader.await,
                 Err(error) => error_code(&error).into(),
             },
@@ -180,8 +182,10 @@ async fn ending(queue: &Queue) {
     }
 }
 
-async fn shut_down(writing: &mut WriteHalf<'_>) -> io::Result<()> {
-    tokio::io::AsyncWriteExt::shutdown(writing).await
+/// Says that nothing more will come.
+fn shut_down(writing: &OwnedWriteHalf) -> io::Result<()> {
+    let stream: &TcpStream = writing.as_ref();
+    SockRef::from(stream).shutdown(Shutdown::Write)
 }
 
 /// Lets the reader run on; the driver no longer knows this link and ignores what it reports.
@@ -210,7 +214,7 @@ impl Incoming<'_> {
 /// Reads until the other side closes, and says why it ended.
 async fn read(
     id: LinkId,
-    reading: &mut ReadHalf<'_>,
+    reading: &mut OwnedReadHalf,
     mut input: Incoming<'_>,
     reports: &mpsc::Sender<(LinkId, Report)>,
     sink: &dyn Sink,
@@ -270,92 +274,35 @@ async fn read(
     }
 }
 
-/// Writes what is queued until the queue is closed, and says how it shall end.
+/// Writes what is queued until the queue is closed, and says how it shall end. Most is written before
+/// it gets here, by whoever queued it.
 async fn write(
     id: LinkId,
-    writing: &mut WriteHalf<'_>,
-    mut sealer: Option<Sealer>,
+    socket: &OwnedWriteHalf,
     queue: &Queue,
     reports: &mpsc::Sender<(LinkId, Report)>,
 ) -> Result<CloseHow, End> {
-    let mut batch: VecDeque<Bytes> = VecDeque::new();
     loop {
-        match queue.take(&mut batch, WRITE, SLICES) {
-            Next::Wait => queue.changed().await,
-            Next::End(how) => return Ok(how),
-            Next::Write => {
-                let written = match &mut sealer {
-                    None => write_some(writing, queue, &mut batch).await?,
-                    Some(sealer) => {
-                        let bytes = sealer.seal(&mut batch).map_err(|_| "EIO")?;
-                        write_sealed(writing, queue, sealer.bytes()).await?;
-                        bytes
-                    }
-                };
-                if let Some(level) = queue.written(written) {
-                    drop(reports.send((id, Report::Pressure(level))).await);
-                }
-            }
+        let (progress, level) = queue.write();
+        if let Some(level) = level {
+            drop(reports.send((id, Report::Pressure(level))).await);
+        }
+        match progress {
+            Progress::Idle => queue.changed().await,
+            Progress::More => tokio::task::yield_now().await,
+            Progress::Blocked => wait_writable(socket, queue).await?,
+            Progress::Ended(how) => return Ok(how),
+            Progress::Failed(reason) => return Err(reason.into()),
         }
     }
 }
 
-/// Writes one batch, as far as one system call gets.
-async fn write_some(
-    writing: &mut WriteHalf<'_>,
-    queue: &Queue,
-    batch: &mut VecDeque<Bytes>,
-) -> Result<usize, &'static str> {
-    loop {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
-            *slice = IoSlice::new(bytes);
-        }
-        let count = batch.len().min(SLICES);
-        match writing.try_write_vectored(&slices[..count]) {
-            Ok(0) => return Err("EPIPE"),
-            Ok(written) => {
-                advance(batch, written);
-                return Ok(written);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                wait_writable(writing, queue).await?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error_code(&error)),
-        }
-    }
-}
-
-/// Writes all of `sealed`.
-async fn write_sealed(
-    writing: &mut WriteHalf<'_>,
-    queue: &Queue,
-    mut sealed: &[u8],
-) -> Result<(), &'static str> {
-    loop {
-        match writing.try_write(sealed) {
-            Ok(0) => return Err("EPIPE"),
-            Ok(written) if written == sealed.len() => return Ok(()),
-            Ok(written) => {
-                sealed = &sealed[written..];
-                queue.moves();
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                wait_writable(writing, queue).await?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error_code(&error)),
-        }
-    }
-}
-
-async fn wait_writable(writing: &WriteHalf<'_>, queue: &Queue) -> Result<(), &'static str> {
-    let stalled = tokio::time::sleep(STALLED_AFTER);
+async fn wait_writable(socket: &OwnedWriteHalf, queue: &Queue) -> Result<(), &'static str> {
+    let stalled = sleep(STALLED_AFTER);
     tokio::pin!(stalled);
     loop {
         tokio::select! {
-            ready = writing.writable() => return ready.map_err(|error| error_code(&error)),
+            ready = socket.writable() => return ready.map_err(|error| error_code(&error)),
             () = &mut stalled => return Err("SLOW"),
             // Closed in the meantime: an abort does not wait for the other side.
             () = queue.changed() => if queue.is_aborted() { return Err("ABORTED") },
@@ -363,12 +310,11 @@ async fn wait_writable(writing: &WriteHalf<'_>, queue: &Queue) -> Result<(), &'s
     }
 }
 
-fn advance(batch: &mut VecDeque<Bytes>, mut written: usize) {
-    while let Some(front) = batch.front_mut() {
-        if written < front.len() {
-            return front.advance(written);
-        }
-        written -= front.len();
-        batch.pop_front();
+/// Gives the socket up when the link's task ends, in whichever way: others hold the queue, too.
+struct Shut<'a>(&'a Queue);
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.0.shut();
     }
 }

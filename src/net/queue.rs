@@ -1,13 +1,14 @@
 //! The bytes that wait for one link.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::writer::{Progress, Writer};
 use crate::proto::{Class, CloseHow, Level, Outgoing};
 
 /// Control data, and what the application was promised to be sent, may exceed the limit by this
@@ -24,6 +25,9 @@ const STUCK_AFTER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Queue {
     inner: Mutex<Inner>,
+    /// The socket, while it can be written to. Locked before `inner`.
+    writer: Mutex<Option<Writer>>,
+    /// Wakes the link's task.
     wake: Notify,
     limit: usize,
 }
@@ -81,6 +85,7 @@ impl Queue {
         };
         Self {
             inner: Mutex::new(inner),
+            writer: Mutex::new(None),
             wake: Notify::new(),
             limit,
         }
@@ -90,22 +95,58 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues `data`, and wakes the writer if it may be asleep.
+    /// Queues `data`; [`Self::flush`] is to follow.
     pub(super) fn push(&self, data: Outgoing) -> Pushed {
         let mut inner = self.lock();
         if inner.closing.is_some() {
             return Pushed::Queued;
         }
-        let was_empty = inner.bytes == 0;
-        if was_empty {
+        if inner.bytes == 0 {
             inner.progress = Instant::now();
         }
-        let outcome = inner.push(data, self.limit);
-        drop(inner);
-        if was_empty {
+        inner.push(data, self.limit)
+    }
+
+    /// Writes what is queued, on the caller's thread, as far as one system call gets; the link's task
+    /// does the rest. Returns the new level when that changed it.
+    pub(super) fn flush(&self) -> Option<Level> {
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // The task is at it, and may just have found the queue empty.
+            Err(TryLockError::WouldBlock) => {
+                self.wake.notify_one();
+                return None;
+            }
+        };
+        // Without one the link is not ready yet, and begins with what is queued when it is.
+        let (progress, level) = writer.as_mut()?.write(self);
+        if !matches!(progress, Progress::Idle) {
             self.wake.notify_one();
         }
-        outcome
+        level
+    }
+
+    /// The link can be written to from now on.
+    pub(super) fn open(&self, writer: Writer) {
+        *self.writer() = Some(writer);
+    }
+
+    /// The link cannot be written to any more.
+    pub(super) fn shut(&self) {
+        *self.writer() = None;
+    }
+
+    /// Like [`Self::flush`], for the link's task, which is to know what came of it.
+    pub(super) fn write(&self) -> (Progress, Option<Level>) {
+        match &mut *self.writer() {
+            Some(writer) => writer.write(self),
+            None => (Progress::Idle, None),
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the queue: what it holds is still written, unless `how` says otherwise.

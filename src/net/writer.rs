@@ -1,0 +1,168 @@
+//! The writing end of a link, for whichever thread has something to write.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::error_code;
+use super::queue::{Next, Queue};
+use super::secure::Sealer;
+use crate::proto::{CloseHow, Level};
+
+/// How much is handed to one system call.
+const WRITE: usize = 256 << 10;
+const SLICES: usize = 128;
+/// Steps in one go, so that a peer that reads as fast as we write does not keep a thread to itself:
+/// enough to encrypt a batch, to write it, and to see that nothing is left.
+const STEPS: usize = 3;
+
+/// A socket, and what was taken from the queue for it and is not written yet.
+#[derive(Debug)]
+pub(super) struct Writer {
+    socket: Arc<OwnedWriteHalf>,
+    batch: VecDeque<Bytes>,
+    sealed: Option<Sealed>,
+    /// Why nothing more can be written. The system says so only once.
+    failed: Option<&'static str>,
+}
+
+/// What an encrypted link writes instead of the batch.
+#[derive(Debug)]
+struct Sealed {
+    sealer: Sealer,
+    /// How much of what was sealed last is written.
+    written: usize,
+    /// How many bytes were in that batch.
+    weight: usize,
+}
+
+/// How far it got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    /// Everything is written.
+    Idle,
+    /// There may be more to write.
+    More,
+    /// There is more to write, and the socket does not take it now.
+    Blocked,
+    /// The queue is closed, and what it wanted written first is.
+    Ended(CloseHow),
+    /// The socket takes nothing any more.
+    Failed(&'static str),
+}
+
+impl Writer {
+    pub(super) fn new(socket: Arc<OwnedWriteHalf>, sealer: Option<Sealer>) -> Self {
+        let sealed = sealer.map(|sealer| Sealed {
+            sealer,
+            written: 0,
+            weight: 0,
+        });
+        Self {
+            socket,
+            batch: VecDeque::new(),
+            sealed,
+            failed: None,
+        }
+    }
+
+    /// Writes from `queue` as far as it gets in a few steps; also returns the queue's new level, if
+    /// that changed it.
+    pub(super) fn write(&mut self, queue: &Queue) -> (Progress, Option<Level>) {
+        let mut level = None;
+        for _ in 0..STEPS {
+            let progress = self.failed.map_or_else(
+                || self.step(queue, &mut level),
+                |reason| Ok(Progress::Failed(reason)),
+            );
+            match progress {
+                Ok(Progress::More) => {}
+                Ok(progress) => return (progress, level),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return (Progress::Blocked, level),
+                    io::ErrorKind::Interrupted => {}
+                    _ => self.failed = Some(error_code(&error)),
+                },
+            }
+        }
+        (Progress::More, level)
+    }
+
+    fn step(&mut self, queue: &Queue, level: &mut Option<Level>) -> io::Result<Progress> {
+        if let Some(sealed) = self.sealed.as_mut().filter(|sealed| !sealed.is_written()) {
+            if queue.is_aborted() {
+                return Ok(Progress::Ended(CloseHow::Abort));
+            }
+            sealed.write(&self.socket)?;
+            queue.moves();
+            if sealed.is_written() {
+                *level = queue.written(sealed.weight).or(*level);
+            }
+            return Ok(Progress::More);
+        }
+        match queue.take(&mut self.batch, WRITE, SLICES) {
+            Next::Wait => return Ok(Progress::Idle),
+            Next::End(how) => return Ok(Progress::Ended(how)),
+            Next::Write => {}
+        }
+        match &mut self.sealed {
+            Some(sealed) => sealed.seal(&mut self.batch)?,
+            None => {
+                let written = write_batch(&self.socket, &mut self.batch)?;
+                *level = queue.written(written).or(*level);
+            }
+        }
+        Ok(Progress::More)
+    }
+}
+
+impl Sealed {
+    fn seal(&mut self, batch: &mut VecDeque<Bytes>) -> io::Result<()> {
+        let sealed = self.sealer.seal(batch);
+        self.weight = sealed.map_err(|_| io::Error::other("cannot encrypt"))?;
+        self.written = 0;
+        Ok(())
+    }
+
+    fn is_written(&self) -> bool {
+        self.written == self.sealer.bytes().len()
+    }
+
+    fn write(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
+        self.written += some(socket.try_write(&self.sealer.bytes()[self.written..])?)?;
+        Ok(())
+    }
+}
+
+/// Writes as much of `batch` as one system call takes, and returns how much that was.
+fn write_batch(socket: &OwnedWriteHalf, batch: &mut VecDeque<Bytes>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
+        *slice = IoSlice::new(bytes);
+    }
+    let count = batch.len().min(SLICES);
+    let written = some(socket.try_write_vectored(&slices[..count])?)?;
+    advance(batch, written);
+    Ok(written)
+}
+
+/// A socket that takes nothing, without a reason, will not take more later.
+fn some(written: usize) -> io::Result<usize> {
+    match written {
+        0 => Err(io::ErrorKind::BrokenPipe.into()),
+        written => Ok(written),
+    }
+}
+
+fn advance(batch: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(front) = batch.front_mut() {
+        if written < front.len() {
+            return front.advance(written);
+        }
+        written -= front.len();
+        batch.pop_front();
+    }
+}
