@@ -1,116 +1,11 @@
 //! Peers that lie about other nodes' broadcasts: what those really say still arrives, once.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-
-use super::State;
-use crate::proto::{
-    Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native, NodeId,
-    Origin, Output, Payload, Publish, Range, Timers, Watermark,
-};
+use super::world::{World, origin, texts};
+use crate::proto::{Input, LinkId, Native, Origin, Payload, Range};
 
 const FAR: u64 = 1 << 60;
 
-struct World {
-    state: State,
-    now: Moment,
-    timers: Timers,
-    /// What the application heard.
-    heard: Vec<String>,
-    skipped: u64,
-    /// Bytes sent.
-    sent: usize,
-}
-
 impl World {
-    fn new() -> Self {
-        let me = NodeId::parse("me").unwrap();
-        let mut world = Self {
-            state: State::new(Config::default(), me, 1),
-            now: Moment(1),
-            timers: Timers::default(),
-            heard: Vec::new(),
-            skipped: 0,
-            sent: 0,
-        };
-        world.input(Input::Started { port: 1000 });
-        world
-    }
-
-    fn input(&mut self, input: Input) {
-        let mut outputs = Vec::new();
-        self.state.handle(self.now, input, &mut outputs);
-        for output in outputs {
-            match output {
-                Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
-                Output::CancelTimer(timer) => self.timers.cancel(timer),
-                Output::Event(Event::Broadcast(payload)) => {
-                    let text = std::str::from_utf8(payload.body()).unwrap();
-                    self.heard.push(text.to_owned());
-                }
-                Output::Send { data, .. } => self.sent += data.len(),
-                Output::Event(Event::Skipped { count, .. }) => self.skipped += count,
-                _ => {}
-            }
-        }
-    }
-
-    /// Time goes by; everyone is heard of now and then.
-    fn pass(&mut self, millis: u64, peers: &[LinkId]) {
-        let end = self.now.after(Duration::from_millis(millis));
-        while let Some(at) = self.timers.next().filter(|at| *at <= end) {
-            self.now = at.max(self.now);
-            for link in peers {
-                self.native(*link, Native::Heartbeat);
-            }
-            if let Some(timer) = self.timers.pop(self.now) {
-                self.input(Input::TimerFired(timer));
-            }
-        }
-        self.now = end;
-    }
-
-    fn peer(&mut self, id: &str, epoch: u64) -> LinkId {
-        let link = self.state.next_link();
-        let remote = "10.0.0.9:4000".parse().unwrap();
-        self.input(Input::Accepted { link, remote });
-        let hello = Hello {
-            id: NodeId::parse(id).unwrap(),
-            native: Some(HelloNative {
-                version: 1,
-                address: "10.0.0.9".to_owned(),
-                port: 2000,
-                epoch,
-                intent: Intent::default(),
-            }),
-        };
-        let message = Message::Handshake(hello);
-        self.input(Input::Received { link, message });
-        link
-    }
-
-    fn native(&mut self, link: LinkId, native: Native) {
-        let message = Message::Native(native);
-        self.input(Input::Received { link, message });
-    }
-
-    fn publish(&mut self, link: LinkId, origin: &Origin, first: u64) {
-        let publish = Publish {
-            origin: origin.clone(),
-            first,
-            hops: 1,
-            repair: false,
-            payload: Payload::events(Bytes::from(format!("[\"{first}\"]"))),
-        };
-        self.native(link, Native::Publish(publish));
-    }
-
-    fn claim(&mut self, link: LinkId, origin: &Origin, high: u64) {
-        let origin = origin.clone();
-        self.native(link, Native::IHave(vec![Watermark { origin, high }]));
-    }
-
     /// The liar claims a number, and that nobody can have what lies before it.
     fn claim_without_proof(&mut self, liar: LinkId, peers: &[LinkId], origin: &Origin) {
         self.claim(liar, origin, FAR);
@@ -122,18 +17,6 @@ impl World {
         };
         self.native(liar, Native::Gone(gone));
     }
-}
-
-fn origin(id: &str) -> Origin {
-    Origin {
-        id: NodeId::parse(id).unwrap(),
-        epoch: 5,
-    }
-}
-
-fn texts(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
-    let text = |number| format!("[\"{number}\"]");
-    numbers.into_iter().map(text).collect()
 }
 
 #[test]
@@ -267,7 +150,7 @@ fn a_peer_that_asks_for_everything_again_and_again_gets_a_bounded_amount() {
         let text = format!("[\"{}\"]", "x".repeat(1 << 20));
         world.input(Input::Broadcast(Payload::events(text.into())));
     }
-    let before = world.sent;
+    let before = world.sent_bytes();
     for _ in 0..1000 {
         let range = Range {
             origin: own.clone(),
@@ -277,7 +160,7 @@ fn a_peer_that_asks_for_everything_again_and_again_gets_a_bounded_amount() {
         let max_age_ms = u32::MAX;
         world.native(greedy, Native::Graft { range, max_age_ms });
     }
-    let repeated = world.sent - before;
+    let repeated = world.sent_bytes() - before;
     assert!(
         repeated > 32 << 20,
         "what an honest peer may miss is to be had"

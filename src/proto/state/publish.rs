@@ -7,8 +7,9 @@
 //!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender is
 //!   told to PRUNE and makes us lazy. What remains is a spanning tree per origin, along the fastest
 //!   links. (In Plumtree whoever prunes stops pushing, too. Then, with several runs on their way at
-//!   once, a node can lose the link it depends on. Here it always keeps the one over which the
-//!   latest run came first, as only it can tell that one to stop.)
+//!   once, a node can lose the link it depends on. Here it keeps the one over which the latest run
+//!   came first; and the one on which a duplicate comes, if that other one was told to stop itself,
+//!   and what came first was only on its way still.)
 //! - Lazy peers get watermarks (IHAVE), batched. One that learns of numbers it does not get in
 //!   time GRAFTs: it asks for the range, and to be pushed to again.
 //! - A run beyond the next number is held until the gap before it is repaired the same way. If
@@ -53,8 +54,6 @@ const GRAFT_AGAIN: Duration = Duration::from_millis(40);
 const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// While a repair makes progress, nobody else is asked.
 const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
-/// A peer that goes on pushing what it was told not to is told again after this.
-const PRUNE_AGAIN: Duration = Duration::from_millis(500);
 /// A gap that nobody fills for so long is skipped.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
 /// While an origin is heard of, somebody else's word alone does not make us skip.
@@ -333,11 +332,14 @@ impl State {
         };
         if last < stream.next {
             self.counters.duplicates += count;
-            if native && !run.repair {
+            if native && !run.repair && stream.is_fed_without(link, self.now) {
                 self.prune(link, run.origin);
             }
         } else if first <= stream.next {
             self.counters.duplicates += stream.next - first;
+            if native && !run.repair {
+                stream.fed_by(link);
+            }
             let origin = run.origin.clone();
             self.accept_new(link, run);
             self.accept_held(&origin);
@@ -360,14 +362,13 @@ impl State {
         let Some(stream) = self.publisher.streams.get_mut(&origin) else {
             return;
         };
-        let view = stream.view(link);
         // Once is enough, unless what it is told and what it thinks have crossed.
-        let told = view.told.is_some_and(|at| now.since(at) < PRUNE_AGAIN);
-        if !told {
-            view.told = Some(now);
-            self.counters.prunes += 1;
-            self.send(link, native::prune(&origin));
+        if stream.view(link).was_told(now) {
+            return;
         }
+        stream.view(link).told = Some(now);
+        self.counters.prunes += 1;
+        self.send(link, native::prune(&origin));
     }
 
     pub(super) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
@@ -446,10 +447,13 @@ impl State {
 
     fn accept_held(&mut self, origin: &Origin) {
         while let Some((link, run)) = self.publisher.streams.unhold(origin) {
-            let Some(stream) = self.publisher.streams.get(origin) else {
+            let Some(stream) = self.publisher.streams.get_mut(origin) else {
                 return;
             };
             if run.last() >= stream.next {
+                if !run.repair {
+                    stream.fed_by(link);
+                }
                 self.accept_new(link, run);
             }
         }
@@ -845,3 +849,9 @@ impl State {
 #[cfg(test)]
 #[path = "forgery_tests.rs"]
 mod forgery_tests;
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tree_tests;
+#[cfg(test)]
+#[path = "world.rs"]
+mod world;

@@ -19,6 +19,8 @@ const LAG_MAX: u64 = 1 << 20;
 /// A peer that claims to be further ahead than this is pushed to all the same: it may have been
 /// made to believe that.
 const AHEAD_MAX: u64 = 4096;
+/// A peer that goes on pushing what it was told not to is told again after this.
+const PRUNE_AGAIN: Duration = Duration::from_millis(500);
 /// How often a doubt is looked into.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Payloads smaller than this are copied out of the buffer they were received in, which they would
@@ -41,6 +43,8 @@ pub(super) struct Stream {
     cached: BTreeMap<u64, (Moment, Publish)>,
     /// What is known of each native peer with regard to this stream.
     views: Vec<View>,
+    /// Who pushed the latest run that was new.
+    feeder: Option<LinkId>,
     pub(super) gap: Option<Gap>,
     /// Whether its tree has been begun; before that, all peers are pushed to.
     pub(super) planted: bool,
@@ -90,6 +94,11 @@ impl View {
     pub(super) fn has(&self, seq: u64) -> bool {
         self.high >= seq && self.high - seq < AHEAD_MAX
     }
+
+    /// Whether it was told not to push so lately that it may not know yet.
+    pub(super) fn was_told(&self, now: Moment) -> bool {
+        self.told.is_some_and(|at| now.since(at) < PRUNE_AGAIN)
+    }
 }
 
 /// Something is missing.
@@ -114,6 +123,7 @@ impl Stream {
             held: BTreeMap::new(),
             cached: BTreeMap::new(),
             views: Vec::new(),
+            feeder: None,
             gap: None,
             planted: false,
             last_active: now,
@@ -196,6 +206,19 @@ impl Stream {
             }
         };
         &mut self.views[index]
+    }
+
+    /// A peer has pushed a run that is new.
+    pub(super) fn fed_by(&mut self, link: LinkId) {
+        self.feeder = Some(link);
+    }
+
+    /// Whether somebody else than `link` goes on pushing if that is told to stop. Of one that was told
+    /// so itself, what is new may just have been on its way.
+    pub(super) fn is_fed_without(&self, link: LinkId, now: Moment) -> bool {
+        let feeder = self.feeder.filter(|feeder| *feeder != link);
+        let view = feeder.and_then(|feeder| self.seen_view(feeder));
+        view.is_some_and(|view| !view.was_told(now))
     }
 
     /// Begins with a tree in which exactly these peers are lazy.
@@ -342,6 +365,7 @@ impl Streams {
     pub(super) fn forget_link(&mut self, link: LinkId) {
         for stream in self.map.values_mut() {
             stream.views.retain(|view| view.link != link);
+            stream.feeder = stream.feeder.filter(|feeder| *feeder != link);
         }
     }
 

@@ -1,0 +1,41 @@
+//! Which peers go on pushing.
+
+use super::world::{World, origin};
+use crate::proto::LinkId;
+use crate::proto::codec::native;
+
+impl World {
+    /// Who was told to stop.
+    fn pruned(&self, id: &str) -> Vec<LinkId> {
+        let prune = native::prune(&origin(id));
+        let prunes = self.sent.iter().filter(|(_, data)| *data == prune);
+        prunes.map(|(link, _)| *link).collect()
+    }
+}
+
+#[test]
+fn whoever_is_slower_is_told_to_stop_once() {
+    let mut world = World::new();
+    let (fast, slow) = (world.peer("fast", 1), world.peer("slow", 2));
+    for number in 1..=3 {
+        world.publish(fast, &origin("o"), number);
+        world.publish(slow, &origin("o"), number);
+    }
+    assert_eq!(world.pruned("o"), [slow]);
+}
+
+#[test]
+fn peers_that_overtake_each_other_are_never_all_told_to_stop() {
+    let mut world = World::new();
+    let peers: Vec<LinkId> = ["a", "b", "c"].map(|id| world.peer(id, 1)).into();
+    for number in 1..=30 {
+        // What is still on its way when its sender is told to stop comes first every now and then.
+        let first = number as usize % peers.len();
+        for turn in 0..peers.len() {
+            let link = peers[(first + turn) % peers.len()];
+            world.publish(link, &origin("o"), number);
+        }
+    }
+    assert!(world.pruned("o").len() < peers.len());
+    assert_eq!(world.heard.len(), 30);
+}

@@ -1,0 +1,127 @@
+//! One state among peers that tests play.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::State;
+use crate::proto::{
+    Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native, NodeId,
+    Origin, Outgoing, Output, Payload, Publish, Timers, Watermark,
+};
+
+pub(super) struct World {
+    pub(super) state: State,
+    now: Moment,
+    timers: Timers,
+    /// What the application heard.
+    pub(super) heard: Vec<String>,
+    pub(super) skipped: u64,
+    /// What was sent.
+    pub(super) sent: Vec<(LinkId, Outgoing)>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let me = NodeId::parse("me").unwrap();
+        let mut world = Self {
+            state: State::new(Config::default(), me, 1),
+            now: Moment(1),
+            timers: Timers::default(),
+            heard: Vec::new(),
+            skipped: 0,
+            sent: Vec::new(),
+        };
+        world.input(Input::Started { port: 1000 });
+        world
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        self.state.handle(self.now, input, &mut outputs);
+        for output in outputs {
+            match output {
+                Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
+                Output::CancelTimer(timer) => self.timers.cancel(timer),
+                Output::Event(Event::Broadcast(payload)) => {
+                    let text = std::str::from_utf8(payload.body()).unwrap();
+                    self.heard.push(text.to_owned());
+                }
+                Output::Send { link, data } => self.sent.push((link, data)),
+                Output::Event(Event::Skipped { count, .. }) => self.skipped += count,
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn sent_bytes(&self) -> usize {
+        self.sent.iter().map(|(_, data)| data.len()).sum()
+    }
+
+    /// Time goes by; everyone is heard of now and then.
+    pub(super) fn pass(&mut self, millis: u64, peers: &[LinkId]) {
+        let end = self.now.after(Duration::from_millis(millis));
+        while let Some(at) = self.timers.next().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            for link in peers {
+                self.native(*link, Native::Heartbeat);
+            }
+            if let Some(timer) = self.timers.pop(self.now) {
+                self.input(Input::TimerFired(timer));
+            }
+        }
+        self.now = end;
+    }
+
+    pub(super) fn peer(&mut self, id: &str, epoch: u64) -> LinkId {
+        let link = self.state.next_link();
+        let remote = "10.0.0.9:4000".parse().unwrap();
+        self.input(Input::Accepted { link, remote });
+        let hello = Hello {
+            id: NodeId::parse(id).unwrap(),
+            native: Some(HelloNative {
+                version: 1,
+                address: "10.0.0.9".to_owned(),
+                port: 2000,
+                epoch,
+                intent: Intent::default(),
+            }),
+        };
+        let message = Message::Handshake(hello);
+        self.input(Input::Received { link, message });
+        link
+    }
+
+    pub(super) fn native(&mut self, link: LinkId, native: Native) {
+        let message = Message::Native(native);
+        self.input(Input::Received { link, message });
+    }
+
+    pub(super) fn publish(&mut self, link: LinkId, origin: &Origin, first: u64) {
+        let publish = Publish {
+            origin: origin.clone(),
+            first,
+            hops: 1,
+            repair: false,
+            payload: Payload::events(Bytes::from(format!("[\"{first}\"]"))),
+        };
+        self.native(link, Native::Publish(publish));
+    }
+
+    pub(super) fn claim(&mut self, link: LinkId, origin: &Origin, high: u64) {
+        let origin = origin.clone();
+        self.native(link, Native::IHave(vec![Watermark { origin, high }]));
+    }
+}
+
+pub(super) fn origin(id: &str) -> Origin {
+    Origin {
+        id: NodeId::parse(id).unwrap(),
+        epoch: 5,
+    }
+}
+
+pub(super) fn texts(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
+    let text = |number| format!("[\"{number}\"]");
+    numbers.into_iter().map(text).collect()
+}
