@@ -332,8 +332,8 @@ impl State {
         };
         if last < stream.next {
             self.counters.duplicates += count;
-            if native && !run.repair && stream.is_fed_without(link, self.now) {
-                self.prune(link, run.origin);
+            if native && !run.repair {
+                self.on_duplicate(link, run.origin);
             }
         } else if first <= stream.next {
             self.counters.duplicates += stream.next - first;
@@ -354,6 +354,25 @@ impl State {
                 self.counters.held += count;
             }
             self.note_gap(&origin, last, wait);
+        }
+    }
+
+    /// A peer has pushed what was new once: one of two shall stop.
+    fn on_duplicate(&mut self, link: LinkId, origin: Origin) {
+        let is_source = self.source(&origin) == Some(link);
+        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            return;
+        };
+        if !is_source && stream.is_fed_without(link, self.now) {
+            return self.prune(link, origin);
+        }
+        // Whoever hears the origin itself is heard by it: its pace is then ours, too.
+        if let Some(feeder) = stream
+            .feeder()
+            .filter(|feeder| is_source && *feeder != link)
+        {
+            stream.fed_by(link);
+            self.prune(feeder, origin);
         }
     }
 
@@ -775,8 +794,16 @@ impl State {
             bytes += run.payload.body().len() + RUN_OVERHEAD;
             runs.push(run.clone());
         }
+        // What it asks for once is what it would have been pushed.
+        let view = stream.view(link);
+        let served = view.served;
+        view.served = runs.last().map_or(served, |run| run.last().max(served));
+        let again = runs.iter().filter(|run| run.first <= served);
+        let repeated: usize = again
+            .map(|run| run.payload.body().len() + RUN_OVERHEAD)
+            .sum();
         if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
-            peer.repairs.spend((bytes / REPAIR_UNIT) as f64);
+            peer.repairs.spend((repeated / REPAIR_UNIT) as f64);
         }
         if complete {
             stream.view(link).lazy = false;

@@ -85,6 +85,8 @@ pub(super) struct View {
     pub(super) high: u64,
     /// The highest sequence number it is known to hold no more.
     pub(super) gone: u64,
+    /// The highest sequence number that was sent to it for repair.
+    pub(super) served: u64,
     /// When it was told not to push.
     pub(super) told: Option<Moment>,
 }
@@ -200,6 +202,7 @@ impl Stream {
                     lazy: false,
                     high: 0,
                     gone: 0,
+                    served: 0,
                     told: None,
                 });
                 self.views.len() - 1
@@ -211,6 +214,11 @@ impl Stream {
     /// A peer has pushed a run that is new.
     pub(super) fn fed_by(&mut self, link: LinkId) {
         self.feeder = Some(link);
+    }
+
+    /// Who pushed the latest run that was new.
+    pub(super) fn feeder(&self) -> Option<LinkId> {
+        self.feeder
     }
 
     /// Whether somebody else than `link` goes on pushing if that is told to stop. Of one that was told

@@ -39,3 +39,14 @@ fn peers_that_overtake_each_other_are_never_all_told_to_stop() {
     assert!(world.pruned("o").len() < peers.len());
     assert_eq!(world.heard.len(), 30);
 }
+
+#[test]
+fn the_origin_itself_is_preferred_to_whoever_is_quicker() {
+    let mut world = World::new();
+    let (relay, source) = (world.peer("relay", 1), world.peer("o", 5));
+    for number in 1..=3 {
+        world.publish(relay, &origin("o"), number);
+        world.publish(source, &origin("o"), number);
+    }
+    assert_eq!(world.pruned("o"), [relay]);
+}
