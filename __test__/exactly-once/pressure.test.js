@@ -111,6 +111,18 @@ describe('a producer', () => {
     flock.assertHealthy()
   })
 
+  test('that floods a mesh as fast as it may loses nobody a message', async (t) => {
+    const flock = await Flock.mesh(t, ['ours', 'ours', 'ours', 'ours'])
+    const [producer, ...consumers] = flock.nodes
+    const count = 1_500_000
+    await (await flock.send([producer], count))()
+    await flock.expect(consumers, [producer], count)
+    const stats = await Promise.all(consumers.map((node) => node.command('stats')))
+    for (const { skipped } of stats) assert.equal(skipped, 0)
+    t.diagnostic(`grafts: ${stats.map(({ grafts }) => grafts)}`)
+    flock.assertHealthy()
+  })
+
   test('that does not wait is refused at a limit and told when to go on', async (t) => {
     const flock = await Flock.line(t, ['ours', 'ours'])
     const [producer, consumer] = flock.nodes
