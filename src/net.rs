@@ -1,9 +1,9 @@
 //! Tokio: sockets, timers, and the one [`core`] that owns a node's [`State`](crate::proto::State).
 //!
-//! All nodes of a process share one thread. Each node has a *driver* task, which waits for whatever
-//! concerns it, and each connection has a *link* task, which reads and decodes. Nobody waits for a
-//! peer: bytes go into a link's bounded [`queue`], and from there into the socket as far as it takes
-//! them; the link's task writes the rest.
+//! All nodes of a process share one thread. Each node has a *driver* task, which waits for timers,
+//! connections and the application, and each connection has a *link* task, which reads and decodes.
+//! Both lock the core for what they have to do. Nobody waits for a peer: bytes go into a link's bounded
+//! [`queue`], and from there into the socket as far as it takes them; the link's task writes the rest.
 //!
 //! What the application sends does not cross to that thread if it need not: its own thread locks the
 //! core and does it all, down to the system call, unless the driver is at work just then.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -60,7 +60,7 @@ pub(super) struct Core {
     strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: HashMap<LinkId, AbortHandle>,
-    reporter: mpsc::Sender<(LinkId, Report)>,
+    reporter: Reporter,
     dialed: mpsc::UnboundedSender<Dialed>,
     /// Whether commands are taken: between start and stop.
     pub(super) is_running: bool,
@@ -100,11 +100,32 @@ impl Open {
     }
 }
 
-/// What leads from a node's tasks to its driver.
+/// What leads to a node's driver.
 pub(super) struct Wires {
-    pub(super) reporter: mpsc::Sender<(LinkId, Report)>,
     pub(super) dialed: mpsc::UnboundedSender<Dialed>,
     pub(super) driver: Arc<Notify>,
+}
+
+/// How a link tells its node what comes.
+#[derive(Clone)]
+pub(super) struct Reporter(Weak<Mutex<Core>>);
+
+impl Reporter {
+    /// Has the node deal with `report`, on the caller's thread. One that has stopped ignores it: a link
+    /// that says goodbye still reads what is on its way.
+    pub(super) fn report(&self, link: LinkId, report: Report) {
+        let Some(core) = self.0.upgrade() else { return };
+        let mut core = lock(&core);
+        if core.is_running {
+            core.report(link, report);
+            core.conclude();
+        }
+    }
+}
+
+/// Locks a core; nobody holds one for long.
+pub(super) fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Core {
@@ -115,6 +136,22 @@ impl Core {
         shared: Arc<Shared>,
         runtime: Handle,
         wires: Wires,
+    ) -> Arc<Mutex<Self>> {
+        Arc::new_cyclic(|core| {
+            let reporter = Reporter(core.clone());
+            let core = Self::with(config, id, sink, shared, runtime, wires, reporter);
+            Mutex::new(core)
+        })
+    }
+
+    fn with(
+        config: Config,
+        id: NodeId,
+        sink: Arc<dyn Sink>,
+        shared: Arc<Shared>,
+        runtime: Handle,
+        wires: Wires,
+        reporter: Reporter,
     ) -> Self {
         let state = State::new(config.clone(), id, fastrand::u64(..));
         let now = Instant::now();
@@ -134,7 +171,7 @@ impl Core {
             strangers: BTreeMap::new(),
             tasks: JoinSet::new(),
             dials: HashMap::new(),
-            reporter: wires.reporter,
+            reporter,
             dialed: wires.dialed,
             is_running: false,
             armed: now,
@@ -186,6 +223,11 @@ impl Core {
     /// Carries out a command on the thread that gives it.
     pub(super) fn carry_over(&mut self, command: Command) {
         self.command(command);
+        self.conclude();
+    }
+
+    /// Ends what was not done by the driver.
+    fn conclude(&mut self) {
         self.settle();
         if self.due() < self.armed {
             self.driver.notify_one();
@@ -231,7 +273,7 @@ impl Core {
         }
     }
 
-    pub(super) fn report(&mut self, link: LinkId, report: Report) {
+    fn report(&mut self, link: LinkId, report: Report) {
         match report {
             // Of a link that was closed: whatever it read is no longer wanted.
             _ if !self.links.contains_key(&link) => {}

@@ -1,7 +1,7 @@
 //! The task that waits for a node.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -9,17 +9,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::core::{Core, Dialed, Wires};
+use super::core::{Core, Dialed, Wires, lock};
 use super::error_code;
 use super::handle::{Command, Shared};
-use super::link::Report;
 use super::listener::listen;
 use super::secure::{Credentials, Keys};
-use crate::proto::{Event, LinkId};
+use crate::proto::Event;
 
-/// Messages that links have read and the driver has not: beyond, links stop reading.
-const REPORTS: usize = 64;
-/// How much is taken in before the outputs' consequences are looked at.
+/// How many commands are carried out before their consequences are looked at.
 const BATCH: usize = 64;
 /// How long a stop waits for links to flush and say goodbye.
 const STOP_DEADLINE: Duration = Duration::from_millis(1500);
@@ -31,33 +28,21 @@ pub(super) type Inbox = mpsc::UnboundedReceiver<Command>;
 
 /// What leads to a driver.
 pub(super) struct Ears {
-    reports: mpsc::Receiver<(LinkId, Report)>,
     dialed: mpsc::UnboundedReceiver<Dialed>,
     wake: Arc<Notify>,
 }
 
 impl Ears {
     pub(super) fn new() -> (Wires, Self) {
-        let (reporter, reports) = mpsc::channel(REPORTS);
         let (dialer, dialed) = mpsc::unbounded_channel();
         let wake = Arc::new(Notify::new());
         let wires = Wires {
-            reporter,
             dialed: dialer,
             driver: wake.clone(),
         };
-        let ears = Self {
-            reports,
-            dialed,
-            wake,
-        };
+        let ears = Self { dialed, wake };
         (wires, ears)
     }
-}
-
-/// Locks a core; nobody holds one for long.
-pub(super) fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
-    core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs the node from start to stop.
@@ -108,7 +93,7 @@ pub(super) async fn run(
     serve(&core, &shared, &listener, &mut inbox, &mut ears).await;
     drop(listener);
     let tasks = lock(&core).stop();
-    finish(tasks, &mut ears.reports).await;
+    finish(tasks).await;
     sink.event(Event::Stopped);
 }
 
@@ -121,7 +106,6 @@ async fn serve(
     ears: &mut Ears,
 ) {
     let mut commands = Vec::new();
-    let mut reports = Vec::new();
     let mut due = Instant::now();
     loop {
         let mut accepted = None;
@@ -132,7 +116,6 @@ async fn serve(
                     return;
                 }
             }
-            _ = ears.reports.recv_many(&mut reports, BATCH) => {}
             connection = listener.accept() => accepted = Some(connection),
             connection = ears.dialed.recv() => dialed = connection,
             () = ears.wake.notified() => {}
@@ -161,9 +144,6 @@ async fn serve(
                 core.command(command);
                 shared.crossed(bytes);
             }
-            for (link, report) in reports.drain(..) {
-                core.report(link, report);
-            }
             due = core.turn();
         }
         if let Some(pause) = pause {
@@ -173,16 +153,8 @@ async fn serve(
 }
 
 /// Waits for the links to write what is queued and to say goodbye.
-async fn finish(mut tasks: JoinSet<()>, reports: &mut mpsc::Receiver<(LinkId, Report)>) {
-    let goodbyes = async {
-        loop {
-            tokio::select! {
-                task = tasks.join_next() => if task.is_none() { return },
-                // Nobody wants these any more, but links must not wait for room.
-                _ = reports.recv() => {}
-            }
-        }
-    };
+async fn finish(mut tasks: JoinSet<()>) {
+    let goodbyes = async { while tasks.join_next().await.is_some() {} };
     drop(timeout(STOP_DEADLINE, goodbyes).await);
     tasks.shutdown().await;
 }

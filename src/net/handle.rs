@@ -292,7 +292,7 @@ impl Node {
             Ok(runtime) => {
                 let (wires, ears) = Ears::new();
                 let node = Core::new(config, id, sink, shared.clone(), runtime.clone(), wires);
-                let node = core.insert(Arc::new(Mutex::new(node))).clone();
+                let node = core.insert(node).clone();
                 let driver = driver::run(node, credentials, shared.clone(), inbox, ears);
                 drop(runtime.spawn(driver.with_subscriber(log.clone())));
             }

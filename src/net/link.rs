@@ -10,9 +10,9 @@ use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::core::Reporter;
 use super::error_code;
 use super::handle::Sink;
 use super::queue::Queue;
@@ -80,7 +80,7 @@ pub(super) struct Link {
     pub(super) security: Security,
     pub(super) queue: Arc<Queue>,
     pub(super) decoder: Decoder,
-    pub(super) reports: mpsc::Sender<(LinkId, Report)>,
+    pub(super) reports: Reporter,
     pub(super) sink: Arc<dyn Sink>,
 }
 
@@ -110,7 +110,7 @@ impl Link {
                         () = ending(&queue) => return,
                     }
                 }
-                return drop(reports.send((id, Report::Closed(end))).await);
+                return reports.report(id, Report::Closed(end));
             }
         };
         let (mut reading, writing) = stream.into_split();
@@ -141,7 +141,7 @@ impl Link {
                 Err(error) => error_code(&error).into(),
             },
         };
-        drop(reports.send((id, Report::Closed(reason))).await);
+        reports.report(id, Report::Closed(reason));
     }
 }
 
@@ -216,7 +216,7 @@ async fn read(
     id: LinkId,
     reading: &mut OwnedReadHalf,
     mut input: Incoming<'_>,
-    reports: &mpsc::Sender<(LinkId, Report)>,
+    reports: &Reporter,
     sink: &dyn Sink,
 ) -> End {
     let mut buffer = BytesMut::new();
@@ -233,11 +233,11 @@ async fn read(
             &mut buffer
         };
         bytes.reserve(READ);
-        match reading.read_buf(bytes).await {
+        let count = match reading.read_buf(bytes).await {
             Ok(0) => return "FIN".into(),
-            Ok(_) => {}
+            Ok(count) => count,
             Err(error) => return error_code(&error).into(),
-        }
+        };
         if let Some(opener) = &mut input.opener {
             if let Err(refusal) = opener.open(&mut sealed, &mut buffer) {
                 return End::Refused(refusal);
@@ -259,17 +259,16 @@ async fn read(
                 Err(error) => break Some(error),
             }
         };
-        if !messages.is_empty()
-            && reports
-                .send((id, Report::Received(messages)))
-                .await
-                .is_err()
-        {
-            return "STOPPED".into();
+        if !messages.is_empty() {
+            reports.report(id, Report::Received(messages));
         }
         if let Some(error) = broken {
             tracing::info!(link = %id, %error, "closing a link that makes no sense");
             return "EPROTO".into();
+        }
+        // There may be as much again: others first.
+        if count >= READ / 2 {
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -280,12 +279,12 @@ async fn write(
     id: LinkId,
     socket: &OwnedWriteHalf,
     queue: &Queue,
-    reports: &mpsc::Sender<(LinkId, Report)>,
+    reports: &Reporter,
 ) -> Result<CloseHow, End> {
     loop {
         let (progress, level) = queue.write();
         if let Some(level) = level {
-            drop(reports.send((id, Report::Pressure(level))).await);
+            reports.report(id, Report::Pressure(level));
         }
         match progress {
             Progress::Idle => queue.changed().await,
