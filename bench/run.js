@@ -11,7 +11,17 @@ const { parseArgs } = require('node:util')
 const { Contest, ContestError } = require('./contest')
 const { picture, summarize, table } = require('./report')
 
-const SYSTEMS = ['smokesignal', 'legacy', 'net', 'nats', 'zeromq', 'redis', 'socket.io', 'ws']
+const SYSTEMS = [
+  'smokesignal',
+  'secret',
+  'legacy',
+  'net',
+  'nats',
+  'zeromq',
+  'redis',
+  'socket.io',
+  'ws',
+]
 /** The modest rate of the latency measurement, messages per second. */
 const MODEST = 500
 /** Latency is measured with messages of this size only. */

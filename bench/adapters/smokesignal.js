@@ -4,24 +4,32 @@ const smoke = require('../..')
 
 exports.title = 'smokesignal'
 
-// Default options: the overlay that applications get.
-async function start(options) {
-  const node = smoke.createNode({ address: '127.0.0.1', ...options })
-  await node.start()
-  return node
-}
+Object.assign(exports, contestant({}))
 
-exports.publisher = async ({ port, receivers }) => {
-  const node = await start({ port })
-  return {
-    isReady: () => node.peers.list.length >= receivers,
-    send: (message) => node.broadcast.emit('message', message),
-    room: () => new Promise((resolve) => node.broadcast.once('drain', resolve)),
+/** `extra`: options beside the defaults, which give the overlay that applications get. */
+function contestant(extra) {
+  async function start(options) {
+    const node = smoke.createNode({ address: '127.0.0.1', ...extra, ...options })
+    await node.start()
+    return node
   }
+
+  async function publisher({ port, receivers }) {
+    const node = await start({ port })
+    return {
+      isReady: () => node.peers.list.length >= receivers,
+      send: (message) => node.broadcast.emit('message', message),
+      room: () => new Promise((resolve) => node.broadcast.once('drain', resolve)),
+    }
+  }
+
+  async function receiver({ port, hear }) {
+    const node = await start({ port: 0, seeds: [{ address: '127.0.0.1', port }] })
+    node.broadcast.on('message', hear)
+    if (!node.connected) await new Promise((resolve) => node.once('connect', resolve))
+  }
+
+  return { publisher, receiver }
 }
 
-exports.receiver = async ({ port, hear }) => {
-  const node = await start({ port: 0, seeds: [{ address: '127.0.0.1', port }] })
-  node.broadcast.on('message', hear)
-  if (!node.connected) await new Promise((resolve) => node.once('connect', resolve))
-}
+exports.contestant = contestant
