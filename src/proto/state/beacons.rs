@@ -280,7 +280,8 @@ impl State {
         }
     }
 
-    fn is_in_contact(&self, index: usize) -> bool {
+    /// Whether that seed's beacons come, or it is a peer that speaks.
+    pub(super) fn is_in_contact(&self, index: usize) -> bool {
         let seed = &self.entry.seeds[index];
         let is_it = |link: &LinkId| {
             let Some(state) = self.links.get(link) else {

@@ -462,6 +462,9 @@ impl State {
         let Some(ping) = self.entry.pings.remove(&number) else {
             return;
         };
+        if self.is_in_contact(ping.seed) {
+            return;
+        }
         self.seed_lost(ping.seed);
         if let Some(seed) = self.entry.seeds.get_mut(ping.seed) {
             seed.asked = false;

@@ -467,6 +467,27 @@ fn a_seed_that_does_not_answer_is_a_netsplit_and_one_that_answers_again_resolves
 }
 
 #[test]
+fn a_ping_that_is_not_answered_is_no_netsplit_while_the_seed_is_a_peer() {
+    let config = Config {
+        native: true,
+        seeds: vec![target(2000)],
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    let peer = node.peer("a");
+    node.input(Input::TimerFired(Timer::Tick));
+    let is_ping = |(to, message): &(LinkId, Message)| {
+        *to == peer && matches!(message, Message::Packet(packet) if packet.topic == Topic::Ping)
+    };
+    assert!(node.sent().iter().any(is_ping), "{:?}", node.sent());
+    let link = node.accept();
+    let seed = native_hello("seed", "10.0.0.9", 2000);
+    node.receive(link, Message::Handshake(seed));
+    node.input(Input::TimerFired(Timer::Ping(0)));
+    assert_eq!(node.out, []);
+}
+
+#[test]
 fn stopping_closes_every_link_and_tells_of_every_peer() {
     let mut node = Node::new("me", legacy());
     let (a, b) = (node.peer("a"), node.peer("b"));
