@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::State;
-use super::links::Dial;
+use super::links::{Dial, DialEnd};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, packet};
 use crate::proto::{
@@ -209,14 +209,18 @@ impl State {
         }
     }
 
-    /// A dial to a seed did not make it a peer. `connected`: it took the connection.
-    pub(super) fn seed_dial_failed(&mut self, index: usize, connected: bool) {
-        if !connected {
+    /// A dial to a seed did not make it a peer.
+    pub(super) fn seed_dial_failed(&mut self, index: usize, end: DialEnd) {
+        if end == DialEnd::Unreachable {
             return self.seed_unreachable(index);
         }
         // Perhaps a legacy node that is full: next time it is asked again, to pass it on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
             seed.asked = false;
+        }
+        // One that said nothing for so long has cost the time of several tries.
+        if end == DialEnd::Unanswered && self.peers.is_empty() {
+            self.enter_through(index);
         }
     }
 

@@ -89,6 +89,17 @@ pub(super) struct Dial {
     pub(super) seed: Option<usize>,
 }
 
+/// How a dial ended that made no peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DialEnd {
+    /// There was no connection.
+    Unreachable,
+    /// Our handshake was not answered in time.
+    Unanswered,
+    /// The other side closed the connection.
+    Refused,
+}
+
 impl Dial {
     pub(super) fn to(target: Target) -> Self {
         Self {
@@ -669,7 +680,12 @@ impl State {
         self.cancel_timer(Timer::Handshake(link));
         if let Some(dial) = state.dial() {
             self.dialed(dial.request, Err(code));
-            self.dial_came_to_nothing(dial, matches!(state.phase, Phase::AwaitingAck(_)));
+            let end = match state.phase {
+                Phase::Dialing(_) => DialEnd::Unreachable,
+                _ if code == "TIMEOUT" => DialEnd::Unanswered,
+                _ => DialEnd::Refused,
+            };
+            self.dial_came_to_nothing(dial, end);
         }
         match state.phase {
             Phase::Courier(Some(seed)) => self.request_delivered(seed, code),

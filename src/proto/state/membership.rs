@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::State;
-use super::links::{Dial, Link, Peer};
+use super::links::{Dial, DialEnd, Link, Peer};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::{
@@ -343,14 +343,15 @@ impl State {
     }
 
     /// A dial that was to make a peer did not.
-    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, connected: bool) {
+    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, end: DialEnd) {
         if !self.running {
             return;
         }
         if let Some(seed) = dial.seed {
-            self.seed_dial_failed(seed, connected);
+            self.seed_dial_failed(seed, end);
         }
-        if let Some(id) = dial.expected.clone().filter(|_| !connected) {
+        let is_gone = end == DialEnd::Unreachable;
+        if let Some(id) = dial.expected.clone().filter(|_| is_gone) {
             self.forget_known(&id);
         }
         self.seek();

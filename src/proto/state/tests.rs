@@ -488,6 +488,37 @@ fn a_ping_that_is_not_answered_is_no_netsplit_while_the_seed_is_a_peer() {
 }
 
 #[test]
+fn a_seed_that_leaves_our_handshake_unanswered_is_asked_as_a_legacy_node_is() {
+    let config = Config {
+        native: true,
+        seeds: vec![target(2000)],
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    node.input(Input::TimerFired(Timer::Join(0)));
+    let [(dialled, _)] = node.dials()[..] else {
+        panic!("{:?}", node.out);
+    };
+    let remote = remote();
+    node.input(Input::Connected {
+        link: dialled,
+        remote,
+    });
+    node.input(Input::TimerFired(Timer::Handshake(dialled)));
+    let [(link, ref seed)] = node.dials()[..] else {
+        panic!("{:?}", node.out);
+    };
+    assert_eq!(*seed, target(2000));
+    node.input(Input::Connected { link, remote });
+    let me = PeerAddress {
+        id: NodeId::parse("me").unwrap(),
+        address: "10.0.0.1".parse().unwrap(),
+        port: 1000,
+    };
+    assert_eq!(node.sent(), [(link, Message::PeerRequest(me))]);
+}
+
+#[test]
 fn stopping_closes_every_link_and_tells_of_every_peer() {
     let mut node = Node::new("me", legacy());
     let (a, b) = (node.peer("a"), node.peer("b"));
