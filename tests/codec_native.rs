@@ -363,10 +363,16 @@ fn membership_frames() {
         );
     };
     let join = Native::ForwardJoin {
+        urgent: true,
         ttl: 6,
         who: a.clone(),
     };
-    check(native::forward_join(6, &a), 0x11, &[b"\x06", a_bytes], join);
+    check(
+        native::forward_join(true, 6, &a),
+        0x11,
+        &[b"\x01\x06", a_bytes],
+        join,
+    );
     let contacts = vec![a, b];
     let shuffle = Native::Shuffle {
         nonce: 7,

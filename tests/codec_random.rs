@@ -242,9 +242,10 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             native::prune(&it)
         )),
         Just((Message::Native(Native::Heartbeat), native::heartbeat())),
-        (any::<u8>(), peer_address()).prop_map(|(ttl, who)| {
-            let frame = native::forward_join(ttl, &who);
-            (Message::Native(Native::ForwardJoin { ttl, who }), frame)
+        (any::<bool>(), any::<u8>(), peer_address()).prop_map(|(urgent, ttl, who)| {
+            let frame = native::forward_join(urgent, ttl, &who);
+            let join = Native::ForwardJoin { urgent, ttl, who };
+            (Message::Native(join), frame)
         }),
         (any::<u32>(), any::<u8>(), contacts()).prop_map(|(nonce, ttl, contacts)| {
             let frame = native::shuffle(nonce, ttl, &contacts);

@@ -33,7 +33,7 @@ enum Step {
     Graft(usize, u8, u64, u64),
     Gone(usize, u8, u64, u64),
     Prune(usize, u8),
-    ForwardJoin(usize, u8, u8),
+    ForwardJoin(usize, bool, u8, u8),
     Shuffle(usize, u32, u8, u8),
     Contacts(usize, u32, u8),
     Goodbye(usize, bool),
@@ -79,8 +79,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (link.clone(), 0..3_u8, seq.clone(), 0..20_u64)
             .prop_map(|(l, o, f, n)| Step::Gone(l, o, f, n)),
         2 => (link.clone(), 0..4_u8).prop_map(|(l, o)| Step::Prune(l, o)),
-        2 => (link.clone(), any::<u8>(), who.clone())
-            .prop_map(|(l, t, w)| Step::ForwardJoin(l, t, w)),
+        2 => (link.clone(), any::<bool>(), any::<u8>(), who.clone())
+            .prop_map(|(l, u, t, w)| Step::ForwardJoin(l, u, t, w)),
         2 => (link.clone(), 0..4_u32, any::<u8>(), 0..32_u8)
             .prop_map(|(l, n, t, c)| Step::Shuffle(l, n, t, c)),
         2 => (link.clone(), 0..4_u32, 0..32_u8).prop_map(|(l, n, c)| Step::Contacts(l, n, c)),
@@ -336,9 +336,9 @@ impl Bench {
                 );
             }
             Step::Prune(link, number) => self.frame(link, Native::Prune(origin(number))),
-            Step::ForwardJoin(link, ttl, who) => {
+            Step::ForwardJoin(link, urgent, ttl, who) => {
                 let who = contact(who);
-                self.frame(link, Native::ForwardJoin { ttl, who });
+                self.frame(link, Native::ForwardJoin { urgent, ttl, who });
             }
             Step::Shuffle(link, nonce, ttl, count) => {
                 let contacts = (100..100 + count).map(contact).collect();

@@ -198,6 +198,8 @@ pub enum Native {
     Heartbeat,
     /// A walk through the network with the address of a node that looks for peers.
     ForwardJoin {
+        /// Whether room is to be made for it at the end of the walk.
+        urgent: bool,
         /// How many more steps.
         ttl: u8,
         /// The node.

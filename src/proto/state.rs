@@ -229,7 +229,9 @@ impl State {
             Native::Gone(range) => self.on_gone(link, &range),
             Native::Prune(origin) => self.on_prune(link, &origin),
             Native::Heartbeat => {}
-            Native::ForwardJoin { ttl, who } => self.on_forward_join(link, ttl, who),
+            Native::ForwardJoin { urgent, ttl, who } => {
+                self.on_forward_join(link, urgent, ttl, who);
+            }
             Native::Shuffle {
                 nonce,
                 ttl,

@@ -13,7 +13,7 @@
 //! | `0x04` | gone | origin, `u64` first, `u64` last |
 //! | `0x05` | prune | origin |
 //! | `0x10` | heartbeat | – |
-//! | `0x11` | forward join | `u8` ttl, contact |
+//! | `0x11` | forward join | `u8`: 1 = urgent, 0 = not; `u8` ttl, contact |
 //! | `0x12` | shuffle | `u32` nonce, `u8` ttl, contact, repeated |
 //! | `0x13` | contacts | `u32` nonce, contact, repeated |
 //! | `0x14` | goodbye | `u8`: 1 = remember me, 0 = do not |
@@ -112,10 +112,11 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
         }
         HEARTBEAT => body.is_empty().then_some(Native::Heartbeat)?,
         FORWARD_JOIN => {
+            let urgent = read_bool(&mut body)?;
             let ttl = body.try_get_u8().ok()?;
             let who = read_contact(&mut body)?;
             body.is_empty()
-                .then_some(Native::ForwardJoin { ttl, who })?
+                .then_some(Native::ForwardJoin { urgent, ttl, who })?
         }
         SHUFFLE => Native::Shuffle {
             nonce: body.try_get_u32().ok()?,
@@ -324,8 +325,9 @@ pub fn heartbeat() -> Outgoing {
 }
 
 /// A forward join frame.
-pub fn forward_join(ttl: u8, who: &PeerAddress) -> Outgoing {
+pub fn forward_join(urgent: bool, ttl: u8, who: &PeerAddress) -> Outgoing {
     let mut head = head(FORWARD_JOIN);
+    head.put_u8(u8::from(urgent));
     head.put_u8(ttl);
     put_contact(&mut head, who);
     finish(head, Bytes::new(), Class::Control)

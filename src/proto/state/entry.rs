@@ -19,6 +19,14 @@ const REFILL_EVERY: Duration = Duration::from_millis(500);
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
 /// From a request to the seed's being dialled, if nobody has dialled us by then.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
+/// Who asks for entry again after this was left outside; legacy nodes do so every 10 s.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// And until this.
+const AGAIN_UNTIL: Duration = Duration::from_secs(30);
+/// So many nodes that asked are remembered.
+const MAX_ASKERS: usize = 256;
+/// Native peers that a node keeps when it makes room for a legacy one.
+const KEPT_NATIVE: usize = 2;
 /// Targets whose dial rate is remembered.
 const MAX_TARGETS: usize = 1024;
 
@@ -41,6 +49,8 @@ pub(super) struct Entry {
     targets: BTreeMap<SocketAddr, Bucket>,
     /// Likewise for pongs, which may be as frequent as pings are: one per 2 s.
     answered: BTreeMap<SocketAddr, Bucket>,
+    /// When those who asked for entry did.
+    askers: BTreeMap<NodeId, Moment>,
     pub(super) heartbeat_at: Moment,
 }
 
@@ -100,6 +110,7 @@ impl Entry {
             ),
             targets: BTreeMap::new(),
             answered: BTreeMap::new(),
+            askers: BTreeMap::new(),
             heartbeat_at: Moment::default(),
         }
     }
@@ -330,7 +341,8 @@ impl State {
         if who.id != self.me {
             self.become_seed();
             self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&who));
-            self.send_walks(&who, None);
+            let urgent = self.asks_again(&who.id);
+            self.send_walks(&who, None, urgent);
             self.take_up(who);
         }
         self.end_link(
@@ -339,6 +351,44 @@ impl State {
             crate::proto::RemoveReason::Local,
             "DONE",
         );
+    }
+
+    /// Whether that node has asked for entry a while ago, and so has not found any. (A native one
+    /// does not ask again, but dials.)
+    pub(super) fn asks_again(&mut self, id: &NodeId) -> bool {
+        let now = self.now;
+        let askers = &mut self.entry.askers;
+        let age = askers.get(id).map(|at| now.since(*at));
+        // The same request may come on several ways.
+        if age.is_some_and(|age| age < AGAIN_AFTER) {
+            return false;
+        }
+        if age.is_none() && askers.len() >= MAX_ASKERS {
+            askers.retain(|_, at| now.since(*at) < AGAIN_UNTIL);
+        }
+        if age.is_some() || askers.len() < MAX_ASKERS {
+            askers.insert(id.clone(), now);
+        }
+        age.is_some_and(|age| age < AGAIN_UNTIL)
+    }
+
+    /// Dials a node that has been left outside, and makes room for it.
+    pub(super) fn take_in(&mut self, who: PeerAddress) -> bool {
+        if who.id == self.me || self.peer_link(&who.id).is_some() {
+            return false;
+        }
+        if self.is_dialing(&who) {
+            return true;
+        }
+        let has_room = !self.is_full();
+        if !has_room && self.native_peers().len() <= KEPT_NATIVE || !self.may_dial_for(&who) {
+            return false;
+        }
+        if !has_room && !self.make_room() {
+            return false;
+        }
+        self.dial_peer(Dial::to_node(&who, Intent::Peer));
+        true
     }
 
     /// Dials a node that looks for peers, if we have room for it; true when we do.
@@ -356,14 +406,22 @@ impl State {
         if self.is_sufficiently_filled() && self.rng.bool() {
             return false;
         }
-        let target = SocketAddr::new(who.address, who.port);
-        if !self.may_dial(target) || self.dials_under_way() >= self.config.max_dials {
-            self.counters.dials_refused += 1;
-            tracing::debug!(%target, "not dialling: a limit is reached");
+        if !self.may_dial_for(&who) {
             return false;
         }
         self.dial_peer(Dial::to_node(&who, Intent::Peer));
         true
+    }
+
+    /// Whether the limits on dials that others cause leave one to that node.
+    fn may_dial_for(&mut self, who: &PeerAddress) -> bool {
+        let target = SocketAddr::new(who.address, who.port);
+        let may = self.may_dial(target) && self.dials_under_way() < self.config.max_dials;
+        if !may {
+            self.counters.dials_refused += 1;
+            tracing::debug!(%target, "not dialling: a limit is reached");
+        }
+        may
     }
 
     /// Whether `target` may be dialled because somebody else says so.

@@ -110,7 +110,11 @@ impl State {
                 }
                 let relay = !self.take_up(who.clone());
                 if relay {
-                    self.send_walks(who, Some(link));
+                    // Refused elsewhere, too, so far: one of several nodes that hear of it sees
+                    // that room is made.
+                    let own = packet.id.split('-').next() == Some(who.id.as_str());
+                    let urgent = !own && self.asks_again(&who.id) && self.rng.u8(..4) == 0;
+                    self.send_walks(who, Some(link), urgent);
                 }
                 relay
             }

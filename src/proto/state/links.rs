@@ -470,7 +470,7 @@ impl State {
             contacts = self.sample(Some(&hello.id));
             let remote = self.links.get(&link).and_then(|state| state.remote);
             if let Some(who) = contact(hello, remote).filter(|_| intent == Some(Intent::Join)) {
-                self.send_walks(&who, None);
+                self.send_walks(&who, None, false);
                 self.meet(who);
             }
         }

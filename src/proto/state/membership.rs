@@ -8,8 +8,9 @@
 //! A node enters by a handshake with a seed that says `join`. A seed with room takes it; a full one
 //! refuses, tells it of others, and sends its address for a walk (FORWARD JOIN), at whose end somebody
 //! with room dials it. So seeds are ways in and have no more peers than others. A node that has no
-//! peer at all dials urgently: then somebody else makes room, with a GOODBYE that says so. Peers of the
-//! legacy wire are never asked to make room: they would not find their way back.
+//! peer at all dials urgently: then somebody else makes room, with a GOODBYE that says so. A legacy node
+//! cannot say how urgent it is; when it asks again, the walks on its behalf do. Peers of the legacy wire
+//! are never asked to make room: they would not find their way back.
 //!
 //! HyParView: Leitão, Pereira, Rodrigues, "HyParView: a membership protocol for reliable gossip-based
 //! broadcast", 2007. The numbers are its own where nothing else is said.
@@ -375,26 +376,38 @@ impl State {
         };
         let contacts: Vec<_> = contacts.into_iter().filter(|it| it.id != who.id).collect();
         self.send(link, native::contacts(0, &contacts));
-        self.send_walks(&who, Some(link));
+        self.send_walks(&who, Some(link), false);
     }
 
-    /// Sends the address of a node that looks for peers for walks through the network.
-    pub(super) fn send_walks(&mut self, who: &PeerAddress, except: Option<LinkId>) {
+    /// Sends the address of a node that looks for peers for walks through the network. `urgent`: room
+    /// shall be made for it.
+    pub(super) fn send_walks(&mut self, who: &PeerAddress, except: Option<LinkId>, urgent: bool) {
         let mut peers = self.native_peers();
         peers.retain(|link| Some(*link) != except);
         self.rng.shuffle(&mut peers);
         for link in peers.into_iter().take(WALKS) {
-            self.send(link, native::forward_join(JOIN_STEPS, who));
+            self.send(link, native::forward_join(urgent, JOIN_STEPS, who));
         }
     }
 
-    pub(super) fn on_forward_join(&mut self, link: LinkId, ttl: u8, who: PeerAddress) {
+    pub(super) fn on_forward_join(
+        &mut self,
+        link: LinkId,
+        urgent: bool,
+        ttl: u8,
+        who: PeerAddress,
+    ) {
         if !self.takes_request(link) || who.id == self.me {
             return;
         }
         let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
         let Some(next) = next else {
-            if !self.take_up(who.clone()) {
+            let taken = if urgent {
+                self.take_in(who.clone())
+            } else {
+                self.take_up(who.clone())
+            };
+            if !taken {
                 self.meet(who);
             }
             return;
@@ -406,7 +419,7 @@ impl State {
             self.meet(who.clone());
         }
         let ttl = ttl.min(JOIN_STEPS) - 1;
-        self.send(next, native::forward_join(ttl, &who));
+        self.send(next, native::forward_join(urgent, ttl, &who));
     }
 
     // Shuffles

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::State;
-use crate::proto::codec::{Decoder, Limits, line};
+use crate::proto::codec::{Decoder, Limits, line, native};
 use crate::proto::{
-    CloseHow, Config, Event, Hello, HelloNative, Input, LinkId, Message, Moment, NodeId, Output,
-    PacketData, Payload, PeerAddress, RemoveReason, Target, Timer, Topic,
+    CloseHow, Config, Event, Hello, HelloNative, Input, LinkId, Message, Moment, Native, NodeId,
+    Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer, Topic,
 };
 
 const START: Moment = Moment(1_000_000);
@@ -516,6 +516,63 @@ fn a_seed_that_leaves_our_handshake_unanswered_is_asked_as_a_legacy_node_is() {
         port: 1000,
     };
     assert_eq!(node.sent(), [(link, Message::PeerRequest(me))]);
+}
+
+/// A node with as many native peers as it accepts, and their links.
+fn full_native_node() -> (Node, Vec<LinkId>) {
+    let config = Config {
+        native: true,
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    let join = |number: u16| {
+        let link = node.accept();
+        let hello = native_hello(&format!("n{number}"), "10.0.0.9", 3000 + number);
+        node.receive(link, Message::Handshake(hello));
+        link
+    };
+    let links = (0..5).map(join).collect();
+    (node, links)
+}
+
+#[test]
+fn whoever_asks_for_entry_again_is_sent_for_urgent_walks() {
+    let (mut node, peers) = full_native_node();
+    let new = who("new", 2000);
+    let walks = |node: &mut Node, urgent| {
+        let link = node.accept();
+        node.receive(link, Message::PeerRequest(new.clone()));
+        let walk = native::forward_join(urgent, 6, &new);
+        let is_walk = |output: &&Output| matches!(output, Output::Send { link, data } if *data == walk && peers.contains(link));
+        node.out.iter().filter(is_walk).count()
+    };
+    assert_eq!(walks(&mut node, false), 3);
+    assert_eq!(walks(&mut node, false), 3, "the same through another seed");
+    node.now = node.now.after(Duration::from_secs(10));
+    assert_eq!(walks(&mut node, true), 3);
+    node.now = node.now.after(Duration::from_secs(60));
+    assert_eq!(walks(&mut node, false), 3, "it has been in meanwhile");
+}
+
+#[test]
+fn at_the_end_of_an_urgent_walk_a_full_node_makes_room() {
+    let (mut node, peers) = full_native_node();
+    let walk = |urgent| {
+        let who = who("new", 2000);
+        Message::Native(Native::ForwardJoin {
+            urgent,
+            ttl: 0,
+            who,
+        })
+    };
+    node.receive(peers[0], walk(false));
+    assert_eq!(node.out, []);
+    node.receive(peers[0], walk(true));
+    assert_eq!(node.dials()[0].1, target(2000));
+    let [(gone, CloseHow::Flush)] = node.closes()[..] else {
+        panic!("{:?}", node.out);
+    };
+    assert!(peers.contains(&gone));
 }
 
 #[test]
