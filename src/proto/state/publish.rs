@@ -54,8 +54,9 @@ const GRAFT_AGAIN: Duration = Duration::from_millis(40);
 const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// While a repair makes progress, nobody else is asked.
 const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
-/// A gap that nobody fills for so long is skipped.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+/// A gap that nobody fills for so long is skipped: longer than it takes to find that those who have
+/// what is missing are cut off (6 s), and to find others.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 /// While an origin is heard of, somebody else's word alone does not make us skip.
 const LIVE_FOR: Duration = Duration::from_secs(10);
 /// How many gaps of origins that were never heard of may wait for repair.
@@ -530,6 +531,10 @@ impl State {
                 gap.asked.retain(|other| *other != link);
                 gap.at = now;
             }
+            if greets && let Some(gap) = stream.gap.as_mut() {
+                // Perhaps the first for some time that can be asked.
+                gap.at = gap.at.min(now.after(wait));
+            }
             self.note_gap(&origin, high, wait);
         }
     }
@@ -627,7 +632,9 @@ impl State {
             gap.at = now.after(GRAFT_AFTER);
             return;
         }
-        let overdue = now.since(gap.since) >= GIVE_UP_AFTER;
+        // Whoever has come meanwhile and has it is asked first.
+        let is_unasked = |view: &View| !gap.asked.contains(&view.link);
+        let overdue = now.since(gap.since) >= GIVE_UP_AFTER && !have.iter().any(is_unasked);
         if have.is_empty() && !gone.is_empty() || overdue {
             let known = gone.iter().map(|view| view.gone.saturating_add(1)).min();
             let held = stream.held.keys().next().copied();
