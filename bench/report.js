@@ -115,4 +115,4 @@ function picture(rows, machine) {
   return barChart(`Messages per second, ${size}-byte JSON events`, note, groups)
 }
 
-module.exports = { picture, summarize, table }
+module.exports = { picture, spread, summarize, table }

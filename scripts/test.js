@@ -23,6 +23,7 @@ const SUITES = [
   { name: 'interop', concurrency: 2 },
   { name: 'exactly-once', concurrency: 1 },
   { name: 'faults', concurrency: 1 },
+  { name: 'hosts', concurrency: 1 },
   { name: 'attackers', concurrency: 1 },
   { name: 'soak', concurrency: 1 },
   { name: 'install', concurrency: 1 },

@@ -24,7 +24,7 @@ const faults = {
   async kill({ flock, random, seeds, state }) {
     const { id, port } = state.guest
     await state.guest.kill()
-    flock.nodes.splice(flock.nodes.indexOf(state.guest), 1)
+    flock.drop(state.guest)
     await pause(random.between(0, 300))
     state.guest = await flock.add('ours', { id, port, seeds, maxPeerNo: 8 })
     await state.guest.command('send', { count: 200, rate: 400 })

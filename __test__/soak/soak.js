@@ -95,7 +95,7 @@ async function upset(flock, random, { core, guests, seeds, summary }) {
     await guest.command('send', { count: 2000, rate: 200, size: 100 })
   } else if (what < 9 && guests.length > 0) {
     const [guest] = guests.splice(random.between(0, guests.length - 1), 1)
-    flock.nodes.splice(flock.nodes.indexOf(guest), 1)
+    flock.drop(guest)
     if (random.chance(0.5)) await guest.kill()
     else {
       await guest.command('stop')

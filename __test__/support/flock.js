@@ -5,7 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { freePorts } = require('./ports')
 const { RemoteNode, killAll } = require('./process')
-const { Watched, poll } = require('./wait')
+const { Watched, poll, quiet } = require('./wait')
 
 const program = path.join(__dirname, 'numbered.js')
 
@@ -29,12 +29,25 @@ class Flock extends Watched {
 
   async add(kind, options = {}, launchOptions = {}) {
     const [port] = options.port ? [options.port] : await freePorts(1)
-    const given = { address: '127.0.0.1', ...options, port }
-    const node = await RemoteNode.start(kind, given, { ...launchOptions, program })
+    const node = this.prepare(kind, { ...options, port }, launchOptions)
+    await node.ready()
+    await node.begin()
+    return node
+  }
+
+  /** Starts the process of a node, but not yet the node. */
+  prepare(kind, options, launchOptions = {}) {
+    const given = { address: '127.0.0.1', ...options }
+    const node = new RemoteNode(kind, given, { ...launchOptions, program })
     node.on('changed', () => this.changed())
     this.nodes.push(node)
     this.history.push(node)
     return node
+  }
+
+  /** Forgets nodes that were killed. */
+  drop(...dead) {
+    this.nodes = this.nodes.filter((node) => !dead.includes(node))
   }
 
   /** `kinds`, each linked with each. */
@@ -92,39 +105,62 @@ class Flock extends Watched {
 
   /**
    * Waits until each of `receivers` has heard of each of the `senders` as many messages as `count`
-   * says, or has heard more; then looks whether they were the right ones. Messages of legacy nodes,
-   * and to them, may overtake each other.
+   * says, or has heard more. `nameOf`: the name under which a sender speaks.
    */
-  async expect(receivers, senders, count, { ms = 120000, anyOrder = false } = {}) {
-    const wanted = (node) => senders.filter((sender) => sender !== node)
-    let tallies
+  async heard(receivers, senders, count, { ms = 120000, every = 100, nameOf = idOf } = {}) {
+    let missing
     const isComplete = async () => {
-      tallies = await Promise.all(receivers.map((node) => this.tally(node)))
-      return receivers.every((node, index) =>
-        wanted(node).every((sender) => (tallies[index][sender.id]?.count ?? 0) >= count),
+      const tallies = await Promise.all(receivers.map((node) => this.tally(node)))
+      missing = receivers.flatMap((node, index) =>
+        others(senders, node)
+          .filter((sender) => (tallies[index][nameOf(sender)]?.count ?? 0) < count)
+          .map((sender) => `${node.name} ${node.id} lacks some of ${nameOf(sender)}`),
       )
+      return missing.length === 0
     }
-    await poll(isComplete, ms, 'every message has arrived', 100).catch(() => {})
+    try {
+      await poll(isComplete, ms, `everyone has heard ${count} of ${senders.map(nameOf)}`, every)
+    } catch (error) {
+      error.message += `\n${missing.join('\n')}\n${await this.states()}`
+      throw error
+    }
+  }
+
+  /** The peers of each node, and what it counted. */
+  async states() {
+    const stats = await Promise.all(this.nodes.map((node) => node.command('stats').catch(String)))
+    const state = (node, index) =>
+      `${node.name} ${node.id} peers ${node.peers}: ${JSON.stringify(stats[index])}`
+    return this.nodes.map(state).join('\n')
+  }
+
+  /**
+   * Waits for what `heard` waits for, then looks whether they were the right ones. Messages of
+   * legacy nodes, and to them, may overtake each other.
+   */
+  async expect(receivers, senders, count, { anyOrder = false, ...how } = {}) {
+    const { nameOf = idOf } = how
+    await this.heard(receivers, senders, count, how).catch(() => {})
     // A second copy may be on its way still.
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    await isComplete()
+    await quiet()
+    const tallies = await Promise.all(receivers.map((node) => this.tally(node)))
     for (const [index, node] of receivers.entries()) {
       const seen = {}
       const expected = {}
-      for (const sender of wanted(node)) {
-        const { late, holes, ...entry } = tallies[index][sender.id] ?? {}
+      for (const sender of others(senders, node)) {
+        const name = nameOf(sender)
+        const { late, holes, ...entry } = tallies[index][name] ?? {}
         const order = anyOrder ? {} : { late, holes }
-        seen[sender.id] = { ...entry, ...order }
-        expected[sender.id] = { first: 1, last: count, count, doubles: 0, missing: 0 }
-        if (!anyOrder) Object.assign(expected[sender.id], { late: 0, holes: 0 })
-        if (anyOrder) delete seen[sender.id].example
-        else expected[sender.id].example = null
+        seen[name] = { ...entry, ...order }
+        expected[name] = { first: 1, last: count, count, doubles: 0, missing: 0 }
+        if (!anyOrder) Object.assign(expected[name], { late: 0, holes: 0 })
+        if (anyOrder) delete seen[name].example
+        else expected[name].example = null
       }
       try {
         assert.deepEqual(seen, expected, `what ${node.name} heard`)
       } catch (error) {
-        const states = await Promise.all(this.nodes.map((n) => n.command('stats').catch(String)))
-        error.message += `\n${this.nodes.map((n, i) => `${n.name} ${n.id} peers ${n.peers}: ${JSON.stringify(states[i])}`).join('\n')}`
+        error.message += `\n${await this.states()}`
         throw error
       }
     }
@@ -138,6 +174,10 @@ class Flock extends Watched {
     }
   }
 }
+
+const idOf = (node) => node.id
+
+const others = (nodes, node) => nodes.filter((other) => other !== node)
 
 const sentReports = (node) => node.history.filter(({ t }) => t === 'sent').length
 

@@ -40,14 +40,16 @@ function unavailable() {
 }
 
 /**
- * A little Ethernet: one network namespace per host, each with `eth0` on a bridge that has a
- * namespace of its own. Nothing of it is seen outside, so that any number can exist at once.
+ * A little Ethernet: one network namespace per host, each with `eth0` on a switch (a bridge in a
+ * namespace of its own). Nothing of it is seen outside, so that any number can exist at once. With
+ * two switches the first half of the hosts is on the one and the rest on the other, and one cable
+ * joins them.
  */
 class Lan {
-  static async create(addresses, prefix = 24) {
+  static async create(addresses, { prefix = 24, switches = 1 } = {}) {
     const lan = new Lan(`smoke${process.pid}n${serial++}`)
     try {
-      await lan.#build(addresses, prefix)
+      await lan.#build(addresses, prefix, switches)
     } catch (error) {
       await lan.destroy()
       throw error
@@ -66,10 +68,17 @@ class Lan {
     left.add(name)
   }
 
-  async #build(addresses, prefix) {
+  async #build(addresses, prefix, switches) {
     await this.#namespace(this.bridge)
-    await ip('-n', this.bridge, 'link', 'add', 'br0', 'type', 'bridge')
-    await ip('-n', this.bridge, 'link', 'set', 'br0', 'up')
+    for (let number = 0; number < switches; number++) {
+      await ip('-n', this.bridge, 'link', 'add', `br${number}`, 'type', 'bridge')
+      await ip('-n', this.bridge, 'link', 'set', `br${number}`, 'up')
+    }
+    if (switches === 2) {
+      await ip('-n', this.bridge, 'link', 'add', 'trunk0', 'type', 'veth', 'peer', 'name', 'trunk1')
+      await ip('-n', this.bridge, 'link', 'set', 'trunk0', 'master', 'br0', 'up')
+      await ip('-n', this.bridge, 'link', 'set', 'trunk1', 'master', 'br1', 'up')
+    }
     for (const [index, address] of addresses.entries()) {
       const namespace = `${this.name}h${index}`
       const port = `port${index}`
@@ -79,7 +88,8 @@ class Lan {
         ...['-n', this.bridge, 'link', 'add', port, 'type', 'veth'],
         ...['peer', 'name', 'eth0', 'netns', namespace],
       )
-      await ip('-n', this.bridge, 'link', 'set', port, 'master', 'br0', 'up')
+      const bridge = `br${Math.floor((index * switches) / addresses.length)}`
+      await ip('-n', this.bridge, 'link', 'set', port, 'master', bridge, 'up')
       await ip('-n', namespace, 'link', 'set', 'lo', 'up')
       await ip('-n', namespace, 'addr', 'add', `${address}/${prefix}`, 'dev', 'eth0')
       await ip('-n', namespace, 'link', 'set', 'eth0', 'up')
@@ -89,6 +99,11 @@ class Lan {
   /** Pulls the cable of a host, or puts it back. Its programs see silence, not an error. */
   async link(index, state) {
     await ip('-n', this.bridge, 'link', 'set', this.hosts[index].port, state)
+  }
+
+  /** The same with the cable between two switches. */
+  async trunk(state) {
+    await ip('-n', this.bridge, 'link', 'set', 'trunk0', state)
   }
 
   async destroy() {

@@ -1,6 +1,7 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const { isTogether } = require('./graph')
 const { freePorts } = require('./ports')
 const { RemoteNode, killAll } = require('./process')
 const { Watched, quiet } = require('./wait')
@@ -149,21 +150,6 @@ class Network extends Watched {
 
 function sameSet(a, b) {
   return a.length === b.length && a.every((item) => b.includes(item))
-}
-
-function isTogether(nodes) {
-  const byId = new Map(nodes.map((node) => [node.id, node]))
-  const linked = (a, b) => a.peers.includes(b.id) && b.peers.includes(a.id)
-  const isSettled = (node) => {
-    const peers = node.peers.map((id) => byId.get(id))
-    return peers.length > 0 && peers.every((peer) => peer && linked(node, peer))
-  }
-  if (!nodes.every(isSettled)) return false
-  const reached = new Set([nodes[0]])
-  for (const node of reached) {
-    for (const id of node.peers) reached.add(byId.get(id))
-  }
-  return reached.size === nodes.length
 }
 
 module.exports = { Network }

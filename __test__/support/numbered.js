@@ -52,8 +52,9 @@ function heard(sender, number) {
     entry.holes++
   } else if (entry.seen.delete(number)) {
     entry.late++
-  } else if (number < entry.first && kind === 'legacy') {
-    // Flooding keeps no order: the first heard need not be the first sent.
+  } else if (number < entry.first) {
+    // Floods keep no order: the first heard need not be the first sent.
+    for (let missing = number + 1; missing < entry.first; missing++) entry.seen.add(missing)
     entry.first = number
     entry.late++
   } else {
@@ -75,9 +76,9 @@ function readLines() {
   })
 }
 
-function sendOne(number) {
-  if (sending.asLines) return node.broadcast.write(`${sending.name} ${number}\n`)
-  return node.broadcast.emit('n', sending.name, number, sending.padding)
+function sendOne(number, { name, asLines, padding }) {
+  if (asLines) return node.broadcast.write(`${name} ${number}\n`)
+  return node.broadcast.emit('n', name, number, padding)
 }
 
 function turn() {
@@ -88,7 +89,7 @@ function turn() {
   }
   let hasRoom = true
   for (let n = 0; n < quota && sending.next <= sending.until; n++) {
-    hasRoom = sendOne(sending.next++) !== false
+    hasRoom = sendOne(sending.next++, sending) !== false
     if (!hasRoom && kind === 'ours') break
   }
   if (sending.next > sending.until) return tell({ t: 'sent', count: sending.next - 1 })
@@ -130,6 +131,9 @@ const commands = {
     node.on('lost', ({ count }) => {
       told.lost += count
     })
+    for (const name of ['netsplit', 'netsplit resolved']) {
+      node.on(name, (seed) => tell({ t: name, seed }))
+    }
     node.on('error', (error) => tell({ t: 'error', error: String(error) }))
     return start(node)
   },
@@ -148,6 +152,14 @@ const commands = {
     sending.until = sending.next - 1 + count
     setImmediate(turn)
   },
+  /** What is being sent ends with that number; resolves to the next. */
+  sendUntil: ({ last }) => {
+    sending.until = last
+    return sending.next
+  },
+  next: () => sending.next,
+  /** Sends a single message, under a name of its own. */
+  sayOnce: ({ name, asLines = kind === 'legacy' }) => void sendOne(1, { name, asLines }),
   /** Sends without a look at what `emit` returns until it throws; resolves to how that went. */
   sendRecklessly: ({ size, most }) => {
     const padding = 'x'.repeat(size)

@@ -88,10 +88,8 @@ class Program extends Watched {
 class RemoteNode extends Program {
   static async start(kind, options, launchOptions = {}) {
     const node = new RemoteNode(kind, options, launchOptions)
-    await node.until(() => node.isReady || node.exit, 10000, `${node.name} is ready`)
-    const { id, port } = await node.command('start', { options })
-    node.id = id
-    node.port = port
+    await node.ready()
+    await node.begin()
     return node
   }
 
@@ -136,6 +134,18 @@ class RemoteNode extends Program {
     else this.history.push(message)
     if (message.peers) this.peers = message.peers
     this.changed()
+  }
+
+  /** Its process runs; the node does not yet. */
+  ready(ms = 10000) {
+    return this.until(() => this.isReady || this.exit, ms, `${this.name} is ready`)
+  }
+
+  /** Starts the node. */
+  async begin() {
+    const { id, port } = await this.command('start', { options: this.options })
+    this.id = id
+    this.port = port
   }
 
   dump() {
