@@ -701,7 +701,8 @@ impl State {
         }
         let is_live = stream.heard_at.is_some_and(|at| now.since(at) < LIVE_FOR);
         let is_disputed = source.is_none() && witnesses < natives;
-        if is_live && is_disputed && !overdue {
+        // Whoever began later says of all before that it is gone, and the others may be on their way.
+        if (is_live || stream.settled) && is_disputed && !overdue {
             return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
         }
         if is_disputed && stream.settled {

@@ -157,13 +157,17 @@ impl Stream {
     }
 
     /// Whether a run from `first` to `last` shows that the jump we made was none of the origin's:
-    /// it continues what was before.
+    /// it continues what was before. If something was delivered since, going back would break the
+    /// order: a short jump stays, even if it was a liar who cost us what was skipped.
     pub(super) fn is_refuted_by(&self, first: u64, last: u64) -> bool {
         // What was delivered after one jump is remembered; after two it would not be.
         let remembers = self.island.is_none();
         remembers
             && self.doubt.is_some_and(|doubt| match doubt.from {
-                Some(from) => (first..=last).contains(&from) && last < doubt.to,
+                Some(from) => {
+                    let keeps_order = self.next <= doubt.to || doubt.to - from > AHEAD_MAX;
+                    (first..=last).contains(&from) && last < doubt.to && keeps_order
+                }
                 None => last.saturating_add(LAG_MAX) < doubt.to,
             })
     }
