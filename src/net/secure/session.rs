@@ -146,9 +146,10 @@ impl Opener {
             };
             let at = plain.len();
             plain.resize(at + content, 0);
-            noise
-                .read_message(message, &mut plain[at..])
-                .map_err(|_| Refusal::Corrupted)?;
+            if noise.read_message(message, &mut plain[at..]).is_err() {
+                plain.truncate(at);
+                return Err(Refusal::Corrupted);
+            }
             sealed.advance(LENGTH + length);
             if content == 0 {
                 noise.rekey_incoming();
