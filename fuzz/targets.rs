@@ -1,7 +1,7 @@
 //! What is fuzzed: functions from bytes to nothing that panic when something is wrong.
 //!
-//! `tests/fuzz_targets.rs` runs them on stable Rust, for seconds in CI and for longer by
-//! `FUZZ_SECONDS`; the programs in `fuzz_targets` hand them to libFuzzer, which sees coverage.
+//! `tests/fuzz_targets.rs` runs them on random data, in CI; the programs in `fuzz_targets` hand them
+//! to libFuzzer, which sees coverage (`npm run fuzz`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;

@@ -48,7 +48,7 @@ async function main() {
   if (wanted('rust')) {
     // Property tests try the same cases every time here; a seed of your own finds others.
     const env = { PROPTEST_RNG_SEED: '1', ...process.env }
-    steps.push({ name: 'rust', argv: ['cargo', 'test'], options: { env } })
+    steps.push({ name: 'rust', argv: ['cargo', 'test', '--features', 'fuzzing'], options: { env } })
   }
   for (const suite of SUITES) {
     if (wanted(suite.name)) steps.push(suiteStep(suite, values.node, scratch))

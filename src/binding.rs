@@ -7,9 +7,14 @@
 
 mod chunk;
 mod filter;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod local_ip;
 mod log;
 mod node;
 mod notice;
 mod queue;
 mod text;
+
+#[cfg(feature = "fuzzing")]
+pub use fuzz::batch;

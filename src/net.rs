@@ -24,6 +24,8 @@ mod tests;
 mod writer;
 
 pub use handle::{LinkStats, Node, Refused, Room, SendError, Sink, Stats};
+#[cfg(feature = "fuzzing")]
+pub use secure::transport;
 pub use secure::{Credentials, Identity, Secret};
 
 /// The system's name for an I/O error, as Node.js has it in `error.code`.

@@ -1,4 +1,5 @@
-//! The fuzz targets on random data, on stable Rust: two seconds each, or `FUZZ_SECONDS`.
+//! The fuzz targets on random data: two seconds each, or `FUZZ_SECONDS`. Those of what is not public
+//! need `--features fuzzing`. `npm run fuzz` runs them all guided by coverage.
 //!
 //! A failure prints the seed of the round; `FUZZ_SEED` runs that round alone.
 
@@ -112,4 +113,24 @@ fn json_texts() {
 #[test]
 fn the_state_machine() {
     fuzz(|rng| noise(rng, 6000), targets::state);
+}
+
+#[cfg(feature = "fuzzing")]
+#[test]
+fn the_encrypted_transport() {
+    fuzz(|rng| noise(rng, 400), smokesignal::fuzzing::transport);
+}
+
+#[cfg(all(feature = "fuzzing", feature = "node"))]
+#[test]
+fn batches_for_javascript() {
+    let texts = [
+        &br#"["a",1]"#[..],
+        br#"["a",{"b":[1,"\n"]}]"#,
+        br#"["b","\ud800"]"#,
+        b"\n",
+        b"\0",
+        b"#",
+    ];
+    fuzz(|rng| damaged(rng, &texts), smokesignal::fuzzing::batch);
 }

@@ -8,12 +8,16 @@
 //! The first message is under the secret already: whoever does not know it gets no answer and costs
 //! no curve arithmetic.
 
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod handshake;
 mod key;
 mod session;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "fuzzing")]
+pub use fuzz::transport;
 pub use key::{Credentials, Identity, Secret};
 
 pub(super) use handshake::{Failure, accept, dial};

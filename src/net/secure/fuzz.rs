@@ -1,0 +1,200 @@
+//! The fuzz target `transport`: encrypted links between which somebody sits.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::handshake::{Session, accept, dial};
+use super::key::{Credentials, Identity, Keys, Secret};
+use super::{MAGIC, Refusal};
+
+/// What the data makes up is a stranger's first bytes, or what somebody does to the handshake of two
+/// members, or to the messages after it. A stranger gets no answer and no link; members agree on a
+/// session only if nothing was changed; and what is decrypted is the beginning of what was sent.
+pub fn transport(data: &[u8]) {
+    let Some((&kind, data)) = data.split_first() else {
+        return;
+    };
+    run(async {
+        match kind % 4 {
+            0 => stranger(data).await,
+            1 => handshake(data).await,
+            _ => messages(data, kind).await,
+        }
+    });
+}
+
+fn run(task: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(task),
+        Err(error) => panic!("no runtime: {error}"),
+    }
+}
+
+async fn keys(private: u8) -> Keys {
+    let identity = Identity::from_private([private; 32]);
+    let secret = Secret::Key([1; 32]);
+    let credentials = identity.map(|identity| Credentials { secret, identity });
+    match credentials {
+        Some(credentials) => Keys::derive(credentials, f64::MAX).await.ok(),
+        None => None,
+    }
+    .unwrap_or_else(|| unreachable!("keys"))
+}
+
+async fn stranger(data: &[u8]) {
+    let (mut near, mut far) = duplex(1 << 20);
+    let begins = data.first().is_some_and(|byte| byte & 1 == 0);
+    if begins {
+        drop(near.write_all(&MAGIC).await);
+    }
+    drop(near.write_all(data).await);
+    drop(near.shutdown().await);
+    let outcome = accept(&mut far, &keys(3).await).await;
+    assert!(outcome.is_err(), "a link without the secret");
+    drop(far);
+    let mut heard = Vec::new();
+    drop(near.read_to_end(&mut heard).await);
+    assert_eq!(heard, b"", "an answer to a stranger");
+}
+
+/// Both handshakes, with somebody between them who may change each message.
+async fn handshake(data: &[u8]) {
+    let mut changes = Source(data);
+    let (mut near, mut near_wire) = duplex(4096);
+    let (mut far, mut far_wire) = duplex(4096);
+    let (dialer, accepter) = (keys(2).await, keys(3).await);
+    let between = async {
+        let mut changed = pass(&mut near_wire, &mut far_wire, 53, &mut changes).await?;
+        changed |= pass(&mut far_wire, &mut near_wire, 96, &mut changes).await?;
+        changed |= pass(&mut near_wire, &mut far_wire, 64, &mut changes).await?;
+        drop((near_wire, far_wire));
+        Some(changed)
+    };
+    let dialing = async {
+        let outcome = dial(&mut near, &dialer).await;
+        drop(near);
+        outcome
+    };
+    let accepting = async {
+        let outcome = accept(&mut far, &accepter).await;
+        drop(far);
+        outcome
+    };
+    let (dialed, accepted, changed) = tokio::join!(dialing, accepting, between);
+    // The last message is the dialer's: it cannot know what becomes of it.
+    assert!(accepted.is_err() || dialed.is_ok());
+    assert_eq!(accepted.is_ok(), changed == Some(false), "{accepted:?}");
+}
+
+/// Passes a message of `length` bytes on; returns whether it was changed, or `None` if it never came.
+async fn pass(
+    from: &mut DuplexStream,
+    to: &mut DuplexStream,
+    length: usize,
+    changes: &mut Source<'_>,
+) -> Option<bool> {
+    let mut message = vec![0; length];
+    from.read_exact(&mut message).await.ok()?;
+    let original = message.clone();
+    if changes.byte() & 1 == 1 {
+        let at = changes.below(length);
+        message[at] ^= changes.byte();
+    }
+    if changes.byte() & 15 == 15 {
+        message.truncate(changes.below(length));
+    }
+    // Nobody may be there any more to take it.
+    drop(to.write_all(&message).await);
+    if message.len() < length {
+        drop(to.shutdown().await);
+    }
+    Some(message != original)
+}
+
+async fn messages(data: &[u8], kind: u8) {
+    let (mut near, mut far) = duplex(4096);
+    let (dialer, accepter) = (keys(2).await, keys(3).await);
+    let both = tokio::join!(dial(&mut near, &dialer), accept(&mut far, &accepter));
+    let (Ok(Session { mut sealer, .. }), Ok(Session { mut opener, .. })) = both else {
+        unreachable!("two members");
+    };
+    // New keys now and then, so that their announcements get lost, too.
+    sealer.rekey_messages = if kind & 4 == 0 { 3 } else { u64::MAX };
+    let mut source = Source(data);
+    let (mut sent, mut plain, mut sealed) = (Vec::new(), BytesMut::new(), BytesMut::new());
+    let mut intact = true;
+    while source.has_more() {
+        let length = match source.byte() {
+            byte @ 0..=250 => usize::from(byte),
+            _ => 70_000,
+        };
+        let content: Bytes = (0..length).map(|n| n as u8).collect();
+        let mut batch = VecDeque::from([content.clone()]);
+        let Ok(count) = sealer.seal(&mut batch) else {
+            panic!("what we send can be sealed");
+        };
+        assert_eq!(count, length);
+        let record = sealer.bytes().to_vec();
+        // What comes behind a change cannot be read any more.
+        if intact {
+            sent.extend_from_slice(&content);
+        }
+        let (record, is_same) = tamper(record, &mut source);
+        intact &= is_same;
+        for piece in record.chunks(source.below(2000) + 1) {
+            sealed.extend_from_slice(piece);
+            if let Err(refusal) = opener.open(&mut sealed, &mut plain) {
+                assert_eq!(refusal, Refusal::Corrupted);
+                assert!(!intact, "refused what was sent");
+                assert!(sent.starts_with(&plain));
+                return;
+            }
+            assert!(sealed.len() < 2 + 65535, "holds at most one message");
+        }
+        assert!(sent.starts_with(&plain));
+        assert!(!intact || plain == sent);
+    }
+}
+
+/// What becomes of a record on its way, and whether it is the same.
+fn tamper(mut record: Vec<u8>, source: &mut Source<'_>) -> (Vec<u8>, bool) {
+    let original = record.clone();
+    let what = source.byte();
+    if !record.is_empty() {
+        let at = (source.below(256) * 256 + source.below(256)) % record.len();
+        match what {
+            0..=199 => {}
+            200..=219 => record[at] ^= source.byte(),
+            220..=229 => record.truncate(at),
+            230..=239 => record.extend_from_slice(&original),
+            240..=244 => record.clear(),
+            _ => drop(record.splice(at..at, [source.byte(), source.byte()])),
+        }
+    }
+    let is_same = record == original;
+    (record, is_same)
+}
+
+/// Decisions, read off the data; zeros when it is used up.
+struct Source<'a>(&'a [u8]);
+
+impl Source<'_> {
+    fn has_more(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else {
+            return 0;
+        };
+        self.0 = rest;
+        *first
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::from(self.byte()) % limit.max(1)
+    }
+}
