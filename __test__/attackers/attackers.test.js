@@ -4,30 +4,18 @@
 // other still comes once and in order, and what the attack costs them is bounded.
 
 const assert = require('node:assert/strict')
-const path = require('node:path')
 const { after, before, describe, test } = require('node:test')
 const { Flock, descriptorsOf, rssOf } = require('../support/flock')
-const { Program } = require('../support/process')
 const { pause, poll } = require('../support/wait')
 const { WireServer } = require('../support/wire')
+const { ATTACKS, startAttack } = require('./attack')
 
-const PROGRAM = path.join(__dirname, 'program.js')
 const MIB = 1 << 20
 const COUNT = Number(process.env.MESSAGES ?? 8000)
 /** What an attack may make a node hold: caches, queues and what waits for JavaScript, once each. */
 const MOST_GROWN = 160 * MIB
 /** Sockets of strangers (`maxUnconnected`), and as many again that are being closed, and peers'. */
 const MOST_DESCRIPTORS = 2 * 256 + 5
-
-/** Each sends `COUNT` messages as fast as it may; returns how many a second. */
-async function rate(flock, total) {
-  const began = Date.now()
-  const sent = await flock.send(flock.nodes, COUNT)
-  await sent()
-  await flock.expect(flock.nodes, flock.nodes, total)
-  // `expect` listens for late copies for 300 ms.
-  return (flock.nodes.length * COUNT * 1000) / (Date.now() - began - 300)
-}
 
 describe('three honest nodes', { concurrency: false }, () => {
   let victim
@@ -36,29 +24,21 @@ describe('three honest nodes', { concurrency: false }, () => {
   })
   after(() => victim.close())
 
-  const attacks = [
-    ...['slowloris', 'connections', 'requests', 'floods', 'lines', 'garbage'],
-    ...['future', 'packets', 'replay', 'grafts', 'origins', 'deaf'],
-    ...['deep', 'names', 'prototypes'],
-  ]
-  for (const attack of attacks) {
+  for (const attack of ATTACKS) {
     test(`hear each other once and in order beside the attack "${attack}"`, async (t) => {
       const flock = await Flock.mesh(t, ['ours', 'ours', 'ours'])
       const [target] = flock.nodes
       const honest = new Set(flock.nodes.map(({ id }) => id))
       // Once to warm up.
-      await rate(flock, COUNT)
-      const without = await rate(flock, 2 * COUNT)
+      await flock.exchange(COUNT)
+      const without = await flock.exchange(COUNT)
       const memory = rssOf(target.pid)
       const descriptors = descriptorsOf(target.pid)
       const dialled = victim.connections.length
       const began = Date.now()
 
-      const options = JSON.stringify({ victim: victim.port })
-      const attacker = new Program([PROGRAM, attack, String(target.port), options])
+      const attacker = await startAttack(attack, target.port, victim.port)
       t.after(() => attacker.kill())
-      await attacker.until(() => attacker.out.includes('\n') || attacker.exit, 20000)
-      assert.equal(attacker.exit, null, attacker.dump())
       let most = descriptors
       const watching = setInterval(() => {
         if (!target.exit) most = Math.max(most, descriptorsOf(target.pid))
@@ -66,11 +46,11 @@ describe('three honest nodes', { concurrency: false }, () => {
       target.child.once('exit', () => clearInterval(watching))
 
       // Sending from the start, so that the forgers know whom to forge.
-      const beside = await rate(flock, 3 * COUNT)
+      const beside = await flock.exchange(COUNT)
       await pause(1000)
       const seconds = (Date.now() - began) / 1000
       await attacker.kill()
-      await rate(flock, 4 * COUNT)
+      await flock.exchange(COUNT)
 
       const grown = rssOf(target.pid) - memory
       const dials = victim.connections.length - dialled

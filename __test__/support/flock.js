@@ -16,6 +16,8 @@ class Flock extends Watched {
     super()
     this.nodes = []
     this.history = []
+    /** How many messages each has sent in `exchange`. */
+    this.exchanged = 0
     t?.after(() => this.end())
   }
 
@@ -166,6 +168,16 @@ class Flock extends Watched {
     }
   }
 
+  /** Each sends `count` messages as fast as it may and hears the others'; returns messages a second. */
+  async exchange(count) {
+    const began = Date.now()
+    const sent = await this.send(this.nodes, count)
+    await sent()
+    this.exchanged += count
+    await this.expect(this.nodes, this.nodes, this.exchanged)
+    return (this.nodes.length * count * 1000) / (Date.now() - began - LATE_COPIES)
+  }
+
   /** Nobody crashed. */
   assertHealthy(nodes = this.nodes) {
     for (const node of nodes) {
@@ -185,6 +197,14 @@ const sentReports = (node) => node.history.filter(({ t }) => t === 'sent').lengt
 function rssOf(pid) {
   const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]) * 1024
+}
+
+/** CPU time that a process has used, in seconds (to a hundredth, in `USER_HZ`). */
+function cpuOf(pid) {
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // Behind the name, which may contain anything: utime and stime are fields 14 and 15.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
 /** How many descriptors a process has open. */
@@ -215,4 +235,4 @@ function seedOf(t) {
   return seed
 }
 
-module.exports = { Flock, descriptorsOf, rssOf, seedOf, seeded }
+module.exports = { Flock, cpuOf, descriptorsOf, rssOf, seedOf, seeded }
