@@ -15,6 +15,7 @@ mod network;
 mod picture;
 pub mod report;
 pub mod scenario;
+mod schedule;
 
 pub use graph::Graph;
 pub use network::{Death, Happening, HostId, Link, Network, Options, Traffic};

@@ -1,12 +1,12 @@
 //! Hosts, the wires between them, and time.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::BytesMut;
 
+use super::schedule::Schedule;
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{
     Class, CloseHow, Config, Counters, Event, Input, LinkId, Message, Moment, Native, NodeId,
@@ -181,44 +181,20 @@ enum Frame {
 #[derive(Debug)]
 enum Cause {
     Arrival(Port),
-    Timer {
-        host: HostId,
-        life: u32,
-        timer: Timer,
-        number: u64,
-    },
-    Syn {
-        from: HostId,
-        life: u32,
-        link: LinkId,
-        target: Target,
-        began: Moment,
-    },
-    Refusal {
-        from: HostId,
-        life: u32,
-        link: LinkId,
-        code: &'static str,
-    },
+    Timer(HostId, Timer),
+    Syn(Box<Syn>),
+    /// A dial fails, with this code.
+    Refusal(Box<Syn>, &'static str),
 }
 
-struct Due(Moment, u64, Cause);
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Due {}
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
+/// A connection attempt.
+#[derive(Debug)]
+struct Syn {
+    from: HostId,
+    life: u32,
+    link: LinkId,
+    target: Target,
+    began: Moment,
 }
 
 /// Hosts and wires.
@@ -226,8 +202,7 @@ pub struct Network {
     options: Options,
     rng: fastrand::Rng,
     now: Moment,
-    count: u64,
-    due: BinaryHeap<Reverse<Due>>,
+    schedule: Schedule<Cause>,
     hosts: Vec<Host>,
     wires: Vec<Wire>,
     free: Vec<u32>,
@@ -235,6 +210,8 @@ pub struct Network {
     blocked: Vec<(u32, u32)>,
     names: BTreeMap<String, Vec<HostId>>,
     happenings: Vec<Happening>,
+    /// Room for what a node puts out.
+    outputs: Vec<Output>,
     handled: u64,
 }
 
@@ -252,14 +229,14 @@ impl Network {
             rng: fastrand::Rng::with_seed(options.seed),
             options,
             now: Moment(0),
-            count: 0,
-            due: BinaryHeap::new(),
+            schedule: Schedule::new(),
             hosts: Vec::new(),
             wires: Vec::new(),
             free: Vec::new(),
             blocked: Vec::new(),
             names: BTreeMap::new(),
             happenings: Vec::new(),
+            outputs: Vec::new(),
             handled: 0,
         }
     }
@@ -462,11 +439,9 @@ impl Network {
 
     /// Lets time pass.
     pub fn run_until(&mut self, until: Moment) {
-        while self.due.peek().is_some_and(|Reverse(due)| due.0 <= until) {
-            if let Some(Reverse(Due(at, _, cause))) = self.due.pop() {
-                self.now = at;
-                self.happen(cause);
-            }
+        while let Some(due) = self.schedule.pop_until(until) {
+            self.now = due.at;
+            self.happen(due.what, due.number);
         }
         self.now = until;
     }
@@ -481,12 +456,13 @@ impl Network {
             return;
         };
         self.handled += 1;
-        let mut outputs = Vec::new();
+        let mut outputs = std::mem::take(&mut self.outputs);
         state.handle(self.now, input, &mut outputs);
         self.hosts[host.index()].state = Some(state);
-        for output in outputs {
+        for output in outputs.drain(..) {
             self.carry_out(host, output, hops);
         }
+        self.outputs = outputs;
     }
 
     fn carry_out(&mut self, host: HostId, output: Output, hops: u8) {
@@ -517,22 +493,12 @@ impl Network {
             }
             Output::SetTimer { timer, after } => {
                 let at = self.now.after(after);
-                let number = self.count;
-                let node = &mut self.hosts[host.index()];
-                let life = node.life;
-                match node.timers.iter_mut().find(|(other, _)| *other == timer) {
+                let number = self.schedule.add(at, Cause::Timer(host, timer));
+                let timers = &mut self.hosts[host.index()].timers;
+                match timers.iter_mut().find(|(other, _)| *other == timer) {
                     Some(set) => set.1 = number,
-                    None => node.timers.push((timer, number)),
+                    None => timers.push((timer, number)),
                 }
-                self.at(
-                    at,
-                    Cause::Timer {
-                        host,
-                        life,
-                        timer,
-                        number,
-                    },
-                );
             }
             Output::CancelTimer(timer) => {
                 let timers = &mut self.hosts[host.index()].timers;
@@ -541,9 +507,14 @@ impl Network {
                 }
             }
             Output::Dial { link, target } => {
-                let life = self.hosts[host.index()].life;
-                let began = self.now;
-                self.syn(host, life, link, target, began);
+                let (life, began) = (self.hosts[host.index()].life, self.now);
+                self.dial(Syn {
+                    from: host,
+                    life,
+                    link,
+                    target,
+                    began,
+                });
             }
             Output::Close { link, how } => self.close(host, link, how),
         }
@@ -551,22 +522,13 @@ impl Network {
 
     // Connections
 
-    fn syn(&mut self, from: HostId, life: u32, link: LinkId, target: Target, began: Moment) {
-        let latency = match self.resolve(&target) {
-            Some(to) => self.latency(from, to),
+    fn dial(&mut self, syn: Syn) {
+        let latency = match self.resolve(&syn.target) {
+            Some(to) => self.latency(syn.from, to),
             None => 0,
         };
         let at = Moment(self.now.0 + latency);
-        self.at(
-            at,
-            Cause::Syn {
-                from,
-                life,
-                link,
-                target,
-                began,
-            },
-        );
+        self.at(at, Cause::Syn(Box::new(syn)));
     }
 
     /// The first living host of a name, or the host that has the address.
@@ -583,7 +545,7 @@ impl Network {
         (target.port == PORT && (index as usize) < self.hosts.len()).then_some(HostId(index))
     }
 
-    fn latency(&mut self, a: HostId, b: HostId) -> u64 {
+    fn latency(&self, a: HostId, b: HostId) -> u64 {
         // A property of the pair, so that it need not be stored.
         let (low, high) = (a.min(b), a.max(b));
         let key = self.options.seed ^ (u64::from(low.0) << 32 | u64::from(high.0));
@@ -597,42 +559,30 @@ impl Network {
         self.blocked.contains(&(from, to))
     }
 
-    fn arrive_syn(&mut self, from: HostId, life: u32, link: LinkId, target: Target, began: Moment) {
-        if self.hosts[from.index()].life != life || !self.is_alive(from) {
+    fn arrive_syn(&mut self, syn: Box<Syn>) {
+        let from = syn.from;
+        if self.hosts[from.index()].life != syn.life || !self.is_alive(from) {
             return;
         }
-        let refuse = |code| Cause::Refusal {
-            from,
-            life,
-            link,
-            code,
-        };
-        let Some(to) = self.resolve(&target) else {
-            return self.at(self.now, refuse("ENOTFOUND"));
+        let Some(to) = self.resolve(&syn.target) else {
+            return self.at(self.now, Cause::Refusal(syn, "ENOTFOUND"));
         };
         let unheard =
             self.hosts[to.index()].dark || self.is_blocked(from, to) || self.is_blocked(to, from);
         if unheard {
             let timeout = self.hosts[from.index()].config.dial_timeout;
             let again = self.now.after(SYN_AGAIN);
-            if again.since(began) < timeout {
-                let cause = Cause::Syn {
-                    from,
-                    life,
-                    link,
-                    target,
-                    began,
-                };
-                return self.at(again, cause);
+            if again.since(syn.began) < timeout {
+                return self.at(again, Cause::Syn(syn));
             }
-            return self.at(began.after(timeout), refuse("ETIMEDOUT"));
+            return self.at(syn.began.after(timeout), Cause::Refusal(syn, "ETIMEDOUT"));
         }
         let latency = self.latency(from, to);
-        let back = Moment(self.now.0 + latency);
         if !self.is_alive(to) {
-            return self.at(back, refuse("ECONNREFUSED"));
+            let back = Moment(self.now.0 + latency);
+            return self.at(back, Cause::Refusal(syn, "ECONNREFUSED"));
         }
-        let port = self.wire(from, link, to, latency);
+        let port = self.wire(from, syn.link, to, latency);
         self.send(port, Frame::Connected);
         self.accept(to, from, port.other());
     }
@@ -791,61 +741,35 @@ impl Network {
     }
 
     fn at(&mut self, at: Moment, cause: Cause) {
-        self.due.push(Reverse(Due(at, self.count, cause)));
-        self.count += 1;
+        self.schedule.add(at, cause);
     }
 
     // What happens
 
-    fn happen(&mut self, cause: Cause) {
+    fn happen(&mut self, cause: Cause, number: u64) {
         match cause {
             Cause::Arrival(port) => self.arrive(port),
-            Cause::Timer {
-                host,
-                life,
-                timer,
-                number,
-            } => self.fire(host, life, timer, number),
-            Cause::Syn {
-                from,
-                life,
-                link,
-                target,
-                began,
-            } => self.arrive_syn(from, life, link, target, began),
-            Cause::Refusal {
-                from,
-                life,
-                link,
-                code,
-            } => {
-                if self.hosts[from.index()].life == life {
-                    let code = code.to_owned();
-                    self.input(from, Input::DialFailed { link, code });
+            Cause::Timer(host, timer) => self.fire(host, timer, number),
+            Cause::Syn(syn) => self.arrive_syn(syn),
+            Cause::Refusal(syn, code) => {
+                if self.hosts[syn.from.index()].life == syn.life {
+                    let (link, code) = (syn.link, code.to_owned());
+                    self.input(syn.from, Input::DialFailed { link, code });
                 }
             }
         }
     }
 
-    fn fire(&mut self, host: HostId, life: u32, timer: Timer, number: u64) {
+    /// A timer is due: the one a node has set, if it has that number still.
+    fn fire(&mut self, host: HostId, timer: Timer, number: u64) {
         let node = &mut self.hosts[host.index()];
-        let set = node.timers.iter().position(|set| *set == (timer, number));
-        let Some(index) = set.filter(|_| node.life == life) else {
+        let Some(index) = node.timers.iter().position(|set| *set == (timer, number)) else {
             return;
         };
         if node.starved_until > self.now {
-            let at = node.starved_until;
-            node.timers[index].1 = self.count;
-            let number = self.count;
-            return self.at(
-                at,
-                Cause::Timer {
-                    host,
-                    life,
-                    timer,
-                    number,
-                },
-            );
+            let cause = Cause::Timer(host, timer);
+            node.timers[index].1 = self.schedule.add(node.starved_until, cause);
+            return;
         }
         node.timers.swap_remove(index);
         self.input(host, Input::TimerFired(timer));

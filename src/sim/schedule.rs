@@ -1,0 +1,168 @@
+//! What is due when.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::proto::Moment;
+
+/// One slot of the wheel is 2^10 µs long.
+const SLOT_BITS: u32 = 10;
+/// So many slots ahead are sorted into the wheel: 16 s, which is more than nearly all timers take.
+const SLOTS: u64 = 1 << 14;
+
+/// Things to happen, in order of time, and of their numbers where the time is the same.
+///
+/// A timer wheel: only what is due within the current slot, and what is too far ahead for the wheel,
+/// is kept sorted. With a million entries one sorted heap would miss the processor's caches at
+/// every step.
+#[derive(Debug)]
+pub(super) struct Schedule<T> {
+    /// The slot that `current` holds.
+    slot: u64,
+    current: BinaryHeap<Reverse<Due<T>>>,
+    /// The slots after it, in a ring.
+    wheel: Vec<Vec<Due<T>>>,
+    /// How many entries the wheel holds.
+    turning: usize,
+    /// What comes after those.
+    far: BinaryHeap<Reverse<Due<T>>>,
+    next_number: u64,
+}
+
+/// Something that is due.
+#[derive(Debug)]
+pub(super) struct Due<T> {
+    pub(super) at: Moment,
+    /// Unique, and growing.
+    pub(super) number: u64,
+    pub(super) what: T,
+}
+
+impl<T> PartialEq for Due<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+impl<T> Eq for Due<T> {}
+impl<T> PartialOrd for Due<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Due<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+fn slot_of(at: Moment) -> u64 {
+    at.0 >> SLOT_BITS
+}
+
+fn index_of(slot: u64) -> usize {
+    (slot % SLOTS) as usize
+}
+
+impl<T> Schedule<T> {
+    /// Nothing is due.
+    pub(super) fn new() -> Self {
+        Self {
+            slot: 0,
+            current: BinaryHeap::new(),
+            wheel: std::iter::repeat_with(Vec::new)
+                .take(SLOTS as usize)
+                .collect(),
+            turning: 0,
+            far: BinaryHeap::new(),
+            next_number: 0,
+        }
+    }
+
+    /// Lets something happen at `at`, or next if that is past; its number.
+    pub(super) fn add(&mut self, at: Moment, what: T) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.sort_in(Due { at, number, what });
+        number
+    }
+
+    fn sort_in(&mut self, due: Due<T>) {
+        let slot = slot_of(due.at);
+        if slot <= self.slot {
+            self.current.push(Reverse(due));
+        } else if slot < self.slot + SLOTS {
+            self.wheel[index_of(slot)].push(due);
+            self.turning += 1;
+        } else {
+            self.far.push(Reverse(due));
+        }
+    }
+
+    /// Takes what is due next, if that is not after `until`.
+    pub(super) fn pop_until(&mut self, until: Moment) -> Option<Due<T>> {
+        while self.current.is_empty() && self.slot < slot_of(until) {
+            self.turn(slot_of(until));
+        }
+        if self
+            .current
+            .peek()
+            .is_none_or(|Reverse(due)| due.at > until)
+        {
+            return None;
+        }
+        self.current.pop().map(|Reverse(due)| due)
+    }
+
+    /// Goes on to the next slot; over a time without any entries to `last`.
+    fn turn(&mut self, last: u64) {
+        let next_far = self.far.peek().map(|Reverse(due)| slot_of(due.at));
+        self.slot = match self.turning {
+            0 => last.min(next_far.unwrap_or(last)),
+            _ => self.slot + 1,
+        };
+        let arrived = &mut self.wheel[index_of(self.slot)];
+        self.turning -= arrived.len();
+        self.current.extend(arrived.drain(..).map(Reverse));
+        while let Some(Reverse(due)) = self.far.peek()
+            && slot_of(due.at) < self.slot + SLOTS
+            && let Some(Reverse(due)) = self.far.pop()
+        {
+            self.sort_in(due);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_in_order_of_time_and_then_of_insertion() {
+        let mut schedule = Schedule::new();
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut expected = Vec::new();
+        let mut got = Vec::new();
+        let mut now = Moment(0);
+        for _ in 0..2_000 {
+            for _ in 0..rng.usize(..5) {
+                // Within a slot, within the wheel, and far beyond it.
+                let ahead = rng.u64(..1 << rng.u32(1..28));
+                let at = Moment(now.0 + ahead);
+                let number = schedule.add(at, ());
+                expected.push((at, number));
+            }
+            let until = Moment(now.0 + rng.u64(..1 << rng.u32(1..22)));
+            while let Some(due) = schedule.pop_until(until) {
+                assert!(due.at >= now && due.at <= until);
+                now = due.at;
+                got.push((due.at, due.number));
+            }
+            now = until;
+        }
+        while let Some(due) = schedule.pop_until(Moment(u64::MAX)) {
+            got.push((due.at, due.number));
+        }
+        expected.sort_unstable();
+        assert_eq!(got, expected);
+    }
+}
