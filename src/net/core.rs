@@ -15,7 +15,7 @@ use tracing::instrument::WithSubscriber as _;
 use super::dial::{NOT_ALLOWED, connect};
 use super::handle::{Command, Gate, LinkStats, Refused, Shared, Sink, Stats};
 use super::link::{End, Link, Report, Security};
-use super::listener::{plain, tune};
+use super::listener::{plain, reset, tune};
 use super::queue::{Pushed, Queue};
 use super::secure::{Keys, Refusal};
 use crate::proto::codec::{Decoder, Limits};
@@ -321,7 +321,7 @@ impl Core {
         if !ip.is_loopback() && same >= self.config.max_unconnected_per_address {
             self.refused.refused_per_address += 1;
             tracing::debug!(%remote, "refused: too many connections of one address without a handshake");
-            return;
+            return reset(&stream);
         }
         if self.strangers.len() >= self.config.max_unconnected {
             // The oldest has had the most time to say something; but if it has had hardly any, so
@@ -330,7 +330,7 @@ impl Core {
             if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
                 self.refused.refused_crowded += 1;
                 tracing::debug!(%remote, "refused: too many connections without a handshake");
-                return;
+                return reset(&stream);
             }
             if let Some((oldest, _)) = self.strangers.pop_first() {
                 self.refused.refused_crowded += 1;

@@ -65,6 +65,14 @@ pub(super) fn tune(stream: &TcpStream) {
     }
 }
 
+/// Ends a connection that there is no room for so that the other side can tell this from a FIN, by
+/// which a legacy node says that it wants no more peers.
+pub(super) fn reset(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "could not reset a connection");
+    }
+}
+
 /// `address`, with an IPv4 address written as such also when it came through an IPv6 socket.
 pub(super) fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())

@@ -146,12 +146,13 @@ mod tests {
         for _ in 0..2_000 {
             for _ in 0..rng.usize(..5) {
                 // Within a slot, within the wheel, and far beyond it.
-                let ahead = rng.u64(..1 << rng.u32(1..28));
-                let at = Moment(now.0 + ahead);
+                let bits = rng.u32(1..28);
+                let at = Moment(now.0 + rng.u64(..1 << bits));
                 let number = schedule.add(at, ());
                 expected.push((at, number));
             }
-            let until = Moment(now.0 + rng.u64(..1 << rng.u32(1..22)));
+            let bits = rng.u32(1..22);
+            let until = Moment(now.0 + rng.u64(..1 << bits));
             while let Some(due) = schedule.pop_until(until) {
                 assert!(due.at >= now && due.at <= until);
                 now = due.at;

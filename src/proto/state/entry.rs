@@ -222,8 +222,11 @@ impl State {
 
     /// A dial to a seed did not make it a peer.
     pub(super) fn seed_dial_failed(&mut self, index: usize, end: DialEnd) {
-        if end == DialEnd::Unreachable {
-            return self.seed_unreachable(index);
+        match end {
+            DialEnd::Unreachable => return self.seed_unreachable(index),
+            // It is dialled again in a while: a request would only be one connection more.
+            DialEnd::Reset => return,
+            DialEnd::Unanswered | DialEnd::Refused => {}
         }
         // Perhaps a legacy node that is full: next time it is asked again, to pass it on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {

@@ -96,6 +96,8 @@ pub(super) enum DialEnd {
     Unreachable,
     /// Our handshake was not answered in time.
     Unanswered,
+    /// The other side reset the connection: a native node with too many strangers.
+    Reset,
     /// The other side closed the connection.
     Refused,
 }
@@ -683,6 +685,7 @@ impl State {
             let end = match state.phase {
                 Phase::Dialing(_) => DialEnd::Unreachable,
                 _ if code == "TIMEOUT" => DialEnd::Unanswered,
+                _ if code == "ECONNRESET" => DialEnd::Reset,
                 _ => DialEnd::Refused,
             };
             self.dial_came_to_nothing(dial, end);

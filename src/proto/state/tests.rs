@@ -68,6 +68,25 @@ impl Node {
         link
     }
 
+    /// Dials port 2000 for the application, as request 1, and connects.
+    fn dial(&mut self) -> LinkId {
+        self.input(Input::AddPeer {
+            request: 1,
+            target: target(2000),
+        });
+        self.dialled()
+    }
+
+    /// The dial that was put out last connects.
+    fn dialled(&mut self) -> LinkId {
+        let link = self.dials()[0].0;
+        self.input(Input::Connected {
+            link,
+            remote: remote(),
+        });
+        link
+    }
+
     fn events(&self) -> Vec<Event> {
         let event = |output: &Output| match output {
             Output::Event(event) => Some(event.clone()),
@@ -107,6 +126,14 @@ impl Node {
             }
         }
         sent
+    }
+}
+
+/// A native node of whom nobody wants anything yet.
+fn native() -> Config {
+    Config {
+        native: true,
+        ..legacy()
     }
 }
 
@@ -232,13 +259,9 @@ fn a_request_from_outside_is_flooded_as_a_new_packet_and_taken_up() {
     assert_eq!((*to, packet.topic), (peer, Topic::PeerRequest));
     assert_eq!(packet.data, PacketData::PeerRequest(who("new", 2000)));
     assert!(packet.id.starts_with("me-"), "{}", packet.id);
-    let dials = node.dials();
-    assert_eq!(dials[0].1, target(2000));
-    node.input(Input::Connected {
-        link: dials[0].0,
-        remote: remote(),
-    });
-    assert_eq!(node.sent(), [(dials[0].0, Message::Handshake(hello("me")))]);
+    assert_eq!(node.dials()[0].1, target(2000));
+    let dial = node.dialled();
+    assert_eq!(node.sent(), [(dial, Message::Handshake(hello("me")))]);
 }
 
 #[test]
@@ -307,15 +330,7 @@ fn others_cannot_make_a_node_dial_one_target_again_and_again() {
 fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
     for acked in [true, false] {
         let mut node = Node::new("me", legacy());
-        node.input(Input::AddPeer {
-            request: 1,
-            target: target(2000),
-        });
-        let dial = node.dials()[0].0;
-        node.input(Input::Connected {
-            link: dial,
-            remote: remote(),
-        });
+        let dial = node.dial();
         let inbound = node.accept();
         node.receive(inbound, Message::Handshake(hello("you")));
         assert_eq!(node.out, [], "held");
@@ -347,22 +362,8 @@ fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
 #[test]
 fn between_new_nodes_the_lower_ids_dial_wins() {
     for (other, ours_wins) in [("zz", true), ("aa", false)] {
-        let mut node = Node::new(
-            "me",
-            Config {
-                native: true,
-                ..legacy()
-            },
-        );
-        node.input(Input::AddPeer {
-            request: 1,
-            target: target(2000),
-        });
-        let dial = node.dials()[0].0;
-        node.input(Input::Connected {
-            link: dial,
-            remote: remote(),
-        });
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
         let inbound = node.accept();
         node.receive(
             inbound,
@@ -388,13 +389,7 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 
 #[test]
 fn a_peer_is_not_dialled_again_where_it_listens() {
-    let mut node = Node::new(
-        "me",
-        Config {
-            native: true,
-            ..legacy()
-        },
-    );
+    let mut node = Node::new("me", native());
     let link = node.accept();
     let hello = native_hello("you", "10.0.0.9", 2000);
     node.receive(link, Message::Handshake(hello));
@@ -588,6 +583,29 @@ fn stopping_closes_every_link_and_tells_of_every_peer() {
     assert_eq!(node.closes(), [(a, CloseHow::Flush), (b, CloseHow::Flush)]);
     assert_eq!(node.input(Input::Stop), []);
     assert_eq!(node.receive(a, Message::Handshake(hello("c"))), []);
+}
+
+#[test]
+fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_is_asked_as_legacy_nodes_do() {
+    for (reason, asks) in [("ECONNRESET", false), ("FIN", true)] {
+        let seeds = vec![target(2000)];
+        let mut node = Node::new("me", Config { seeds, ..native() });
+        let closed = |link, reason: &str| {
+            let reason = reason.to_owned();
+            Input::Closed { link, reason }
+        };
+        let request = node.dialled();
+        assert!(matches!(node.sent()[0].1, Message::PeerRequest(_)));
+        node.input(closed(request, "FIN"));
+        node.input(Input::TimerFired(Timer::Join(0)));
+        let join = node.dialled();
+        assert!(matches!(node.sent()[0].1, Message::Handshake(_)));
+        node.input(closed(join, reason));
+        node.input(Input::TimerFired(Timer::Tick));
+        node.dialled();
+        let asked = matches!(node.sent()[0].1, Message::PeerRequest(_));
+        assert_eq!(asked, asks, "{reason}");
+    }
 }
 
 #[test]
