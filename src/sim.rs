@@ -17,6 +17,6 @@ pub mod report;
 pub mod scenario;
 mod schedule;
 
-pub use graph::Graph;
+pub use graph::{Graph, Reach};
 pub use network::{Death, Happening, HostId, Link, Network, Options, Traffic};
 pub use picture::draw;

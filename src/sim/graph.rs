@@ -1,6 +1,8 @@
 //! The overlay as a graph.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::time::Duration;
 
 use super::{HostId, Network};
 
@@ -11,6 +13,15 @@ pub struct Graph {
     pub hosts: Vec<HostId>,
     /// Per host, the indices of its peers in `hosts`, sorted.
     pub neighbours: Vec<Vec<usize>>,
+}
+
+/// How far all nodes are from one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Reach {
+    /// The longest time.
+    pub time: Duration,
+    /// The most links.
+    pub hops: u32,
 }
 
 impl Graph {
@@ -94,6 +105,39 @@ impl Graph {
             }
         }
         distances
+    }
+
+    /// How many links the farthest node is from `start`.
+    pub fn eccentricity(&self, start: HostId) -> u32 {
+        let start = self.hosts.binary_search(&start);
+        let distances = start.map(|start| self.distances(start)).unwrap_or_default();
+        distances.into_iter().flatten().max().unwrap_or(0)
+    }
+
+    /// Over the fastest ways from `start`: what the slowest node takes, and how many links the longest
+    /// of them has.
+    pub fn fastest(&self, start: HostId, latency: impl Fn(HostId, HostId) -> Duration) -> Reach {
+        let mut reach = Reach::default();
+        let mut seen = vec![false; self.hosts.len()];
+        let start = self.hosts.binary_search(&start).ok();
+        let mut next: BinaryHeap<_> = start
+            .map(|s| Reverse((Duration::ZERO, 0, s)))
+            .into_iter()
+            .collect();
+        while let Some(Reverse((time, hops, node))) = next.pop() {
+            if std::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            reach = Reach {
+                time: reach.time.max(time),
+                hops: reach.hops.max(hops),
+            };
+            for &to in self.neighbours[node].iter().filter(|to| !seen[**to]) {
+                let link = latency(self.hosts[node], self.hosts[to]);
+                next.push(Reverse((time + link, hops + 1, to)));
+            }
+        }
+        reach
     }
 
     /// The mean length of the shortest paths, from up to `samples` nodes to all.

@@ -147,7 +147,7 @@ impl Port {
 #[derive(Debug)]
 struct Wire {
     generation: u32,
-    latency: u64,
+    latency: Duration,
     /// Nothing gets through any more, and neither side is told.
     dead: bool,
     ends: [End; 2],
@@ -525,9 +525,9 @@ impl Network {
     fn dial(&mut self, syn: Syn) {
         let latency = match self.resolve(&syn.target) {
             Some(to) => self.latency(syn.from, to),
-            None => 0,
+            None => Duration::ZERO,
         };
-        let at = Moment(self.now.0 + latency);
+        let at = self.now.after(latency);
         self.at(at, Cause::Syn(Box::new(syn)));
     }
 
@@ -545,13 +545,15 @@ impl Network {
         (target.port == PORT && (index as usize) < self.hosts.len()).then_some(HostId(index))
     }
 
-    fn latency(&self, a: HostId, b: HostId) -> u64 {
+    /// How long a frame takes between two hosts, either way.
+    pub fn latency(&self, a: HostId, b: HostId) -> Duration {
         // A property of the pair, so that it need not be stored.
         let (low, high) = (a.min(b), a.max(b));
         let key = self.options.seed ^ (u64::from(low.0) << 32 | u64::from(high.0));
         let min = self.options.min_latency.as_micros() as u64;
         let max = self.options.max_latency.as_micros() as u64;
-        fastrand::Rng::with_seed(key.wrapping_mul(0x9e37_79b9_7f4a_7c15)).u64(min..=max)
+        let mut rng = fastrand::Rng::with_seed(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Duration::from_micros(rng.u64(min..=max))
     }
 
     fn is_blocked(&self, from: HostId, to: HostId) -> bool {
@@ -579,7 +581,7 @@ impl Network {
         }
         let latency = self.latency(from, to);
         if !self.is_alive(to) {
-            let back = Moment(self.now.0 + latency);
+            let back = self.now.after(latency);
             return self.at(back, Cause::Refusal(syn, "ECONNREFUSED"));
         }
         let port = self.wire(from, syn.link, to, latency);
@@ -588,7 +590,7 @@ impl Network {
     }
 
     /// Lays a wire; returns the dialer's end, which is not yet the dialer's to use.
-    fn wire(&mut self, from: HostId, link: LinkId, to: HostId, latency: u64) -> Port {
+    fn wire(&mut self, from: HostId, link: LinkId, to: HostId, latency: Duration) -> Port {
         let end = |host: HostId, link| {
             let node = &self.hosts[host.index()];
             End {
@@ -726,13 +728,13 @@ impl Network {
 
     /// Puts a frame on its way to `port`.
     fn send(&mut self, port: Port, frame: Frame) {
-        let jitter = self.rng.u64(0..JITTER);
+        let jitter = Duration::from_micros(self.rng.u64(0..JITTER));
         let wire = &mut self.wires[port.wire as usize];
         if wire.generation != port.generation || wire.dead {
             return;
         }
         let end = &mut wire.ends[usize::from(port.end)];
-        let at = Moment(self.now.0 + wire.latency + jitter).max(end.last_arrival);
+        let at = self.now.after(wire.latency + jitter).max(end.last_arrival);
         end.last_arrival = at;
         end.inbound.push_back(frame);
         if !end.stalled {

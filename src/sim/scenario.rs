@@ -405,12 +405,24 @@ fn one_sender(network: &mut Network) -> Figures {
             .map(|at| seconds(at.since(fate.sent)))
     };
     let slowest = outcome.each.iter().filter_map(last).fold(0.0, f64::max);
+    // What the best tree of either kind would give.
+    let graph = Graph::of(network);
+    let fastest = graph.fastest(sender, |a, b| network.latency(a, b));
     vec![
         ("one sender: copies, first second", warm_up.copies),
         ("one sender: copies", outcome.copies),
         ("one sender: last hop", f64::from(hops.unwrap_or(0))),
+        (
+            "one sender: last hop, fewest possible",
+            f64::from(graph.eccentricity(sender)),
+        ),
+        (
+            "one sender: last hop, fastest ways",
+            f64::from(fastest.hops),
+        ),
         ("one sender: reached", worst),
         ("one sender: seconds until all have it", slowest),
+        ("one sender: seconds, fastest ways", seconds(fastest.time)),
         (
             "one sender: doubled",
             (outcome.doubled + warm_up.doubled) as f64,
