@@ -41,6 +41,9 @@ const LAZY_EVERY: Duration = Duration::from_millis(5);
 const GRAFT_AFTER: Duration = Duration::from_millis(150);
 /// What a peer announces this soon after its link came up is what it has had, not what it just got.
 const GREETING: Duration = Duration::from_secs(1);
+/// From this sequence number on faster ways are looked for: those of an origin that says little are
+/// not worth the messages.
+const PREFER_FROM: u64 = 8;
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
 /// much gets a tree of its own.
 const EXPLORE_AT: u64 = 32;
@@ -338,12 +341,16 @@ impl State {
             }
         } else if first <= stream.next {
             self.counters.duplicates += stream.next - first;
-            if native && !run.repair {
+            let pushed = native && !run.repair;
+            if pushed {
                 stream.fed_by(link);
             }
             let origin = run.origin.clone();
             self.accept_new(link, run);
             self.accept_held(&origin);
+            if pushed {
+                self.look_for_faster(link, origin, first);
+            }
         } else {
             let origin = run.origin.clone();
             let wait = if stream.settled {
@@ -374,6 +381,30 @@ impl State {
         {
             stream.fed_by(link);
             self.prune(feeder, origin);
+        }
+    }
+
+    /// A peer has pushed what begins at `first`. If another announced it well before, that one is asked
+    /// to push what follows; when it then comes first from there, the slower one is told to stop.
+    fn look_for_faster(&mut self, link: LinkId, origin: Origin, first: u64) {
+        let now = self.now;
+        if first < PREFER_FROM || self.source(&origin) == Some(link) {
+            return;
+        }
+        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            return;
+        };
+        let faster = stream.prefer(first, link, now);
+        stream.note_progress(now);
+        let (first, last) = (stream.next, stream.next);
+        if let Some(faster) = faster {
+            tracing::debug!(link = %faster, origin = %origin.id, "a faster way");
+            let range = Range {
+                origin,
+                first,
+                last,
+            };
+            self.send(faster, native::graft(&range, u32::MAX));
         }
     }
 
@@ -519,6 +550,9 @@ impl State {
                     self.send(link, native::graft(&range, u32::MAX));
                 }
                 continue;
+            }
+            if !greets {
+                stream.view(link).ahead.get_or_insert(now);
             }
             let wait = match () {
                 () if asked => Duration::ZERO,

@@ -21,6 +21,10 @@ const LAG_MAX: u64 = 1 << 20;
 const AHEAD_MAX: u64 = 4096;
 /// A peer that goes on pushing what it was told not to is told again after this.
 const PRUNE_AGAIN: Duration = Duration::from_millis(500);
+/// A peer that announces a run so long before another pushes it is asked to push instead.
+const LEAD: Duration = Duration::from_millis(5);
+/// From one such request to the next, with regard to one origin.
+const PREFER_AGAIN: Duration = Duration::from_millis(500);
 /// How often a doubt is looked into.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Payloads smaller than this are copied out of the buffer they were received in, which they would
@@ -89,6 +93,10 @@ pub(super) struct View {
     pub(super) served: u64,
     /// When it was told not to push.
     pub(super) told: Option<Moment>,
+    /// Since when it has announced numbers that we lack.
+    pub(super) ahead: Option<Moment>,
+    /// When it was asked to push because it is ahead.
+    preferred: Option<Moment>,
 }
 
 impl View {
@@ -208,6 +216,8 @@ impl Stream {
                     gone: 0,
                     served: 0,
                     told: None,
+                    ahead: None,
+                    preferred: None,
                 });
                 self.views.len() - 1
             }
@@ -231,6 +241,36 @@ impl Stream {
         let feeder = self.feeder.filter(|feeder| *feeder != link);
         let view = feeder.and_then(|feeder| self.seen_view(feeder));
         view.is_some_and(|view| !view.was_told(now))
+    }
+
+    /// The peer that announced number `seq`, which `feeder` has pushed only now, well before; asked
+    /// now, it would push what follows sooner than that. One at a time.
+    pub(super) fn prefer(&mut self, seq: u64, feeder: LinkId, now: Moment) -> Option<LinkId> {
+        let lately = |view: &View| {
+            view.preferred
+                .is_some_and(|at| now.since(at) < PREFER_AGAIN)
+        };
+        if self.views.iter().any(lately) {
+            return None;
+        }
+        let lead = |view: &View| view.ahead.map(|at| now.since(at)).unwrap_or_default();
+        let others = self
+            .views
+            .iter_mut()
+            .filter(|view| view.link != feeder && view.has(seq));
+        let first = others.max_by_key(|view| lead(view))?;
+        if lead(first) < LEAD {
+            return None;
+        }
+        (first.preferred, first.told) = (Some(now), None);
+        Some(first.link)
+    }
+
+    /// We have caught up with those who announced nothing above the watermark.
+    pub(super) fn note_progress(&mut self, now: Moment) {
+        for view in &mut self.views {
+            view.ahead = view.ahead.filter(|_| view.high >= self.next).map(|_| now);
+        }
     }
 
     /// Begins with a tree in which exactly these peers are lazy.
