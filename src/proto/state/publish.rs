@@ -480,7 +480,7 @@ impl State {
             stream.plant(&[]);
         }
         let progress = stream.gap.as_mut().map(|gap| {
-            gap.since = now;
+            (gap.since, gap.known) = (now, gap.target);
             gap.tries = 0;
             gap.at = now.after(GRAFT_PATIENCE);
             gap.target < stream.next
@@ -588,6 +588,7 @@ impl State {
         let gap = stream.gap.get_or_insert_with(|| Gap {
             target,
             since: now,
+            known: target,
             at: now.after(wait),
             asked: Vec::new(),
             tries: 0,
@@ -780,9 +781,7 @@ impl State {
         stream.advance(upto);
         // What was before our time is not missed.
         let missed = std::mem::replace(&mut stream.settled, true);
-        if let Some(gap) = stream.gap.as_mut() {
-            (gap.since, gap.at, gap.tries) = (self.now, self.now.after(GRAFT_AGAIN), 0);
-        }
+        let waited = stream.gap.as_ref().map(|gap| (gap.since, gap.known));
         if missed {
             // Hostile numbers can be as large as they like.
             self.counters.skipped = self.counters.skipped.saturating_add(count);
@@ -793,11 +792,20 @@ impl State {
             });
         }
         self.accept_held(origin);
-        let stream = self.publisher.streams.get(origin);
-        let done = |gap: &Gap, next: u64| gap.target < next;
-        if stream.is_some_and(|s| s.gap.as_ref().is_some_and(|gap| done(gap, s.next))) {
-            self.close_gap(origin);
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let next = stream.next;
+        let Some(gap) = stream.gap.as_mut() else {
+            return;
+        };
+        if gap.target < next {
+            return self.close_gap(origin);
         }
+        // What was missing as long as what is given up here need not be waited for once more.
+        let waited = waited.filter(|(_, known)| next <= *known);
+        (gap.since, gap.known) = waited.unwrap_or((self.now, gap.target));
+        (gap.at, gap.tries) = (self.now.after(GRAFT_AGAIN), 0);
     }
 
     pub(super) fn on_graft(&mut self, link: LinkId, range: Range, max_age_ms: u32) {

@@ -118,6 +118,8 @@ pub(super) struct Gap {
     pub(super) target: u64,
     /// When there was progress last.
     pub(super) since: Moment,
+    /// The target at that time: what is missing up to here has been missing since then.
+    pub(super) known: u64,
     /// When to ask (again).
     pub(super) at: Moment,
     /// Whom we have asked without an answer that helped.
