@@ -125,20 +125,43 @@ fn nobody_else_speaks_for_this_node() {
 #[test]
 fn origins_that_are_only_claimed_push_no_real_one_out() {
     let mut world = World::new();
-    let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
+    let relay = world.peer("relay", 1);
     let far_away = origin("faraway");
     let own = world.state.publisher.origin().clone();
     world.input(Input::Broadcast(Payload::events("[\"mine\"]".into())));
     world.claim(relay, &far_away, 0);
     world.publish(relay, &far_away, 1);
-    for number in 0..40_000 {
-        world.claim(liar, &origin(&format!("fake{number}")), 7);
+    for life in 0..5 {
+        let liar = world.peer(&format!("liar{life}"), 2 + life);
+        for number in 0..10_000 {
+            world.claim(liar, &origin(&format!("fake{life}x{number}")), 7);
+        }
+        assert_eq!(world.state.peers.len(), 1, "the liar is thrown out");
     }
     let streams = &world.state.publisher.streams;
     assert_eq!(streams.get(&own).unwrap().next, 2);
     assert_eq!(streams.get(&far_away).unwrap().next, 2);
-    assert!(streams.iter().count() <= super::super::streams::MAX_STREAMS);
+    assert!(streams.iter().count() <= super::super::streams::MAX_CLAIMED + 2);
     assert!(world.state.publisher.gaps.len() <= 1024);
+}
+
+#[test]
+fn origins_that_said_something_once_make_room_for_others_oldest_first() {
+    let mut world = World::new();
+    let relay = world.peer("relay", 1);
+    let own = world.state.publisher.origin().clone();
+    let most = super::super::streams::MAX_STREAMS;
+    for number in 0..most {
+        world.publish(relay, &origin(&format!("o{number}")), 1);
+        world.now = world.now.after(Duration::from_micros(1));
+    }
+    let streams = |world: &World| world.state.publisher.streams.iter().count();
+    assert_eq!(streams(&world), most - most / 16 + 1);
+    let has = |name: &str| world.state.publisher.streams.get(&origin(name)).is_some();
+    let oldest = most / 16 - 1;
+    assert!(!has("o0") && !has(&format!("o{oldest}")));
+    assert!(has(&format!("o{}", oldest + 1)) && has(&format!("o{}", most - 1)));
+    assert!(world.state.publisher.streams.get(&own).is_some());
 }
 
 #[test]

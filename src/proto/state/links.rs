@@ -33,6 +33,12 @@ const REPAIR_BURST: f64 = 16_384.0;
 /// 4 MiB a second.
 const REPAIRS_PER_SECOND: f64 = 1024.0;
 
+/// Unknown origins that a peer may tell of at once: twice what it tells when a link comes up.
+const CLAIM_BURST: f64 = 8192.0;
+/// The same per second. In a network of 10 000 nodes that all begin to speak at once, most of them
+/// are heard before a lazy peer tells of them.
+const CLAIMS_PER_SECOND: f64 = 1024.0;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -153,6 +159,8 @@ pub(super) struct Peer {
     pub(super) requests: Bucket,
     /// What it may ask to be repeated, in units of [`REPAIR_UNIT`].
     pub(super) repairs: Bucket,
+    /// Origins that it may tell of and that nobody has heard of.
+    pub(super) claims: Bucket,
 }
 
 /// The generations of legacy nodes: what one's `data` crashes the other.
@@ -561,6 +569,7 @@ impl State {
             generation: Generation::Unknown,
             requests,
             repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
+            claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
         });
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));

@@ -521,6 +521,9 @@ impl State {
         let first_word = !std::mem::replace(&mut self.publisher.synced, true);
         for Watermark { origin, high } in watermarks {
             let known = self.publisher.streams.get(&origin).is_some();
+            if !known && !self.takes_claim(link) {
+                return self.blame(link, -1, "it tells of more origins than there can be");
+            }
             let next = if first_word && !known {
                 high.saturating_add(1)
             } else {
@@ -571,6 +574,12 @@ impl State {
             }
             self.note_gap(&origin, high, wait);
         }
+    }
+
+    /// Whether a peer may tell of one more origin that is not known here.
+    fn takes_claim(&mut self, link: LinkId) -> bool {
+        let peer = self.links.get_mut(&link).and_then(Link::peer_mut);
+        peer.is_some_and(|peer| peer.claims.take(self.now))
     }
 
     // Repair

@@ -14,6 +14,8 @@ pub(super) const CACHE_BYTES: usize = 32 << 20;
 pub(super) const HELD_BYTES: usize = 8 << 20;
 /// How many origins are remembered; the one silent for longest is forgotten first.
 pub(super) const MAX_STREAMS: usize = 16 << 10;
+/// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten first.
+pub(super) const MAX_CLAIMED: usize = 8 << 10;
 /// How far apart two peers' numbers of one origin may be for the one to be merely behind the other.
 const LAG_MAX: u64 = 1 << 20;
 /// A peer that claims to be further ahead than this is pushed to all the same: it may have been
@@ -143,6 +145,16 @@ impl Stream {
             doubt: None,
             island: None,
         }
+    }
+
+    /// What is forgotten first: whether it was ever heard, and when it was active last.
+    fn age(&self) -> (bool, Moment) {
+        (self.heard_at.is_some(), self.last_active)
+    }
+
+    /// What it holds back behind a gap, in bytes.
+    fn held_cost(&self) -> usize {
+        self.held.values().map(|(_, run)| cost(run)).sum()
     }
 
     /// Goes on at `next`, or behind what was delivered there already.
@@ -311,6 +323,8 @@ pub(super) struct Streams {
     /// The node's own.
     own: Option<Origin>,
     map: BTreeMap<Origin, Stream>,
+    /// Those that nothing was heard of when they were opened, oldest first.
+    claimed: VecDeque<Origin>,
     /// What is cached, oldest first.
     cache: VecDeque<(Moment, Origin, u64, usize)>,
     cache_bytes: usize,
@@ -383,33 +397,54 @@ impl Streams {
         settled: bool,
         now: Moment,
     ) -> &mut Stream {
-        if self.map.len() >= MAX_STREAMS && !self.map.contains_key(origin) {
-            self.make_room();
+        if !self.map.contains_key(origin) {
+            if self.map.len() >= MAX_STREAMS {
+                self.make_room();
+            }
+            if self.claimed.len() >= MAX_CLAIMED {
+                self.forget_claimed();
+            }
+            self.claimed.push_back(origin.clone());
         }
         self.map
             .entry(origin.clone())
             .or_insert_with(|| Stream::new(next, settled, now))
     }
 
+    /// Forgets the stream that was opened first, if nothing was heard of it since.
+    fn forget_claimed(&mut self) {
+        let Some(origin) = self.claimed.pop_front() else {
+            return;
+        };
+        let is_unheard = |stream: &Stream| stream.heard_at.is_none();
+        if self.own.as_ref() != Some(&origin)
+            && self.map.get(&origin).is_some_and(is_unheard)
+            && let Some(stream) = self.map.remove(&origin)
+        {
+            self.held_bytes -= stream.held_cost();
+        }
+    }
+
     /// Forgets a sixteenth of the streams: those that were only claimed to exist, then those that
     /// have been silent for longest; never our own, whose numbers must not begin anew.
     fn make_room(&mut self) {
-        let mut ages: Vec<_> = self
-            .map
-            .iter()
-            .filter(|(origin, _)| self.own.as_ref() != Some(origin))
-            .map(|(o, s)| (s.heard_at.is_some(), s.last_active, o.clone()))
-            .collect();
-        ages.sort();
-        for (.., origin) in ages.into_iter().take(MAX_STREAMS / 16) {
-            if let Some(stream) = self.map.remove(&origin) {
-                self.held_bytes -= stream
-                    .held
-                    .values()
-                    .map(|(_, run)| cost(run))
-                    .sum::<usize>();
-            }
+        let own = self.own.as_ref();
+        let others = self.map.iter().filter(|(origin, _)| own != Some(origin));
+        let mut ages: Vec<_> = others.map(|(_, stream)| stream.age()).collect();
+        let mut left = MAX_STREAMS / 16;
+        if ages.len() <= left {
+            return;
         }
+        let (_, youngest, _) = ages.select_nth_unstable(left - 1);
+        let youngest = *youngest;
+        self.map.retain(|origin, stream| {
+            let goes = left > 0 && own != Some(origin) && stream.age() <= youngest;
+            if goes {
+                left -= 1;
+                self.held_bytes -= stream.held_cost();
+            }
+            !goes
+        });
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Origin, &Stream)> {
