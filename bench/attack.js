@@ -1,19 +1,18 @@
 'use strict'
 
 // What attacks cost the honest: three nodes that speak to each other as fast as they may, and an
-// attacker at one of them. An attacker on the same machine takes CPU time from everybody even if
-// nobody listens to it, so the measure is the same network beside a program that burns as much.
+// attacker at one of them. On one machine any program takes CPU time from the others, and any peer
+// costs something, so the measure is the same network beside a control: a program that is the same to
+// the node (no peer, or one of the same kind that just listens) and uses as much CPU time.
 //
 //   npm run bench:attack -- [--rounds 3] [--messages 150000] [attack …]
 //
-// In turns, medians of the rounds: messages a second without anything, beside a burner, and under
-// attack; `ratio` is the last by the one before. CPU of the attacked node per 1 000 messages.
+// In turns, medians of the rounds: messages a second alone, beside the control, and under attack;
+// `ratio` is the last by the one before. `cost`: CPU ms of the attacked node per 1 000 messages.
 
-const path = require('node:path')
 const { parseArgs } = require('node:util')
-const { ATTACKS, startAttack } = require('../__test__/attackers/attack')
+const { ATTACKS, CONTROLS, startAttack } = require('../__test__/attackers/attack')
 const { Flock, cpuOf, rssOf } = require('../__test__/support/flock')
-const { Program } = require('../__test__/support/process')
 const { WireServer } = require('../__test__/support/wire')
 const { pause } = require('../__test__/support/wait')
 
@@ -47,36 +46,37 @@ async function measure(flock, other) {
 async function bench(attack, victim) {
   const flock = await Flock.mesh(null, ['ours', 'ours', 'ours'])
   const [target] = flock.nodes
-  const seen = { without: [], burner: [], with: [] }
+  const seen = { alone: [], control: [], attack: [] }
   try {
     await flock.exchange(COUNT)
     const memory = rssOf(target.pid)
     let most = memory
     for (let round = 0; round < ROUNDS; round++) {
-      seen.without.push(await measure(flock))
+      seen.alone.push(await measure(flock))
       const attacker = await startAttack(attack, target.port, victim)
       const attacked = await measure(flock, attacker)
       most = Math.max(most, rssOf(target.pid))
       await attacker.kill()
-      seen.with.push(attacked)
+      seen.attack.push(attacked)
       await pause(500)
-      const burner = new Program([path.join(__dirname, 'burner.js'), String(attacked.share)])
+      const control = await startAttack(CONTROLS[attack], target.port, victim, attacked.share)
+      seen.control.push(await measure(flock, control))
+      await control.kill()
       await pause(500)
-      seen.burner.push(await measure(flock, burner))
-      await burner.kill()
     }
     flock.assertHealthy()
     const of = (what, name) => median(seen[what].map((entry) => entry[name]))
     return {
       attack,
-      without: Math.round(of('without', 'rate')),
-      'attacker CPU': of('with', 'share').toFixed(2),
-      'burner CPU': of('burner', 'share').toFixed(2),
-      'beside burner': Math.round(of('burner', 'rate')),
-      'under attack': Math.round(of('with', 'rate')),
-      ratio: (of('with', 'rate') / of('burner', 'rate')).toFixed(2),
-      'CPU ms without': of('without', 'cost').toFixed(2),
-      'under it': of('with', 'cost').toFixed(2),
+      alone: Math.round(of('alone', 'rate')),
+      'its CPU': of('attack', 'share').toFixed(2),
+      'control CPU': of('control', 'share').toFixed(2),
+      control: Math.round(of('control', 'rate')),
+      attacked: Math.round(of('attack', 'rate')),
+      ratio: (of('attack', 'rate') / of('control', 'rate')).toFixed(2),
+      'cost alone': of('alone', 'cost').toFixed(2),
+      'cost control': of('control', 'cost').toFixed(2),
+      'cost attacked': of('attack', 'cost').toFixed(2),
       MiB: ((most - memory) / MIB).toFixed(0),
     }
   } finally {
@@ -96,4 +96,7 @@ async function main() {
   await victim.close()
 }
 
-main()
+main().catch((error) => {
+  console.error(error.message)
+  process.exitCode = 1
+})

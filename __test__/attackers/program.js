@@ -206,4 +206,26 @@ function asOrigin(text) {
   })
 }
 
-attacks[attack]()
+/** For comparison: what is none, and uses the share `options.burn` of a core for nothing. */
+const controls = {
+  'no peer': () => {},
+  'native peer': () => asPeer(() => {}),
+  'legacy peer': () =>
+    connections(1, (socket) => {
+      socket.write(`${JSON.stringify(['smoke', 'handshake', { id: `l${process.pid}` }])}\n`)
+    }),
+}
+
+function burn(share) {
+  const began = performance.now()
+  const before = process.cpuUsage()
+  setInterval(() => {
+    const { user, system } = process.cpuUsage(before)
+    const end = performance.now() + 2
+    while ((user + system) / 1000 < share * (end - began) && performance.now() < end);
+  }, 1)
+}
+
+if (options.burn > 0) burn(options.burn)
+const act = attacks[attack] ?? controls[attack]
+act()
