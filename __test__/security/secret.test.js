@@ -8,6 +8,7 @@ const { createNode } = require('../..')
 const { startNode } = require('../api/nodes')
 const { event, poll, quiet } = require('../support/wait')
 const { dial } = require('../support/wire')
+const { Capture, cannotCapture } = require('./capture')
 const { Relay } = require('./relay')
 
 const secret = randomBytes(32)
@@ -164,32 +165,55 @@ test('an open network refuses an encrypted link without a word', async (t) => {
   wire.destroy()
 })
 
+const WORDS = ['event-name', 'payload', 'direct-name', 'chunk', 'in-clear', 'smoke', '127.0.0.1']
+
+/** Which of these are in a capture of raw bytes. */
+const seen = (capture, texts) => texts.filter((text) => capture.includes(text))
+
+/** Connects two nodes through `port`, which leads to `a`, and has them say all of `WORDS`. */
+async function converse(a, b, port) {
+  const toA = await b.addPeer('127.0.0.1', port)
+  await poll(() => a.connected, 5000, 'the other side has a peer')
+  const heard = event(b.broadcast, 'event-name-in-clear')
+  a.broadcast.emit('event-name-in-clear', 'payload-in-clear')
+  await heard
+  const direct = event(a.peers.list[0], 'direct-name-in-clear')
+  toA.emit('direct-name-in-clear', 'direct-payload-in-clear')
+  await direct
+  const chunk = event(b.broadcast, 'data')
+  a.broadcast.write('chunk-in-clear')
+  await chunk
+}
+
 test('what is on the wire shows neither names nor contents', async (t) => {
   const run = async (options) => {
     const a = await startNode(t, options)
     const proxy = await Relay.between(t, a.options.port)
     const b = await startNode(t, options)
-    const toA = await b.addPeer('127.0.0.1', proxy.port)
-    await poll(() => a.connected, 5000, 'the other side has a peer')
-    const heard = event(b.broadcast, 'event-name-in-clear')
-    a.broadcast.emit('event-name-in-clear', 'payload-in-clear')
-    await heard
-    const direct = event(a.peers.list[0], 'direct-name-in-clear')
-    toA.emit('direct-name-in-clear', 'direct-payload-in-clear')
-    await direct
-    const chunk = event(b.broadcast, 'data')
-    a.broadcast.write('chunk-in-clear')
-    await chunk
+    await converse(a, b, proxy.port)
     return { capture: proxy.capture.toString('latin1'), ids: [a.id, b.id] }
   }
-  const words = ['event-name', 'payload', 'direct-name', 'chunk', 'in-clear', 'smoke', '127.0.0.1']
   const closed = await run({ secret })
-  const seen = (capture, texts) => texts.filter((text) => capture.includes(text))
-  assert.deepEqual(seen(closed.capture, [...words, ...closed.ids]), [])
+  assert.deepEqual(seen(closed.capture, [...WORDS, ...closed.ids]), [])
   assert.ok(closed.capture.startsWith('SMKS\x01') && closed.capture.length > 500)
   // The same capture of an open network shows them all: it is the secret that hides them.
   const open = await run({})
-  assert.deepEqual(seen(open.capture, [...words, ...open.ids]), [...words, ...open.ids])
+  assert.deepEqual(seen(open.capture, [...WORDS, ...open.ids]), [...WORDS, ...open.ids])
+})
+
+test('nor does tcpdump see any of them', { skip: cannotCapture() ?? false }, async (t) => {
+  const run = async (options) => {
+    const a = await startNode(t, options)
+    const b = await startNode(t, options)
+    const tcpdump = await Capture.start(t, a.options.port)
+    await converse(a, b, a.options.port)
+    return { capture: await tcpdump.end(), ids: [a.id, b.id] }
+  }
+  const closed = await run({ secret })
+  assert.deepEqual(seen(closed.capture, [...WORDS, ...closed.ids]), [])
+  assert.ok(closed.capture.includes('SMKS\x01'))
+  const open = await run({})
+  assert.deepEqual(seen(open.capture, [...WORDS, ...open.ids]), [...WORDS, ...open.ids])
 })
 
 test('a bit that is flipped on the way ends the link, and nothing of it is delivered', async (t) => {
