@@ -148,12 +148,22 @@ fn network_key(secret: &[u8; 32]) -> Option<[u8; 32]> {
     Some(mac.chain_update(KEY_CONTEXT).finalize().into_bytes().into())
 }
 
+/// The keys of passphrases that were stretched, or are being stretched.
+type Known = Mutex<HashMap<String, Arc<tokio::sync::OnceCell<[u8; 32]>>>>;
+
 /// Argon2id, off the network's thread, once per process and passphrase.
 async fn stretch(words: &str) -> Result<[u8; 32], &'static str> {
-    type Known = Mutex<HashMap<String, Arc<tokio::sync::OnceCell<[u8; 32]>>>>;
     static KNOWN: OnceLock<Known> = OnceLock::new();
-    let cell = KNOWN
-        .get_or_init(Known::default)
+    once(KNOWN.get_or_init(Known::default), words, argon2id).await
+}
+
+/// What `compute` makes of `words`, or has made of them before.
+async fn once(
+    known: &Known,
+    words: &str,
+    compute: impl FnOnce(&[u8]) -> Result<[u8; 32], &'static str> + Send + 'static,
+) -> Result<[u8; 32], &'static str> {
+    let cell = known
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .entry(words.to_owned())
@@ -161,7 +171,7 @@ async fn stretch(words: &str) -> Result<[u8; 32], &'static str> {
         .clone();
     let compute = || async {
         let words = words.to_owned();
-        let computing = tokio::task::spawn_blocking(move || argon2id(words.as_bytes()));
+        let computing = tokio::task::spawn_blocking(move || compute(words.as_bytes()));
         computing.await.map_err(|_| "interrupted")?
     };
     cell.get_or_try_init(compute).await.copied()
@@ -179,6 +189,8 @@ fn argon2id(words: &[u8]) -> Result<[u8; 32], &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use super::*;
 
     #[test]
@@ -210,6 +222,24 @@ mod tests {
         let key = |words: &str| argon2id(words.as_bytes()).unwrap();
         assert_eq!(key("a"), key("a"));
         assert_ne!(key("a"), key("b"));
+    }
+
+    #[test]
+    fn a_passphrase_is_stretched_once_also_if_several_nodes_start_at_a_time() {
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        let compute = |_: &[u8]| Ok([COUNT.fetch_add(1, Ordering::Relaxed); 32]);
+        let known = Known::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let (one, two) = tokio::join!(
+                once(&known, "words", compute),
+                once(&known, "words", compute)
+            );
+            let later = once(&known, "words", compute).await;
+            let others = once(&known, "other words", compute).await;
+            let all = [one, two, later, others].map(Result::unwrap);
+            assert_eq!(all, [[0; 32], [0; 32], [0; 32], [1; 32]]);
+        });
     }
 
     #[test]
