@@ -6,7 +6,7 @@ const { runSteps } = require('./steps')
 
 async function main() {
   const script = (name, ...rest) => [process.execPath, `scripts/${name}.js`, ...rest]
-  const deny = (await capture(['cargo', 'deny', '--version'])).code === 0
+  const [noDeny, noAdvisories] = await missingForDeny()
   process.exitCode = await runSteps('check', [
     { name: 'rust format', argv: ['cargo', 'fmt', '--check'] },
     { name: 'set-up and build', argv: script('setup'), needed: true },
@@ -18,8 +18,13 @@ async function main() {
     },
     {
       name: 'rust dependencies',
-      argv: ['cargo', 'deny', 'check'],
-      skip: deny ? undefined : 'cargo-deny is not installed',
+      argv: ['cargo', 'deny', '--log-level', 'error', 'check', 'bans', 'licenses', 'sources'],
+      skip: noDeny,
+    },
+    {
+      name: 'rust vulnerabilities',
+      argv: ['cargo', 'deny', 'check', 'advisories'],
+      skip: noAdvisories,
     },
     {
       name: 'the chat (npm start -- --demo)',
@@ -28,6 +33,13 @@ async function main() {
     { name: 'tests (npm test)', argv: [...npm(), 'test', '--silent'] },
     { name: 'tests on other Node.js lines', argv: script('test-matrix') },
   ])
+}
+
+/** Why cargo-deny cannot be run, and why not on the database of vulnerabilities. */
+async function missingForDeny() {
+  const has = async (...args) => (await capture(['cargo', 'deny', ...args])).code === 0
+  if (!(await has('--version'))) return Array(2).fill('cargo-deny is not installed')
+  return [undefined, (await has('fetch', 'db')) ? undefined : 'the database cannot be fetched']
 }
 
 main()
