@@ -2,7 +2,7 @@
 
 // Rounds of faults, seeded: whatever happens to some of the nodes, those that stayed connected hear
 // each other's messages once and in order, nobody crashes, and everything goes back to where it was.
-// FAULT_ROUNDS rounds, 3 unless said otherwise.
+// FAULT_ROUNDS rounds, 5 unless said otherwise.
 
 const assert = require('node:assert/strict')
 const net = require('node:net')
@@ -12,7 +12,7 @@ const { Flock, descriptorsOf, rssOf, seedOf, seeded } = require('../support/floc
 const { Lan, unavailable } = require('../support/namespaces')
 const { pause, poll } = require('../support/wait')
 
-const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 3)
+const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 5)
 const COUNT = 3000
 const RATE = 600
 const MIB = 1 << 20
