@@ -153,7 +153,7 @@ fn origins_that_said_something_once_make_room_for_others_oldest_first() {
     let most = super::super::streams::MAX_STREAMS;
     for number in 0..most {
         world.publish(relay, &origin(&format!("o{number}")), 1);
-        world.now = world.now.after(Duration::from_micros(1));
+        world.pass(1, &[relay]);
     }
     let streams = |world: &World| world.state.publisher.streams.iter().count();
     assert_eq!(streams(&world), most - most / 16 + 1);
