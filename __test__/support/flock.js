@@ -174,8 +174,10 @@ class Flock extends Watched {
     const sent = await this.send(this.nodes, count)
     await sent()
     this.exchanged += count
+    await this.heard(this.nodes, this.nodes, this.exchanged, { every: 20 })
+    const seconds = (Date.now() - began) / 1000
     await this.expect(this.nodes, this.nodes, this.exchanged)
-    return (this.nodes.length * count * 1000) / (Date.now() - began - LATE_COPIES)
+    return (this.nodes.length * count) / seconds
   }
 
   /** Nobody crashed. */
