@@ -1,5 +1,6 @@
 'use strict'
 
+const { MAX_DEPTH, isDeep } = require('./depth')
 const { SmokeError, argumentError } = require('./errors')
 
 // What the addon says became of a message; see src/binding/node.rs.
@@ -106,6 +107,7 @@ class Outbox {
     if (length * 3 > this.#maxSize) {
       this.#checkSize(Buffer.byteLength(lead) + Buffer.byteLength(rest) + 1)
     }
+    if (length > 2 * MAX_DEPTH) checkDepth(rest, lead === '' ? 0 : 1)
     if (!this.#isOpen) return this.#hasRoom
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     if (length >= BATCH) {
@@ -135,6 +137,7 @@ class Outbox {
     let size = Buffer.byteLength(json) + 8
     for (const { byteLength } of attachments) size += byteLength + 4
     this.#checkSize(size)
+    checkDepth(json, 0)
     if (!this.#isOpen) return this.#hasRoom
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
@@ -144,6 +147,7 @@ class Outbox {
   /** Sends a line; returns whether there is room for more. */
   line(text) {
     if (text.length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
+    checkDepth(text, 0)
     if (!this.#isOpen) return this.#hasRoom
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
@@ -229,6 +233,12 @@ class Outbox {
   #checkSize(size) {
     if (size > this.#maxSize) throw tooLarge(this.#maxSize)
   }
+}
+
+function checkDepth(json, depth) {
+  if (!isDeep(json, depth)) return
+  const message = `arguments must not nest more than ${MAX_DEPTH} deep`
+  throw argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
 }
 
 function tooLarge(maxSize) {

@@ -157,6 +157,27 @@ test('what cannot be serialised throws at once, and nothing is sent', async (t) 
   assert.deepEqual(heard, [])
 })
 
+test('arguments nest 1000 deep, with the list of them, and no deeper', async (t) => {
+  const { a, b, toA, toB } = await startPair(t)
+  const nested = (depth) => JSON.parse(`${'[{"x":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`)
+  const tooDeep = { name: 'RangeError', code: 'ERR_SMOKE_ARGUMENT' }
+  for (const [from, to] of [
+    [a.broadcast, b.broadcast],
+    [toA, toB],
+  ]) {
+    const heard = collect(to, 'deep', 4)
+    const deep = nested(998)
+    const sent = [[deep], [deep, 1], [deep, Buffer.from('x')]]
+    for (const [first, ...rest] of sent) {
+      from.emit('deep', first, ...rest)
+      assert.throws(() => from.emit('deep', [[first]], ...rest), tooDeep)
+    }
+    const wide = Array(3000).fill(['\\"[['])
+    from.emit('deep', wide)
+    assert.deepEqual(await heard, [...sent, [wide]])
+  }
+})
+
 test('a burst of messages arrives in full and in order', async (t) => {
   const { a, b, toA, toB } = await startPair(t)
   const count = 20_000

@@ -1,0 +1,48 @@
+'use strict'
+
+/**
+ * How deeply arrays and objects may nest, the arguments' own array included. What nests deeper is
+ * undeliverable, see src/binding/text.rs, so it must not be sent.
+ */
+const MAX_DEPTH = 1000
+
+/** Whether JSON `text`, inside `depth` arrays, nests too deeply. */
+function isDeep(text, depth) {
+  const most = MAX_DEPTH - depth
+  // Few brackets cannot nest deeply; only texts with many are walked through.
+  if (text.length <= 2 * most || !hasClosed(text, most)) return false
+  let isString = false
+  for (let at = 0, open = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x5c: // \, which stands in strings only
+        at++
+        break
+      case 0x22: // "
+        isString = !isString
+        break
+      case 0x5b: // [
+      case 0x7b: // {
+        if (!isString && ++open > most) return true
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        if (!isString) open--
+        break
+    }
+  }
+  return false
+}
+
+/** Whether `text` has at least `count` closing brackets. */
+function hasClosed(text, count) {
+  let found = 0
+  for (const bracket of [']', '}']) {
+    let at = text.indexOf(bracket)
+    for (; at !== -1; at = text.indexOf(bracket, at + 1)) {
+      if (++found >= count) return true
+    }
+  }
+  return false
+}
+
+module.exports = { MAX_DEPTH, isDeep }
