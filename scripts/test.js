@@ -46,8 +46,8 @@ async function main() {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-test-'))
   const steps = []
   if (wanted('rust')) {
-    // Property tests try the same cases every time here; a seed of your own finds others.
-    const env = { PROPTEST_RNG_SEED: '1', ...process.env }
+    // The same cases are tried every time here; seeds of your own find others.
+    const env = { PROPTEST_RNG_SEED: '1', FUZZ_FROM: '1', ...process.env }
     steps.push({ name: 'rust', argv: ['cargo', 'test', '--features', 'fuzzing'], options: { env } })
   }
   for (const suite of SUITES) {

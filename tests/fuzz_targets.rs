@@ -1,7 +1,8 @@
 //! The fuzz targets on random data: two seconds each, or `FUZZ_SECONDS`. Those of what is not public
 //! need `--features fuzzing`. `npm run fuzz` runs them all guided by coverage.
 //!
-//! A failure prints the seed of the round; `FUZZ_SEED` runs that round alone.
+//! A failure prints the seed of the round; `FUZZ_SEED` runs that round alone. The first seed is random,
+//! or `FUZZ_FROM`.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +23,8 @@ fn number(variable: &str) -> Option<u64> {
 /// Runs `target` on what `make` makes of one random source after the other.
 fn fuzz(make: impl Fn(&mut fastrand::Rng) -> Vec<u8>, target: impl Fn(&[u8])) {
     let one = number("FUZZ_SEED");
-    let first = one.unwrap_or_else(|| fastrand::u64(..));
+    let first = one.or_else(|| number("FUZZ_FROM"));
+    let first = first.unwrap_or_else(|| fastrand::u64(..));
     let end = Instant::now() + Duration::from_secs(number("FUZZ_SECONDS").unwrap_or(2));
     let mut rounds = 0;
     for seed in (0..).map(|round| first.wrapping_add(round)) {
