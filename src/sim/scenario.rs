@@ -559,8 +559,9 @@ fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6]) -> Figur
 fn partition(network: &mut Network) -> Figures {
     let hosts: Vec<HostId> = network.hosts().collect();
     // A third is cut off, the seed not among it.
-    for host in hosts.iter().skip(1).step_by(3) {
-        network.set_group(*host, 1);
+    let is_cut = |host: HostId| host.0 % 3 == 1;
+    for host in hosts.iter().copied().filter(|host| is_cut(*host)) {
+        network.set_group(host, 1);
     }
     network.take_happenings();
     network.block(0, 1);
@@ -568,13 +569,17 @@ fn partition(network: &mut Network) -> Figures {
     let cut = network.now();
     network.run_for(Duration::from_secs(30));
     let is_netsplit = |event: &Event| matches!(event, Event::Netsplit { .. });
-    let happenings = network.take_happenings();
-    let mut noticed: Vec<f64> = happenings
-        .iter()
-        .filter(|happening| is_netsplit(&happening.event))
-        .map(|happening| seconds(happening.at.since(cut)))
-        .collect();
-    noticed.sort_unstable_by(f64::total_cmp);
+    let mut noticed = BTreeMap::new();
+    for happening in network.take_happenings() {
+        if is_netsplit(&happening.event) {
+            let after = seconds(happening.at.since(cut));
+            noticed.entry(happening.host).or_insert(after);
+        }
+    }
+    let (mut noticed, alarmed): (Vec<_>, Vec<_>) =
+        noticed.into_iter().partition(|(host, _)| is_cut(*host));
+    noticed.sort_unstable_by(|(_, one), (_, other)| one.total_cmp(other));
+    let cut_off = hosts.iter().filter(|host| is_cut(**host)).count();
     let full = hosts
         .iter()
         .filter(|host| network.peers(**host).len() >= network.limits(**host).1);
@@ -594,13 +599,16 @@ fn partition(network: &mut Network) -> Figures {
         network.set_group(host, 0);
     }
     vec![
-        ("partition: nodes that noticed", noticed.len() as f64),
+        (
+            "partition: share that noticed",
+            noticed.len() as f64 / cut_off.max(1) as f64,
+        ),
+        ("partition: false alarms", alarmed.len() as f64),
         (
             "partition: seconds until half have noticed",
             noticed
                 .get(noticed.len() / 2)
-                .copied()
-                .unwrap_or(f64::INFINITY),
+                .map_or(f64::INFINITY, |(_, after)| *after),
         ),
         ("partition: share of full views", full),
         (
