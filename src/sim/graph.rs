@@ -1,7 +1,7 @@
 //! The overlay as a graph.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::{HostId, Network};
@@ -89,6 +89,25 @@ impl Graph {
             _ => self.distances(0),
         };
         reached.iter().all(Option::is_some)
+    }
+
+    /// The same without the links for which `is_cut` holds.
+    pub fn without(mut self, is_cut: impl Fn(HostId, HostId) -> bool) -> Self {
+        for (index, neighbours) in self.neighbours.iter_mut().enumerate() {
+            let host = self.hosts[index];
+            neighbours.retain(|neighbour| !is_cut(host, self.hosts[*neighbour]));
+        }
+        self
+    }
+
+    /// Those that links lead to from `start`, and itself.
+    pub fn reached_from(&self, start: HostId) -> BTreeSet<HostId> {
+        let start = self.hosts.binary_search(&start);
+        let distances = start.map(|start| self.distances(start)).unwrap_or_default();
+        let reached = self.hosts.iter().zip(distances);
+        reached
+            .filter_map(|(host, distance)| distance.map(|_| *host))
+            .collect()
     }
 
     fn distances(&self, start: usize) -> Vec<Option<u32>> {

@@ -559,10 +559,13 @@ fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6]) -> Figur
 fn partition(network: &mut Network) -> Figures {
     let hosts: Vec<HostId> = network.hosts().collect();
     // A third is cut off, the seed not among it.
-    let is_cut = |host: HostId| host.0 % 3 == 1;
-    for host in hosts.iter().copied().filter(|host| is_cut(*host)) {
+    let is_third = |host: HostId| host.0 % 3 == 1;
+    for host in hosts.iter().copied().filter(|host| is_third(*host)) {
         network.set_group(host, 1);
     }
+    // Who has no other peers is cut off as well, for a moment.
+    let left = Graph::of(network).without(|one, other| is_third(one) != is_third(other));
+    let with_seed = left.reached_from(HostId(0));
     network.take_happenings();
     network.block(0, 1);
     network.block(1, 0);
@@ -576,10 +579,12 @@ fn partition(network: &mut Network) -> Figures {
             noticed.entry(happening.host).or_insert(after);
         }
     }
-    let (mut noticed, alarmed): (Vec<_>, Vec<_>) =
-        noticed.into_iter().partition(|(host, _)| is_cut(*host));
-    noticed.sort_unstable_by(|(_, one), (_, other)| one.total_cmp(other));
-    let cut_off = hosts.iter().filter(|host| is_cut(**host)).count();
+    let alarmed = noticed.keys().filter(|host| with_seed.contains(host));
+    let alarmed = alarmed.count();
+    noticed.retain(|host, _| is_third(*host));
+    let mut noticed: Vec<f64> = noticed.into_values().collect();
+    noticed.sort_unstable_by(f64::total_cmp);
+    let cut_off = hosts.iter().filter(|host| is_third(**host)).count();
     let full = hosts
         .iter()
         .filter(|host| network.peers(**host).len() >= network.limits(**host).1);
@@ -603,12 +608,13 @@ fn partition(network: &mut Network) -> Figures {
             "partition: share that noticed",
             noticed.len() as f64 / cut_off.max(1) as f64,
         ),
-        ("partition: false alarms", alarmed.len() as f64),
+        ("partition: false alarms", alarmed as f64),
         (
             "partition: seconds until half have noticed",
             noticed
                 .get(noticed.len() / 2)
-                .map_or(f64::INFINITY, |(_, after)| *after),
+                .copied()
+                .unwrap_or(f64::INFINITY),
         ),
         ("partition: share of full views", full),
         (
