@@ -5,11 +5,14 @@
 // FAULT_ROUNDS rounds, 5 unless said otherwise.
 
 const assert = require('node:assert/strict')
+const { execFileSync } = require('node:child_process')
 const net = require('node:net')
 const { describe, test } = require('node:test')
+const { isDeepStrictEqual } = require('node:util')
 const { FlakyProxy } = require('../support/flaky-proxy')
-const { Flock, descriptorsOf, rssOf, seedOf, seeded } = require('../support/flock')
+const { Flock, dataOf, descriptorsOf, rssOf, seedOf, seeded } = require('../support/flock')
 const { Lan, unavailable } = require('../support/namespaces')
+const { NativePeer } = require('../support/native-wire')
 const { pause, poll } = require('../support/wait')
 
 const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 5)
@@ -18,6 +21,8 @@ const RATE = 600
 const MIB = 1 << 20
 /** Descriptors of the node that is short of them: enough to start, few enough to run out. */
 const FEW = 40
+/** What a process that is short of memory may have besides what it has. */
+const HEADROOM = 48 * MIB
 
 const faults = {
   /** A node is killed and started again at once, with its id and port. */
@@ -63,6 +68,30 @@ const faults = {
     for (const socket of sockets) socket.destroy()
   },
 
+  /** A peer that never reads: what is sent to it fills its receive buffer, and then our queue. */
+  async deafen({ random, core, state }) {
+    const node = random.pick(core)
+    const id = `deaf${state.deaf++}`
+    const peer = await NativePeer.join(node.port, id, { reads: false })
+    await node.until(() => node.peers.includes(id), 10000, 'the deaf peer')
+    await node.command('fill', { id })
+    await pause(random.between(300, 1000))
+    peer.destroy()
+    await node.until(() => !node.peers.includes(id), 10000, 'that it is gone')
+  },
+
+  /** Hardly any memory is left to it, and a peer that never reads wants some. */
+  async starve({ core, random, ...rest }) {
+    const node = random.pick(core)
+    const limit = (bytes) => execFileSync('prlimit', [`--pid=${node.pid}`, `--data=${bytes}:`])
+    limit(dataOf(node.pid) + HEADROOM)
+    try {
+      await faults.deafen({ core: [node], random, ...rest })
+    } finally {
+      limit('unlimited')
+    }
+  },
+
   /** A name that nobody knows. */
   async dns({ random, core }) {
     const node = random.pick(core)
@@ -70,8 +99,25 @@ const faults = {
   },
 }
 
+/** What a node counted is what its application sent and heard. */
+async function countersAddUp(flock, node, sent) {
+  let [seen, expected] = [null, null]
+  const addUp = async () => {
+    const heard = Object.values(await flock.tally(node))
+    const delivered = heard.reduce((sum, { count }) => sum + count, 0)
+    const stats = await node.command('stats')
+    const { skipped, lost, unreadable } = stats
+    const handedOver = stats.crossed + stats.unheard
+    seen = { sent: stats.sent, delivered: stats.delivered, handedOver, skipped, lost, unreadable }
+    expected = { sent, delivered, handedOver: delivered, skipped: 0, lost: 0, unreadable: 0 }
+    return isDeepStrictEqual(seen, expected)
+  }
+  // They may be a second old.
+  await poll(addUp, 5000).catch(() => assert.deepEqual(seen, expected, node.name))
+}
+
 describe('a network with faults', { concurrency: false }, () => {
-  test(`${ROUNDS} rounds of kills, stops, cuts, resets, exhausted descriptors and broken names`, async (t) => {
+  test(`${ROUNDS} rounds of kills, stops, cuts, resets, full buffers, nothing left and broken names`, async (t) => {
     const random = seeded(seedOf(t))
     const flock = new Flock(t)
     const core = []
@@ -80,7 +126,7 @@ describe('a network with faults', { concurrency: false }, () => {
       for (const other of core.slice(0, -1)) await flock.link(core[n], other)
     }
     const seeds = core.map(({ address, port }) => ({ address, port }))
-    const state = { guest: await flock.add('ours', { seeds, maxPeerNo: 8 }) }
+    const state = { guest: await flock.add('ours', { seeds, maxPeerNo: 8 }), deaf: 0 }
     state.poor = await flock.add('ours', { seeds, maxPeerNo: 8 }, { descriptors: FEW })
     core.push(state.poor)
     for (const other of core.slice(0, -1)) await flock.link(state.poor, other)
@@ -114,6 +160,7 @@ describe('a network with faults', { concurrency: false }, () => {
       for (const node of core) {
         const { skipped, lost } = await node.command('told')
         assert.deepEqual({ skipped, lost }, { skipped: 0, lost: 0 }, node.name)
+        await countersAddUp(flock, node, total)
       }
       const now = core.map(({ pid }) => ({ rss: rssOf(pid), descriptors: descriptorsOf(pid) }))
       before ??= now

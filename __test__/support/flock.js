@@ -195,11 +195,17 @@ const others = (nodes, node) => nodes.filter((other) => other !== node)
 
 const sentReports = (node) => node.history.filter(({ t }) => t === 'sent').length
 
-/** Resident memory of a process in bytes, as the kernel sees it: also of one that is stopped. */
-function rssOf(pid) {
+/** Memory of a process in bytes, as the kernel sees it: also of one that is stopped. */
+function memoryOf(pid, field) {
   const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]) * 1024
+  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)[1]) * 1024
 }
+
+/** What is resident of it. */
+const rssOf = (pid) => memoryOf(pid, 'VmRSS')
+
+/** What counts towards the limit of its data segment (RLIMIT_DATA). */
+const dataOf = (pid) => memoryOf(pid, 'VmData')
 
 /** CPU time that a process has used, in seconds (to a hundredth, in `USER_HZ`). */
 function cpuOf(pid) {
@@ -237,4 +243,4 @@ function seedOf(t) {
   return seed
 }
 
-module.exports = { Flock, cpuOf, descriptorsOf, rssOf, seedOf, seeded }
+module.exports = { Flock, cpuOf, dataOf, descriptorsOf, rssOf, seedOf, seeded }

@@ -152,6 +152,12 @@ const commands = {
     sending.until = sending.next - 1 + count
     setImmediate(turn)
   },
+  /** Says to one peer as much as it may be told at once. */
+  fill: ({ id }) => {
+    const peer = node.peers.inList(id)
+    const padding = 'x'.repeat(64 * 1024)
+    while (peer && !peer.closed && peer.emit('fill', padding));
+  },
   /** What is being sent ends with that number; resolves to the next. */
   sendUntil: ({ last }) => {
     sending.until = last

@@ -14,7 +14,8 @@ usage: sim [options]
                         churn, or all (the default)
   --seeds K[,K...]      how many runs, with seeds 1 to K, for each number of nodes (default 3)
   --seed S              the first seed (default 1)
-  --min N, --max N      minPeerNo and maxPeerNo (default 3 and 5)
+  --min N[,N...]        minPeerNo (default 3); each number of nodes with each of them
+  --max N               maxPeerNo (default 5)
   --jobs J              how many runs at a time (default: the number of CPUs)
   --json                print JSON
   --svg FILE            draw how one broadcast spreads, and the overlay if it is small
@@ -27,7 +28,8 @@ struct Args {
     runs: Vec<u64>,
     jobs: usize,
     svg: Option<String>,
-    limits: Option<(usize, usize)>,
+    min_peers: Vec<usize>,
+    max_peers: usize,
     json: bool,
 }
 
@@ -42,13 +44,15 @@ fn main() -> std::process::ExitCode {
     let mut rows = Vec::new();
     for (index, nodes) in args.nodes.iter().copied().enumerate() {
         let runs = args.runs.get(index).or(args.runs.last()).copied();
-        rows.extend(report::rows(
-            nodes,
-            &run_many(&args, nodes, runs.unwrap_or(1)),
-        ));
+        for min_peers in args.min_peers.iter().copied() {
+            let setup = args.setup(nodes, min_peers);
+            let runs = run_many(&args, &setup, runs.unwrap_or(1));
+            rows.extend(report::rows(&setup, &runs));
+        }
     }
     if let Some(file) = &args.svg {
-        let setup = args.setup(args.nodes.first().copied().unwrap_or(100), args.first_seed);
+        let nodes = args.nodes.first().copied().unwrap_or(100);
+        let setup = args.setup(nodes, args.min_peers.first().copied().unwrap_or(3));
         if let Err(error) = std::fs::write(file, sim::draw(&mut setup.build())) {
             drop(writeln!(std::io::stderr(), "cannot write {file}: {error}"));
             return std::process::ExitCode::FAILURE;
@@ -69,17 +73,18 @@ fn main() -> std::process::ExitCode {
 }
 
 impl Args {
-    fn setup(&self, nodes: usize, seed: u64) -> Setup {
-        let mut setup = Setup::new(nodes, seed);
-        if let Some((min, max)) = self.limits {
-            (setup.min_peers, setup.max_peers) = (min, max);
+    fn setup(&self, nodes: usize, min_peers: usize) -> Setup {
+        Setup {
+            nodes,
+            min_peers,
+            max_peers: self.max_peers,
+            seed: self.first_seed,
         }
-        setup
     }
 }
 
 /// Several runs, some of them at the same time.
-fn run_many(args: &Args, nodes: usize, runs: u64) -> Vec<Figures> {
+fn run_many(args: &Args, setup: &Setup, runs: u64) -> Vec<Figures> {
     let next = AtomicU64::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -88,7 +93,12 @@ fn run_many(args: &Args, nodes: usize, runs: u64) -> Vec<Figures> {
             if run >= runs {
                 return done;
             }
-            done.push((run, run_all(args, nodes, args.first_seed + run)));
+            let seed = setup.seed + run;
+            let setup = Setup {
+                seed,
+                ..setup.clone()
+            };
+            done.push((run, run_all(&args.scenarios, &setup)));
         }
     };
     let mut done: Vec<(u64, Figures)> = std::thread::scope(|scope| {
@@ -101,11 +111,10 @@ fn run_many(args: &Args, nodes: usize, runs: u64) -> Vec<Figures> {
 }
 
 /// Every scenario in turn: on the same network where it is none the worse for it.
-fn run_all(args: &Args, nodes: usize, seed: u64) -> Figures {
-    let setup = args.setup(nodes, seed);
+fn run_all(scenarios: &[Scenario], setup: &Setup) -> Figures {
     let mut figures = Figures::new();
     let mut settled: Option<Network> = None;
-    for scenario in args.scenarios.iter().copied() {
+    for scenario in scenarios.iter().copied() {
         let began = std::time::Instant::now();
         let mut network = match settled.take() {
             Some(network) if scenario != Scenario::Join => network,
@@ -130,7 +139,10 @@ fn run_all(args: &Args, nodes: usize, seed: u64) -> Figures {
         let took = began.elapsed().as_secs_f64();
         drop(writeln!(
             std::io::stderr(),
-            "{nodes} nodes, seed {seed}, {}: {took:.1} s (at {:.1} s of its own time, {handled} inputs)",
+            "{} nodes, minPeerNo {}, seed {}, {}: {took:.1} s (at {:.1} s of its own time, {handled} inputs)",
+            setup.nodes,
+            setup.min_peers,
+            setup.seed,
             scenario.name(),
             virtually.0 as f64 / 1e6,
         ));
@@ -146,7 +158,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
         runs: vec![3],
         jobs: std::thread::available_parallelism().map_or(1, usize::from),
         svg: None,
-        limits: None,
+        min_peers: vec![Setup::new(0, 0).min_peers],
+        max_peers: Setup::new(0, 0).max_peers,
         json: false,
     };
     while let Some(option) = args.next() {
@@ -172,13 +185,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
             "--svg" => parsed.svg = Some(value()?),
             "--seed" => parsed.first_seed = number(&value()?)?,
             "--min" => {
-                let max = parsed.limits.map_or(5, |(_, max)| max);
-                parsed.limits = Some((number(&value()?)?, max));
+                parsed.min_peers = value()?.split(',').map(number).collect::<Result<_, _>>()?;
             }
-            "--max" => {
-                let min = parsed.limits.map_or(3, |(min, _)| min);
-                parsed.limits = Some((min, number(&value()?)?));
-            }
+            "--max" => parsed.max_peers = number(&value()?)?,
             "--json" => parsed.json = true,
             _ => return Err(format!("no option {option}")),
         }

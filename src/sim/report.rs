@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::scenario::Figures;
+use super::scenario::{Figures, Setup};
 
 /// One figure over many runs.
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
@@ -12,6 +12,8 @@ pub struct Row {
     pub figure: &'static str,
     /// In how many nodes.
     pub nodes: usize,
+    /// How many peers each sought.
+    pub min_peers: usize,
     /// The middle one; infinite (in JSON null) when it never came to that.
     pub median: f64,
     /// The smallest one.
@@ -36,8 +38,11 @@ enum Bound {
     AtLeast(f64),
 }
 
-/// Sums up runs of the same scenarios in `nodes` nodes.
-pub fn rows(nodes: usize, runs: &[Figures]) -> Vec<Row> {
+/// Sums up runs of the same scenarios.
+pub fn rows(setup: &Setup, runs: &[Figures]) -> Vec<Row> {
+    let Setup {
+        nodes, min_peers, ..
+    } = *setup;
     let Some(first) = runs.first() else {
         return Vec::new();
     };
@@ -56,6 +61,7 @@ pub fn rows(nodes: usize, runs: &[Figures]) -> Vec<Row> {
         Row {
             figure,
             nodes,
+            min_peers,
             median: values[values.len() / 2],
             least,
             greatest,
@@ -125,8 +131,17 @@ fn others(figure: &str, nodes: usize) -> Option<[&'static str; 2]> {
 /// A table for people.
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<48} {:>6} {:>9} {:>9} {:>9}  {:<10} {:<5} {:<22} {}\n",
-        "figure", "nodes", "median", "least", "greatest", "goal", "", "legacy", "iroh-gossip"
+        "{:<48} {:>6} {:>3} {:>9} {:>9} {:>9}  {:<10} {:<5} {:<22} {}\n",
+        "figure",
+        "nodes",
+        "min",
+        "median",
+        "least",
+        "greatest",
+        "goal",
+        "",
+        "legacy",
+        "iroh-gossip"
     );
     for row in rows {
         let goal = row.goal.as_deref().unwrap_or("");
@@ -136,10 +151,15 @@ pub fn table(rows: &[Row]) -> String {
             None => "",
         };
         let [legacy, iroh] = row.others.unwrap_or(["", ""]);
-        let Row { figure, nodes, .. } = row;
+        let Row {
+            figure,
+            nodes,
+            min_peers,
+            ..
+        } = row;
         let [median, least, greatest] = [row.median, row.least, row.greatest].map(brief);
         let line = format!(
-            "{figure:<48} {nodes:>6} {median:>9} {least:>9} {greatest:>9}  {goal:<10} {reached:<5} {legacy:<22} {iroh}"
+            "{figure:<48} {nodes:>6} {min_peers:>3} {median:>9} {least:>9} {greatest:>9}  {goal:<10} {reached:<5} {legacy:<22} {iroh}"
         );
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", line.trim_end());
