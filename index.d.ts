@@ -138,6 +138,11 @@ declare namespace smoke {
     peerRequestsPerSecond?: number
     /** Pings that are answered per second. Default 10. */
     pongsPerSecond?: number
+    /**
+     * Bytes of one peer's broadcasts that are passed on to others, per second; what is more is read
+     * later. Default 128 MiB, which is about a gigabit; 1 KiB to 10^12.
+     */
+    relayedBytesPerSecond?: number
   }
 
   /** A connection that was refused or closed for the sake of the network's security. */
@@ -419,6 +424,8 @@ declare namespace smoke {
     readonly refusedCrowded: number
     /** Refused: more than `maxUnconnectedPerAddress`. */
     readonly refusedPerAddress: number
+    /** Reads that were put off because of `relayedBytesPerSecond`. */
+    readonly slowed: number
     /** Connections that have not become peers, right now. */
     readonly unconnected: number
     /** The limits in force. */

@@ -27,6 +27,8 @@ const LIMITS = {
   peerRequestsPerSecond: [10, 0.1, 1e6],
   /** Pings that are answered. */
   pongsPerSecond: [10, 0.1, 1e6],
+  /** Bytes of one peer's broadcasts that are read to be passed on. */
+  relayedBytesPerSecond: [128 * KIB * KIB, KIB, 1e12],
 }
 const RATE = /PerSecond$/
 

@@ -5,11 +5,10 @@ const { randomBytes } = require('node:crypto')
 const net = require('node:net')
 const { test } = require('node:test')
 const { startNode } = require('../api/nodes')
-const { event, poll } = require('../support/wait')
+const { event, poll, quiet, within } = require('../support/wait')
 
 const address = '127.0.0.1'
 
-/** Connections on which nothing is said. */
 /** Connects, also where it is reset at once; resolves to a promise of the end of all connections. */
 async function connectAll(t, port, count) {
   const sockets = Array.from({ length: count }, () => net.connect(port, address))
@@ -95,7 +94,32 @@ test('stats show the limits in force', async (t) => {
     dialsPerSecond: 4,
     peerRequestsPerSecond: 10,
     pongsPerSecond: 0.5,
+    relayedBytesPerSecond: 128 * 1024 * 1024,
   })
+})
+
+test('what one peer has passed on is bounded, and what is more comes later', async (t) => {
+  const limits = { relayedBytesPerSecond: 256 * 1024 }
+  const slow = await startNode(t, { limits })
+  const [from, to] = [await startNode(t, { maxPeerNo: 1 }), await startNode(t, { maxPeerNo: 1 })]
+  await from.addPeer(address, slow.options.port)
+  await to.addPeer(address, slow.options.port)
+  const count = 2000
+  const heard = []
+  const whole = new Promise((resolve) => {
+    to.broadcast.on('x', (number) => heard.push(number) === count && resolve())
+  })
+  for (let n = 0; n < count; n++) from.broadcast.emit('x', n, 'x'.repeat(200))
+  await poll(() => heard.length > 0, 5000, 'some is heard')
+  await quiet()
+  assert.ok(heard.length < count, 'the rest is not read yet')
+  await within(whole, 10_000, 'all is heard')
+  assert.deepEqual(
+    heard,
+    heard.map((_, index) => index),
+  )
+  await poll(() => slow.stats().slowed > 0, 5000, 'it is counted')
+  assert.equal(from.stats().slowed + to.stats().slowed, 0)
 })
 
 test('a node that anyone can reach warns once that it has no secret', async (t) => {

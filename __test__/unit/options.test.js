@@ -29,6 +29,7 @@ test('defaults are those of 0.x, and the port may be left out', () => {
       dialsPerSecond: 4,
       peerRequestsPerSecond: 10,
       pongsPerSecond: 10,
+      relayedBytesPerSecond: 128 * 1024 * 1024,
     },
   })
   assert.deepEqual(Object.keys(logger), ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])

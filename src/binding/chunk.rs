@@ -145,6 +145,7 @@ impl Chunk {
         filters: &Filters,
     ) -> Fate {
         let wanted = match kind {
+            Kind::Events if text::is_deep(&body[range.clone()]) => return Fate::Unreadable,
             Kind::Events => {
                 if let Some(argument) = self.continues(channel, &body[range.clone()]) {
                     self.list_on(argument, after);

@@ -92,6 +92,7 @@ pub struct Limits {
     pub peer_requests_per_second: f64,
     /// Pings that are answered.
     pub pongs_per_second: f64,
+    pub relayed_bytes_per_second: f64,
 }
 
 /// A node of the network and the queue of what it tells JavaScript.
@@ -353,6 +354,7 @@ impl From<StartConfig> for Config {
             dials_per_second: config.limits.dials_per_second,
             peer_requests_per_second: config.limits.peer_requests_per_second,
             pongs_per_second: config.limits.pongs_per_second,
+            relayed_bytes_per_second: config.limits.relayed_bytes_per_second,
             ..Self::default()
         }
     }

@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
 /// A connection is not made to yield to a newer one before it has had this long for its handshake.
 const STRANGER_GRACE: Duration = Duration::from_millis(500);
+/// A link that rests does not hear its peer's heartbeats, so it looks in between.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -54,6 +56,8 @@ pub(super) struct Core {
     /// Inputs that carrying out outputs gave rise to.
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
+    /// Of the input at hand: the most bytes that one link was given to pass on.
+    passed_on: usize,
     /// Links that were given something to write.
     touched: Vec<LinkId>,
     /// Accepted links that have not become peers, oldest first.
@@ -83,6 +87,8 @@ struct Open {
     is_touched: bool,
     remote: SocketAddr,
     queue: Arc<Queue>,
+    /// The bytes it brings that are passed on.
+    relayed: Bucket,
     level: Level,
     /// Set once it is a peer.
     peer: Option<Peer>,
@@ -111,15 +117,20 @@ pub(super) struct Wires {
 pub(super) struct Reporter(Weak<Mutex<Core>>);
 
 impl Reporter {
-    /// Has the node deal with `report`, on the caller's thread. One that has stopped ignores it: a link
-    /// that says goodbye still reads what is on its way.
-    pub(super) fn report(&self, link: LinkId, report: Report) {
-        let Some(core) = self.0.upgrade() else { return };
+    /// Has the node deal with `report`, on the caller's thread, and returns how long the link shall read
+    /// no more. A node that has stopped ignores it: a link that says goodbye still reads what is on its
+    /// way.
+    pub(super) fn report(&self, link: LinkId, report: Report) -> Duration {
+        let Some(core) = self.0.upgrade() else {
+            return Duration::ZERO;
+        };
         let mut core = lock(&core);
-        if core.is_running {
-            core.report(link, report);
-            core.conclude();
+        if !core.is_running {
+            return Duration::ZERO;
         }
+        core.report(link, report);
+        core.conclude();
+        core.rest(link)
     }
 }
 
@@ -167,6 +178,7 @@ impl Core {
             outputs: Vec::new(),
             pending: VecDeque::new(),
             links: HashMap::new(),
+            passed_on: 0,
             touched: Vec::new(),
             strangers: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -279,7 +291,13 @@ impl Core {
             _ if !self.links.contains_key(&link) => {}
             Report::Received(messages) => {
                 for message in messages {
+                    self.passed_on = 0;
                     self.handle(Input::Received { link, message });
+                    if self.passed_on > 0
+                        && let Some(open) = self.links.get_mut(&link)
+                    {
+                        open.relayed.spend(self.passed_on as f64);
+                    }
                 }
             }
             Report::Pressure(level) => {
@@ -304,6 +322,17 @@ impl Core {
                 });
             }
         }
+    }
+
+    /// How long a link shall read no more, because what it brought was passed on faster than it may be.
+    fn rest(&mut self, link: LinkId) -> Duration {
+        let now = self.now();
+        let Some(open) = self.links.get_mut(&link) else {
+            return Duration::ZERO;
+        };
+        let debt = open.relayed.debt(now).min(LONGEST_REST);
+        self.refused.slowed += u64::from(!debt.is_zero());
+        debt
     }
 
     /// Takes a connection that somebody else made, if there is room for it.
@@ -379,6 +408,7 @@ impl Core {
     fn open(&mut self, link: LinkId, stream: TcpStream, remote: SocketAddr, security: Security) {
         tune(&stream);
         let queue = Arc::new(Queue::new(self.config.link_queue));
+        let rate = self.config.relayed_bytes_per_second;
         let limits = Limits::from(&self.config);
         let task = Link {
             id: link,
@@ -395,6 +425,7 @@ impl Core {
                 is_touched: false,
                 remote,
                 queue,
+                relayed: Bucket::new(rate / 8.0, rate, self.now()),
                 level: Level::Low,
                 peer: None,
             },
@@ -526,6 +557,9 @@ impl Core {
             self.touched.push(link);
         }
         let class = data.class;
+        if class == Class::Forward {
+            self.passed_on = self.passed_on.max(data.len());
+        }
         match open.queue.push(data) {
             Pushed::Queued => {}
             Pushed::Level(level) => self.level(link, level),

@@ -125,7 +125,7 @@ pub struct Stats {
     pub links: Vec<LinkStats>,
 }
 
-/// How many links came to nothing, and why. All are totals.
+/// How many links came to nothing, or were slowed down, and why. All are totals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
@@ -147,6 +147,8 @@ pub struct Refused {
     pub refused_crowded: u64,
     /// Beyond [`Config::max_unconnected_per_address`].
     pub refused_per_address: u64,
+    /// Reads that were put off because of [`Config::relayed_bytes_per_second`].
+    pub slowed: u64,
 }
 
 /// A snapshot of one peer's link.

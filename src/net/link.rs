@@ -110,7 +110,8 @@ impl Link {
                         () = ending(&queue) => return,
                     }
                 }
-                return reports.report(id, Report::Closed(end));
+                reports.report(id, Report::Closed(end));
+                return;
             }
         };
         let (mut reading, writing) = stream.into_split();
@@ -259,15 +260,18 @@ async fn read(
                 Err(error) => break Some(error),
             }
         };
+        let mut rest = Duration::ZERO;
         if !messages.is_empty() {
-            reports.report(id, Report::Received(messages));
+            rest = reports.report(id, Report::Received(messages));
         }
         if let Some(error) = broken {
             tracing::info!(link = %id, %error, "closing a link that makes no sense");
             return "EPROTO".into();
         }
-        // There may be as much again: others first.
-        if count >= READ / 2 {
+        if !rest.is_zero() {
+            sleep(rest).await;
+        } else if count >= READ / 2 {
+            // There may be as much again: others first.
             tokio::task::yield_now().await;
         }
     }

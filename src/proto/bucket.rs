@@ -1,5 +1,7 @@
 //! Rate limits.
 
+use std::time::Duration;
+
 use super::Moment;
 
 /// A token bucket: `burst` at once, `per_second` in the long run.
@@ -23,9 +25,7 @@ impl Bucket {
 
     /// Takes a token if there is one.
     pub(crate) fn take(&mut self, now: Moment) -> bool {
-        let earned = now.since(self.last).as_secs_f64() * self.per_second;
-        self.tokens = (self.tokens + earned).min(self.burst);
-        self.last = now;
+        self.earn(now);
         if self.tokens < 1.0 {
             return false;
         }
@@ -36,6 +36,18 @@ impl Bucket {
     /// Takes more tokens, also some that are yet to come.
     pub(crate) fn spend(&mut self, tokens: f64) {
         self.tokens -= tokens;
+    }
+
+    /// How long it takes until what was spent beyond its means is earned.
+    pub(crate) fn debt(&mut self, now: Moment) -> Duration {
+        self.earn(now);
+        Duration::from_secs_f64((-self.tokens / self.per_second).max(0.0))
+    }
+
+    fn earn(&mut self, now: Moment) {
+        let earned = now.since(self.last).as_secs_f64() * self.per_second;
+        self.tokens = (self.tokens + earned).min(self.burst);
+        self.last = now;
     }
 
     /// Whether a bucket left alone since would be full: then it need not be remembered.
@@ -59,5 +71,16 @@ mod tests {
         assert!(bucket.take(Moment(250_000)));
         assert!(!bucket.take(Moment(250_000)));
         assert!(bucket.is_full(Moment(750_000)));
+    }
+
+    #[test]
+    fn what_is_spent_beyond_its_means_is_earned_in_time() {
+        let mut bucket = Bucket::new(2.0, 4.0, Moment(0));
+        bucket.spend(2.0);
+        assert_eq!(bucket.debt(Moment(0)), Duration::ZERO);
+        bucket.spend(4.0);
+        assert_eq!(bucket.debt(Moment(0)), Duration::from_secs(1));
+        assert_eq!(bucket.debt(Moment(750_000)), Duration::from_millis(250));
+        assert_eq!(bucket.debt(Moment(9_000_000)), Duration::ZERO);
     }
 }

@@ -62,6 +62,9 @@ pub struct Config {
     pub peer_requests_per_second: f64,
     /// Pings that are answered. Default 10 (overlay design).
     pub pongs_per_second: f64,
+    /// Bytes of one peer's broadcasts that are read to be passed on, per second; an eighth of it at
+    /// once. Default 128 MiB: as much as a gigabit brings.
+    pub relayed_bytes_per_second: f64,
     /// Addresses that may connect and be dialled. Default none, which means all.
     pub allow: Vec<IpNet>,
     /// Whether to offer the native wire in handshakes. Default true.
@@ -92,6 +95,7 @@ impl Default for Config {
             dials_per_second: 4.0,
             peer_requests_per_second: 10.0,
             pongs_per_second: 10.0,
+            relayed_bytes_per_second: 134_217_728.0,
             allow: Vec::new(),
             native: true,
         }
