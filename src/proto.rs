@@ -12,6 +12,7 @@ pub mod codec;
 mod config;
 mod event;
 mod id;
+mod join;
 pub mod json;
 mod message;
 mod payload;
@@ -24,6 +25,7 @@ pub(crate) use bucket::Bucket;
 pub use config::{Config, Target};
 pub use event::{Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer};
 pub use id::{LinkId, Moment, NodeId};
+pub(crate) use join::join_runs;
 pub use message::{
     Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
     Pong, Publish, Range, Reject, Topic, Watermark,

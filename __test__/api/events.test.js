@@ -178,6 +178,15 @@ test('arguments nest 1000 deep, with the list of them, and no deeper', async (t)
   }
 })
 
+test('a tick may hold more than the largest message', async (t) => {
+  const { a, b } = await startPair(t, { maxMessageSize: 1024 })
+  const count = 3000
+  const heard = collect(b.broadcast, 'n', count)
+  for (let n = 0; n < count; n++) a.broadcast.emit('n', n, 'x'.repeat(100))
+  const numbers = (await heard).map(([number]) => number)
+  assert.deepEqual(numbers, [...Array(count).keys()])
+})
+
 test('a burst of messages arrives in full and in order', async (t) => {
   const { a, b, toA, toB } = await startPair(t)
   const count = 20_000

@@ -19,7 +19,7 @@ use super::queue::Queue;
 use super::secure::{self, Failure, Keys, MAGIC, Opener, Refusal, Sealer};
 use super::writer::{Progress, Writer};
 use crate::proto::codec::Decoder;
-use crate::proto::{CloseHow, Level, LinkId, Message, NodeId};
+use crate::proto::{CloseHow, Level, LinkId, Message, NodeId, join_runs};
 
 /// How much is read at once; also the size of the buffers that payloads share.
 const READ: usize = 64 << 10;
@@ -262,7 +262,7 @@ async fn read(
         };
         let mut rest = Duration::ZERO;
         if !messages.is_empty() {
-            rest = reports.report(id, Report::Received(messages));
+            rest = reports.report(id, Report::Received(join_runs(messages)));
         }
         if let Some(error) = broken {
             tracing::info!(link = %id, %error, "closing a link that makes no sense");

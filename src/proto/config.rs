@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+/// What one tick's batch comes to at most, in bytes: twice 64 Ki characters of three bytes.
+const MAX_TICK: usize = 384 << 10;
+
 /// Where a node can be dialled.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Target {
@@ -115,8 +118,9 @@ impl Config {
         self.max_message.div_ceil(3) * 4 + (16 << 10)
     }
 
-    /// The largest native frame, in bytes: the largest message and its header.
+    /// The largest native frame, in bytes: the largest message, or what an application says in a tick
+    /// (lib/outbox.js: it goes as soon as it has 64 Ki characters), and its header.
     pub fn max_frame(&self) -> usize {
-        self.max_message + (16 << 10)
+        self.max_message.max(MAX_TICK) + (16 << 10)
     }
 }
