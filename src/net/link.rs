@@ -21,8 +21,11 @@ use super::writer::{Progress, Writer};
 use crate::proto::codec::Decoder;
 use crate::proto::{CloseHow, Level, LinkId, Message, NodeId, join_runs};
 
-/// How much is read at once; also the size of the buffers that payloads share.
+/// How much is read at once.
 const READ: usize = 64 << 10;
+/// The size of the buffers that payloads share. Whoever keeps a payload keeps its buffer, so a buffer is
+/// not given up before it has been filled by half.
+const BUFFER: usize = 2 * READ;
 /// A link that takes no bytes for so long is closed (overlay design, backpressure).
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How often a link that has stopped reading looks whether it may go on. What waits for the
@@ -233,7 +236,9 @@ async fn read(
         } else {
             &mut buffer
         };
-        bytes.reserve(READ);
+        if bytes.capacity() - bytes.len() < READ {
+            bytes.reserve(BUFFER);
+        }
         let count = match reading.read_buf(bytes).await {
             Ok(0) => return "FIN".into(),
             Ok(count) => count,

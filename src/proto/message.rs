@@ -75,8 +75,10 @@ pub enum Intent {
     Urgent,
     /// To enter the network again through a seed of it, also when somebody else must make room.
     Rejoin,
-    /// To know whether anybody is there.
+    /// To know whether a seed is there.
     Probe,
+    /// To know whether a peer that was lost is there again.
+    Check,
     /// In an ack: not to be peers. [`Native::Contacts`] and the end of the link follow.
     Refuse,
 }
@@ -90,6 +92,7 @@ impl Intent {
             Self::Urgent => Some("urgent"),
             Self::Rejoin => Some("rejoin"),
             Self::Probe => Some("probe"),
+            Self::Check => Some("check"),
             Self::Refuse => Some("refuse"),
         }
     }
@@ -101,6 +104,7 @@ impl Intent {
             "urgent" => Self::Urgent,
             "rejoin" => Self::Rejoin,
             "probe" => Self::Probe,
+            "check" => Self::Check,
             "refuse" => Self::Refuse,
             _ => Self::Peer,
         }

@@ -517,7 +517,7 @@ impl State {
             let intent = match (silently, self.is_full()) {
                 (true, _) => Intent::Urgent,
                 (false, false) => Intent::Peer,
-                (false, true) => Intent::Probe,
+                (false, true) => Intent::Check,
             };
             self.dial_peer(Dial::to_node(&who, intent));
         }
