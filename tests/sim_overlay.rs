@@ -260,6 +260,27 @@ fn a_partition_heals_also_when_all_views_are_full() {
 }
 
 #[test]
+fn full_nodes_that_look_for_each_other_do_not_become_seeds() {
+    let mut network = Setup {
+        min_peers: 4,
+        max_peers: 4,
+        ..Setup::new(30, 1)
+    }
+    .build();
+    settle(&mut network);
+    for round in 0..6 {
+        for host in (1..30).map(HostId).filter(|host| host.0 % 6 == round) {
+            network.end(host, Death::Kill);
+            network.run_for(secs(1));
+            network.start(host);
+        }
+        network.run_for(secs(5));
+    }
+    let beacons = |host| network.state(host).map(|state| state.footprint().beacons);
+    assert!(network.hosts().all(|host| beacons(host) <= Some(1)));
+}
+
+#[test]
 fn a_network_cut_in_one_direction_becomes_whole_again() {
     let mut network = settled(12, 5);
     for host in (6..12).map(HostId) {

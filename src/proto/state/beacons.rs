@@ -25,8 +25,6 @@ const EVERY: Duration = Duration::from_millis(500);
 const ASK_AFTER: Duration = Duration::from_millis(1500);
 /// Three beacons missed: the seed is suspected.
 const MISSED_AFTER: Duration = Duration::from_millis(3200);
-/// Who has entered through a seed hears a beacon within this time, or is in another part of the network.
-const FIRST_BEACON: Duration = Duration::from_secs(6);
 /// A seed that is missed is dialled within this time. The design's 1 s would add up with the rest
 /// to more than 6 s from a cut to the event.
 const PROBE_WITHIN: Duration = Duration::from_millis(500);
@@ -268,21 +266,13 @@ impl State {
     // Our seeds
 
     fn watch_seeds(&mut self) {
-        let hears_nobody = self.beacons.heard.is_empty() && !self.native_peers().is_empty();
         for index in 0..self.entry.seeds.len() {
             let in_contact = self.is_in_contact(index);
-            let now = self.now;
             let seed = &mut self.entry.seeds[index];
             if in_contact {
                 seed.watched = true;
                 self.seed_answered(index);
-                continue;
-            }
-            // The few it came among may have been cut off before a beacon reached any of them.
-            seed.watched |= hears_nobody
-                && seed.legacy == Some(false)
-                && seed.met_at.is_some_and(|at| now.since(at) > FIRST_BEACON);
-            if seed.watched && !seed.suspected {
+            } else if seed.watched && !seed.suspected {
                 seed.suspected = true;
                 let after = PROBE_WITHIN.mul_f64(self.rng.f64());
                 self.set_timer(Timer::Probe(index as u32), after);
@@ -411,7 +401,6 @@ impl State {
         if let Some(seed) = self.entry.seeds.get_mut(index) {
             seed.id = Some(hello.id.clone());
             seed.legacy = Some(hello.native.is_none());
-            seed.met_at.get_or_insert(self.now);
         }
         self.found_lost(&hello.id);
     }

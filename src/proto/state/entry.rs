@@ -63,10 +63,7 @@ pub(super) struct Seed {
     pub(super) legacy: Option<bool>,
     /// Whether it has been asked for peers as legacy nodes do.
     asked: bool,
-    /// When it first said who it is.
-    pub(super) met_at: Option<Moment>,
-    /// Whether its beacons have been heard, or it has been a peer: then it is missed. Or they should
-    /// have been.
+    /// Whether its beacons have been heard, or it has been a peer: then it is missed.
     pub(super) watched: bool,
     /// It is missed.
     pub(super) suspected: bool,
@@ -89,7 +86,6 @@ impl Entry {
             id: None,
             legacy: None,
             asked: false,
-            met_at: None,
             watched: false,
             suspected: false,
             probed: false,
