@@ -614,10 +614,13 @@ impl State {
             .map(|(link, _)| *link)
             .collect();
         for link in held {
+            // The one before may have decided this one, too.
             let Some(state) = self.links.get_mut(&link) else {
                 continue;
             };
-            if let Phase::Held(hello) = std::mem::replace(&mut state.phase, Phase::Unconnected) {
+            if let Phase::Held(hello) = &state.phase {
+                let hello = hello.clone();
+                state.phase = Phase::Unconnected;
                 let _ = self.admit(link, hello);
             }
         }

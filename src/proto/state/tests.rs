@@ -360,6 +360,26 @@ fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
 }
 
 #[test]
+fn all_handshakes_that_waited_for_our_dial_become_peers() {
+    let mut node = Node::new("me", legacy());
+    let dialled = node.dial();
+    let mut links = vec![dialled];
+    for id in ["a", "b", "c"] {
+        let link = node.accept();
+        node.receive(link, Message::Handshake(hello(id)));
+        assert_eq!(node.out, [], "held");
+        links.push(link);
+    }
+    node.receive(dialled, Message::HandshakeAck(hello("you")));
+    assert_eq!(node.state.peers().count(), 4);
+    for link in links {
+        let payload = Payload::events("[\"hi\"]".into());
+        node.input(Input::Direct { link, payload });
+        assert_eq!(node.sent().len(), 1, "{link} is one");
+    }
+}
+
+#[test]
 fn between_new_nodes_the_lower_ids_dial_wins() {
     for (other, ours_wins) in [("zz", true), ("aa", false)] {
         let mut node = Node::new("me", native());
