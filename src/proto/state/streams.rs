@@ -31,7 +31,7 @@ const PREFER_AGAIN: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Payloads smaller than this are copied out of the buffer they were received in, which they would
 /// otherwise keep alive as a whole.
-const DETACH_BELOW: usize = 4 << 10;
+const DETACH_BELOW: usize = 32 << 10;
 /// What a run costs beside its payload, so that many tiny ones are bounded, too.
 pub(super) const RUN_OVERHEAD: usize = 256;
 
