@@ -297,9 +297,9 @@ declare namespace smoke {
 
     /**
      * Sends an event to the other side, whatever its name. JSON semantics; Buffers and typed
-     * arrays arrive as Buffers. Arrays and objects may nest 999 deep in an argument. Throws when something cannot be serialised or nothing more is
-     * taken (see the error codes in the README). Returns whether there is room: after false, wait
-     * for `'drain'`.
+     * arrays arrive as Buffers. Arrays and objects may nest 999 deep in an argument. Throws when
+     * something cannot be serialised or nothing more is taken (see the error codes in the README).
+     * Returns whether there is room: after false, wait for `'drain'`.
      */
     emit<K extends keyof M & string>(event: K, ...args: Arguments<M, K>): boolean
     /** What `Readable#pipe` tells its destination; stays local. */

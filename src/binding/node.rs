@@ -92,6 +92,7 @@ pub struct Limits {
     pub peer_requests_per_second: f64,
     /// Pings that are answered.
     pub pongs_per_second: f64,
+    /// Bytes of one peer's broadcasts that are passed on.
     pub relayed_bytes_per_second: f64,
 }
 

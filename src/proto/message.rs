@@ -97,6 +97,11 @@ impl Intent {
         }
     }
 
+    /// Whether the sender does not want to be a peer, only to know of us.
+    pub(super) fn only_asks(self) -> bool {
+        matches!(self, Self::Probe | Self::Check)
+    }
+
     /// The intent of that name; unknown ones are those of later versions.
     pub fn parse(name: &str) -> Self {
         match name {

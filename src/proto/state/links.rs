@@ -446,7 +446,7 @@ impl State {
         if verdict == Err("FULL") && presses && self.make_room() {
             verdict = Ok(());
         }
-        if verdict.is_ok() && matches!(intent, Some(Intent::Probe | Intent::Check)) {
+        if verdict.is_ok() && intent.is_some_and(Intent::only_asks) {
             verdict = Err("PROBE");
         }
         if let Err(code) = verdict {
@@ -476,8 +476,7 @@ impl State {
         self.send(link, control(ack));
         let intent = hello.native.as_ref().map(|native| native.intent);
         let mut contacts = Vec::new();
-        let only_asks = matches!(intent, Some(Intent::Probe | Intent::Check));
-        if !only_asks && self.peer_link(&hello.id).is_none() {
+        if !intent.is_some_and(Intent::only_asks) && self.peer_link(&hello.id).is_none() {
             contacts = self.sample(Some(&hello.id));
             let remote = self.links.get(&link).and_then(|state| state.remote);
             if let Some(who) = contact(hello, remote).filter(|_| intent == Some(Intent::Join)) {
