@@ -19,6 +19,9 @@ const BROADCAST = 0
 /** The longest delay of a timer. */
 const FOREVER = 2 ** 31 - 1
 
+/** Others have the functions too, and end the process when they are called. */
+const USES_LIBUV = process.versions.bun === undefined && process.versions.deno === undefined
+
 // What a node is doing.
 const IDLE = 'idle'
 const STARTING = 'starting'
@@ -139,6 +142,7 @@ class Node extends EventEmitter {
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
       logLevels: logLevels(logger),
+      usesLibuv: USES_LIBUV,
     })
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()

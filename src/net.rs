@@ -1,12 +1,13 @@
 //! Tokio: sockets, timers, and the one [`core`] that owns a node's [`State`](crate::proto::State).
 //!
 //! All nodes of a process share one thread. Each node has a *driver* task, which waits for timers,
-//! connections and the application, and each connection has a *link* task, which reads and decodes.
-//! Both lock the core for what they have to do. Nobody waits for a peer: bytes go into a link's bounded
-//! [`queue`], and from there into the socket as far as it takes them; the link's task writes the rest.
+//! connections and the application, and each connection has a *link* task. Both lock the core for what
+//! they have to do. Nobody waits for a peer: bytes go into a link's bounded [`queue`], and from there into
+//! the socket as far as it takes them; the link's task writes the rest.
 //!
-//! What the application sends does not cross to that thread if it need not: its own thread locks the
-//! core and does it all, down to the system call, unless the driver is at work just then.
+//! Messages do not cross between that thread and the application's if they need not. What is sent is
+//! carried out by the application's thread, down to the system call, unless the driver is at work just
+//! then; and what comes is read by it while it waits (see [`Watch`]).
 
 #![forbid(unsafe_code)]
 
@@ -17,16 +18,21 @@ mod handle;
 mod link;
 mod listener;
 mod queue;
+mod reader;
 mod runtime;
 mod secure;
+mod socket;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(target_os = "linux"), path = "net/watch_none.rs")]
+mod watch;
 mod writer;
 
 pub use handle::{LinkStats, Node, Refused, Room, SendError, Sink, Stats};
 #[cfg(feature = "fuzzing")]
 pub use secure::transport;
 pub use secure::{Credentials, Identity, Secret};
+pub use watch::Watch;
 
 /// The system's name for an I/O error, as Node.js has it in `error.code`.
 fn error_code(error: &std::io::Error) -> &'static str {

@@ -1,6 +1,9 @@
 //! The class that `lib/*.js` builds on.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+#[cfg(target_os = "linux")]
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +19,7 @@ use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
 use super::filter::{BROADCAST, Filter};
 use super::log::Log;
+use super::poll::{self, Poll};
 use super::queue::{Counters, Queue};
 
 /// What became of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
@@ -67,6 +71,8 @@ pub struct StartConfig {
     pub limits: Limits,
     /// The methods that the logger has, as bits: trace = 1, debug, info, warn, error, fatal = 32.
     pub log_levels: u32,
+    /// Whether JavaScript's event loop is libuv's, so that it can wait for the node's sockets.
+    pub uses_libuv: bool,
 }
 
 /// Bounds on what others can make a node spend. Times are in milliseconds.
@@ -101,6 +107,9 @@ pub struct Limits {
 pub struct NativeNode {
     queue: Arc<Queue>,
     node: Mutex<Option<Node>>,
+    #[cfg(target_os = "linux")]
+    doorbell: Rc<poll::Doorbell>,
+    poll: RefCell<Option<Poll>>,
 }
 
 #[derive(serde::Serialize)]
@@ -117,21 +126,28 @@ impl NativeNode {
     /// returned `null`. It does not keep the process alive.
     #[napi(constructor)]
     pub fn new(doorbell: Function<(), ()>) -> Result<Self> {
+        #[cfg(target_os = "linux")]
+        let here = Rc::new(doorbell.create_ref()?);
         let doorbell = doorbell
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .build()?;
-        let ring =
-            move || doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Closing;
+        let ring = move || {
+            poll::is_at_the_door()
+                || doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Closing
+        };
         Ok(Self {
+            #[cfg(target_os = "linux")]
+            doorbell: here,
             queue: Arc::new(Queue::new(ring)),
             node: Mutex::new(None),
+            poll: RefCell::new(None),
         })
     }
 
     /// Starts the node; the outcome comes through `drain()`.
     #[napi]
-    pub fn start(&self, config: StartConfig) -> Result<()> {
+    pub fn start(&self, env: &Env, config: StartConfig) -> Result<()> {
         let id =
             NodeId::parse(&config.id).ok_or_else(|| invalid("a node id that cannot be sent"))?;
         let credentials = credentials(&config)?;
@@ -141,6 +157,7 @@ impl NativeNode {
         let mut node = self.node();
         // The old one first: it may hold the port.
         *node = None;
+        let uses_libuv = config.uses_libuv;
         let config = Config {
             allow,
             ..config.into()
@@ -150,12 +167,16 @@ impl NativeNode {
             Some(credentials) => Node::start_closed(config, credentials, queue, log),
             None => Node::start(config, id, queue, log),
         });
+        let poll = node.as_ref().filter(|_| uses_libuv);
+        self.poll
+            .replace(poll.and_then(|node| self.wait_for(env, node)));
         Ok(())
     }
 
     /// Stops the node; `{"t":"stopped"}` follows.
     #[napi]
     pub fn stop(&self) {
+        self.poll.replace(None);
         if let Some(node) = &*self.node() {
             node.stop();
         }
@@ -231,7 +252,11 @@ impl NativeNode {
     /// JSON text of the next items, at least one; `null` when nothing is left.
     #[napi]
     pub fn drain(&self) -> Option<String> {
-        self.queue.drain()
+        let text = self.queue.drain();
+        if let (None, Some(poll)) = (&text, &*self.poll.borrow()) {
+            poll.drained();
+        }
+        text
     }
 
     /// Only the first `consumed` items of the last drained text were consumed.
@@ -264,6 +289,17 @@ impl NativeNode {
             Some(node) => outcome(node.send(LinkId(channel), payload())),
             None => outcome::CLOSED,
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn wait_for(&self, env: &Env, node: &Node) -> Option<Poll> {
+        let (queue, doorbell) = (self.queue.clone(), self.doorbell.clone());
+        Poll::open(*env, node.watch()?, queue, doorbell)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wait_for(&self, _: &Env, _: &Node) -> Option<Poll> {
+        None
     }
 
     fn node(&self) -> MutexGuard<'_, Option<Node>> {

@@ -209,6 +209,12 @@ impl Queue {
         self.state().filters.clear();
     }
 
+    /// Whether JavaScript was woken and has not yet found the queue empty.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_awake(&self) -> bool {
+        self.state().awake
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         let state = self.state();
         Counters {

@@ -18,6 +18,7 @@ use super::link::{End, Link, Report, Security};
 use super::listener::{plain, reset, tune};
 use super::queue::{Pushed, Queue};
 use super::secure::{Keys, Refusal};
+use super::watch::Watch;
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{
     Bucket, Class, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Outgoing, Output,
@@ -65,6 +66,7 @@ pub(super) struct Core {
     tasks: JoinSet<()>,
     dials: HashMap<LinkId, AbortHandle>,
     reporter: Reporter,
+    watch: Weak<Watch>,
     dialed: mpsc::UnboundedSender<Dialed>,
     /// Whether commands are taken: between start and stop.
     pub(super) is_running: bool,
@@ -108,6 +110,7 @@ impl Open {
 
 /// What leads to a node's driver.
 pub(super) struct Wires {
+    pub(super) watch: Weak<Watch>,
     pub(super) dialed: mpsc::UnboundedSender<Dialed>,
     pub(super) driver: Arc<Notify>,
 }
@@ -131,6 +134,11 @@ impl Reporter {
         core.report(link, report);
         core.conclude();
         core.rest(link)
+    }
+
+    /// The last report.
+    pub(super) fn ended(&self, link: LinkId, end: impl Into<End>) {
+        self.report(link, Report::Closed(end.into()));
     }
 }
 
@@ -184,6 +192,7 @@ impl Core {
             tasks: JoinSet::new(),
             dials: HashMap::new(),
             reporter,
+            watch: wires.watch,
             dialed: wires.dialed,
             is_running: false,
             armed: now,
@@ -406,6 +415,10 @@ impl Core {
     }
 
     fn open(&mut self, link: LinkId, stream: TcpStream, remote: SocketAddr, security: Security) {
+        // Gone only if the driver is, and then nobody waits for links any more.
+        let Some(watch) = self.watch.upgrade() else {
+            return;
+        };
         tune(&stream);
         let queue = Arc::new(Queue::new(self.config.link_queue));
         let rate = self.config.relayed_bytes_per_second;
@@ -416,6 +429,7 @@ impl Core {
             security,
             queue: queue.clone(),
             decoder: Decoder::new(limits, self.config.native),
+            watch,
             reports: self.reporter.clone(),
             sink: self.sink.clone(),
         };

@@ -8,12 +8,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::instrument::WithSubscriber as _;
 
 use super::core::{Core, Dialed, Wires, lock};
 use super::error_code;
 use super::handle::{Command, Shared};
 use super::listener::listen;
 use super::secure::{Credentials, Keys};
+use super::watch::Watch;
 use crate::proto::Event;
 
 /// How many commands are carried out before their consequences are looked at.
@@ -30,17 +32,23 @@ pub(super) type Inbox = mpsc::UnboundedReceiver<Command>;
 pub(super) struct Ears {
     dialed: mpsc::UnboundedReceiver<Dialed>,
     wake: Arc<Notify>,
+    watch: Arc<Watch>,
 }
 
 impl Ears {
-    pub(super) fn new() -> (Wires, Self) {
+    pub(super) fn new(watch: Arc<Watch>) -> (Wires, Self) {
         let (dialer, dialed) = mpsc::unbounded_channel();
         let wake = Arc::new(Notify::new());
         let wires = Wires {
+            watch: Arc::downgrade(&watch),
             dialed: dialer,
             driver: wake.clone(),
         };
-        let ears = Self { dialed, wake };
+        let ears = Self {
+            dialed,
+            wake,
+            watch,
+        };
         (wires, ears)
     }
 }
@@ -90,10 +98,13 @@ pub(super) async fn run(
     };
     tracing::debug!(port, "server is listening");
     lock(&core).start(port, keys);
+    let watch = ears.watch.clone().run().with_current_subscriber();
+    let watch = tokio::spawn(watch);
     serve(&core, &shared, &listener, &mut inbox, &mut ears).await;
     drop(listener);
     let tasks = lock(&core).stop();
     finish(tasks).await;
+    watch.abort();
     sink.event(Event::Stopped);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use super::core::Core;
 use super::driver::{self, Ears};
 use super::queue::Queue;
 use super::secure::Credentials;
+use super::watch::Watch;
 use super::{error_code, runtime};
 use crate::proto::{Config, Counters, Event, Level, LinkId, NodeId, Payload, Target};
 
@@ -245,8 +246,9 @@ impl Shared {
 
 /// A running node. Dropping the handle stops it.
 pub struct Node {
-    /// `None` where no thread could be had for it.
+    /// `None` where the system gave no thread for it.
     core: Option<Arc<Mutex<Core>>>,
+    watch: Weak<Watch>,
     commands: mpsc::UnboundedSender<Command>,
     shared: Arc<Shared>,
     log: tracing::Dispatch,
@@ -289,10 +291,12 @@ impl Node {
         let (commands, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(config.link_queue));
         let max_message = config.max_message;
-        let mut core = None;
-        match runtime::handle() {
-            Ok(runtime) => {
-                let (wires, ears) = Ears::new();
+        let (mut core, mut watch) = (None, Weak::new());
+        match runtime::handle().and_then(|runtime| Ok((runtime, Watch::new()?))) {
+            Ok((runtime, watching)) => {
+                let watching = Arc::new(watching);
+                watch = Arc::downgrade(&watching);
+                let (wires, ears) = Ears::new(watching);
                 let node = Core::new(config, id, sink, shared.clone(), runtime.clone(), wires);
                 let node = core.insert(node).clone();
                 let driver = driver::run(node, credentials, shared.clone(), inbox, ears);
@@ -300,12 +304,13 @@ impl Node {
             }
             Err(error) => {
                 let code = error_code(&error).to_owned();
-                let message = format!("cannot start a thread: {error}");
+                let message = format!("cannot start: {error}");
                 sink.event(Event::Failed { code, message });
             }
         }
         Self {
             core,
+            watch,
             commands,
             shared,
             log,
@@ -360,6 +365,11 @@ impl Node {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What the application's thread can wait for, and then read, in the core's place.
+    pub fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.upgrade()
     }
 
     fn check(&self, payload: &Payload) -> Result<(), SendError> {

@@ -1,31 +1,26 @@
 //! One connection: reads and decodes, writes what is queued.
 
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::core::Reporter;
 use super::error_code;
 use super::handle::Sink;
 use super::queue::Queue;
-use super::secure::{self, Failure, Keys, MAGIC, Opener, Refusal, Sealer};
+use super::reader::{Inlet, Reader, Step};
+use super::secure::{self, Failure, Keys, Opener, Refusal, Sealer};
+use super::socket::Socket;
+use super::watch::Watch;
 use super::writer::{Progress, Writer};
 use crate::proto::codec::Decoder;
-use crate::proto::{CloseHow, Level, LinkId, Message, NodeId, join_runs};
+use crate::proto::{CloseHow, Level, LinkId, Message, NodeId};
 
-/// How much is read at once.
-const READ: usize = 64 << 10;
-/// The size of the buffers that payloads share. Whoever keeps a payload keeps its buffer, so a buffer is
-/// not given up before it has been filled by half.
-const BUFFER: usize = 2 * READ;
 /// A link that takes no bytes for so long is closed (overlay design, backpressure).
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How often a link that has stopped reading looks whether it may go on. What waits for the
@@ -69,13 +64,8 @@ pub(super) enum Security {
     Accepts(Arc<Keys>),
 }
 
-/// Who is at the other end of an encrypted link, and the two directions.
-#[derive(Default)]
-struct Session {
-    sealer: Option<Sealer>,
-    opener: Option<Opener>,
-    who: Option<NodeId>,
-}
+/// The two directions of an encrypted link, and who is at the other end.
+type Session = (Sealer, (Opener, NodeId));
 
 pub(super) struct Link {
     pub(super) id: LinkId,
@@ -83,6 +73,7 @@ pub(super) struct Link {
     pub(super) security: Security,
     pub(super) queue: Arc<Queue>,
     pub(super) decoder: Decoder,
+    pub(super) watch: Arc<Watch>,
     pub(super) reports: Reporter,
     pub(super) sink: Arc<dyn Sink>,
 }
@@ -95,7 +86,8 @@ impl Link {
             mut stream,
             security,
             queue,
-            mut decoder,
+            decoder,
+            watch,
             reports,
             sink,
         } = self;
@@ -113,54 +105,53 @@ impl Link {
                         () = ending(&queue) => return,
                     }
                 }
-                reports.report(id, Report::Closed(end));
-                return;
+                return reports.ended(id, end);
             }
         };
-        let (mut reading, writing) = stream.into_split();
-        let writing = Arc::new(writing);
-        queue.open(Writer::new(writing.clone(), session.sealer));
-        let _shut = Shut(&queue);
-        let input = Incoming {
-            decoder: &mut decoder,
-            opener: session.opener,
-            who: session.who,
+        let socket = match Socket::new(stream) {
+            Ok(socket) => Arc::new(socket),
+            Err(error) => return reports.ended(id, error_code(&error)),
         };
-        let reader = read(id, &mut reading, input, &reports, &*sink);
+        let (sealer, secure) = session.unzip();
+        let reader = Reader::new(id, socket.clone(), decoder, secure, reports.clone());
+        let inlet = Arc::new(Inlet::new(reader, sink));
+        queue.open(Writer::new(socket.clone(), sealer));
+        let _shut = Shut(&queue);
+        let _watched = match watch.add(id, inlet.clone()) {
+            Ok(watched) => watched,
+            Err(error) => return reports.ended(id, error_code(&error)),
+        };
+        let reader = read(&inlet);
         tokio::pin!(reader);
         let ended = tokio::select! {
             reason = &mut reader => Err(reason),
-            ended = write(id, &writing, &queue, &reports) => ended,
+            ended = write(id, &socket, &queue, &reports) => ended,
         };
         let reason = match ended {
             Err(reason) => reason,
             Ok(CloseHow::Abort) => return,
             Ok(CloseHow::Flush) => {
-                drop(shut_down(&writing));
+                drop(socket.shut_down());
                 drop(timeout(LINGER, discard(reader)).await);
                 return;
             }
-            Ok(CloseHow::HalfClose) => match shut_down(&writing) {
+            Ok(CloseHow::HalfClose) => match socket.shut_down() {
                 Ok(()) => reader.await,
                 Err(error) => error_code(&error).into(),
             },
         };
-        reports.report(id, Report::Closed(reason));
+        reports.ended(id, reason);
     }
 }
 
-async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Session, End> {
+async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Option<Session>, End> {
     let shaken = match security {
-        Security::Plain => return Ok(Session::default()),
+        Security::Plain => return Ok(None),
         Security::Dials(keys) => secure::dial(stream, &keys).await,
         Security::Accepts(keys) => secure::accept(stream, &keys).await,
     };
     match shaken {
-        Ok(session) => Ok(Session {
-            sealer: Some(session.sealer),
-            opener: Some(session.opener),
-            who: Some(session.remote),
-        }),
+        Ok(session) => Ok(Some((session.sealer, (session.opener, session.remote)))),
         Err(Failure::Refused(refusal)) => Err(End::Refused(refusal)),
         Err(Failure::Ended(reason)) => Err(End::Because(reason)),
     }
@@ -169,7 +160,7 @@ async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Sessi
 /// Closes without a word, and without the reset that unread data would cause: to the other side, a
 /// reset looks like a broken network.
 async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
-    tokio::io::AsyncWriteExt::shutdown(stream).await?;
+    stream.shutdown().await?;
     let mut ignored = [0; 4096];
     for _ in 0..16 {
         if stream.read(&mut ignored).await? == 0 {
@@ -186,98 +177,26 @@ async fn ending(queue: &Queue) {
     }
 }
 
-/// Says that nothing more will come.
-fn shut_down(writing: &OwnedWriteHalf) -> io::Result<()> {
-    let stream: &TcpStream = writing.as_ref();
-    SockRef::from(stream).shutdown(Shutdown::Write)
-}
-
 /// Lets the reader run on; the driver no longer knows this link and ignores what it reports.
 async fn discard(reader: impl Future<Output = End>) {
     reader.await;
 }
 
-/// What bytes pass through on their way in.
-struct Incoming<'a> {
-    decoder: &'a mut Decoder,
-    opener: Option<Opener>,
-    who: Option<NodeId>,
-}
-
-impl Incoming<'_> {
-    /// Whether a message claims another id than that of the key at the other end.
-    fn is_impostor(&self, message: &Message) -> bool {
-        let Some(who) = &self.who else { return false };
-        match message {
-            Message::Handshake(hello) | Message::HandshakeAck(hello) => hello.id != *who,
-            _ => false,
-        }
-    }
-}
-
-/// Reads until the other side closes, and says why it ended.
-async fn read(
-    id: LinkId,
-    reading: &mut OwnedReadHalf,
-    mut input: Incoming<'_>,
-    reports: &Reporter,
-    sink: &dyn Sink,
-) -> End {
-    let mut buffer = BytesMut::new();
-    let mut sealed = BytesMut::new();
-    // Until we know that it is not encrypted.
-    let mut may_be_magic = input.opener.is_none();
+/// Reads what nobody else did until the other side closes, and says why it ended.
+async fn read(inlet: &Inlet) -> End {
     loop {
-        while sink.is_congested() {
-            sleep(CONGESTION_CHECK).await;
-        }
-        let bytes = if input.opener.is_some() {
-            &mut sealed
-        } else {
-            &mut buffer
-        };
-        if bytes.capacity() - bytes.len() < READ {
-            bytes.reserve(BUFFER);
-        }
-        let count = match reading.read_buf(bytes).await {
-            Ok(0) => return "FIN".into(),
-            Ok(count) => count,
-            Err(error) => return error_code(&error).into(),
-        };
-        if let Some(opener) = &mut input.opener {
-            if let Err(refusal) = opener.open(&mut sealed, &mut buffer) {
-                return End::Refused(refusal);
+        inlet.is_task_needed().await;
+        loop {
+            while inlet.is_congested() {
+                sleep(CONGESTION_CHECK).await;
             }
-        } else if may_be_magic {
-            if buffer.starts_with(&MAGIC) {
-                return End::Refused(Refusal::Encrypted);
+            match inlet.step() {
+                Step::Idle => break,
+                // There may be more: others first.
+                Step::Read(_) => yield_now().await,
+                Step::Rest(rest) => sleep(rest).await,
+                Step::Ended(end) => return end,
             }
-            may_be_magic = MAGIC.starts_with(&buffer);
-        }
-        let mut messages = Vec::new();
-        let broken = loop {
-            match input.decoder.next(&mut buffer) {
-                Ok(Some(message)) if input.is_impostor(&message) => {
-                    return End::Refused(Refusal::Identity);
-                }
-                Ok(Some(message)) => messages.push(message),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        let mut rest = Duration::ZERO;
-        if !messages.is_empty() {
-            rest = reports.report(id, Report::Received(join_runs(messages)));
-        }
-        if let Some(error) = broken {
-            tracing::info!(link = %id, %error, "closing a link that makes no sense");
-            return "EPROTO".into();
-        }
-        if !rest.is_zero() {
-            sleep(rest).await;
-        } else if count >= READ / 2 {
-            // There may be as much again: others first.
-            tokio::task::yield_now().await;
         }
     }
 }
@@ -286,7 +205,7 @@ async fn read(
 /// it gets here, by whoever queued it.
 async fn write(
     id: LinkId,
-    socket: &OwnedWriteHalf,
+    socket: &Socket,
     queue: &Queue,
     reports: &Reporter,
 ) -> Result<CloseHow, End> {
@@ -297,7 +216,7 @@ async fn write(
         }
         match progress {
             Progress::Idle => queue.changed().await,
-            Progress::More => tokio::task::yield_now().await,
+            Progress::More => yield_now().await,
             Progress::Blocked => wait_writable(socket, queue).await?,
             Progress::Ended(how) => return Ok(how),
             Progress::Failed(reason) => return Err(reason.into()),
@@ -305,7 +224,7 @@ async fn write(
     }
 }
 
-async fn wait_writable(socket: &OwnedWriteHalf, queue: &Queue) -> Result<(), &'static str> {
+async fn wait_writable(socket: &Socket, queue: &Queue) -> Result<(), &'static str> {
     let stalled = sleep(STALLED_AFTER);
     tokio::pin!(stalled);
     loop {

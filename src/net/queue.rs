@@ -140,7 +140,10 @@ impl Queue {
     /// Like [`Self::flush`], for the link's task, which is to know what came of it.
     pub(super) fn write(&self) -> (Progress, Option<Level>) {
         match &mut *self.writer() {
-            Some(writer) => writer.write(self),
+            Some(writer) => {
+                writer.unblock();
+                writer.write(self)
+            }
             None => (Progress::Idle, None),
         }
     }

@@ -271,3 +271,110 @@ fn a_member_that_claims_anothers_id_is_refused() {
     let id = member(3).identity.id().clone();
     node.expect(|event| matches!(event, Event::PeerAdded { id: i, .. } if i == id).then_some(()));
 }
+
+#[cfg(target_os = "linux")]
+mod watched {
+    use std::thread::{ThreadId, current};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+    use crate::net::Watch;
+
+    /// Says on which thread broadcasts come.
+    struct Where(Sender<(Event, ThreadId)>);
+
+    impl Sink for Where {
+        fn event(&self, event: Event) {
+            drop(self.0.send((event, current().id())));
+        }
+    }
+
+    type Events = Receiver<(Event, ThreadId)>;
+
+    /// Two nodes that are peers; what the second hears comes through the receiver.
+    fn nodes() -> (Running, Node, Events) {
+        let a = Running::start("a", Config::default());
+        let (sender, events) = channel();
+        let config = Config {
+            seeds: vec![a.target()],
+            ..Config::default()
+        };
+        let id = NodeId::parse("b").unwrap();
+        let log = tracing::Dispatch::none();
+        let b = Node::start(config, id, Arc::new(Where(sender)), log);
+        a.peer();
+        (a, b, events)
+    }
+
+    /// Waits like an event loop until there is something to read, and reads it. What comes besides
+    /// broadcasts is read, too, so it may have to wait again.
+    fn wait_and_visit(watch: &Watch, events: &Events) -> ThreadId {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let second = Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        while Instant::now() < deadline {
+            watch.attend(true);
+            poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&second)).unwrap();
+            watch.visit();
+            if let Some(thread) = broadcast(events, Duration::ZERO) {
+                return thread;
+            }
+        }
+        panic!("nothing came");
+    }
+
+    /// On which thread the next broadcast comes, if it does in time.
+    fn broadcast(events: &Events, within: Duration) -> Option<ThreadId> {
+        let deadline = Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let (Event::Broadcast(_), thread) = events.recv_timeout(left).ok()? {
+                return Some(thread);
+            }
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_nodes_sockets_reads_what_comes() {
+        let (a, b, events) = nodes();
+        let watch = b.watch().unwrap();
+        let threads: Vec<_> = (0..20)
+            .map(|_| {
+                watch.attend(true);
+                a.node.broadcast(event(r#"["x"]"#)).unwrap();
+                wait_and_visit(&watch, &events)
+            })
+            .collect();
+        // A thread that the system lets wait for long is not waited for.
+        assert!(threads.contains(&current().id()), "{threads:?}");
+    }
+
+    #[test]
+    fn what_that_thread_does_not_read_the_core_does() {
+        let (a, b, events) = nodes();
+        let watch = b.watch().unwrap();
+        watch.attend(true);
+        for _ in 0..20 {
+            a.node.broadcast(event(r#"["x"]"#)).unwrap();
+            let thread = broadcast(&events, Duration::from_secs(10)).unwrap();
+            assert_ne!(thread, current().id());
+        }
+    }
+
+    #[test]
+    fn a_node_that_has_stopped_keeps_no_descriptor_for_it() {
+        let (a, b, events) = nodes();
+        assert!(b.watch().is_some());
+        b.stop();
+        while !matches!(events.recv().unwrap(), (Event::Stopped, _)) {}
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while b.watch().is_some() {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        drop(a);
+    }
+}

@@ -5,11 +5,11 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use tokio::net::tcp::OwnedWriteHalf;
 
 use super::error_code;
 use super::queue::{Next, Queue};
 use super::secure::Sealer;
+use super::socket::Socket;
 use crate::proto::{CloseHow, Level};
 
 /// How much is handed to one system call.
@@ -22,9 +22,11 @@ const STEPS: usize = 3;
 /// A socket, and what was taken from the queue for it and is not written yet.
 #[derive(Debug)]
 pub(super) struct Writer {
-    socket: Arc<OwnedWriteHalf>,
+    socket: Arc<Socket>,
     batch: VecDeque<Bytes>,
     sealed: Option<Sealed>,
+    /// The socket took no more; the link's task waits until it does.
+    is_blocked: bool,
     /// Why nothing more can be written. The system says so only once.
     failed: Option<&'static str>,
 }
@@ -55,7 +57,7 @@ pub(super) enum Progress {
 }
 
 impl Writer {
-    pub(super) fn new(socket: Arc<OwnedWriteHalf>, sealer: Option<Sealer>) -> Self {
+    pub(super) fn new(socket: Arc<Socket>, sealer: Option<Sealer>) -> Self {
         let sealed = sealer.map(|sealer| Sealed {
             sealer,
             written: 0,
@@ -65,14 +67,23 @@ impl Writer {
             socket,
             batch: VecDeque::new(),
             sealed,
+            is_blocked: false,
             failed: None,
         }
+    }
+
+    /// The socket may take more.
+    pub(super) fn unblock(&mut self) {
+        self.is_blocked = false;
     }
 
     /// Writes from `queue` as far as it gets in a few steps; also returns the queue's new level, if
     /// that changed it.
     pub(super) fn write(&mut self, queue: &Queue) -> (Progress, Option<Level>) {
         let mut level = None;
+        if self.is_blocked {
+            return (Progress::Blocked, level);
+        }
         for _ in 0..STEPS {
             let progress = self.failed.map_or_else(
                 || self.step(queue, &mut level),
@@ -82,7 +93,10 @@ impl Writer {
                 Ok(Progress::More) => {}
                 Ok(progress) => return (progress, level),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return (Progress::Blocked, level),
+                    io::ErrorKind::WouldBlock => {
+                        self.is_blocked = true;
+                        return (Progress::Blocked, level);
+                    }
                     io::ErrorKind::Interrupted => {}
                     _ => self.failed = Some(error_code(&error)),
                 },
@@ -131,14 +145,14 @@ impl Sealed {
         self.written == self.sealer.bytes().len()
     }
 
-    fn write(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
+    fn write(&mut self, socket: &Socket) -> io::Result<()> {
         self.written += some(socket.try_write(&self.sealer.bytes()[self.written..])?)?;
         Ok(())
     }
 }
 
 /// Writes as much of `batch` as one system call takes, and returns how much that was.
-fn write_batch(socket: &OwnedWriteHalf, batch: &mut VecDeque<Bytes>) -> io::Result<usize> {
+fn write_batch(socket: &Socket, batch: &mut VecDeque<Bytes>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
         *slice = IoSlice::new(bytes);
