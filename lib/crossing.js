@@ -1,7 +1,15 @@
 'use strict'
 
+const { randomBytes, randomInt } = require('node:crypto')
 const { setFilter, receive, receiveOne, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
+
+/**
+ * What the addon hands over was written by others, and it does not look at all of it. These secrets make sure that it
+ * is nothing but the values it should be: lists of unproven ones are sealed with them, see src/binding/chunk.rs.
+ */
+const GUARD = randomInt(2 ** 29, 2 ** 30)
+const SEAL = randomBytes(12).toString('base64')
 
 /** How much of the addon's queue is worked off in one turn of the event loop. */
 const MAX_CHUNKS = 8
@@ -35,6 +43,10 @@ class Crossing {
   #event = ''
   #list = null
   #nextInList = 0
+  // From one argument to the next: guards stand between those of sealed lists.
+  #step = 1
+  // How many sealed lists of the chunk were opened.
+  #opened = 0
   // How many items, those of lists included, were dispatched.
   #consumed = 0
   #channel = undefined
@@ -46,7 +58,7 @@ class Crossing {
     this.#onNotice = onNotice
     // The addon holds on to its doorbell; through it, it must not hold on to the node.
     const weak = new WeakRef(this)
-    this.#native = new NativeNode(() => weak.deref()?.#work())
+    this.#native = new NativeNode(() => weak.deref()?.#work(), GUARD, SEAL)
   }
 
   get native() {
@@ -120,20 +132,31 @@ class Crossing {
     this.#setFilters()
     const text = this.#native.drain()
     if (text === null) return false
-    this.#items = JSON.parse(text)
     this.#next = 0
     this.#list = null
+    this.#opened = 0
     this.#consumed = 0
     this.#channel = undefined
     this.#buffers = null
+    try {
+      this.#items = JSON.parse(text)
+    } catch (error) {
+      if (!this.#distrust()) throw error
+    }
     return true
   }
 
   /** Dispatches the chunk at hand; returns false when there was no time for all of it. */
   #dispatch(deadline) {
     const items = this.#items
+    if (items === null) return true
     while (this.#list !== null || this.#next < items.length) {
       if (this.#isStale) return this.#rewind()
+      if (this.#list === null && items[this.#next] === true) {
+        if (!this.#unseal()) return this.#distrust()
+        this.#consumed++
+        continue
+      }
       this.#consumed++
       if (this.#list !== null) this.#dispatchListed()
       else this.#dispatchItem(items[this.#next++])
@@ -153,15 +176,37 @@ class Crossing {
       this.#event = item
       this.#list = this.#items[this.#next++]
       this.#nextInList = 0
+      this.#step = 1
     } else {
       this.#dispatchObject(item)
     }
   }
 
   #dispatchListed() {
-    const argument = this.#list[this.#nextInList++]
-    if (this.#nextInList === this.#list.length) this.#list = null
+    const argument = this.#list[this.#nextInList]
+    this.#nextInList += this.#step
+    if (this.#nextInList >= this.#list.length) this.#list = null
     this.#channel?.[receiveOne](this.#event, argument)
+  }
+
+  /** Opens the sealed list that is next, unless it is not what it should be; returns whether it is. */
+  #unseal() {
+    const items = this.#items
+    const at = this.#next
+    const list = items[at + 2]
+    if (!Array.isArray(list)) return false
+    for (let index = 1; index < list.length; index += 2) {
+      if (list[index] !== GUARD) return false
+    }
+    const count = (list.length + 1) / 2
+    if (items[at + 3] !== `${SEAL}${this.#opened}.${count}`) return false
+    this.#opened++
+    this.#event = items[at + 1]
+    this.#list = list
+    this.#nextInList = 0
+    this.#step = 2
+    this.#next = at + 4
+    return true
   }
 
   #dispatchObject(item) {
@@ -185,6 +230,13 @@ class Crossing {
   #take(index) {
     this.#buffers ??= this.#native.take()
     return index === undefined ? this.#buffers : this.#buffers[index]
+  }
+
+  /** Gives back what is not what it should be; returns whether it will be better. */
+  #distrust() {
+    this.#items = null
+    this.#list = null
+    return this.#native.distrust(this.#consumed)
   }
 
   #rewind() {

@@ -1,10 +1,12 @@
 //! The fuzz target `batch`: from messages that came over the wire to what JavaScript dispatches.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::chunk::Seal;
 use super::queue::Queue;
 use super::text;
 use crate::net::Sink as _;
@@ -27,7 +29,8 @@ pub fn batch(data: &[u8]) {
     let Some((&pace, rest)) = data.split_first() else {
         return;
     };
-    let queue = Arc::new(Queue::new(|| true));
+    let seal = seal(data);
+    let queue = Arc::new(Queue::new(seal.clone(), || true));
     let mut sent = Vec::new();
     for (piece, channel) in rest.split(|byte| *byte == 0).zip([0, 7, 7].iter().cycle()) {
         let payload = match piece.strip_prefix(b"#") {
@@ -51,11 +54,22 @@ pub fn batch(data: &[u8]) {
             },
         });
     }
-    assert_eq!(drain(&queue, usize::from(pace)), sent);
+    assert_eq!(drain(&queue, &seal, usize::from(pace)), sent);
+}
+
+/// Secrets that depend on all of the data: a fuzzer that watches comparisons must not learn them.
+fn seal(data: &[u8]) -> Seal {
+    let mut hasher = DefaultHasher::new();
+    data.hash(&mut hasher);
+    let secret = hasher.finish();
+    Seal {
+        guard: (1 << 29) | (secret >> 35) as u32,
+        end: format!("{secret:016x}"),
+    }
 }
 
 /// All that the queue has, where after `pace` items a chunk is given back, if `pace` is not 0.
-fn drain(queue: &Queue, pace: usize) -> Vec<Heard> {
+fn drain(queue: &Queue, seal: &Seal, pace: usize) -> Vec<Heard> {
     let mut heard = Vec::new();
     let mut turn = 0;
     while let Some(chunk) = queue.drain() {
@@ -66,37 +80,50 @@ fn drain(queue: &Queue, pace: usize) -> Vec<Heard> {
             _ if turn % 2 == 0 => usize::MAX,
             pace => pace,
         };
-        let (consumed, is_whole) = dispatch(queue, &chunk, most, &mut heard);
-        if !is_whole {
-            queue.rewind(consumed);
+        match dispatch(queue, seal, &chunk, most, &mut heard) {
+            Outcome::Whole => {}
+            Outcome::Part(consumed) => queue.rewind(consumed),
+            Outcome::Broken(consumed) => assert!(queue.distrust(consumed), "was proven"),
         }
     }
     heard
 }
 
-/// Dispatches up to `most` items; returns how many it were, and whether these were all.
-fn dispatch(queue: &Queue, chunk: &str, most: usize, heard: &mut Vec<Heard>) -> (usize, bool) {
-    let items = parse(chunk);
+/// What became of a chunk, and how many of its items were dispatched.
+enum Outcome {
+    Whole,
+    Part(usize),
+    Broken(usize),
+}
+
+/// Dispatches up to `most` items.
+fn dispatch(
+    queue: &Queue,
+    seal: &Seal,
+    chunk: &str,
+    most: usize,
+    heard: &mut Vec<Heard>,
+) -> Outcome {
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(chunk) else {
+        return Outcome::Broken(0);
+    };
     assert!(!items.is_empty(), "a chunk has items");
     let buffers = queue.buffers();
-    let (mut consumed, mut channel) = (0, None);
+    let (mut consumed, mut channel, mut opened) = (0, None, 0);
     let mut items = items.iter().map(|item| item.get());
     while let Some(item) = items.next() {
         if consumed == most {
-            return (consumed, false);
+            return Outcome::Part(consumed);
         }
-        consumed += 1;
+        let mut list = None;
         match item.as_bytes()[0] {
             b'[' => heard.push(Heard::Event(expect(channel), elements(item))),
-            b'"' => {
-                let arguments = parse(expect(items.next()));
-                for argument in arguments {
-                    if consumed == most {
-                        return (consumed, false);
-                    }
-                    consumed += 1;
-                    let event = vec![item.to_owned(), argument.get().to_owned()];
-                    heard.push(Heard::Event(expect(channel), event));
+            b'"' => list = Some((item, parse(expect(items.next())))),
+            b't' => {
+                list = unseal(seal, opened, &mut items);
+                opened += 1;
+                if list.is_none() {
+                    return Outcome::Broken(consumed);
                 }
             }
             b'{' => {
@@ -107,8 +134,38 @@ fn dispatch(queue: &Queue, chunk: &str, most: usize, heard: &mut Vec<Heard>) -> 
             }
             _ => channel = item.parse().ok(),
         }
+        consumed += 1;
+        let Some((name, arguments)) = list else {
+            continue;
+        };
+        for argument in arguments {
+            if consumed == most {
+                return Outcome::Part(consumed);
+            }
+            consumed += 1;
+            let event = vec![name.to_owned(), argument.get().to_owned()];
+            heard.push(Heard::Event(expect(channel), event));
+        }
     }
-    (consumed, true)
+    Outcome::Whole
+}
+
+/// The name and the arguments of a sealed list, if it is what it should be.
+fn unseal<'a>(
+    seal: &Seal,
+    number: usize,
+    items: &mut impl Iterator<Item = &'a str>,
+) -> Option<(&'a str, Vec<&'a RawValue>)> {
+    let name = items.next()?;
+    let list: Vec<&RawValue> = serde_json::from_str(items.next()?).ok()?;
+    let guard = seal.guard.to_string();
+    let mut guards = list.iter().skip(1).step_by(2);
+    let arguments: Vec<_> = list.iter().step_by(2).copied().collect();
+    let end = format!("\"{}{number}.{}\"", seal.end, arguments.len());
+    let is_whole = list.len() == 2 * arguments.len() - 1
+        && guards.all(|item| item.get() == guard)
+        && items.next()? == end;
+    is_whole.then_some((name, arguments))
 }
 
 fn elements(event: &str) -> Vec<String> {

@@ -17,6 +17,7 @@ use napi_derive::napi;
 use crate::net::{Credentials, Identity, Node, Room, Secret, SendError};
 use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
+use super::chunk::Seal;
 use super::filter::{BROADCAST, Filter};
 use super::log::Log;
 use super::poll::{self, Poll};
@@ -123,9 +124,10 @@ struct Stats {
 #[napi]
 impl NativeNode {
     /// `doorbell` is called when `drain()` has something, and not again before `drain()` has
-    /// returned `null`. It does not keep the process alive.
+    /// returned `null`. It does not keep the process alive. `guard` and `end` are secrets, by which
+    /// JavaScript recognises what was drained as ours.
     #[napi(constructor)]
-    pub fn new(doorbell: Function<(), ()>) -> Result<Self> {
+    pub fn new(doorbell: Function<(), ()>, guard: u32, end: String) -> Result<Self> {
         #[cfg(target_os = "linux")]
         let here = Rc::new(doorbell.create_ref()?);
         let doorbell = doorbell
@@ -139,7 +141,7 @@ impl NativeNode {
         Ok(Self {
             #[cfg(target_os = "linux")]
             doorbell: here,
-            queue: Arc::new(Queue::new(ring)),
+            queue: Arc::new(Queue::new(Seal { guard, end }, ring)),
             node: Mutex::new(None),
             poll: RefCell::new(None),
         })
@@ -263,6 +265,13 @@ impl NativeNode {
     #[napi]
     pub fn rewind(&self, consumed: u32) {
         self.queue.rewind(consumed as usize);
+    }
+
+    /// The same, because what follows them is not what it should be. For a while, what is drained is looked
+    /// through more closely before; false if it was.
+    #[napi]
+    pub fn distrust(&self, consumed: u32) -> bool {
+        self.queue.distrust(consumed as usize)
     }
 
     /// The buffers that items of the last drained text refer to.

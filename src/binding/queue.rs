@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::net::Sink;
 use crate::proto::{Event, Kind, Payload};
 
-use super::chunk::{Chunk, Cursor};
+use super::chunk::{Chunk, Cursor, Seal};
 use super::filter::{BROADCAST, Filter, Filters};
 use super::notice::Notice;
 use super::text;
@@ -35,12 +35,16 @@ const MAX_LOGS: usize = 1024;
 const CHUNK: usize = 16 << 10;
 /// The same after a rewind; doubles with every chunk that is consumed in full.
 const SMALL_CHUNK: usize = 512;
+/// How many chunks hold nothing unproven after one did not come to what it should: enough that to make
+/// this happen is not worth a sender's while, for it costs the chunk twice.
+const DISTRUST: u32 = 256;
 /// Bytes looked through, for an event that somebody listens for, before the driver gets a turn.
 const SCAN: usize = 1 << 20;
 
 /// The queue. Both sides share it.
 pub(crate) struct Queue {
     state: Mutex<State>,
+    seal: Seal,
     /// Wakes JavaScript; false when there is no JavaScript any more.
     ring: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -58,6 +62,10 @@ struct State {
     buffers: Vec<Bytes>,
     /// Where the next chunk ends, in bytes of text.
     budget: usize,
+    /// The last chunk may hold something unproven.
+    is_unproven: bool,
+    /// So many of the next do not.
+    distrusted: u32,
     /// JavaScript was woken and has not yet found the queue empty.
     awake: bool,
     /// JavaScript is gone.
@@ -144,15 +152,16 @@ impl Sink for Queue {
 }
 
 impl Queue {
-    /// A queue that calls `ring` to wake JavaScript. `ring` returns whether there still is a
+    /// A queue that seals lists with `seal` and calls `ring` to wake JavaScript. `ring` returns whether there still is a
     /// JavaScript to wake; it must not call back into the queue.
-    pub(crate) fn new(ring: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(seal: Seal, ring: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         let state = State {
             budget: CHUNK,
             ..State::default()
         };
         Self {
             state: Mutex::new(state),
+            seal,
             ring: Box::new(ring),
         }
     }
@@ -172,7 +181,7 @@ impl Queue {
             state.drained_at = (state.bytes > CONGESTED / 2).then(Instant::now);
         }
         loop {
-            let step = self.state().step();
+            let step = self.state().step(&self.seal);
             match step {
                 Step::Chunk(text) => return Some(text),
                 Step::ScanOn => {}
@@ -191,6 +200,17 @@ impl Queue {
         state.marks.truncate(consumed);
         state.cursor = state.marks.last().copied().unwrap_or(state.start);
         state.budget = (state.budget / 4).max(SMALL_CHUNK);
+    }
+
+    /// Like [`Self::rewind`], because what comes then is not what it should be: each text is to be looked
+    /// at before it is handed over, for a while. Returns false, and has done nothing, if it was.
+    pub(crate) fn distrust(&self, consumed: usize) -> bool {
+        if !std::mem::take(&mut self.state().is_unproven) {
+            return false;
+        }
+        self.rewind(consumed);
+        self.state().distrusted = DISTRUST;
+        true
     }
 
     /// The buffers that items of the last chunk refer to.
@@ -321,8 +341,9 @@ impl State {
         self.buffers.clear();
     }
 
-    fn step(&mut self) -> Step {
-        let mut chunk = Chunk::new(self.cursor, self.budget);
+    fn step(&mut self, seal: &Seal) -> Step {
+        let seal = (self.distrusted == 0).then_some(seal);
+        let mut chunk = Chunk::new(self.cursor, self.budget, seal);
         let mut scanned = 0;
         while !chunk.is_full() && scanned < SCAN {
             if self.cursor.entry == self.entries.len() {
@@ -376,6 +397,8 @@ impl State {
             return Step::Empty;
         }
         self.budget = (self.budget * 2).min(CHUNK);
+        self.is_unproven = seal.is_some();
+        self.distrusted = self.distrusted.saturating_sub(1);
         let text;
         (text, self.marks, self.buffers) = chunk.finish();
         Step::Chunk(text)

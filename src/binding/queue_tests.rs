@@ -11,7 +11,14 @@ fn queue() -> (Queue, Arc<AtomicUsize>) {
         counter.fetch_add(1, Ordering::Relaxed);
         true
     };
-    (Queue::new(ring), rings)
+    (Queue::new(seal(), ring), rings)
+}
+
+fn seal() -> Seal {
+    Seal {
+        guard: 55,
+        end: "seal".to_owned(),
+    }
 }
 
 fn events(texts: &[&str]) -> Event {
@@ -53,9 +60,11 @@ fn messages_of_many_channels_make_one_chunk() {
     assert_eq!(
         text,
         [
-            r#"[0"#,
+            "[0",
+            "true",
             r#""a""#,
             "[1]",
+            r#""seal0.1""#,
             r#"["b"]"#,
             "7",
             r#""c""#,
@@ -112,11 +121,14 @@ fn a_rewind_looks_again_under_the_new_filter() {
         r#"["a",2]"#,
         r#"["b",2]"#,
     ]));
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"a\",\n[1,\n2]]"));
+    assert_eq!(
+        queue.drain().as_deref(),
+        Some("[0,\ntrue,\n\"a\",\n[1,55,2],\n\"seal0.2\"]")
+    );
     queue.set_filter(0, names(&["b"]));
     // The channel, the name and the first argument.
     queue.rewind(3);
-    let both = Some("[0,\n\"b\",\n[1,\n2]]");
+    let both = Some("[0,\ntrue,\n\"b\",\n[1,55,2],\n\"seal0.2\"]");
     assert_eq!(queue.drain().as_deref(), both);
     for consumed in 0..3 {
         queue.rewind(consumed);
@@ -155,7 +167,11 @@ fn chunks_end_at_their_budget_and_keep_order() {
     queue.rewind(3);
     let mut got = vec![1_000_000_000];
     for list in drained(&queue).iter().filter_map(|item| item.as_array()) {
-        got.extend(list.iter().map(|argument| argument.as_u64().unwrap()));
+        got.extend(
+            list.iter()
+                .step_by(2)
+                .map(|argument| argument.as_u64().unwrap()),
+        );
     }
     let expected: Vec<u64> = (1_000_000_000..1_000_002_000).collect();
     assert_eq!(got, expected);
@@ -240,6 +256,53 @@ fn hostile_messages_are_dropped_and_counted() {
 }
 
 #[test]
+fn what_follows_in_a_payload_is_sealed_and_what_others_sent_is_not_in_its_list() {
+    let (queue, _) = queue();
+    queue.event(events(&[r#"["a",1]"#]));
+    queue.event(events(&[r#"["a",2]"#]));
+    queue.event(events(&[r#"["a",3]"#, r#"["a",what]"#, r#"["a",4,5]"#]));
+    queue.event(events(&[r#"["a",6]"#]));
+    queue.event(events(&[r#"["a",7]"#, r#"["b",8]"#]));
+    let items = [
+        "[0",
+        r#""a""#,
+        "[1",
+        "2]",
+        "true",
+        r#""a""#,
+        "[3,55,what,55,4,5]",
+        r#""seal0.3""#,
+        r#""a""#,
+        "[6]",
+        "true",
+        r#""a""#,
+        "[7]",
+        r#""seal1.1""#,
+        r#""b""#,
+        "[8]]",
+    ];
+    assert_eq!(queue.drain(), Some(items.join(",\n")));
+}
+
+#[test]
+fn what_was_not_what_it_should_be_is_proven_when_it_is_drained_again() {
+    let (queue, _) = queue();
+    let mixed = || events(&[r#"["a",1]"#, r#"["a",2],[0]"#, r#"["a",3]"#, r#"["a",4,5]"#]);
+    queue.event(mixed());
+    assert!(queue.drain().unwrap().contains("2],[0"));
+    assert!(queue.distrust(1));
+    let proven = "[0,\n\"a\",\n[1,\n3],\n[\"a\",4,5]]";
+    assert_eq!(queue.drain().as_deref(), Some(proven));
+    assert!(!queue.distrust(0), "there is nothing left to prove");
+    for _ in 1..DISTRUST {
+        queue.event(mixed());
+        assert_eq!(queue.drain().as_deref(), Some(proven));
+    }
+    queue.event(mixed());
+    assert!(queue.drain().unwrap().contains("2],[0"));
+}
+
+#[test]
 fn what_does_not_fit_is_dropped_and_told_once() {
     let (queue, _) = queue();
     let large = format!("[\"a\",\"{}\"]", "x".repeat(4 << 20));
@@ -284,7 +347,7 @@ fn log_lines_are_bounded() {
 
 #[test]
 fn nothing_is_kept_for_a_javascript_that_is_gone() {
-    let queue = Queue::new(|| false);
+    let queue = Queue::new(seal(), || false);
     queue.event(events(&[r#"["a"]"#]));
     queue.event(events(&[r#"["a"]"#]));
     assert_eq!(queue.counters().waiting_bytes, 0);

@@ -52,14 +52,19 @@ pub(crate) fn single(text: &[u8]) -> Option<Single<'_>> {
 
 /// Returns the one value that is left of an event, without what closes the event; as deep as it may be.
 pub(crate) fn last_argument(rest: &[u8]) -> Option<&str> {
+    let argument = unproven_argument(rest)?;
+    serde_json::from_str::<IgnoredAny>(argument).ok()?;
+    Some(argument)
+}
+
+/// The same, but it may be anything.
+pub(crate) fn unproven_argument(rest: &[u8]) -> Option<&str> {
     let end = rest.iter().rposition(|byte| !is_blank(*byte))?;
     let (argument, closing) = rest.split_at(end);
     if closing[0] != b']' {
         return None;
     }
-    let argument = std::str::from_utf8(argument).ok()?;
-    serde_json::from_str::<IgnoredAny>(argument).ok()?;
-    Some(argument)
+    std::str::from_utf8(argument).ok()
 }
 
 /// Returns `text` if it is the JSON text of an array.
