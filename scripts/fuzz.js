@@ -5,7 +5,8 @@
 //   npm run fuzz -- --coverage                  how much of the decoders the corpora reach
 //
 // What was found interesting is kept in fuzz/corpus, what failed in fuzz/findings; the seeds are
-// recordings of real connections, in tests/data. To run one input again, name its file:
+// recordings of real connections and what failed before, in tests/data. To run one input again, name
+// its file:
 //
 //   npm run fuzz -- lines --input fuzz/findings/lines-crash-…
 

@@ -173,6 +173,37 @@ fn another_secret_is_refused_at_the_first_message_and_hears_nothing() {
     });
 }
 
+/// What a node answers to these first bytes.
+async fn answer(opening: &[u8], keys: &Keys) -> Vec<u8> {
+    let (mut near, mut far) = duplex(4096);
+    near.write_all(opening).await.unwrap();
+    near.shutdown().await.unwrap();
+    accept(&mut far, keys).await.unwrap_err();
+    drop(far);
+    let mut heard = Vec::new();
+    near.read_to_end(&mut heard).await.unwrap();
+    heard
+}
+
+#[test]
+fn a_first_message_is_answered_under_its_secret_only_and_if_no_byte_of_it_is_changed() {
+    // A fuzzer made it up that saw what this process compared the tag with.
+    let opening = &include_bytes!("../../../tests/data/transport-stranger.bin")[1..];
+    run(async {
+        let member = keys_at(1, 3, f64::MAX).await;
+        assert_eq!(answer(opening, &member).await.len(), 96);
+        for secret in [0, 2, 129] {
+            let stranger = keys_at(secret, 3, f64::MAX).await;
+            assert_eq!(answer(opening, &stranger).await, b"", "secret {secret}");
+        }
+        for at in 0..opening.len() {
+            let mut changed = opening.to_vec();
+            changed[at] ^= 1 << (at % 8);
+            assert_eq!(answer(&changed, &member).await, b"", "byte {at}");
+        }
+    });
+}
+
 #[test]
 fn plaintext_is_refused_at_its_first_byte() {
     run(async {
