@@ -1,4 +1,5 @@
-//! What a message costs inside the core: `cargo bench --no-default-features`.
+//! What a message costs inside the core: `cargo bench --no-default-features`, and what encryption costs
+//! with `--features fuzzing`.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -166,5 +167,29 @@ fn state(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codec, state);
+/// What an encrypted link's thread does to a batch, without the system calls.
+#[cfg(feature = "fuzzing")]
+fn secure(c: &mut Criterion) {
+    use smokesignal::fuzzing::Ends;
+
+    let mut group = c.benchmark_group("secure");
+    for length in [100, 1 << 10, 16 << 10, 64 << 10, 256 << 10] {
+        let batch = Bytes::from(vec![b'x'; length]);
+        group.throughput(Throughput::Bytes(length as u64));
+        group.bench_function(format!("seal {length} bytes"), |b| {
+            let mut ends = Ends::connect();
+            b.iter(|| ends.seal(&batch));
+        });
+        group.bench_function(format!("seal and open {length} bytes"), |b| {
+            let mut ends = Ends::connect();
+            b.iter(|| ends.pass(&batch));
+        });
+    }
+    group.finish();
+}
+
+#[cfg(not(feature = "fuzzing"))]
+fn secure(_: &mut Criterion) {}
+
+criterion_group!(benches, codec, state, secure);
 criterion_main!(benches);

@@ -164,7 +164,7 @@ async function showCoverage(targets) {
   ])
   print(
     ['file', 'lines', 'reached', ''],
-    rows.filter(([file]) => !/fuzz|tests/.test(file)),
+    rows.filter(([file]) => !/fuzz|tests|ends/.test(file)),
   )
 }
 

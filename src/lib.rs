@@ -19,12 +19,12 @@ pub mod net;
 pub mod proto;
 pub mod sim;
 
-/// Fuzz targets for what is not public otherwise.
+/// Fuzz targets and benches for what is not public otherwise.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
     #[cfg(feature = "node")]
     pub use crate::binding::batch;
-    pub use crate::net::transport;
+    pub use crate::net::{Ends, transport};
 }
 
 pub use proto::Config;

@@ -29,9 +29,9 @@ mod watch;
 mod writer;
 
 pub use handle::{LinkStats, Node, Refused, Room, SendError, Sink, Stats};
-#[cfg(feature = "fuzzing")]
-pub use secure::transport;
 pub use secure::{Credentials, Identity, Secret};
+#[cfg(feature = "fuzzing")]
+pub use secure::{Ends, transport};
 pub use watch::Watch;
 
 /// The system's name for an I/O error, as Node.js has it in `error.code`.

@@ -9,6 +9,8 @@
 //! no curve arithmetic.
 
 #[cfg(feature = "fuzzing")]
+mod ends;
+#[cfg(feature = "fuzzing")]
 mod fuzz;
 mod handshake;
 mod key;
@@ -16,9 +18,9 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "fuzzing")]
-pub use fuzz::transport;
 pub use key::{Credentials, Identity, Secret};
+#[cfg(feature = "fuzzing")]
+pub use {ends::Ends, fuzz::transport};
 
 pub(super) use handshake::{Failure, accept, dial};
 pub(super) use key::Keys;

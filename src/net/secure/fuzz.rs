@@ -11,7 +11,7 @@ use super::key::{Credentials, Identity, Keys, Secret};
 use super::{MAGIC, Refusal};
 
 /// What the members share.
-const SECRET: [u8; 32] = [1; 32];
+pub(super) const SECRET: [u8; 32] = [1; 32];
 
 /// What the data makes up is a stranger's first bytes, or what somebody does to the handshake of two
 /// members, or to the messages after it. A stranger gets no answer and no link; members agree on a
@@ -29,7 +29,7 @@ pub fn transport(data: &[u8]) {
     });
 }
 
-fn run(task: impl Future<Output = ()>) {
+pub(super) fn run<T>(task: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     match runtime {
         Ok(runtime) => runtime.block_on(task),
@@ -37,7 +37,7 @@ fn run(task: impl Future<Output = ()>) {
     }
 }
 
-async fn keys(secret: [u8; 32], private: u8) -> Keys {
+pub(super) async fn keys(secret: [u8; 32], private: u8) -> Keys {
     let identity = Identity::from_private([private; 32]);
     let secret = Secret::Key(secret);
     let credentials = identity.map(|identity| Credentials { secret, identity });
