@@ -6,7 +6,7 @@
 //! without content says that its sender's next ones are under a new key.
 //!
 //! The first message is under the secret already: whoever does not know it gets no answer and costs
-//! no curve arithmetic.
+//! no Diffie-Hellman. (`snow` multiplies once all the same: it computes our own public key again.)
 
 #[cfg(feature = "fuzzing")]
 mod ends;
