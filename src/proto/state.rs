@@ -15,7 +15,6 @@ mod flood;
 mod links;
 mod membership;
 mod publish;
-mod streams;
 #[cfg(test)]
 mod tests;
 

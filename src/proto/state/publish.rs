@@ -28,6 +28,8 @@
 mod repair;
 mod retransmission;
 mod skip;
+mod stream;
+mod streams;
 mod tree;
 mod watermarks;
 
@@ -43,9 +45,11 @@ use std::time::Duration;
 
 use super::State;
 use super::links::Link;
-use super::streams::{Doubt, Streams};
+
 use crate::proto::{Class, Event, LinkId, Moment, Origin, Payload, Publish};
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
+use stream::Doubt;
+use streams::Streams;
 
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
 /// much gets a tree of its own.

@@ -141,7 +141,7 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
     let streams = &world.state.publisher.streams;
     assert_eq!(streams.get(&own).unwrap().next, 2);
     assert_eq!(streams.get(&far_away).unwrap().next, 2);
-    assert!(streams.iter().count() <= super::super::streams::MAX_CLAIMED + 2);
+    assert!(streams.iter().count() <= super::streams::MAX_CLAIMED + 2);
     assert!(world.state.publisher.gaps.len() <= 1024);
 }
 
@@ -150,7 +150,7 @@ fn origins_that_said_something_once_make_room_for_others_oldest_first() {
     let mut world = World::new();
     let relay = world.peer("relay", 1);
     let own = world.state.publisher.origin().clone();
-    let most = super::super::streams::MAX_STREAMS;
+    let most = super::streams::MAX_STREAMS;
     for number in 0..most {
         world.publish(relay, &origin(&format!("o{number}")), 1);
         world.pass(1, &[relay]);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::stream::{Gap, View};
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::streams::{Gap, View};
 use crate::proto::{Level, LinkId, Moment, Origin, Range, Timer};
 
 /// From an announcement to the graft, if the broadcast does not come. The design's twice the 95th

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::stream::RUN_OVERHEAD;
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::links::{Link, REPAIR_UNIT};
-use crate::proto::state::streams::RUN_OVERHEAD;
 use crate::proto::{Class, LinkId, Origin, Publish, Range, Watermark};
 
 /// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::repair::{GRAFT_AGAIN, GRAFT_AGAIN_MAX};
+use super::stream::Doubt;
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::streams::Doubt;
 use crate::proto::{Event, Origin, Range};
 
 /// While an origin is heard of, somebody else's word alone does not make us skip.

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use super::stream::Stream;
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::links::Link;
-use crate::proto::state::streams::Stream;
 use crate::proto::{Class, Level, LinkId, Origin, Publish, Range};
 
 /// From this sequence number on faster ways are looked for: those of an origin that says little are

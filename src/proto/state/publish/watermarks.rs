@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::repair::{GRAFT_AFTER, GRAFT_HOLE_AFTER};
+use super::stream::Doubt;
+use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::links::Link;
-use crate::proto::state::streams::{CACHE_FOR, Doubt};
 use crate::proto::{Level, LinkId, Origin, Range, Timer, Watermark};
 
 /// How long watermarks for lazy peers are collected (overlay design, tree).
