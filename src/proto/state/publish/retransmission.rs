@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stream::RUN_OVERHEAD;
+use super::stream::cost;
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::links::{Link, REPAIR_UNIT};
@@ -50,7 +50,7 @@ impl State {
                 complete = false;
                 break;
             }
-            bytes += run.payload.body().len() + RUN_OVERHEAD;
+            bytes += cost(run);
             runs.push(run.clone());
         }
         // What it asks for once is what it would have been pushed.
@@ -58,9 +58,7 @@ impl State {
         let served = view.served;
         view.served = runs.last().map_or(served, |run| run.last().max(served));
         let again = runs.iter().filter(|run| run.first <= served);
-        let repeated: usize = again
-            .map(|run| run.payload.body().len() + RUN_OVERHEAD)
-            .sum();
+        let repeated: usize = again.map(cost).sum();
         if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
             peer.repairs.spend((repeated / REPAIR_UNIT) as f64);
         }

@@ -19,7 +19,7 @@ const PREFER_AGAIN: Duration = Duration::from_millis(500);
 /// How often a doubt is looked into.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What a run costs beside its payload, so that many tiny ones are bounded, too.
-pub(super) const RUN_OVERHEAD: usize = 256;
+const RUN_OVERHEAD: usize = 256;
 
 /// One origin's broadcasts, as this node sees them.
 #[derive(Debug)]
