@@ -262,12 +262,7 @@ impl State {
 
     /// The links of native peers, oldest first.
     fn native_peers(&self) -> Vec<LinkId> {
-        let native = |link: &LinkId| {
-            self.links
-                .get(link)
-                .and_then(Link::peer)
-                .is_some_and(|peer| peer.native)
-        };
+        let native = |link: &LinkId| self.is_native(*link);
         self.peers.iter().copied().filter(native).collect()
     }
 

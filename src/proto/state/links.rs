@@ -144,6 +144,18 @@ impl Link {
 }
 
 impl State {
+    pub(super) fn peer(&self, link: LinkId) -> Option<&Peer> {
+        self.links.get(&link)?.peer()
+    }
+
+    pub(super) fn peer_mut(&mut self, link: LinkId) -> Option<&mut Peer> {
+        self.links.get_mut(&link)?.peer_mut()
+    }
+
+    pub(super) fn is_native(&self, link: LinkId) -> bool {
+        self.peer(link).is_some_and(|peer| peer.native)
+    }
+
     pub(super) fn peer_link(&self, id: &NodeId) -> Option<LinkId> {
         self.peers()
             .find(|(_, peer)| *peer == id)

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::State;
-use super::links::{Dial, DialEnd, Link, Peer};
+use super::links::{Dial, DialEnd, Peer};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::{
@@ -170,7 +170,7 @@ impl State {
 
     /// Where a peer listens, for telling others.
     fn peer_contact(&self, link: LinkId) -> Option<PeerAddress> {
-        let peer = self.links.get(&link)?.peer().filter(|peer| peer.native)?;
+        let peer = self.peer(link).filter(|peer| peer.native)?;
         let listens = peer.listens?;
         Some(PeerAddress {
             id: peer.id.clone(),
@@ -206,7 +206,7 @@ impl State {
     // Peers come and go
 
     pub(super) fn peer_added(&mut self, link: LinkId) {
-        let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+        let Some(peer) = self.peer(link) else {
             return;
         };
         let id = peer.id.clone();
@@ -251,12 +251,7 @@ impl State {
 
     /// Tells a native peer that we close the link: `keep`: to make room.
     pub(super) fn say_goodbye(&mut self, link: LinkId, keep: bool) {
-        let native = self
-            .links
-            .get(&link)
-            .and_then(Link::peer)
-            .is_some_and(|peer| peer.native);
-        self.say_goodbye_to(link, native, keep);
+        self.say_goodbye_to(link, self.is_native(link), keep);
     }
 
     pub(super) fn say_goodbye_to(&mut self, link: LinkId, native: bool, keep: bool) {
@@ -267,7 +262,7 @@ impl State {
 
     /// A peer is about to close the link.
     pub(super) fn on_goodbye(&mut self, link: LinkId, keep: bool) {
-        if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
+        if let Some(peer) = self.peer_mut(link) {
             peer.leaving = Some(keep);
         }
     }

@@ -44,7 +44,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::State;
-use super::links::Link;
 
 use crate::proto::{Class, Event, LinkId, Moment, Origin, Payload, Publish};
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
@@ -128,11 +127,7 @@ impl State {
     }
 
     pub(super) fn on_publish(&mut self, link: LinkId, run: Publish) {
-        let native = self
-            .links
-            .get(&link)
-            .and_then(Link::peer)
-            .is_some_and(|peer| peer.native);
+        let native = self.is_native(link);
         let (first, last, count) = (run.first, run.last(), u64::from(run.payload.count()));
         if run.origin == self.publisher.own {
             // Nobody else speaks for us, whatever the numbers.

@@ -7,7 +7,7 @@ use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer};
 
 impl State {
     pub(in crate::proto::state) fn close_peer(&mut self, link: LinkId) {
-        if self.links.get(&link).is_some_and(|l| l.peer().is_some()) {
+        if self.peer(link).is_some() {
             self.say_goodbye(link, false);
             self.end_link(link, CloseHow::Flush, RemoveReason::Local, "CLOSED");
             self.peers_changed();

@@ -184,7 +184,7 @@ impl State {
     /// The peer that listens at `target`, as far as we know.
     fn peer_at(&self, target: &Target) -> Option<LinkId> {
         let is_there = |link: &LinkId| {
-            let peer = self.links.get(link).and_then(Link::peer)?;
+            let peer = self.peer(*link)?;
             (peer.target.as_ref() == Some(target)).then_some(*link)
         };
         self.peers.iter().find_map(is_there)

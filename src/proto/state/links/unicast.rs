@@ -1,17 +1,16 @@
 //! Unicast: what the application says to one peer.
 
-use super::Link;
 use crate::proto::codec::{line, native};
 use crate::proto::state::{State, flood};
 use crate::proto::{Class, LinkId, Outgoing, Payload};
 
 impl State {
     pub(in crate::proto::state) fn direct(&mut self, link: LinkId, payload: &Payload) {
-        let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+        let Some(native) = self.peer(link).map(|peer| peer.native) else {
             return;
         };
         self.counters.direct_sent += u64::from(payload.count());
-        if peer.native {
+        if native {
             return self.send(link, native::direct(payload, Class::Own));
         }
         for item in payload.items() {
@@ -28,7 +27,7 @@ impl State {
     }
 
     pub(in crate::proto::state) fn line(&mut self, link: LinkId, text: &bytes::Bytes) {
-        let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+        let Some(peer) = self.peer(link) else {
             return;
         };
         let data = if peer.native {

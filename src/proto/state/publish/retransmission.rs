@@ -20,7 +20,7 @@ impl State {
     ) {
         let now = self.now;
         let max_age = Duration::from_millis(u64::from(max_age_ms));
-        let peer = self.links.get_mut(&link).and_then(Link::peer_mut);
+        let peer = self.peer_mut(link);
         if !peer.is_some_and(|peer| peer.repairs.take(now)) {
             return self.blame(link, -1, "it asks for more than anybody could have missed");
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::stream::Stream;
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::links::Link;
 use crate::proto::{Class, Level, LinkId, Origin, Publish, Range};
 
 /// From this sequence number on faster ways are looked for: those of an origin that says little are
@@ -147,8 +146,8 @@ impl State {
     /// The link to the origin itself, if it is a peer of ours in that very life.
     pub(super) fn source(&self, origin: &Origin) -> Option<LinkId> {
         let is_source = |link: &LinkId| {
-            let peer = self.links.get(link).and_then(Link::peer);
-            peer.is_some_and(|peer| peer.id == origin.id && peer.epoch == Some(origin.epoch))
+            self.peer(*link)
+                .is_some_and(|peer| peer.id == origin.id && peer.epoch == Some(origin.epoch))
         };
         self.peers.iter().copied().find(is_source)
     }

@@ -7,7 +7,6 @@ use super::stream::Doubt;
 use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::links::Link;
 use crate::proto::{Level, LinkId, Origin, Range, Timer, Watermark};
 
 /// How long watermarks for lazy peers are collected (overlay design, tree).
@@ -98,11 +97,7 @@ impl State {
 
     pub(in crate::proto::state) fn on_ihave(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
         let now = self.now;
-        let since = self
-            .links
-            .get(&link)
-            .and_then(Link::peer)
-            .map(|peer| peer.since);
+        let since = self.peer(link).map(|peer| peer.since);
         let greets = since.is_some_and(|since| now.since(since) < GREETING);
         let first_word = !std::mem::replace(&mut self.publisher.synced, true);
         for Watermark { origin, high } in watermarks {
@@ -164,8 +159,9 @@ impl State {
 
     /// Whether a peer may tell of one more origin that is not known here.
     fn takes_claim(&mut self, link: LinkId) -> bool {
-        let peer = self.links.get_mut(&link).and_then(Link::peer_mut);
-        peer.is_some_and(|peer| peer.claims.take(self.now))
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.claims.take(now))
     }
 
     fn tell(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
