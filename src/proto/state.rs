@@ -44,6 +44,8 @@ pub struct State {
     links: BTreeMap<LinkId, Link>,
     /// The peers, in the order in which they came.
     peers: Vec<LinkId>,
+    /// When silent links were looked for last.
+    heartbeat_at: Option<Moment>,
     entry: Entry,
     membership: Membership,
     beacons: Beacons,
@@ -93,6 +95,7 @@ impl State {
             next_link: 0,
             links: BTreeMap::new(),
             peers: Vec::new(),
+            heartbeat_at: None,
             counters: Counters::default(),
             out: Vec::new(),
         }

@@ -51,7 +51,6 @@ pub(super) struct Entry {
     answered: BTreeMap<SocketAddr, Bucket>,
     /// When those who asked for entry did.
     askers: BTreeMap<NodeId, Moment>,
-    pub(super) heartbeat_at: Moment,
 }
 
 #[derive(Debug)]
@@ -111,7 +110,6 @@ impl Entry {
             targets: BTreeMap::new(),
             answered: BTreeMap::new(),
             askers: BTreeMap::new(),
-            heartbeat_at: Moment::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::{CloseHow, Moment, RemoveReason, Timer};
+use crate::proto::{CloseHow, RemoveReason, Timer};
 
 /// How often silent links are looked for.
 pub(in crate::proto::state) const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
@@ -16,16 +16,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(6);
 impl State {
     pub(in crate::proto::state) fn on_heartbeat(&mut self) {
         self.set_timer(Timer::Heartbeat, HEARTBEAT_CHECK);
-        let lag = self
-            .now
-            .since(self.entry.heartbeat_at)
-            .saturating_sub(HEARTBEAT_CHECK);
-        let lag = if self.entry.heartbeat_at == Moment::default() {
-            Duration::ZERO
-        } else {
-            lag
-        };
-        self.entry.heartbeat_at = self.now;
+        let last = self.heartbeat_at.replace(self.now).unwrap_or(self.now);
+        let lag = self.now.since(last).saturating_sub(HEARTBEAT_CHECK);
         for link in self.peers.clone() {
             let Some(state) = self.links.get_mut(&link) else {
                 continue;
