@@ -72,6 +72,11 @@ impl Dial {
             ..Self::to(target)
         }
     }
+
+    /// Whether it goes to that address, given as such.
+    pub(super) fn is_to(&self, address: IpAddr) -> bool {
+        self.target.host.parse() == Ok(address)
+    }
 }
 
 impl State {
@@ -106,30 +111,18 @@ impl State {
     pub(in crate::proto::state) fn is_dialing(&self, who: &PeerAddress) -> bool {
         self.links.values().filter_map(Link::dial).any(|dial| {
             dial.expected.as_ref() == Some(&who.id)
-                || dial.target.port == who.port
-                    && dial
-                        .target
-                        .host
-                        .parse::<IpAddr>()
-                        .is_ok_and(|ip| ip == who.address)
+                || dial.target.port == who.port && dial.is_to(who.address)
         })
     }
 
     /// How many dials were begun less than `age` ago and are under way.
     pub(in crate::proto::state) fn recent_dials(&self, age: Duration) -> usize {
         let recent = |link: &&Link| self.now.since(link.last_heard) < age;
-        self.links
-            .values()
-            .filter(recent)
-            .filter(|link| link.dial().is_some_and(|d| d.request.is_none()))
-            .count()
+        self.own_dials().filter(recent).count()
     }
 
     pub(in crate::proto::state) fn dials_under_way(&self) -> usize {
-        self.links
-            .values()
-            .filter(|link| link.dial().is_some_and(|d| d.request.is_none()))
-            .count()
+        self.own_dials().count()
     }
 
     /// Whether a dial to that seed is under way.
@@ -179,6 +172,12 @@ impl State {
             let result = result.map_err(str::to_owned);
             self.emit(Event::Dialed { request, result });
         }
+    }
+
+    /// The links of dials that the application has not asked for.
+    fn own_dials(&self) -> impl Iterator<Item = &Link> {
+        let is_own = |link: &&Link| link.dial().is_some_and(|dial| dial.request.is_none());
+        self.links.values().filter(is_own)
     }
 
     /// The peer that listens at `target`, as far as we know.

@@ -141,27 +141,20 @@ impl State {
 
     /// Our own dial to the node that says `hello`, if there is one under way.
     fn rival_dial(&self, hello: &Hello, remote: Option<SocketAddr>) -> Option<LinkId> {
+        let is_there = |dial: &Dial| remote.is_some_and(|remote| dial.is_to(remote.ip()));
         let is_rival = |dial: &Dial| match (&dial.expected, &hello.native) {
             (Some(expected), _) => *expected == hello.id,
             (None, Some(native)) => {
-                dial.target.port == native.port && self.same_host(&dial.target.host, native, remote)
+                let target = &dial.target;
+                target.port == native.port && (target.host == native.address || is_there(dial))
             }
             // A legacy handshake does not say where its sender listens: go by the address alone.
-            (None, None) => remote.is_some_and(|remote| {
-                dial.target
-                    .host
-                    .parse::<IpAddr>()
-                    .is_ok_and(|ip| ip == remote.ip())
-            }),
+            (None, None) => is_there(dial),
         };
         self.links
             .iter()
             .find(|(_, l)| l.dial().is_some_and(is_rival))
             .map(|(link, _)| *link)
-    }
-
-    fn same_host(&self, host: &str, native: &HelloNative, remote: Option<SocketAddr>) -> bool {
-        host == native.address || host.parse::<IpAddr>().ok() == remote.map(|remote| remote.ip())
     }
 
     /// Takes the sender of `hello` as a peer, or closes the link.
