@@ -1,6 +1,6 @@
 //! Every number of the protocol, with its default and where it comes from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,6 +15,15 @@ pub struct Target {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }
+    }
 }
 
 /// What a node is told when it starts. Each field has a default in [`Config::default`].

@@ -327,7 +327,7 @@ impl State {
         self.seed_lost(index);
     }
 
-    /// A dial to one of our seeds failed.
+    /// One of our seeds could not be dialled, or asked.
     pub(super) fn seed_unreachable(&mut self, index: usize) {
         if self.entry.seeds.get(index).is_some_and(|s| s.suspected) {
             self.probe_again(index);

@@ -171,7 +171,7 @@ impl State {
         let target = seed.target.clone();
         let Some(own) = self.own_address() else {
             tracing::warn!("cannot ask for peers: the address is not an IP literal");
-            return self.request_undelivered(index);
+            return self.seed_unreachable(index);
         };
         tracing::info!(
             host = target.host,
@@ -189,11 +189,6 @@ impl State {
         if self.running && self.config.native && seed.legacy != Some(true) && code != "TIMEOUT" {
             self.set_timer(Timer::Join(index as u32), JOIN_AFTER);
         }
-    }
-
-    /// A seed could not be asked.
-    pub(super) fn request_undelivered(&mut self, index: usize) {
-        self.seed_unreachable(index);
     }
 
     pub(super) fn on_join(&mut self, index: u32) {
@@ -292,15 +287,6 @@ impl State {
         if !self.is_sufficiently_filled() {
             self.seek();
             self.request_peers();
-        }
-    }
-}
-
-impl From<SocketAddr> for Target {
-    fn from(address: SocketAddr) -> Self {
-        Self {
-            host: address.ip().to_string(),
-            port: address.port(),
         }
     }
 }

@@ -71,7 +71,7 @@ impl State {
         }
         match state.phase {
             Phase::Courier(Some(seed)) => self.request_delivered(seed, code),
-            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.request_undelivered(seed),
+            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.seed_unreachable(seed),
             _ => {}
         }
         let Some(peer) = state.peer() else {
