@@ -127,6 +127,13 @@ pub struct PeerAddress {
     pub port: u16,
 }
 
+impl PeerAddress {
+    /// Where to dial it.
+    pub(super) fn socket(&self) -> std::net::SocketAddr {
+        std::net::SocketAddr::new(self.address, self.port)
+    }
+}
+
 /// `{id, remoteAddress, remotePort, respondsTo}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pong {

@@ -427,7 +427,7 @@ fn put_address(head: &mut BytesMut, address: SocketAddr) {
 
 fn put_contact(head: &mut BytesMut, who: &PeerAddress) {
     put_id(head, &who.id);
-    put_address(head, SocketAddr::new(who.address, who.port));
+    put_address(head, who.socket());
 }
 
 fn put_contacts(head: &mut BytesMut, contacts: &[PeerAddress]) {

@@ -116,7 +116,7 @@ impl State {
         self.beacons.number += 1;
         let beacon = Beacon {
             origin: self.publisher.origin().clone(),
-            address: std::net::SocketAddr::new(own.address, own.port),
+            address: own.socket(),
             number: self.beacons.number,
         };
         let frame = native::beacon(&beacon);

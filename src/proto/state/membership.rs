@@ -20,7 +20,6 @@ mod lost;
 mod shuffle;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::State;
@@ -119,8 +118,7 @@ impl State {
 
     /// Keeps an address, in the place of another if there are many.
     pub(super) fn meet(&mut self, who: PeerAddress) {
-        let ip = who.address;
-        if !self.is_somewhere_else(SocketAddr::new(ip, who.port))
+        if !self.is_somewhere_else(who.socket())
             || who.id == self.me
             || self.peer_link(&who.id).is_some()
         {

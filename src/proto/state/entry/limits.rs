@@ -13,7 +13,7 @@ const MAX_TARGETS: usize = 1024;
 impl State {
     /// Whether the limits on dials that others cause leave one to that node.
     pub(super) fn may_dial_for(&mut self, who: &PeerAddress) -> bool {
-        let target = SocketAddr::new(who.address, who.port);
+        let target = who.socket();
         let may = self.may_dial(target) && self.dials_under_way() < self.config.max_dials;
         if !may {
             self.counters.dials_refused += 1;

@@ -26,8 +26,7 @@ impl State {
             return;
         }
         tracing::debug!(host = target.host, port = target.port, "pinging seed");
-        let from = SocketAddr::new(own.address, own.port);
-        let data = packet::ping_data(from, SocketAddr::new(ip, target.port));
+        let data = packet::ping_data(own.socket(), SocketAddr::new(ip, target.port));
         let id = self.flood_new(Topic::Ping, &data);
         let number = self.entry.next_ping;
         self.entry.next_ping = number.wrapping_add(1);
@@ -45,7 +44,7 @@ impl State {
         let Some(own) = self.own_address() else {
             return false;
         };
-        if target != SocketAddr::new(own.address, own.port) {
+        if target != own.socket() {
             return false;
         }
         if !self.may_answer(from) {

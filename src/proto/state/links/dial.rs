@@ -60,7 +60,7 @@ impl Dial {
         Self {
             expected: Some(who.id.clone()),
             intent,
-            ..Self::to(SocketAddr::new(who.address, who.port).into())
+            ..Self::to(who.socket().into())
         }
     }
 

@@ -242,7 +242,7 @@ impl State {
         let target = state.dial().map(|dial| dial.target.clone()).or(said);
         let listens = match &state.phase {
             Phase::AwaitingAck(_) => Some(remote),
-            _ => contact(&hello, Some(remote)).map(|who| SocketAddr::new(who.address, who.port)),
+            _ => contact(&hello, Some(remote)).map(|who| who.socket()),
         };
         state.phase = Phase::Peer(Peer {
             id: hello.id.clone(),
