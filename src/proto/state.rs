@@ -209,7 +209,7 @@ impl State {
             Message::Native(Native::Contacts { contacts, .. })
                 if matches!(state.phase, Phase::Refused) =>
             {
-                self.on_consolation(contacts);
+                self.meet_all(contacts);
             }
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
             Message::PeerRequest(_) | Message::Pong(_) => {}

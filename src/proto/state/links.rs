@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use super::State;
 use crate::proto::bucket::Bucket;
-use crate::proto::{Class, Hello, Level, LinkId, Moment, NodeId, Outgoing, Target};
+use crate::proto::{Class, Hello, Level, LinkId, Moment, NodeId, Outgoing, PeerAddress, Target};
 use dial::Purpose;
 pub(super) use dial::{Dial, DialEnd};
 pub(super) use heartbeat::HEARTBEAT_CHECK;
@@ -101,6 +101,18 @@ pub(super) enum Generation {
     /// It has sent us a stream chunk, or been sent one, or asked for peers while it had some: no
     /// 0.1 does the first or the last, or lives after the second.
     Streams,
+}
+
+impl Peer {
+    /// Where it can be dialled, for telling others; only of native peers.
+    pub(super) fn contact(&self) -> Option<PeerAddress> {
+        let listens = self.listens.filter(|_| self.native)?;
+        Some(PeerAddress {
+            id: self.id.clone(),
+            address: listens.ip(),
+            port: listens.port(),
+        })
+    }
 }
 
 impl Link {

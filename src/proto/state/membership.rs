@@ -140,15 +140,8 @@ impl State {
         self.membership.passive.retain(|known| known.who.id != *id);
     }
 
-    /// Where a peer listens, for telling others.
     fn peer_contact(&self, link: LinkId) -> Option<PeerAddress> {
-        let peer = self.peer(link).filter(|peer| peer.native)?;
-        let listens = peer.listens?;
-        Some(PeerAddress {
-            id: peer.id.clone(),
-            address: listens.ip(),
-            port: listens.port(),
-        })
+        self.peer(link)?.contact()
     }
 
     /// A random few of those we know, `except` excepted.
@@ -196,20 +189,14 @@ impl State {
         self.membership.routes.retain(|(_, from)| *from != link);
         self.beacon_link_lost(link);
         let broke = matches!(reason, RemoveReason::Silent | RemoveReason::Remote);
-        let Some(listens) = peer.listens.filter(|_| broke && peer.native) else {
+        let Some(who) = peer.contact().filter(|_| broke) else {
             return;
         };
-        let who = PeerAddress {
-            id: peer.id.clone(),
-            address: listens.ip(),
-            port: listens.port(),
-        };
         match peer.leaving {
-            Some(true) => return self.meet(who),
-            Some(false) => return,
-            None => {}
+            Some(true) => self.meet(who),
+            Some(false) => {}
+            None => self.miss(who, reason == RemoveReason::Silent),
         }
-        self.miss(who, reason == RemoveReason::Silent);
     }
 
     /// Tells a native peer that we close the link: `keep`: to make room.
@@ -316,23 +303,14 @@ impl State {
         self.seek();
     }
 
-    /// What somebody who refused us had to offer.
-    pub(super) fn on_consolation(&mut self, contacts: Vec<PeerAddress>) {
+    /// Keeps what others had to offer, and makes use of it if there are too few peers.
+    pub(super) fn meet_all(&mut self, contacts: Vec<PeerAddress>) {
         for who in contacts {
             self.meet(who);
         }
         self.seek();
     }
 
-    fn meet_all(&mut self, contacts: Vec<PeerAddress>) {
-        for who in contacts {
-            self.meet(who);
-        }
-        self.seek();
-    }
-}
-
-impl State {
     /// How many addresses of others are kept, one way or another.
     pub(super) fn addresses(&self) -> usize {
         let Membership {
