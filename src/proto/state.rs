@@ -19,6 +19,7 @@ mod publish;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::stats::Counters;
 use super::{
@@ -288,11 +289,16 @@ impl State {
         self.out.push(Output::Event(event));
     }
 
-    fn set_timer(&mut self, timer: Timer, after: std::time::Duration) {
+    fn set_timer(&mut self, timer: Timer, after: Duration) {
         self.out.push(Output::SetTimer { timer, after });
     }
 
     fn cancel_timer(&mut self, timer: Timer) {
         self.out.push(Output::CancelTimer(timer));
     }
+}
+
+/// `time`, more or less by a random part of `share` of it, so that nodes do not act together.
+fn jitter(rng: &mut fastrand::Rng, time: Duration, share: f64) -> Duration {
+    time.mul_f64(1.0 - share + 2.0 * share * rng.f64())
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::State;
 use super::links::{Dial, DialEnd};
+use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::line;
 use crate::proto::{Config, Intent, Moment, NodeId, PeerAddress, Target, Timer};
@@ -227,9 +227,9 @@ impl State {
         };
         // Earlier or later, so that nodes started together do not act together: a seed can take in
         // only so many at a time.
-        let jitter = if self.peers.is_empty() { 0.5 } else { 0.1 };
-        let factor = 1.0 - jitter + 2.0 * jitter * self.rng.f64();
-        self.set_timer(Timer::Tick, after.mul_f64(factor));
+        let share = if self.peers.is_empty() { 0.5 } else { 0.1 };
+        let after = jitter(&mut self.rng, after, share);
+        self.set_timer(Timer::Tick, after);
     }
 
     pub(super) fn on_tick(&mut self) {

@@ -22,8 +22,8 @@ mod shuffle;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::State;
 use super::links::{Dial, DialEnd, Peer};
+use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::{
@@ -273,8 +273,8 @@ impl State {
         }
         self.membership.passive = passive;
         if !std::mem::replace(&mut self.membership.seek_set, true) {
-            let jitter = 0.8 + 0.4 * self.rng.f64();
-            self.set_timer(Timer::Seek, SEEK_EVERY.mul_f64(jitter));
+            let after = jitter(&mut self.rng, SEEK_EVERY, 0.2);
+            self.set_timer(Timer::Seek, after);
         }
     }
 

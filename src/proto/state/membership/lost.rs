@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::proto::state::State;
 use crate::proto::state::links::Dial;
+use crate::proto::state::{State, jitter};
 use crate::proto::{Intent, Moment, NodeId, PeerAddress};
 
 /// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
@@ -50,7 +50,7 @@ impl State {
                 continue;
             }
             lost.wait = (lost.wait * 2).min(LOST_MAX);
-            lost.at = now.after(lost.wait.mul_f64(0.8 + 0.4 * self.rng.f64()));
+            lost.at = now.after(jitter(&mut self.rng, lost.wait, 0.2));
             dials.push((lost.who.clone(), lost.silently));
         }
         for (who, silently) in dials {

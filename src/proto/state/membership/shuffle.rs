@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::proto::codec::native;
-use crate::proto::state::State;
+use crate::proto::state::{State, jitter};
 use crate::proto::{LinkId, PeerAddress, Timer};
 
 /// Steps of a shuffle.
@@ -20,8 +20,8 @@ impl State {
     pub(super) fn schedule_shuffle(&mut self) {
         let early = self.now.since(self.membership.started) < EARLY;
         let every = if early { SHUFFLE_EARLY } else { SHUFFLE_EVERY };
-        let jitter = 0.8 + 0.4 * self.rng.f64();
-        self.set_timer(Timer::Shuffle, every.mul_f64(jitter));
+        let after = jitter(&mut self.rng, every, 0.2);
+        self.set_timer(Timer::Shuffle, after);
     }
 
     pub(in crate::proto::state) fn on_shuffle_timer(&mut self) {
