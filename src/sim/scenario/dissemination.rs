@@ -13,22 +13,71 @@ use crate::sim::{Graph, HostId, Network};
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Per broadcast, in order: how many got it, the last hop, and when the last one got it.
-    pub(super) each: Vec<Fate>,
+    each: Vec<Fate>,
     /// Copies received per delivery.
-    pub(super) copies: f64,
+    copies: f64,
     /// Broadcasts that somebody got twice, or got from itself.
     pub(super) doubled: usize,
 }
 
+/// What became of one.
 #[derive(Clone, Debug)]
 pub(super) struct Fate {
-    pub(super) sent: Moment,
-    pub(super) got: BTreeMap<HostId, Moment>,
-    pub(super) last_hop: u8,
+    sender: HostId,
+    sent: Moment,
+    got: BTreeMap<HostId, Moment>,
+    last_hop: u8,
+}
+
+impl Outcome {
+    /// Of those that are numbered from `first` on and that nobody has looked for yet.
+    pub(super) fn gather(network: &mut Network, first: usize, each: Vec<Fate>) -> Self {
+        let mut outcome = Self {
+            each,
+            ..Self::default()
+        };
+        for happening in network.take_happenings() {
+            let Event::Broadcast(payload) = &happening.event else {
+                continue;
+            };
+            for number in number(payload) {
+                let nth = number.wrapping_sub(first);
+                let Some(fate) = outcome.each.get_mut(nth) else {
+                    continue;
+                };
+                fate.last_hop = fate.last_hop.max(happening.hops);
+                let again = fate.got.insert(happening.host, happening.at).is_some();
+                if again || happening.host == fate.sender {
+                    outcome.doubled += 1;
+                }
+            }
+        }
+        outcome
+    }
+
+    /// How much of `whom` the one that reached least of them had reached within `time`.
+    pub(super) fn least_reached(&self, time: Duration, whom: &BTreeSet<HostId>) -> f64 {
+        let reach = |fate: &Fate| fate.reached_within(time, whom);
+        self.each.iter().map(reach).fold(1.0, f64::min)
+    }
+
+    fn last_hop(&self) -> f64 {
+        let hops = self.each.iter().map(|fate| fate.last_hop).max();
+        f64::from(hops.unwrap_or(0))
+    }
 }
 
 impl Fate {
-    pub(super) fn reached_within(&self, time: Duration, whom: &BTreeSet<HostId>) -> f64 {
+    pub(super) fn new(sender: HostId, sent: Moment) -> Self {
+        Self {
+            sender,
+            sent,
+            got: BTreeMap::new(),
+            last_hop: 0,
+        }
+    }
+
+    fn reached_within(&self, time: Duration, whom: &BTreeSet<HostId>) -> f64 {
         let in_time = |host: &&HostId| {
             self.got
                 .get(host)
@@ -53,9 +102,7 @@ pub(super) fn one_sender(network: &mut Network) -> Figures {
         Duration::from_secs(3),
     );
     let whom = others(network, sender);
-    let reach = |fate: &Fate| fate.reached_within(Duration::from_secs(3), &whom);
-    let worst = outcome.each.iter().map(reach).fold(1.0, f64::min);
-    let hops = outcome.each.iter().map(|fate| fate.last_hop).max();
+    let worst = outcome.least_reached(Duration::from_secs(3), &whom);
     let last = |fate: &Fate| {
         fate.got
             .values()
@@ -69,7 +116,7 @@ pub(super) fn one_sender(network: &mut Network) -> Figures {
     vec![
         ("one sender: copies, first second", warm_up.copies),
         ("one sender: copies", outcome.copies),
-        ("one sender: last hop", f64::from(hops.unwrap_or(0))),
+        ("one sender: last hop", outcome.last_hop()),
         (
             "one sender: last hop, fewest possible",
             f64::from(graph.eccentricity(sender)),
@@ -98,19 +145,12 @@ pub(super) fn random_senders(network: &mut Network) -> Figures {
         Duration::from_millis(200),
         Duration::from_secs(3),
     );
-    let reach = |(fate, sender): (&Fate, &HostId)| {
-        fate.reached_within(Duration::from_secs(3), &others(network, *sender))
-    };
-    let worst = outcome
-        .each
-        .iter()
-        .zip(&senders)
-        .map(reach)
-        .fold(1.0, f64::min);
-    let hops = outcome.each.iter().map(|fate| fate.last_hop).max();
+    let reach =
+        |fate: &Fate| fate.reached_within(Duration::from_secs(3), &others(network, fate.sender));
+    let worst = outcome.each.iter().map(reach).fold(1.0, f64::min);
     vec![
         ("random senders: copies", outcome.copies),
-        ("random senders: last hop", f64::from(hops.unwrap_or(0))),
+        ("random senders: last hop", outcome.last_hop()),
         ("random senders: reached", worst),
         ("random senders: doubled", outcome.doubled as f64),
     ]
@@ -146,13 +186,9 @@ pub(super) fn broadcasts(
     };
     let before = copies(network);
     let first = fresh(network);
-    let mut outcome = Outcome::default();
+    let mut each = Vec::new();
     for (nth, sender) in senders.iter().enumerate() {
-        outcome.each.push(Fate {
-            sent: network.now(),
-            got: BTreeMap::new(),
-            last_hop: 0,
-        });
+        each.push(Fate::new(*sender, network.now()));
         network.input(*sender, Input::Broadcast(message(first + nth)));
         let wait = if nth + 1 == senders.len() {
             rest
@@ -161,22 +197,7 @@ pub(super) fn broadcasts(
         };
         network.run_for(wait);
     }
-    for happening in network.take_happenings() {
-        let Event::Broadcast(payload) = &happening.event else {
-            continue;
-        };
-        for number in number(payload) {
-            let nth = number.wrapping_sub(first);
-            let Some(fate) = outcome.each.get_mut(nth) else {
-                continue;
-            };
-            fate.last_hop = fate.last_hop.max(happening.hops);
-            let again = fate.got.insert(happening.host, happening.at).is_some();
-            if again || happening.host == senders[nth] {
-                outcome.doubled += 1;
-            }
-        }
-    }
+    let mut outcome = Outcome::gather(network, first, each);
     let delivered: usize = outcome.each.iter().map(|fate| fate.got.len()).sum();
     outcome.copies = (copies(network) - before) as f64 / delivered.max(1) as f64;
     outcome
@@ -208,7 +229,7 @@ pub(super) fn number(payload: &Payload) -> impl Iterator<Item = usize> {
     })
 }
 
-fn others(network: &Network, sender: HostId) -> BTreeSet<HostId> {
+pub(super) fn others(network: &Network, sender: HostId) -> BTreeSet<HostId> {
     let living = network.living().into_iter();
     living.filter(|host| *host != sender).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::dissemination::{Fate, broadcasts, fresh, message, number};
+use super::dissemination::{Fate, Outcome, broadcasts, fresh, message, number, others};
 use super::{Figures, await_that, is_whole, seconds};
 use crate::proto::{Event, Input};
 use crate::sim::{Death, Graph, HostId, Network};
@@ -57,37 +57,22 @@ pub(super) fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6
     let whole = await_that(network, Duration::from_secs(60), is_whole);
     let rest = Duration::from_secs(10).saturating_sub(network.now().since(sent));
     network.run_for(rest);
-    let mut got = BTreeMap::new();
-    let mut doubled = 0;
-    for happening in network.take_happenings() {
-        if let Event::Broadcast(payload) = &happening.event {
-            for _ in number(payload).filter(|number| *number == first) {
-                let again = got.insert(happening.host, happening.at).is_some();
-                doubled += usize::from(again);
-            }
-        }
-    }
-    let fate = Fate {
-        sent,
-        got,
-        last_hop: 0,
-    };
-    let whom: BTreeSet<HostId> = survivors.iter().copied().filter(|h| *h != sender).collect();
-    let [in_3, in_10] = [3, 10].map(|s| fate.reached_within(Duration::from_secs(s), &whom));
+    let outcome = Outcome::gather(network, first, vec![Fate::new(sender, sent)]);
+    let whom = others(network, sender);
+    let [in_3, in_10] = [3, 10].map(|s| outcome.least_reached(Duration::from_secs(s), &whom));
     let after = broadcasts(
         network,
         &[sender; 5],
         Duration::from_secs(1),
         Duration::from_secs(3),
     );
-    let reach = |fate: &Fate| fate.reached_within(Duration::from_secs(2), &whom);
     let figures = [
         in_3,
         in_10,
         whole.map_or(f64::INFINITY, seconds),
-        after.each.iter().map(reach).fold(1.0, f64::min),
+        after.least_reached(Duration::from_secs(2), &whom),
         Graph::of(network).components().len() as f64,
-        (doubled + after.doubled) as f64,
+        (outcome.doubled + after.doubled) as f64,
     ];
     names.iter().copied().zip(figures).collect()
 }
