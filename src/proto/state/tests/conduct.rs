@@ -164,3 +164,35 @@ fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
     }
     assert_eq!(count, 32);
 }
+
+#[test]
+fn others_cannot_make_a_node_dial_one_target_again_and_again() {
+    let mut node = Node::new("me", legacy());
+    let mut dials = 0;
+    for n in 0..100 {
+        let link = node.accept();
+        node.receive(link, Message::PeerRequest(who(&format!("n{n}"), 2000)));
+        for (dial, _) in node.dials() {
+            dials += 1;
+            node.input(Input::DialFailed {
+                link: dial,
+                code: "ECONNREFUSED".to_owned(),
+            });
+        }
+    }
+    assert_eq!(dials, 3);
+}
+
+#[test]
+fn a_link_that_keeps_sending_nonsense_is_closed() {
+    let mut node = Node::new("me", legacy());
+    let peer = node.peer("a");
+    for _ in 0..79 {
+        node.receive(peer, Message::Rejected(crate::proto::Reject::BadHash));
+        assert_eq!(node.closes(), []);
+    }
+    node.receive(peer, Message::Rejected(crate::proto::Reject::BadHash));
+    assert_eq!(node.closes(), [(peer, CloseHow::Abort)]);
+    let reason = RemoveReason::Misbehaved;
+    assert_eq!(node.events(), [Event::PeerRemoved { link: peer, reason }]);
+}

@@ -1,0 +1,176 @@
+//! Links: from handshake to peer, and their end.
+
+use super::*;
+
+#[test]
+fn a_handshake_is_acknowledged_and_makes_a_peer() {
+    let mut node = Node::new("me", legacy());
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello("you")));
+    assert_eq!(node.sent()[0], (link, Message::HandshakeAck(hello("me"))));
+    let id = NodeId::parse("you").unwrap();
+    let added = Event::PeerAdded {
+        link,
+        id,
+        remote: remote(),
+        native: false,
+    };
+    assert_eq!(node.events(), [added]);
+}
+
+#[test]
+fn a_full_node_and_a_known_id_are_refused_without_an_ack() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            min_peers: 1,
+            max_peers: 2,
+            ..legacy()
+        },
+    );
+    node.peer("a");
+    for known in ["a", "me"] {
+        let link = node.accept();
+        node.receive(link, Message::Handshake(hello(known)));
+        assert_eq!(
+            (node.sent(), node.closes()),
+            (vec![], vec![(link, CloseHow::Flush)]),
+            "{known}"
+        );
+    }
+    node.peer("b");
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello("c")));
+    assert_eq!(
+        (node.sent(), node.closes()),
+        (vec![], vec![(link, CloseHow::Flush)])
+    );
+}
+
+#[test]
+fn a_link_that_does_not_shake_hands_is_closed() {
+    let mut node = Node::new("me", legacy());
+    let link = node.state.next_link();
+    node.input(Input::Accepted {
+        link,
+        remote: remote(),
+    });
+    let timer = Timer::Handshake(link);
+    let after = Duration::from_secs(5);
+    assert_eq!(node.out, [Output::SetTimer { timer, after }]);
+    node.input(Input::TimerFired(timer));
+    assert_eq!(node.closes(), [(link, CloseHow::Abort)]);
+}
+
+#[test]
+fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
+    for acked in [true, false] {
+        let mut node = Node::new("me", legacy());
+        let dial = node.dial();
+        let inbound = node.accept();
+        node.receive(inbound, Message::Handshake(hello("you")));
+        assert_eq!(node.out, [], "held");
+        if acked {
+            node.receive(dial, Message::HandshakeAck(hello("you")));
+            assert_eq!(node.closes(), [(inbound, CloseHow::Flush)]);
+            assert!(node.events().contains(&Event::Dialed {
+                request: 1,
+                result: Ok(dial)
+            }));
+        } else {
+            node.input(Input::Closed {
+                link: dial,
+                reason: "FIN".to_owned(),
+            });
+            assert_eq!(
+                node.sent()[0],
+                (inbound, Message::HandshakeAck(hello("me")))
+            );
+            assert!(node.events().contains(&Event::Dialed {
+                request: 1,
+                result: Err("REFUSED".to_owned())
+            }));
+        }
+        assert_eq!(node.state.peers().count(), 1);
+    }
+}
+
+#[test]
+fn all_handshakes_that_waited_for_our_dial_become_peers() {
+    let mut node = Node::new("me", legacy());
+    let dialled = node.dial();
+    let mut links = vec![dialled];
+    for id in ["a", "b", "c"] {
+        let link = node.accept();
+        node.receive(link, Message::Handshake(hello(id)));
+        assert_eq!(node.out, [], "held");
+        links.push(link);
+    }
+    node.receive(dialled, Message::HandshakeAck(hello("you")));
+    assert_eq!(node.state.peers().count(), 4);
+    for link in links {
+        let payload = Payload::events("[\"hi\"]".into());
+        node.input(Input::Direct { link, payload });
+        assert_eq!(node.sent().len(), 1, "{link} is one");
+    }
+}
+
+#[test]
+fn between_new_nodes_the_lower_ids_dial_wins() {
+    for (other, ours_wins) in [("zz", true), ("aa", false)] {
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
+        let inbound = node.accept();
+        node.receive(
+            inbound,
+            Message::Handshake(native_hello(other, "10.0.0.9", 2000)),
+        );
+        if ours_wins {
+            assert_eq!(node.out, [], "held");
+            node.receive(
+                dial,
+                Message::HandshakeAck(native_hello(other, "10.0.0.9", 2000)),
+            );
+        }
+        let winner = if ours_wins { dial } else { inbound };
+        let loser = if ours_wins { inbound } else { dial };
+        assert!(node.events().contains(&Event::Dialed {
+            request: 1,
+            result: Ok(winner)
+        }));
+        assert_eq!(node.closes()[0].0, loser);
+        assert_eq!(node.state.peers().next().unwrap().0, winner);
+    }
+}
+
+#[test]
+fn a_peer_is_not_dialled_again_where_it_listens() {
+    let mut node = Node::new("me", native());
+    let link = node.accept();
+    let hello = native_hello("you", "10.0.0.9", 2000);
+    node.receive(link, Message::Handshake(hello));
+    node.input(Input::AddPeer {
+        request: 1,
+        target: target(2000),
+    });
+    let known = Event::Dialed {
+        request: 1,
+        result: Ok(link),
+    };
+    assert_eq!(node.out, [Output::Event(known)]);
+}
+
+#[test]
+fn stopping_closes_every_link_and_tells_of_every_peer() {
+    let mut node = Node::new("me", legacy());
+    let (a, b) = (node.peer("a"), node.peer("b"));
+    node.input(Input::Stop);
+    let removed = |link| Event::PeerRemoved {
+        link,
+        reason: RemoveReason::Local,
+    };
+    assert_eq!(node.events(), [removed(a), removed(b)]);
+    assert_eq!(node.closes(), [(a, CloseHow::Flush), (b, CloseHow::Flush)]);
+    assert_eq!(node.input(Input::Stop), []);
+    assert_eq!(node.receive(a, Message::Handshake(hello("c"))), []);
+}
