@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::State;
-use crate::proto::codec::{Decoder, Limits, line, native};
+use crate::proto::codec::{Decoder, Limits, line, native, packet};
 use crate::proto::{
     CloseHow, Config, Event, Hello, HelloNative, Input, LinkId, Message, Moment, Native, NodeId,
     Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer, Topic,
@@ -187,4 +187,12 @@ fn target(port: u16) -> Target {
         host: "10.0.0.9".to_owned(),
         port,
     }
+}
+
+/// The packet as it comes over the legacy wire.
+fn packet(topic: Topic, id: &str, data: &[u8]) -> Message {
+    let (_, text) = packet::new_packet(id, data);
+    let mut bytes = BytesMut::from(&line::packet(topic, &text)[..]);
+    let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
+    decoder.next(&mut bytes).unwrap().unwrap()
 }

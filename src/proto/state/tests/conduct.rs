@@ -1,16 +1,7 @@
 //! What others cannot make a node do.
 
 use super::*;
-use crate::proto::codec::packet;
 use crate::proto::{Native, Reject};
-
-/// The packet as it comes over the legacy wire.
-fn packet(topic: Topic, id: &str, data: &[u8]) -> Message {
-    let (_, text) = packet::new_packet(id, data);
-    let mut bytes = BytesMut::from(&line::packet(topic, &text)[..]);
-    let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
-    decoder.next(&mut bytes).unwrap().unwrap()
-}
 
 fn chat(id: &str) -> Message {
     packet(Topic::Broadcast, id, br#"["chat","hi"]"#)

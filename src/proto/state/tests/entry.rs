@@ -32,11 +32,8 @@ fn a_request_that_is_taken_up_is_not_forwarded_and_one_that_is_not_is() {
     let (mut taken, mut forwarded) = (0, 0);
     for n in 0..40 {
         node.now = node.now.after(Duration::from_secs(1));
-        let data = crate::proto::codec::packet::peer_request_data(&who(&format!("n{n}"), 3000 + n));
-        let (_, text) = crate::proto::codec::packet::new_packet(&format!("x-{n}"), &data);
-        let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
-        let mut bytes = BytesMut::from(&line::packet(Topic::PeerRequest, &text)[..]);
-        let message = decoder.next(&mut bytes).unwrap().unwrap();
+        let data = packet::peer_request_data(&who(&format!("n{n}"), 3000 + n));
+        let message = packet(Topic::PeerRequest, &format!("x-{n}"), &data);
         node.receive(a, message.clone());
         let to: Vec<LinkId> = node.sent().iter().map(|(to, _)| *to).collect();
         match &node.dials()[..] {
