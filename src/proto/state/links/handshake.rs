@@ -104,15 +104,8 @@ impl State {
 
     /// A dial is decided: the handshakes that waited for it and not for another get their answer.
     pub(super) fn admit_held(&mut self) {
-        let held: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, l)| {
-                matches!(&l.phase, Phase::Held(hello) if self.rival_dial(hello, l.remote).is_none())
-            })
-            .map(|(link, _)| *link)
-            .collect();
-        for link in held {
+        let is_decided = |hello: &Hello, remote| self.rival_dial(hello, remote).is_none();
+        for link in self.held(is_decided) {
             // The one before may have decided this one, too.
             let Some(state) = self.links.get_mut(&link) else {
                 continue;
@@ -278,15 +271,19 @@ impl State {
 
     /// Our own dial to `id` is decided: the handshakes held for it need wait no longer.
     fn release_held(&mut self, id: &NodeId) {
-        let held: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, l)| matches!(&l.phase, Phase::Held(hello) if hello.id == *id))
-            .map(|(link, _)| *link)
-            .collect();
-        for link in held {
+        for link in self.held(|hello, _| hello.id == *id) {
             self.forget_link(link, CloseHow::Flush);
         }
+    }
+
+    /// The links on which such handshakes wait, by who said hello, and from where.
+    fn held(&self, is_meant: impl Fn(&Hello, Option<SocketAddr>) -> bool) -> Vec<LinkId> {
+        let is_held = |link: &Link| match &link.phase {
+            Phase::Held(hello) => is_meant(hello, link.remote),
+            _ => false,
+        };
+        let held = self.links.iter().filter(|(_, link)| is_held(link));
+        held.map(|(link, _)| *link).collect()
     }
 }
 
