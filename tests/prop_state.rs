@@ -61,6 +61,10 @@ fn step() -> impl Strategy<Value = Step> {
     let link = 0..8_usize;
     let who = 0..12_u8;
     let seq = 1..40_u64;
+    // Of what is only said, also numbers that no broadcast has.
+    let far = u64::MAX - 3..=u64::MAX;
+    let claim = prop_oneof![9 => 0..60_u64, 1 => far.clone()];
+    let asked = prop_oneof![9 => seq.clone(), 1 => far];
     let level = prop::sample::select(vec![Level::Low, Level::High, Level::Full]);
     prop_oneof![
         3 => Just(Step::Accept),
@@ -72,10 +76,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => link.clone().prop_map(Step::DialFailed),
         10 => (link.clone(), 0..3_u8, seq.clone(), 1..5_u32, any::<bool>())
             .prop_map(|(l, o, f, c, r)| Step::Publish(l, o, f, c, r)),
-        4 => (link.clone(), 0..3_u8, 0..60_u64).prop_map(|(l, o, h)| Step::IHave(l, o, h)),
-        2 => (link.clone(), 0..4_u8, seq.clone(), 0..20_u64)
+        4 => (link.clone(), 0..3_u8, claim).prop_map(|(l, o, h)| Step::IHave(l, o, h)),
+        2 => (link.clone(), 0..4_u8, asked.clone(), 0..20_u64)
             .prop_map(|(l, o, f, n)| Step::Graft(l, o, f, n)),
-        2 => (link.clone(), 0..3_u8, seq.clone(), 0..20_u64)
+        2 => (link.clone(), 0..3_u8, asked, 0..20_u64)
             .prop_map(|(l, o, f, n)| Step::Gone(l, o, f, n)),
         2 => (link.clone(), 0..4_u8).prop_map(|(l, o)| Step::Prune(l, o)),
         2 => (link.clone(), any::<bool>(), any::<u8>(), who.clone())
@@ -317,13 +321,13 @@ impl Bench {
                 let range = Range {
                     origin: origin(number),
                     first,
-                    last: first + more,
+                    last: first.saturating_add(more),
                 };
                 let max_age_ms = u32::MAX;
                 self.frame(link, Native::Graft { range, max_age_ms });
             }
             Step::Gone(link, number, first, more) => {
-                let last = first + more;
+                let last = first.saturating_add(more);
                 let origin = origin(number);
                 self.frame(
                     link,

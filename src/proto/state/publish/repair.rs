@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stream::{Gap, View};
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::{Level, LinkId, Moment, Origin, Range, Timer};
+use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};
 
 /// From an announcement to the graft, if the broadcast does not come. The design's twice the 95th
 /// percentile of round trip times would be 200 ms over links of 10 to 50 ms; in the simulator more than
@@ -34,10 +34,12 @@ impl State {
     pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) {
         let now = self.now;
         let crowded = self.publisher.gaps.len() >= STRANGE_GAPS;
+        let target = target.min(LAST_SEQUENCE);
         let Some(stream) = self.publisher.streams.get_mut(origin) else {
             return;
         };
-        if crowded && stream.heard_at.is_none() && stream.gap.is_none() {
+        let is_strange = stream.heard_at.is_none() && stream.gap.is_none();
+        if target < stream.next || crowded && is_strange {
             return;
         }
         let gap = stream.gap.get_or_insert_with(|| Gap {
@@ -147,7 +149,7 @@ impl State {
             let held = stream.held.keys().next().copied();
             let target = gap.target.saturating_add(1);
             let upto = [known, held].into_iter().flatten().min();
-            let upto = upto.unwrap_or(target).max(next + 1);
+            let upto = upto.unwrap_or(target).max(next.saturating_add(1));
             let witnesses = have.len() + gone.len();
             return self.may_skip(origin, upto, witnesses, overdue);
         }

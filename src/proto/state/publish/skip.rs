@@ -68,7 +68,7 @@ impl State {
         let Some(stream) = self.publisher.streams.get_mut(origin) else {
             return;
         };
-        let count = upto - stream.next;
+        let count = upto.saturating_sub(stream.next);
         stream.advance(upto);
         // What was before our time is not missed.
         let missed = std::mem::replace(&mut stream.settled, true);

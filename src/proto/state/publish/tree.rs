@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::stream::Stream;
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::{Class, Level, LinkId, Origin, Publish, Range};
+use crate::proto::{Class, LAST_SEQUENCE, Level, LinkId, Origin, Publish, Range};
 
 /// From this sequence number on faster ways are looked for: those of an origin that says little are
 /// not worth the messages.
@@ -112,7 +112,7 @@ impl State {
         let faster = stream.prefer(first, link, now);
         stream.note_progress(now);
         let (first, last) = (stream.next, stream.next);
-        if let Some(faster) = faster {
+        if let Some(faster) = faster.filter(|_| last <= LAST_SEQUENCE) {
             tracing::debug!(link = %faster, origin = %origin.id, "a faster way");
             let range = Range {
                 origin,
