@@ -144,6 +144,26 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 }
 
 #[test]
+fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_any() {
+    for pause in [1, 3600] {
+        let mut node = Node::new("me", native());
+        let link = node.accept();
+        let hello = native_hello("you", "10.0.0.9", 2000);
+        node.receive(link, Message::Handshake(hello));
+        node.input(Input::TimerFired(Timer::Heartbeat));
+        node.now = node.now.after(Duration::from_secs(pause));
+        // What waited in the socket is read before the timer that is late fires.
+        node.receive(link, Message::Native(Native::Heartbeat));
+        let silent = (0..60).find(|_| {
+            node.input(Input::TimerFired(Timer::Heartbeat));
+            node.now = node.now.after(Duration::from_secs(1));
+            !node.closes().is_empty()
+        });
+        assert_eq!(silent, Some(6), "after {pause} s");
+    }
+}
+
+#[test]
 fn a_peer_is_not_dialled_again_where_it_listens() {
     let mut node = Node::new("me", native());
     let link = node.accept();
