@@ -21,16 +21,16 @@ impl State {
         self.drop_link(link, code);
     }
 
-    /// Closes a link for `reason` and tells whoever waits for it.
+    /// Closes a link for `reason` and tells whoever waits for it; whether it was a peer's.
     pub(in crate::proto::state) fn end_link(
         &mut self,
         link: LinkId,
         how: CloseHow,
         reason: RemoveReason,
         code: &str,
-    ) {
+    ) -> bool {
         self.out.push(Output::Close { link, how });
-        self.forget(link, reason, code);
+        self.forget(link, reason, code)
     }
 
     /// Forgets a link that the driver has closed, or is told to close by the caller.
@@ -54,6 +54,7 @@ impl State {
         self.links.remove(&link);
     }
 
+    /// Forgets a link; whether it was a peer's.
     fn forget(&mut self, link: LinkId, reason: RemoveReason, code: &str) -> bool {
         let Some(state) = self.links.remove(&link) else {
             return false;

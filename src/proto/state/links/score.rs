@@ -32,13 +32,10 @@ impl State {
         if state.score <= DROP_SCORE {
             self.counters.misbehaved += 1;
             tracing::warn!(%link, what, "closing a misbehaving link");
-            self.end_link(
-                link,
-                CloseHow::Abort,
-                RemoveReason::Misbehaved,
-                "MISBEHAVED",
-            );
-            self.peers_changed();
+            let (how, reason) = (CloseHow::Abort, RemoveReason::Misbehaved);
+            if self.end_link(link, how, reason, "MISBEHAVED") {
+                self.peers_changed();
+            }
         } else if state.is_muted(now) && !was_muted {
             self.counters.muted += 1;
             tracing::warn!(%link, what, "no longer passing on what a misbehaving link floods");

@@ -175,6 +175,29 @@ fn others_cannot_make_a_node_dial_one_target_again_and_again() {
 }
 
 #[test]
+fn a_stranger_that_is_closed_for_misbehaviour_moves_neither_dials_nor_timers() {
+    for peers in 0..=1 {
+        let seeds = vec![target(2000)];
+        let mut node = Node::new("me", Config { seeds, ..native() });
+        for n in 0..peers {
+            node.peer(&format!("peer{n}"));
+        }
+        let stranger = node.accept();
+        for _ in 0..7 {
+            node.receive(stranger, Message::HandshakeAck(hello("x")));
+            assert_eq!(node.out, []);
+        }
+        node.receive(stranger, Message::HandshakeAck(hello("x")));
+        let (link, how) = (stranger, CloseHow::Abort);
+        let timer = Timer::Handshake(stranger);
+        assert_eq!(
+            node.out,
+            [Output::Close { link, how }, Output::CancelTimer(timer)]
+        );
+    }
+}
+
+#[test]
 fn a_link_that_keeps_sending_nonsense_is_closed() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("a");
