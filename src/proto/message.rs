@@ -47,6 +47,13 @@ pub struct Hello {
     pub native: Option<HelloNative>,
 }
 
+impl Hello {
+    /// What a native node wants.
+    pub(super) fn intent(&self) -> Option<Intent> {
+        self.native.as_ref().map(|native| native.intent)
+    }
+}
+
 /// The `smoke2` member of a [`Hello`]: `{"v": 1, "address": …, "port": …, "epoch": "<hex>"}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HelloNative {

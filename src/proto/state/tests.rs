@@ -13,8 +13,8 @@ use bytes::BytesMut;
 use super::State;
 use crate::proto::codec::{Decoder, Limits, line, native, packet};
 use crate::proto::{
-    CloseHow, Config, Event, Hello, HelloNative, Input, LinkId, Message, Moment, Native, NodeId,
-    Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer, Topic,
+    CloseHow, Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native,
+    NodeId, Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer, Topic,
 };
 
 const START: Moment = Moment(1_000_000);
@@ -157,7 +157,7 @@ fn native_hello(id: &str, address: &str, port: u16) -> Hello {
         address: address.to_owned(),
         port,
         epoch: 1,
-        intent: crate::proto::Intent::Peer,
+        intent: Intent::Peer,
     };
     Hello {
         native: Some(native),

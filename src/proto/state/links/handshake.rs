@@ -30,6 +30,11 @@ impl State {
             return self.blame(link, -10, "a handshake out of turn");
         }
         let remote = state.remote;
+        if self.config.native && hello.intent().is_some_and(Intent::only_asks) {
+            // It wants an answer, whoever dials whom to become a peer.
+            let _ = self.admit(link, hello);
+            return;
+        }
         match self.rival_dial(&hello, remote) {
             // Two new nodes that dial each other agree without a word: the lower id's dial wins.
             Some(rival) if hello.native.is_some() && self.config.native && hello.id < self.me => {
@@ -65,8 +70,7 @@ impl State {
         if let Some(seed) = seed {
             self.seed_is(seed, &hello);
         }
-        let refused = |native: &HelloNative| native.intent == Intent::Refuse;
-        if self.config.native && hello.native.as_ref().is_some_and(refused) {
+        if self.config.native && hello.intent() == Some(Intent::Refuse) {
             tracing::debug!(%link, id = %hello.id, "refused");
             if let Some(state) = self.links.get_mut(&link) {
                 state.phase = Phase::Refused;
@@ -152,8 +156,7 @@ impl State {
 
     /// Takes the sender of `hello` as a peer, or closes the link.
     fn admit(&mut self, link: LinkId, hello: Hello) -> Result<LinkId, &'static str> {
-        let native = hello.native.as_ref().filter(|_| self.config.native);
-        let intent = native.map(|native| native.intent);
+        let intent = hello.intent().filter(|_| self.config.native);
         if matches!(intent, Some(Intent::Join | Intent::Rejoin | Intent::Probe)) {
             self.become_seed();
         }
@@ -190,7 +193,7 @@ impl State {
     fn refuse(&mut self, link: LinkId, hello: &Hello) {
         let ack = line::handshake_ack(&self.hello(Intent::Refuse));
         self.send(link, control(ack));
-        let intent = hello.native.as_ref().map(|native| native.intent);
+        let intent = hello.intent();
         let mut contacts = Vec::new();
         if !intent.is_some_and(Intent::only_asks) && self.peer_link(&hello.id).is_none() {
             contacts = self.sample(Some(&hello.id));

@@ -144,6 +144,35 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 }
 
 #[test]
+fn whoever_only_asks_while_we_dial_it_is_answered_and_our_dial_goes_on() {
+    let asking = |id: &str, intent| {
+        let mut hello = native_hello(id, "10.0.0.9", 2000);
+        hello.native.as_mut().unwrap().intent = intent;
+        Message::Handshake(hello)
+    };
+    for id in ["aa", "zz"] {
+        for intent in [Intent::Probe, Intent::Check] {
+            let mut node = Node::new("me", native());
+            let dial = node.dial();
+            let inbound = node.accept();
+            node.receive(inbound, asking(id, intent));
+            let (to, Message::HandshakeAck(answer)) = &node.sent()[0] else {
+                panic!("{:?}", node.out);
+            };
+            assert_eq!((*to, answer.intent()), (inbound, Some(Intent::Refuse)));
+            assert_eq!(node.closes(), [(inbound, CloseHow::Flush)]);
+            assert_eq!(node.events(), []);
+            let ack = native_hello(id, "10.0.0.9", 2000);
+            node.receive(dial, Message::HandshakeAck(ack));
+            assert!(node.events().contains(&Event::Dialed {
+                request: 1,
+                result: Ok(dial)
+            }));
+        }
+    }
+}
+
+#[test]
 fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_any() {
     for pause in [1, 3600] {
         let mut node = Node::new("me", native());
