@@ -53,7 +53,7 @@ impl State {
             self.send_walks(&who, None, urgent);
             self.take_up(who);
         }
-        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "DONE");
+        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
     }
 
     /// Whether that node has asked for entry a while ago, and so has not found any. (A native one

@@ -72,7 +72,7 @@ impl State {
                 self.seed_answered(ping.seed);
             }
         }
-        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "DONE");
+        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
     }
 
     pub(in crate::proto::state) fn on_ping_timeout(&mut self, number: u32) {

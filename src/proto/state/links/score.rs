@@ -33,7 +33,7 @@ impl State {
             self.counters.misbehaved += 1;
             tracing::warn!(%link, what, "closing a misbehaving link");
             let (how, reason) = (CloseHow::Abort, RemoveReason::Misbehaved);
-            if self.end_link(link, how, reason, "MISBEHAVED") {
+            if self.end_link(link, how, reason, "REFUSED") {
                 self.peers_changed();
             }
         } else if state.is_muted(now) && !was_muted {

@@ -173,6 +173,29 @@ fn whoever_only_asks_while_we_dial_it_is_answered_and_our_dial_goes_on() {
 }
 
 #[test]
+fn a_dial_to_whoever_does_something_else_is_told_to_have_been_refused() {
+    let pong = || crate::proto::Pong {
+        from: who("you", 2000),
+        responds_to: "me-1".to_owned(),
+    };
+    for message in [
+        Message::PeerRequest(who("you", 2000)),
+        Message::Pong(pong()),
+        Message::Handshake(hello("you")),
+    ] {
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
+        let mut events = Vec::new();
+        for _ in 0..8 {
+            node.receive(dial, message.clone());
+            events.extend(node.events());
+        }
+        let result = Err("REFUSED".to_owned());
+        assert_eq!(events, [Event::Dialed { request: 1, result }]);
+    }
+}
+
+#[test]
 fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_any() {
     for pause in [1, 3600] {
         let mut node = Node::new("me", native());
