@@ -30,7 +30,12 @@ impl State {
         code: &str,
     ) -> bool {
         self.out.push(Output::Close { link, how });
-        self.forget(link, reason, code)
+        let was_dial = self.links.get(&link).is_some_and(|l| l.dial().is_some());
+        let was_peer = self.forget(link, reason, code);
+        if was_dial {
+            self.admit_held();
+        }
+        was_peer
     }
 
     /// Forgets a link that the driver has closed, or is told to close by the caller.

@@ -46,6 +46,7 @@ impl State {
                 self.forget_link(rival, CloseHow::Abort);
                 let outcome = self.admit(link, hello);
                 self.dialed(request, outcome);
+                self.admit_held();
             }
             Some(rival) => {
                 tracing::debug!(%link, %rival, id = %hello.id, "holding a handshake: we dial it too");
@@ -108,6 +109,9 @@ impl State {
 
     /// A dial is decided: the handshakes that waited for it and not for another get their answer.
     pub(super) fn admit_held(&mut self) {
+        if !self.running {
+            return;
+        }
         let is_decided = |hello: &Hello, remote| self.rival_dial(hello, remote).is_none();
         for link in self.held(is_decided) {
             // The one before may have decided this one, too.

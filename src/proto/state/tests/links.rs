@@ -96,6 +96,68 @@ fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
 }
 
 #[test]
+fn a_handshake_that_waits_for_our_dial_is_answered_when_the_other_side_spoils_that() {
+    let pong = crate::proto::Pong {
+        from: who("you", 2000),
+        responds_to: "me-1".to_owned(),
+    };
+    for message in [
+        Message::PeerRequest(who("you", 2000)),
+        Message::Pong(pong),
+        Message::Handshake(hello("you")),
+    ] {
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
+        let inbound = node.accept();
+        let hello = native_hello("zz", "10.0.0.9", 2000);
+        node.receive(inbound, Message::Handshake(hello));
+        assert_eq!(node.out, [], "held");
+        for _ in 0..8 {
+            node.receive(dial, message.clone());
+        }
+        let peers: Vec<LinkId> = node.state.peers().map(|(link, _)| link).collect();
+        assert_eq!(peers, [inbound]);
+    }
+}
+
+#[test]
+fn a_handshake_that_waits_for_our_dial_is_answered_when_another_ends_that_and_is_refused() {
+    let config = Config {
+        max_peers: 1,
+        ..native()
+    };
+    let mut node = Node::new("me", config);
+    let dial = node.dial();
+    let waits = node.accept();
+    let there = |id| Message::Handshake(native_hello(id, "10.0.0.9", 2000));
+    node.receive(waits, there("zz"));
+    assert_eq!(node.out, [], "held");
+    let link = node.accept();
+    let full = native_hello("other", "10.0.0.9", 3000);
+    node.receive(link, Message::Handshake(full));
+    let inbound = node.accept();
+    node.receive(inbound, there("aa"));
+    let (abort, flush) = (CloseHow::Abort, CloseHow::Flush);
+    assert_eq!(
+        node.closes(),
+        [(dial, abort), (inbound, flush), (waits, flush)]
+    );
+}
+
+#[test]
+fn a_handshake_that_waits_is_not_answered_by_a_node_that_stops() {
+    let mut node = Node::new("me", native());
+    let dial = node.dial();
+    let inbound = node.accept();
+    let hello = native_hello("zz", "10.0.0.9", 2000);
+    node.receive(inbound, Message::Handshake(hello));
+    node.input(Input::Stop);
+    let flush = CloseHow::Flush;
+    assert_eq!(node.closes(), [(dial, flush), (inbound, flush)]);
+    assert_eq!(node.sent(), []);
+}
+
+#[test]
 fn all_handshakes_that_waited_for_our_dial_become_peers() {
     let mut node = Node::new("me", legacy());
     let dialled = node.dial();
