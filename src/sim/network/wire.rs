@@ -247,7 +247,7 @@ impl Network {
     }
 
     /// Frees a wire that neither end knows of any more.
-    fn recycle(&mut self, port: Port) {
+    pub(super) fn recycle(&mut self, port: Port) {
         let wire = &mut self.wires[port.wire as usize];
         if wire.ends.iter().all(|end| !end.open) {
             wire.generation += 1;
