@@ -48,6 +48,7 @@ fn hello() -> impl Strategy<Value = Hello> {
         Intent::Urgent,
         Intent::Rejoin,
         Intent::Probe,
+        Intent::Check,
         Intent::Refuse,
     ]);
     let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);

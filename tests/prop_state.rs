@@ -53,6 +53,7 @@ fn intent() -> impl Strategy<Value = Intent> {
         Intent::Urgent,
         Intent::Rejoin,
         Intent::Probe,
+        Intent::Check,
         Intent::Refuse,
     ])
 }
