@@ -187,6 +187,7 @@ impl Source<'_> {
             byte @ 0..=199 => u64::from(byte % 40) + 1,
             byte @ 200..=229 => u64::from(byte) * 1000 + u64::from(self.byte()),
             230..=240 => (1 << 40) + u64::from(self.byte()),
+            255 => u64::MAX,
             _ => u64::MAX - 1 - u64::from(self.byte()),
         }
     }

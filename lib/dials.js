@@ -1,17 +1,23 @@
 'use strict'
 
-const { SmokeError, argumentError } = require('./errors')
+const { SmokeError, argumentError, codes } = require('./errors')
 
 const MAX_PORT = 65535
 
 /** What a dial that did not lead to a peer comes to; other codes are the system's. */
 const FAILURES = {
   REFUSED: 'ERR_SMOKE_REFUSED',
+  FULL: 'ERR_SMOKE_REFUSED',
   TIMEOUT: 'ERR_SMOKE_TIMEOUT',
   SECRET: 'ERR_SMOKE_SECRET',
   NOT_ALLOWED: 'ERR_SMOKE_NOT_ALLOWED',
   SELF: 'ERR_SMOKE_SELF',
   STOPPED: 'ERR_SMOKE_STOPPED',
+}
+
+/** Of those, the ones that say more than their error's code. */
+const MESSAGES = {
+  FULL: 'this node has as many peers as it accepts',
 }
 
 /** The calls of `addPeer` whose outcome is open. */
@@ -78,7 +84,8 @@ class Dials {
 
 function dialError(code, where) {
   const own = FAILURES[code]
-  if (own !== undefined) return new SmokeError(own, `${new SmokeError(own).message}: ${where}`)
+  const message = MESSAGES[code] ?? codes[own]
+  if (own !== undefined) return new SmokeError(own, `${message}: ${where}`)
   return Object.assign(new Error(`connect ${code} ${where}`), { code })
 }
 

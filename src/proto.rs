@@ -26,6 +26,7 @@ pub use config::{Config, Target};
 pub use event::{Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer};
 pub use id::{LinkId, Moment, NodeId};
 pub(crate) use join::join_runs;
+use message::LAST_SEQUENCE;
 pub use message::{
     Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
     Pong, Publish, Range, Reject, Topic, Watermark,

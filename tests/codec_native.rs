@@ -145,8 +145,22 @@ fn i_have() {
             origin: other,
             high: 0,
         },
+        Watermark {
+            origin: origin(),
+            high: u64::MAX - 1,
+        },
     ];
-    let body = [ORIGIN, &number(7), b"\x01x", &number(0), &number(0)].concat();
+    let last = number(u64::MAX - 1);
+    let body = [
+        ORIGIN,
+        &number(7),
+        b"\x01x",
+        &number(0),
+        &number(0),
+        ORIGIN,
+        &last,
+    ]
+    .concat();
     let message = Message::Native(Native::IHave(watermarks.clone()));
     check_frame(
         &native::i_have(&watermarks),
@@ -164,9 +178,9 @@ fn graft_and_gone() {
     let range = Range {
         origin: origin(),
         first: 1,
-        last: u64::MAX,
+        last: u64::MAX - 1,
     };
-    let body = [ORIGIN, &number(1), &number(u64::MAX)].concat();
+    let body = [ORIGIN, &number(1), &number(u64::MAX - 1)].concat();
     let aged = [&body[..], &[0, 0, 1, 2]].concat();
     let graft = Message::Native(Native::Graft {
         range: range.clone(),
@@ -284,6 +298,10 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
         (0x01, b"".to_vec()),
         (0x02, b"\x03ab".to_vec()),
         (0x02, [ORIGIN, b"1234567"].concat()),
+        (0x02, [ORIGIN, &number(u64::MAX)].concat()),
+        (0x03, [&range(1, u64::MAX)[..], b"\0\0\0\x01"].concat()),
+        (0x04, range(1, u64::MAX)),
+        (0x04, range(u64::MAX, u64::MAX)),
         (0x03, range(0, 1)),
         (0x03, range(2, 1)),
         (0x03, [&range(1, 2)[..], b"x"].concat()),

@@ -48,6 +48,7 @@ fn hello() -> impl Strategy<Value = Hello> {
         Intent::Urgent,
         Intent::Rejoin,
         Intent::Probe,
+        Intent::Check,
         Intent::Refuse,
     ]);
     let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);
@@ -192,7 +193,7 @@ fn origin() -> impl Strategy<Value = Origin> {
 }
 
 fn range() -> impl Strategy<Value = Range> {
-    (origin(), 1..=u64::MAX, 1..=u64::MAX).prop_map(|(origin, a, b)| Range {
+    (origin(), 1..u64::MAX, 1..u64::MAX).prop_map(|(origin, a, b)| Range {
         origin,
         first: a.min(b),
         last: a.max(b),
@@ -222,7 +223,7 @@ fn contacts() -> impl Strategy<Value = Vec<PeerAddress>> {
 
 /// A message that a frame can carry, and the frame.
 fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
-    let watermark = (origin(), any::<u64>()).prop_map(|(origin, high)| Watermark { origin, high });
+    let watermark = (origin(), 0..u64::MAX).prop_map(|(origin, high)| Watermark { origin, high });
     let frame = prop_oneof![
         publish().prop_map(|publish| {
             let frame = native::publish(&publish, Class::Forward);

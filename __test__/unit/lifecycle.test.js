@@ -197,18 +197,25 @@ test('addPeer tells its outcome to the callback and the promise', async (t) => {
   const found = node.addPeer('10.0.0.1', 99, callback)
   const refused = node.addPeer('10.0.0.2', '98', callback)
   const gone = node.addPeer('10.0.0.3', 97)
+  const crowded = node.addPeer('10.0.0.4', 96)
   assert.deepEqual(native.calls, [
     ['addPeer', 1, '10.0.0.1', 99],
     ['addPeer', 2, '10.0.0.2', 98],
     ['addPeer', 3, '10.0.0.3', 97],
+    ['addPeer', 4, '10.0.0.4', 96],
   ])
   native.push({ t: 'dialed', req: 2, code: 'REFUSED' }, { t: 'dialed', req: 1, peer: PEER })
   native.push({ t: 'dialed', req: 3, code: 'ECONNREFUSED' })
+  native.push({ t: 'dialed', req: 4, code: 'FULL' })
   assert.equal(await found, peer)
   await assert.rejects(refused, { name: 'SmokeError', code: 'ERR_SMOKE_REFUSED' })
   await assert.rejects(gone, {
     code: 'ECONNREFUSED',
     message: 'connect ECONNREFUSED 10.0.0.3:97',
+  })
+  await assert.rejects(crowded, {
+    code: 'ERR_SMOKE_REFUSED',
+    message: 'this node has as many peers as it accepts: 10.0.0.4:96',
   })
   assert.deepEqual(
     told.map(([error, peer]) => [error?.code ?? null, peer?.id]),

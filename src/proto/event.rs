@@ -285,8 +285,8 @@ pub enum Event {
     Dialed {
         /// Of that request.
         request: u32,
-        /// The peer's link, or an error code: the system's, `REFUSED` (closed without an ack),
-        /// `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. To be peers already is no error.
+        /// The peer's link, or an error code: the system's, `REFUSED` (there was no ack that makes a
+        /// peer), `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. To be peers already is no error.
         result: Result<LinkId, String>,
     },
     /// There is room again after a send was answered with pressure: for broadcasts (`None`) or

@@ -47,6 +47,13 @@ pub struct Hello {
     pub native: Option<HelloNative>,
 }
 
+impl Hello {
+    /// What a native node wants.
+    pub(super) fn intent(&self) -> Option<Intent> {
+        self.native.as_ref().map(|native| native.intent)
+    }
+}
+
 /// The `smoke2` member of a [`Hello`]: `{"v": 1, "address": …, "port": …, "epoch": "<hex>"}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HelloNative {
@@ -125,6 +132,13 @@ pub struct PeerAddress {
     pub address: std::net::IpAddr,
     /// Its port.
     pub port: u16,
+}
+
+impl PeerAddress {
+    /// Where to dial it.
+    pub(super) fn socket(&self) -> std::net::SocketAddr {
+        std::net::SocketAddr::new(self.address, self.port)
+    }
 }
 
 /// `{id, remoteAddress, remotePort, respondsTo}`.
@@ -265,6 +279,9 @@ pub struct Origin {
     /// Which of its lives.
     pub epoch: u64,
 }
+
+/// The highest sequence number that a broadcast can have: the number after it is still one.
+pub(super) const LAST_SEQUENCE: u64 = u64::MAX - 1;
 
 /// Consecutive broadcasts of one origin, `first` to `first + payload.count() - 1`.
 #[derive(Clone, PartialEq, Debug)]

@@ -15,11 +15,11 @@ mod flood;
 mod links;
 mod membership;
 mod publish;
-mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::stats::Counters;
 use super::{
@@ -45,6 +45,8 @@ pub struct State {
     links: BTreeMap<LinkId, Link>,
     /// The peers, in the order in which they came.
     peers: Vec<LinkId>,
+    /// When silent links were looked for last.
+    heartbeat_at: Option<Moment>,
     entry: Entry,
     membership: Membership,
     beacons: Beacons,
@@ -94,6 +96,7 @@ impl State {
             next_link: 0,
             links: BTreeMap::new(),
             peers: Vec::new(),
+            heartbeat_at: None,
             counters: Counters::default(),
             out: Vec::new(),
         }
@@ -207,7 +210,7 @@ impl State {
             Message::Native(Native::Contacts { contacts, .. })
                 if matches!(state.phase, Phase::Refused) =>
             {
-                self.on_consolation(contacts);
+                self.meet_all(contacts);
             }
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
             Message::PeerRequest(_) | Message::Pong(_) => {}
@@ -263,12 +266,7 @@ impl State {
 
     /// The links of native peers, oldest first.
     fn native_peers(&self) -> Vec<LinkId> {
-        let native = |link: &LinkId| {
-            self.links
-                .get(link)
-                .and_then(Link::peer)
-                .is_some_and(|peer| peer.native)
-        };
+        let native = |link: &LinkId| self.is_native(*link);
         self.peers.iter().copied().filter(native).collect()
     }
 
@@ -291,11 +289,16 @@ impl State {
         self.out.push(Output::Event(event));
     }
 
-    fn set_timer(&mut self, timer: Timer, after: std::time::Duration) {
+    fn set_timer(&mut self, timer: Timer, after: Duration) {
         self.out.push(Output::SetTimer { timer, after });
     }
 
     fn cancel_timer(&mut self, timer: Timer) {
         self.out.push(Output::CancelTimer(timer));
     }
+}
+
+/// `time`, more or less by a random part of `share` of it, so that nodes do not act together.
+fn jitter(rng: &mut fastrand::Rng, time: Duration, share: f64) -> Duration {
+    time.mul_f64(1.0 - share + 2.0 * share * rng.f64())
 }

@@ -1,26 +1,22 @@
 //! Hosts, the wires between them, and time.
 
+mod connect;
+mod faults;
+mod wire;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use super::schedule::Schedule;
-use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{
-    Class, CloseHow, Config, Counters, Event, Input, LinkId, Message, Moment, Native, NodeId,
-    Outgoing, Output, State, Target, Timer,
+    Class, Config, Counters, Event, Input, LinkId, Moment, NodeId, Output, State, Timer,
 };
+use connect::Syn;
+use wire::{Frame, Port, Wire};
 
 /// The port of every host.
 const PORT: u16 = 4000;
-/// A connection attempt that nobody answers is repeated after this, like a SYN.
-const SYN_AGAIN: Duration = Duration::from_secs(1);
-/// As in the driver: a connection is not made to yield to a newer one before this.
-const STRANGER_GRACE: Duration = Duration::from_millis(500);
-/// How much later than its predecessor a frame may arrive beyond the link's latency.
-const JITTER: u64 = 500;
 
 /// A host, which runs at most one node at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -126,58 +122,6 @@ struct Host {
     traffic: Traffic,
 }
 
-/// One end of a wire.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Port {
-    wire: u32,
-    generation: u32,
-    end: u8,
-}
-
-impl Port {
-    fn other(self) -> Self {
-        Self {
-            end: 1 - self.end,
-            ..self
-        }
-    }
-}
-
-/// A TCP connection.
-#[derive(Debug)]
-struct Wire {
-    generation: u32,
-    latency: Duration,
-    /// Nothing gets through any more, and neither side is told.
-    dead: bool,
-    ends: [End; 2],
-}
-
-#[derive(Debug)]
-struct End {
-    host: HostId,
-    life: u32,
-    link: LinkId,
-    /// Whether its owner still knows of it.
-    open: bool,
-    /// What is on its way to this end.
-    inbound: VecDeque<Frame>,
-    last_arrival: Moment,
-    /// Frames wait for a partition to heal.
-    stalled: bool,
-    decoder: Decoder,
-    buffer: BytesMut,
-}
-
-#[derive(Debug)]
-enum Frame {
-    /// The other side's half of a dial.
-    Connected,
-    Data(Outgoing),
-    Fin,
-    Reset,
-}
-
 #[derive(Debug)]
 enum Cause {
     Arrival(Port),
@@ -185,16 +129,6 @@ enum Cause {
     Syn(Box<Syn>),
     /// A dial fails, with this code.
     Refusal(Box<Syn>, &'static str),
-}
-
-/// A connection attempt.
-#[derive(Debug)]
-struct Syn {
-    from: HostId,
-    life: u32,
-    link: LinkId,
-    target: Target,
-    began: Moment,
 }
 
 /// Hosts and wires.
@@ -303,6 +237,7 @@ impl Network {
             match death {
                 Death::Vanish => {
                     self.end_of(port).open = false;
+                    self.recycle(port);
                 }
                 Death::Stop | Death::Kill => self.hang_up(port, Frame::Fin),
             }
@@ -322,52 +257,6 @@ impl Network {
     /// All hosts whose node is running.
     pub fn living(&self) -> Vec<HostId> {
         self.hosts().filter(|host| self.is_alive(*host)).collect()
-    }
-
-    /// Puts a host in a group; all begin in group 0.
-    pub fn set_group(&mut self, host: HostId, group: u32) {
-        self.hosts[host.index()].group = group;
-    }
-
-    /// From now on nothing gets from one group to the other.
-    pub fn block(&mut self, from: u32, to: u32) {
-        self.blocked.push((from, to));
-    }
-
-    /// Undoes every [`block`](Self::block). What TCP has kept is delivered.
-    pub fn unblock(&mut self) {
-        self.blocked.clear();
-        for wire in 0..self.wires.len() as u32 {
-            for end in 0..2 {
-                let generation = self.wires[wire as usize].generation;
-                let port = Port {
-                    wire,
-                    generation,
-                    end,
-                };
-                if std::mem::take(&mut self.end_of(port).stalled) {
-                    // TCP tries again at intervals that have grown meanwhile.
-                    let pause = self.rng.u64(0..1_000_000);
-                    let at = self.now.0 + pause;
-                    for _ in 0..self.end_of(port).inbound.len() {
-                        self.at(Moment(at), Cause::Arrival(port));
-                    }
-                    self.end_of(port).last_arrival = Moment(at);
-                }
-            }
-        }
-    }
-
-    /// Makes a connection swallow everything, without telling its ends.
-    pub fn make_half_open(&mut self, host: HostId, link: LinkId) {
-        if let Some(port) = self.port(host, link) {
-            self.wires[port.wire as usize].dead = true;
-        }
-    }
-
-    /// Keeps a host's process from running for a while.
-    pub fn starve(&mut self, host: HostId, time: Duration) {
-        self.hosts[host.index()].starved_until = self.now.after(time);
     }
 
     /// What time it is.
@@ -425,6 +314,17 @@ impl Network {
     /// How many timers a node has set.
     pub fn timers(&self, host: HostId) -> usize {
         self.hosts[host.index()].timers.len()
+    }
+
+    /// How long a frame takes between two hosts, either way.
+    pub fn latency(&self, a: HostId, b: HostId) -> Duration {
+        // A property of the pair, so that it need not be stored.
+        let (low, high) = (a.min(b), a.max(b));
+        let key = self.options.seed ^ (u64::from(low.0) << 32 | u64::from(high.0));
+        let min = self.options.min_latency.as_micros() as u64;
+        let max = self.options.max_latency.as_micros() as u64;
+        let mut rng = fastrand::Rng::with_seed(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Duration::from_micros(rng.u64(min..=max))
     }
 
     /// What has happened since the last call.
@@ -520,233 +420,9 @@ impl Network {
         }
     }
 
-    // Connections
-
-    fn dial(&mut self, syn: Syn) {
-        let latency = match self.resolve(&syn.target) {
-            Some(to) => self.latency(syn.from, to),
-            None => Duration::ZERO,
-        };
-        let at = self.now.after(latency);
-        self.at(at, Cause::Syn(Box::new(syn)));
-    }
-
-    /// The first living host of a name, or the host that has the address.
-    fn resolve(&self, target: &Target) -> Option<HostId> {
-        if let Some(hosts) = self.names.get(&target.host) {
-            return hosts
-                .iter()
-                .copied()
-                .find(|host| self.is_alive(*host))
-                .or(hosts.first().copied());
-        }
-        let ip: Ipv4Addr = target.host.parse().ok()?;
-        let index = u32::from(ip).checked_sub((10 << 24) + 1)?;
-        (target.port == PORT && (index as usize) < self.hosts.len()).then_some(HostId(index))
-    }
-
-    /// How long a frame takes between two hosts, either way.
-    pub fn latency(&self, a: HostId, b: HostId) -> Duration {
-        // A property of the pair, so that it need not be stored.
-        let (low, high) = (a.min(b), a.max(b));
-        let key = self.options.seed ^ (u64::from(low.0) << 32 | u64::from(high.0));
-        let min = self.options.min_latency.as_micros() as u64;
-        let max = self.options.max_latency.as_micros() as u64;
-        let mut rng = fastrand::Rng::with_seed(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Duration::from_micros(rng.u64(min..=max))
-    }
-
-    fn is_blocked(&self, from: HostId, to: HostId) -> bool {
-        let (from, to) = (self.hosts[from.index()].group, self.hosts[to.index()].group);
-        self.blocked.contains(&(from, to))
-    }
-
-    fn arrive_syn(&mut self, syn: Box<Syn>) {
-        let from = syn.from;
-        if self.hosts[from.index()].life != syn.life || !self.is_alive(from) {
-            return;
-        }
-        let Some(to) = self.resolve(&syn.target) else {
-            return self.at(self.now, Cause::Refusal(syn, "ENOTFOUND"));
-        };
-        let unheard =
-            self.hosts[to.index()].dark || self.is_blocked(from, to) || self.is_blocked(to, from);
-        if unheard {
-            let timeout = self.hosts[from.index()].config.dial_timeout;
-            let again = self.now.after(SYN_AGAIN);
-            if again.since(syn.began) < timeout {
-                return self.at(again, Cause::Syn(syn));
-            }
-            return self.at(syn.began.after(timeout), Cause::Refusal(syn, "ETIMEDOUT"));
-        }
-        let latency = self.latency(from, to);
-        if !self.is_alive(to) {
-            let back = self.now.after(latency);
-            return self.at(back, Cause::Refusal(syn, "ECONNREFUSED"));
-        }
-        let port = self.wire(from, syn.link, to, latency);
-        self.send(port, Frame::Connected);
-        self.accept(to, from, port.other());
-    }
-
-    /// Lays a wire; returns the dialer's end, which is not yet the dialer's to use.
-    fn wire(&mut self, from: HostId, link: LinkId, to: HostId, latency: Duration) -> Port {
-        let end = |host: HostId, link| {
-            let node = &self.hosts[host.index()];
-            End {
-                host,
-                life: node.life,
-                link,
-                open: true,
-                inbound: VecDeque::new(),
-                last_arrival: Moment(0),
-                stalled: false,
-                decoder: Decoder::new(Limits::from(&node.config), node.config.native),
-                buffer: BytesMut::new(),
-            }
-        };
-        let ends = [end(from, link), end(to, LinkId(0))];
-        let wire = Wire {
-            generation: 0,
-            latency,
-            dead: false,
-            ends,
-        };
-        let index = match self.free.pop() {
-            Some(index) => {
-                let generation = self.wires[index as usize].generation + 1;
-                self.wires[index as usize] = Wire { generation, ..wire };
-                index
-            }
-            None => {
-                self.wires.push(wire);
-                self.wires.len() as u32 - 1
-            }
-        };
-        let generation = self.wires[index as usize].generation;
-        let port = Port {
-            wire: index,
-            generation,
-            end: 0,
-        };
-        self.hosts[from.index()].links.push((link, port));
-        port
-    }
-
-    /// Does what the driver does with a new connection, limits included.
-    fn accept(&mut self, host: HostId, from: HostId, port: Port) {
-        let node = &mut self.hosts[host.index()];
-        let same = node.strangers.iter().filter(|(_, ip, _)| *ip == from);
-        let crowded = node.strangers.len() >= node.config.max_unconnected;
-        let oldest = node.strangers.front();
-        let young = oldest.is_some_and(|(.., since)| self.now.since(*since) < STRANGER_GRACE);
-        if crowded && young || same.count() >= node.config.max_unconnected_per_address {
-            self.end_of(port).open = false;
-            return self.send(port.other(), Frame::Reset);
-        }
-        if let Some((oldest, ..)) = crowded.then(|| node.strangers.pop_front()).flatten() {
-            self.close(host, oldest, CloseHow::Abort);
-            let reason = "CROWDED".to_owned();
-            self.input(
-                host,
-                Input::Closed {
-                    link: oldest,
-                    reason,
-                },
-            );
-        }
-        let node = &mut self.hosts[host.index()];
-        let Some(state) = node.state.as_mut() else {
-            return;
-        };
-        let link = state.next_link();
-        node.strangers.push_back((link, from, self.now));
-        node.links.push((link, port));
-        self.end_of(port).link = link;
-        let remote = SocketAddr::new(IpAddr::V4(from.ip()), 50_000);
-        self.input(host, Input::Accepted { link, remote });
-    }
-
-    fn close(&mut self, host: HostId, link: LinkId, how: CloseHow) {
-        let node = &mut self.hosts[host.index()];
-        node.strangers.retain(|(other, ..)| *other != link);
-        let Some(port) = self.port(host, link) else {
-            return;
-        };
-        if how == CloseHow::HalfClose {
-            return self.send(port.other(), Frame::Fin);
-        }
-        let last = if how == CloseHow::Abort {
-            Frame::Reset
-        } else {
-            Frame::Fin
-        };
-        self.forget(host, link);
-        self.hang_up(port, last);
-    }
-
-    fn forget(&mut self, host: HostId, link: LinkId) {
-        let links = &mut self.hosts[host.index()].links;
-        if let Some(index) = links.iter().position(|(other, _)| *other == link) {
-            links.swap_remove(index);
-        }
-    }
-
-    /// This end is of no more interest to its owner.
-    fn hang_up(&mut self, port: Port, last: Frame) {
-        let end = self.end_of(port);
-        end.open = false;
-        self.send(port.other(), last);
-        self.recycle(port);
-    }
-
-    /// Frees a wire that neither end knows of any more.
-    fn recycle(&mut self, port: Port) {
-        let wire = &mut self.wires[port.wire as usize];
-        if wire.ends.iter().all(|end| !end.open) {
-            wire.generation += 1;
-            for end in &mut wire.ends {
-                end.inbound = VecDeque::new();
-                end.buffer = BytesMut::new();
-                end.stalled = false;
-            }
-            self.free.push(port.wire);
-        }
-    }
-
-    fn port(&self, host: HostId, link: LinkId) -> Option<Port> {
-        let links = &self.hosts[host.index()].links;
-        links
-            .iter()
-            .find(|(other, _)| *other == link)
-            .map(|(_, port)| *port)
-    }
-
-    fn end_of(&mut self, port: Port) -> &mut End {
-        &mut self.wires[port.wire as usize].ends[usize::from(port.end)]
-    }
-
-    /// Puts a frame on its way to `port`.
-    fn send(&mut self, port: Port, frame: Frame) {
-        let jitter = Duration::from_micros(self.rng.u64(0..JITTER));
-        let wire = &mut self.wires[port.wire as usize];
-        if wire.generation != port.generation || wire.dead {
-            return;
-        }
-        let end = &mut wire.ends[usize::from(port.end)];
-        let at = self.now.after(wire.latency + jitter).max(end.last_arrival);
-        end.last_arrival = at;
-        end.inbound.push_back(frame);
-        if !end.stalled {
-            self.at(at, Cause::Arrival(port));
-        }
-    }
-
     fn at(&mut self, at: Moment, cause: Cause) {
         self.schedule.add(at, cause);
     }
-
-    // What happens
 
     fn happen(&mut self, cause: Cause, number: u64) {
         match cause {
@@ -776,92 +452,36 @@ impl Network {
         node.timers.swap_remove(index);
         self.input(host, Input::TimerFired(timer));
     }
+}
 
-    fn arrive(&mut self, port: Port) {
-        let wire = &self.wires[port.wire as usize];
-        if wire.generation != port.generation || wire.dead {
-            return;
-        }
-        let [end, far] = [port, port.other()].map(|port| &wire.ends[usize::from(port.end)]);
-        let (host, life, link, open) = (end.host, end.life, end.link, end.open);
-        if self.is_blocked(far.host, host) {
-            self.end_of(port).stalled = true;
-            return;
-        }
-        if end.stalled {
-            return;
-        }
-        let starved_until = self.hosts[host.index()].starved_until;
-        if starved_until > self.now {
-            self.end_of(port).last_arrival = starved_until;
-            return self.at(starved_until, Cause::Arrival(port));
-        }
-        let Some(frame) = self.end_of(port).inbound.pop_front() else {
-            return;
-        };
-        let running = self.hosts[host.index()].life == life && self.is_alive(host);
-        if !open || !running {
-            // Data for a closed socket: the sender is told, unless the host is gone.
-            if !matches!(frame, Frame::Fin | Frame::Reset) && !self.hosts[host.index()].dark {
-                self.send(port.other(), Frame::Reset);
-            }
-            return;
-        }
-        match frame {
-            Frame::Connected => {
-                let remote = self.wires[port.wire as usize].ends[1].host.address();
-                self.input(host, Input::Connected { link, remote });
-            }
-            Frame::Data(data) => self.read(host, port, &data),
-            Frame::Fin => self.closed(host, port, link, "FIN"),
-            Frame::Reset => self.closed(host, port, link, "ECONNRESET"),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Target;
 
-    fn closed(&mut self, host: HostId, port: Port, link: LinkId, reason: &str) {
-        let strangers = &mut self.hosts[host.index()].strangers;
-        strangers.retain(|(other, ..)| *other != link);
-        self.forget(host, link);
-        self.hang_up(port, Frame::Fin);
-        let reason = reason.to_owned();
-        self.input(host, Input::Closed { link, reason });
-    }
-
-    fn read(&mut self, host: HostId, port: Port, data: &Outgoing) {
-        let end = self.end_of(port);
-        end.buffer.extend_from_slice(&data.head);
-        end.buffer.extend_from_slice(&data.body);
-        loop {
-            let end = self.end_of(port);
-            if !end.open {
-                return;
+    #[test]
+    fn wires_are_used_again_whoever_of_their_ends_is_gone_first() {
+        for deaths in [
+            [Death::Kill, Death::Vanish],
+            [Death::Vanish, Death::Kill],
+            [Death::Vanish, Death::Vanish],
+            [Death::Stop, Death::Vanish],
+        ] {
+            let mut network = Network::new(Options::default());
+            let seed = network.add(Config::default());
+            let other = network.add(Config {
+                seeds: vec![Target::from(seed.address())],
+                ..Config::default()
+            });
+            for host in [seed, other] {
+                network.start(host);
             }
-            let link = end.link;
-            let mut buffer = std::mem::take(&mut end.buffer);
-            let message = end.decoder.next(&mut buffer);
-            if !buffer.is_empty() {
-                self.end_of(port).buffer = buffer;
+            network.run_for(Duration::from_secs(5));
+            assert_eq!(network.peers(seed).len(), 1);
+            for (host, death) in [seed, other].into_iter().zip(deaths) {
+                network.end(host, death);
             }
-            match message {
-                Ok(Some(message)) => {
-                    let hops = self.count_message(host, &message);
-                    self.input_with_hops(host, Input::Received { link, message }, hops);
-                }
-                Ok(None) => return,
-                Err(_) => return self.closed(host, port, link, "EPROTO"),
-            }
-        }
-    }
-
-    fn count_message(&mut self, host: HostId, message: &Message) -> u8 {
-        let traffic = &mut self.hosts[host.index()].traffic;
-        traffic.messages += 1;
-        match message {
-            Message::Native(Native::Publish(run)) => {
-                traffic.copies += 1;
-                run.hops
-            }
-            _ => 0,
+            assert_eq!(network.free.len(), network.wires.len(), "{deaths:?}");
         }
     }
 }

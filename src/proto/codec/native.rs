@@ -23,9 +23,9 @@
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //!
-//! Sequence numbers start at 1; `first` never exceeds `last`, and a run never ends beyond
-//! 2⁶⁴ − 1. Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x06` to `0x0f` are
-//! kept for broadcasting, `0x17` to `0x1f` for links and membership, from `0x23` for applications.
+//! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.
+//! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x06` to `0x0f` are kept for
+//! broadcasting, `0x17` to `0x1f` for links and membership, from `0x23` for applications.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -33,8 +33,8 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::{DecodeError, line};
 use crate::proto::{
-    Beacon, Class, Kind, Message, Native, NodeId, Origin, Outgoing, Payload, PeerAddress, Publish,
-    Range, Reject, Topic, Watermark,
+    Beacon, Class, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Outgoing, Payload,
+    PeerAddress, Publish, Range, Reject, Topic, Watermark,
 };
 
 const LENGTH_SIZE: usize = 4;
@@ -189,7 +189,7 @@ fn read_watermarks(mut body: Bytes) -> Option<Vec<Watermark>> {
         let origin = read_origin(&mut body)?;
         watermarks.push(Watermark {
             origin,
-            high: body.try_get_u64().ok()?,
+            high: read_high(&mut body)?,
         });
     }
     Some(watermarks)
@@ -262,7 +262,13 @@ fn read_contacts(mut body: Bytes) -> Option<Vec<PeerAddress>> {
 }
 
 fn read_sequence(body: &mut Bytes) -> Option<u64> {
-    body.try_get_u64().ok().filter(|sequence| *sequence > 0)
+    read_high(body).filter(|sequence| *sequence > 0)
+}
+
+/// A sequence number, or 0 for none.
+fn read_high(body: &mut Bytes) -> Option<u64> {
+    let high = body.try_get_u64().ok();
+    high.filter(|high| *high <= LAST_SEQUENCE)
 }
 
 fn read_payload(mut body: Bytes) -> Option<Payload> {
@@ -427,7 +433,7 @@ fn put_address(head: &mut BytesMut, address: SocketAddr) {
 
 fn put_contact(head: &mut BytesMut, who: &PeerAddress) {
     put_id(head, &who.id);
-    put_address(head, SocketAddr::new(who.address, who.port));
+    put_address(head, who.socket());
 }
 
 fn put_contacts(head: &mut BytesMut, contacts: &[PeerAddress]) {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::State;
-use super::links::{Dial, Link};
+use super::links::Dial;
 use crate::proto::codec::native;
 use crate::proto::{Beacon, Event, Hello, Intent, LinkId, Moment, NodeId, Origin, Target, Timer};
 
@@ -116,7 +116,7 @@ impl State {
         self.beacons.number += 1;
         let beacon = Beacon {
             origin: self.publisher.origin().clone(),
-            address: std::net::SocketAddr::new(own.address, own.port),
+            address: own.socket(),
             number: self.beacons.number,
         };
         let frame = native::beacon(&beacon);
@@ -327,7 +327,7 @@ impl State {
         self.seed_lost(index);
     }
 
-    /// A dial to one of our seeds failed.
+    /// One of our seeds could not be dialled, or asked.
     pub(super) fn seed_unreachable(&mut self, index: usize) {
         if self.entry.seeds.get(index).is_some_and(|s| s.suspected) {
             self.probe_again(index);
@@ -380,8 +380,7 @@ impl State {
 
     /// We have become a peer of somebody, perhaps of a seed.
     pub(super) fn seed_added(&mut self, link: LinkId) {
-        let peer = self.links.get(&link).and_then(Link::peer);
-        let Some(peer) = peer.filter(|peer| peer.native) else {
+        let Some(peer) = self.peer(link).filter(|peer| peer.native) else {
             return;
         };
         let (id, Some(listens)) = (peer.id.clone(), peer.listens) else {

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::State;
-use super::links::{Generation, Link};
+use super::links::Generation;
 use crate::proto::codec::{line, native, packet as packets};
 use crate::proto::seen::Seen;
 use crate::proto::{
@@ -59,7 +59,7 @@ impl State {
             if Some(link) == except {
                 continue;
             }
-            let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+            let Some(peer) = self.peer(link) else {
                 continue;
             };
             let outgoing = if peer.native {
@@ -128,8 +128,9 @@ impl State {
 
     /// Whether a peer may make us look after one more request of somebody else's.
     pub(super) fn takes_request(&mut self, link: LinkId) -> bool {
-        let peer = self.links.get_mut(&link).and_then(Link::peer_mut);
-        peer.is_some_and(|peer| peer.requests.take(self.now))
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.requests.take(now))
     }
 
     fn on_broadcast_packet(&mut self, link: LinkId, packet: Packet) {
@@ -159,7 +160,7 @@ impl State {
 
     /// What a legacy peer sends tells what it can take.
     fn learn_generation(&mut self, link: LinkId, packet: &Packet) {
-        let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
+        let Some(peer) = self.peer_mut(link) else {
             return;
         };
         let own = packet
@@ -177,7 +178,7 @@ impl State {
     /// Whether a legacy peer survives `data`: a stream chunk crashes 0.1, and so does a broadcast
     /// named `error` that nobody listens for, which only its application knows.
     fn may_send(&mut self, link: LinkId, data: &PacketData) -> bool {
-        let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) else {
+        let Some(peer) = self.peer_mut(link) else {
             return false;
         };
         let may = match data {
@@ -196,12 +197,7 @@ impl State {
     /// Translates a native broadcast for every legacy peer but `except`.
     pub(super) fn translate(&mut self, publish: &Publish, except: Option<LinkId>, class: Class) {
         let is_legacy = |link: &LinkId| {
-            Some(*link) != except
-                && self
-                    .links
-                    .get(link)
-                    .and_then(Link::peer)
-                    .is_some_and(|peer| !peer.native)
+            Some(*link) != except && self.peer(*link).is_some_and(|peer| !peer.native)
         };
         let legacy_peers: Vec<LinkId> = self.peers.iter().copied().filter(is_legacy).collect();
         if legacy_peers.is_empty() {

@@ -15,38 +15,27 @@
 //! HyParView: Leitão, Pereira, Rodrigues, "HyParView: a membership protocol for reliable gossip-based
 //! broadcast", 2007. The numbers are its own where nothing else is said.
 
+mod forward_join;
+mod lost;
+mod shuffle;
+
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::State;
-use super::links::{Dial, DialEnd, Link, Peer};
+use super::links::{Dial, DialEnd, Peer};
+use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::{
     CloseHow, Config, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer,
 };
+use lost::Lost;
 
 /// How many addresses are kept.
 const PASSIVE: usize = 30;
-/// Steps of a forward join.
-const JOIN_STEPS: u8 = 6;
-/// Steps before its end at which it leaves its address in a passive view.
-const PASSIVE_STEPS: u8 = 3;
-/// Walks on behalf of somebody who was refused.
-const WALKS: usize = 3;
-/// Steps of a shuffle.
-const SHUFFLE_STEPS: u8 = 6;
 /// Peers and passive addresses that a shuffle offers, and our own.
 const SHUFFLE_ACTIVE: usize = 3;
 const SHUFFLE_PASSIVE: usize = 4;
-/// How often (overlay design, membership), with a fifth more or less.
-const SHUFFLE_EVERY: Duration = Duration::from_secs(10);
-/// How often in the beginning, and how long that is.
-const SHUFFLE_EARLY: Duration = Duration::from_secs(1);
-const EARLY: Duration = Duration::from_secs(30);
-/// Shuffles whose way back is remembered.
-const ROUTES: usize = 64;
 /// How often more peers are sought while there are too few (overlay design, membership).
 const SEEK_EVERY: Duration = Duration::from_secs(1);
 /// After this many rounds in vain somebody else has to make room.
@@ -57,11 +46,6 @@ const DIALS_WHEN_ALONE: usize = 4;
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// An address is not tried again before this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
-const LOST: usize = 64;
-const LOST_FOR: Duration = Duration::from_secs(3600);
-const LOST_FIRST: Duration = Duration::from_secs(1);
-const LOST_MAX: Duration = Duration::from_secs(30);
 /// Peers that make room for urgent ones: at once, and per second.
 const ROOM_BURST: f64 = 4.0;
 const ROOM_RATE: f64 = 2.0;
@@ -92,17 +76,6 @@ pub(super) struct Membership {
 struct Known {
     who: PeerAddress,
     tried: Option<Moment>,
-}
-
-/// A peer that was lost without a goodbye.
-#[derive(Debug)]
-struct Lost {
-    who: PeerAddress,
-    since: Moment,
-    at: Moment,
-    wait: Duration,
-    /// Whether the way to it broke, rather than its process.
-    silently: bool,
 }
 
 impl Membership {
@@ -145,8 +118,7 @@ impl State {
 
     /// Keeps an address, in the place of another if there are many.
     pub(super) fn meet(&mut self, who: PeerAddress) {
-        let ip = who.address;
-        if !self.is_somewhere_else(SocketAddr::new(ip, who.port))
+        if !self.is_somewhere_else(who.socket())
             || who.id == self.me
             || self.peer_link(&who.id).is_some()
         {
@@ -168,15 +140,8 @@ impl State {
         self.membership.passive.retain(|known| known.who.id != *id);
     }
 
-    /// Where a peer listens, for telling others.
     fn peer_contact(&self, link: LinkId) -> Option<PeerAddress> {
-        let peer = self.links.get(&link)?.peer().filter(|peer| peer.native)?;
-        let listens = peer.listens?;
-        Some(PeerAddress {
-            id: peer.id.clone(),
-            address: listens.ip(),
-            port: listens.port(),
-        })
+        self.peer(link)?.contact()
     }
 
     /// A random few of those we know, `except` excepted.
@@ -206,7 +171,7 @@ impl State {
     // Peers come and go
 
     pub(super) fn peer_added(&mut self, link: LinkId) {
-        let Some(peer) = self.links.get(&link).and_then(Link::peer) else {
+        let Some(peer) = self.peer(link) else {
             return;
         };
         let id = peer.id.clone();
@@ -224,39 +189,19 @@ impl State {
         self.membership.routes.retain(|(_, from)| *from != link);
         self.beacon_link_lost(link);
         let broke = matches!(reason, RemoveReason::Silent | RemoveReason::Remote);
-        let Some(listens) = peer.listens.filter(|_| broke && peer.native) else {
+        let Some(who) = peer.contact().filter(|_| broke) else {
             return;
         };
-        let who = PeerAddress {
-            id: peer.id.clone(),
-            address: listens.ip(),
-            port: listens.port(),
-        };
         match peer.leaving {
-            Some(true) => return self.meet(who),
-            Some(false) => return,
-            None => {}
+            Some(true) => self.meet(who),
+            Some(false) => {}
+            None => self.miss(who, reason == RemoveReason::Silent),
         }
-        if self.membership.lost.len() >= LOST {
-            self.membership.lost.pop_front();
-        }
-        self.membership.lost.push_back(Lost {
-            who,
-            since: self.now,
-            at: self.now.after(LOST_FIRST),
-            wait: LOST_FIRST,
-            silently: reason == RemoveReason::Silent,
-        });
     }
 
     /// Tells a native peer that we close the link: `keep`: to make room.
     pub(super) fn say_goodbye(&mut self, link: LinkId, keep: bool) {
-        let native = self
-            .links
-            .get(&link)
-            .and_then(Link::peer)
-            .is_some_and(|peer| peer.native);
-        self.say_goodbye_to(link, native, keep);
+        self.say_goodbye_to(link, self.is_native(link), keep);
     }
 
     pub(super) fn say_goodbye_to(&mut self, link: LinkId, native: bool, keep: bool) {
@@ -267,7 +212,7 @@ impl State {
 
     /// A peer is about to close the link.
     pub(super) fn on_goodbye(&mut self, link: LinkId, keep: bool) {
-        if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
+        if let Some(peer) = self.peer_mut(link) {
             peer.leaving = Some(keep);
         }
     }
@@ -328,8 +273,8 @@ impl State {
         }
         self.membership.passive = passive;
         if !std::mem::replace(&mut self.membership.seek_set, true) {
-            let jitter = 0.8 + 0.4 * self.rng.f64();
-            self.set_timer(Timer::Seek, SEEK_EVERY.mul_f64(jitter));
+            let after = jitter(&mut self.rng, SEEK_EVERY, 0.2);
+            self.set_timer(Timer::Seek, after);
         }
     }
 
@@ -358,182 +303,14 @@ impl State {
         self.seek();
     }
 
-    /// What somebody who refused us had to offer.
-    pub(super) fn on_consolation(&mut self, contacts: Vec<PeerAddress>) {
+    /// Keeps what others had to offer, and makes use of it if there are too few peers.
+    pub(super) fn meet_all(&mut self, contacts: Vec<PeerAddress>) {
         for who in contacts {
             self.meet(who);
         }
         self.seek();
     }
 
-    // Newcomers
-
-    /// Tells the network of a node that entered through us.
-    pub(super) fn introduce(&mut self, link: LinkId) {
-        let contacts = self.sample(None);
-        let Some(who) = self.peer_contact(link) else {
-            return;
-        };
-        let contacts: Vec<_> = contacts.into_iter().filter(|it| it.id != who.id).collect();
-        self.send(link, native::contacts(0, &contacts));
-        self.send_walks(&who, Some(link), false);
-    }
-
-    /// Sends the address of a node that looks for peers for walks through the network. `urgent`: room
-    /// shall be made for it.
-    pub(super) fn send_walks(&mut self, who: &PeerAddress, except: Option<LinkId>, urgent: bool) {
-        let mut peers = self.native_peers();
-        peers.retain(|link| Some(*link) != except);
-        self.rng.shuffle(&mut peers);
-        for link in peers.into_iter().take(WALKS) {
-            self.send(link, native::forward_join(urgent, JOIN_STEPS, who));
-        }
-    }
-
-    pub(super) fn on_forward_join(
-        &mut self,
-        link: LinkId,
-        urgent: bool,
-        ttl: u8,
-        who: PeerAddress,
-    ) {
-        if !self.takes_request(link) || who.id == self.me {
-            return;
-        }
-        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
-        let Some(next) = next else {
-            let taken = if urgent {
-                self.take_in(who.clone())
-            } else {
-                self.take_up(who.clone())
-            };
-            if !taken {
-                self.meet(who);
-            }
-            return;
-        };
-        if !self.is_sufficiently_filled() && self.take_up(who.clone()) {
-            return;
-        }
-        if ttl == PASSIVE_STEPS {
-            self.meet(who.clone());
-        }
-        let ttl = ttl.min(JOIN_STEPS) - 1;
-        self.send(next, native::forward_join(urgent, ttl, &who));
-    }
-
-    // Shuffles
-
-    fn schedule_shuffle(&mut self) {
-        let early = self.now.since(self.membership.started) < EARLY;
-        let every = if early { SHUFFLE_EARLY } else { SHUFFLE_EVERY };
-        let jitter = 0.8 + 0.4 * self.rng.f64();
-        self.set_timer(Timer::Shuffle, every.mul_f64(jitter));
-    }
-
-    pub(super) fn on_shuffle_timer(&mut self) {
-        self.schedule_shuffle();
-        let Some(link) = self.random_peer(None) else {
-            return;
-        };
-        self.membership.nonce = self.rng.u32(1..);
-        let contacts = self.offer();
-        let shuffle = native::shuffle(self.membership.nonce, SHUFFLE_STEPS, &contacts);
-        self.send(link, shuffle);
-    }
-
-    fn offer(&mut self) -> Vec<PeerAddress> {
-        let mut contacts: Vec<_> = self.own_contact().into_iter().collect();
-        contacts.append(&mut self.sample(None));
-        contacts
-    }
-
-    pub(super) fn on_shuffle(
-        &mut self,
-        link: LinkId,
-        nonce: u32,
-        ttl: u8,
-        contacts: Vec<PeerAddress>,
-    ) {
-        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
-        if let Some(next) = next {
-            let routes = &mut self.membership.routes;
-            if routes.len() >= ROUTES {
-                routes.pop_front();
-            }
-            routes.push_back((nonce, link));
-            let ttl = ttl.min(SHUFFLE_STEPS) - 1;
-            return self.send(next, native::shuffle(nonce, ttl, &contacts));
-        }
-        let offer = self.offer();
-        self.send(link, native::contacts(nonce, &offer));
-        self.meet_all(contacts);
-    }
-
-    pub(super) fn on_contacts(&mut self, link: LinkId, nonce: u32, contacts: Vec<PeerAddress>) {
-        if nonce == 0 || nonce == self.membership.nonce {
-            return self.meet_all(contacts);
-        }
-        let routes = &mut self.membership.routes;
-        // A walk may have come through here more than once: it goes back the last way first.
-        let route = routes.iter().rposition(|(name, _)| *name == nonce);
-        let Some((_, back)) = route.and_then(|index| routes.remove(index)) else {
-            return;
-        };
-        if back != link {
-            self.send(back, native::contacts(nonce, &contacts));
-        }
-    }
-
-    fn meet_all(&mut self, contacts: Vec<PeerAddress>) {
-        for who in contacts {
-            self.meet(who);
-        }
-        self.seek();
-    }
-
-    // Peers that went silent
-
-    /// Looks for lost peers whose time has come.
-    pub(super) fn look_for_lost(&mut self) {
-        let now = self.now;
-        self.membership
-            .lost
-            .retain(|lost| now.since(lost.since) < LOST_FOR);
-        let mut dials = Vec::new();
-        for lost in &mut self.membership.lost {
-            if lost.at > now {
-                continue;
-            }
-            lost.wait = (lost.wait * 2).min(LOST_MAX);
-            lost.at = now.after(lost.wait.mul_f64(0.8 + 0.4 * self.rng.f64()));
-            dials.push((lost.who.clone(), lost.silently));
-        }
-        for (who, silently) in dials {
-            if self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
-                continue;
-            }
-            // A way that is open again may lead to a part of the network we were cut off from.
-            let intent = match (silently, self.is_full()) {
-                (true, _) => Intent::Urgent,
-                (false, false) => Intent::Peer,
-                (false, true) => Intent::Check,
-            };
-            self.dial_peer(Dial::to_node(&who, intent));
-        }
-    }
-
-    /// A node that was dialled answers, though not to be a peer.
-    pub(super) fn found_lost(&mut self, id: &NodeId) {
-        let lost = &mut self.membership.lost;
-        let found = lost.iter().position(|lost| lost.who.id == *id);
-        if let Some(lost) = found.and_then(|index| lost.remove(index)) {
-            self.meet(lost.who);
-        }
-    }
-}
-
-impl State {
     /// How many addresses of others are kept, one way or another.
     pub(super) fn addresses(&self) -> usize {
         let Membership {

@@ -1,16 +1,7 @@
 //! What others cannot make a node do.
 
 use super::*;
-use crate::proto::codec::packet;
 use crate::proto::{Native, Reject};
-
-/// The packet as it comes over the legacy wire.
-fn packet(topic: Topic, id: &str, data: &[u8]) -> Message {
-    let (_, text) = packet::new_packet(id, data);
-    let mut bytes = BytesMut::from(&line::packet(topic, &text)[..]);
-    let mut decoder = Decoder::new(Limits::from(&Config::default()), false);
-    decoder.next(&mut bytes).unwrap().unwrap()
-}
 
 fn chat(id: &str) -> Message {
     packet(Topic::Broadcast, id, br#"["chat","hi"]"#)
@@ -163,4 +154,59 @@ fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
         count += dials(&mut node);
     }
     assert_eq!(count, 32);
+}
+
+#[test]
+fn others_cannot_make_a_node_dial_one_target_again_and_again() {
+    let mut node = Node::new("me", legacy());
+    let mut dials = 0;
+    for n in 0..100 {
+        let link = node.accept();
+        node.receive(link, Message::PeerRequest(who(&format!("n{n}"), 2000)));
+        for (dial, _) in node.dials() {
+            dials += 1;
+            node.input(Input::DialFailed {
+                link: dial,
+                code: "ECONNREFUSED".to_owned(),
+            });
+        }
+    }
+    assert_eq!(dials, 3);
+}
+
+#[test]
+fn a_stranger_that_is_closed_for_misbehaviour_moves_neither_dials_nor_timers() {
+    for peers in 0..=1 {
+        let seeds = vec![target(2000)];
+        let mut node = Node::new("me", Config { seeds, ..native() });
+        for n in 0..peers {
+            node.peer(&format!("peer{n}"));
+        }
+        let stranger = node.accept();
+        for _ in 0..7 {
+            node.receive(stranger, Message::HandshakeAck(hello("x")));
+            assert_eq!(node.out, []);
+        }
+        node.receive(stranger, Message::HandshakeAck(hello("x")));
+        let (link, how) = (stranger, CloseHow::Abort);
+        let timer = Timer::Handshake(stranger);
+        assert_eq!(
+            node.out,
+            [Output::Close { link, how }, Output::CancelTimer(timer)]
+        );
+    }
+}
+
+#[test]
+fn a_link_that_keeps_sending_nonsense_is_closed() {
+    let mut node = Node::new("me", legacy());
+    let peer = node.peer("a");
+    for _ in 0..79 {
+        node.receive(peer, Message::Rejected(crate::proto::Reject::BadHash));
+        assert_eq!(node.closes(), []);
+    }
+    node.receive(peer, Message::Rejected(crate::proto::Reject::BadHash));
+    assert_eq!(node.closes(), [(peer, CloseHow::Abort)]);
+    let reason = RemoveReason::Misbehaved;
+    assert_eq!(node.events(), [Event::PeerRemoved { link: peer, reason }]);
 }

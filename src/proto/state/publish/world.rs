@@ -17,6 +17,8 @@ pub(super) struct World {
     /// What the application heard.
     pub(super) heard: Vec<String>,
     pub(super) skipped: u64,
+    /// How often it was told so.
+    pub(super) skips: usize,
     /// What was sent.
     pub(super) sent: Vec<(LinkId, Outgoing)>,
 }
@@ -30,6 +32,7 @@ impl World {
             timers: Timers::default(),
             heard: Vec::new(),
             skipped: 0,
+            skips: 0,
             sent: Vec::new(),
         };
         world.input(Input::Started { port: 1000 });
@@ -48,7 +51,10 @@ impl World {
                     self.heard.push(text.to_owned());
                 }
                 Output::Send { link, data } => self.sent.push((link, data)),
-                Output::Event(Event::Skipped { count, .. }) => self.skipped += count,
+                Output::Event(Event::Skipped { count, .. }) => {
+                    self.skipped += count;
+                    self.skips += 1;
+                }
                 _ => {}
             }
         }

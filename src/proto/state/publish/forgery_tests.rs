@@ -108,6 +108,54 @@ fn a_gap_that_all_peers_know_of_and_nobody_can_fill_is_skipped_at_once() {
 }
 
 #[test]
+fn the_highest_numbers_there_are_leave_no_gap_behind() {
+    for high in [u64::MAX - 1, u64::MAX] {
+        let mut world = World::new();
+        let (liar, silent) = (world.peer("liar", 1), world.peer("silent", 2));
+        let peers = [liar, silent];
+        let (fresh, known) = (origin("fresh"), origin("known"));
+        world.claim(silent, &known, 0);
+        world.publish(silent, &known, 1);
+        for origin in [&fresh, &known] {
+            world.claim(liar, origin, high);
+        }
+        world.pass(300, &peers);
+        for origin in [&fresh, &known] {
+            let origin = origin.clone();
+            let (first, last) = (1, high);
+            let gone = Range {
+                origin,
+                first,
+                last,
+            };
+            world.native(liar, Native::Gone(gone));
+        }
+        world.pass(60_000, &peers);
+        assert!(world.state.publisher.gaps.is_empty());
+        assert_eq!(world.skips, 1, "of the one that had begun");
+        // The origin itself knows better.
+        world.publish(silent, &known, 2);
+        assert_eq!(world.heard, texts([1, 2]));
+    }
+}
+
+#[test]
+fn nothing_is_asked_beyond_the_highest_number() {
+    let mut world = World::new();
+    let (slow, fast) = (world.peer("slow", 1), world.peer("fast", 2));
+    let far_away = origin("faraway");
+    let last = u64::MAX - 1;
+    world.claim(fast, &far_away, last - 1);
+    world.pass(2000, &[slow, fast]);
+    world.claim(fast, &far_away, last);
+    world.pass(100, &[slow, fast]);
+    world.sent.clear();
+    world.publish(slow, &far_away, last);
+    assert_eq!(world.heard, texts([last]));
+    assert!(world.sent.is_empty(), "{:?}", world.sent);
+}
+
+#[test]
 fn nobody_else_speaks_for_this_node() {
     let mut world = World::new();
     let liar = world.peer("liar", 2);
@@ -141,7 +189,7 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
     let streams = &world.state.publisher.streams;
     assert_eq!(streams.get(&own).unwrap().next, 2);
     assert_eq!(streams.get(&far_away).unwrap().next, 2);
-    assert!(streams.iter().count() <= super::super::streams::MAX_CLAIMED + 2);
+    assert!(streams.iter().count() <= super::streams::MAX_CLAIMED + 2);
     assert!(world.state.publisher.gaps.len() <= 1024);
 }
 
@@ -150,7 +198,7 @@ fn origins_that_said_something_once_make_room_for_others_oldest_first() {
     let mut world = World::new();
     let relay = world.peer("relay", 1);
     let own = world.state.publisher.origin().clone();
-    let most = super::super::streams::MAX_STREAMS;
+    let most = super::streams::MAX_STREAMS;
     for number in 0..most {
         world.publish(relay, &origin(&format!("o{number}")), 1);
         world.pass(1, &[relay]);

@@ -1,0 +1,118 @@
+//! Peer requests: our own, and what becomes of others'.
+
+use std::time::Duration;
+
+use crate::proto::codec::packet;
+use crate::proto::state::State;
+use crate::proto::state::links::Dial;
+use crate::proto::{CloseHow, Intent, LinkId, NodeId, PeerAddress, RemoveReason, Timer, Topic};
+
+/// Peer requests for ourselves go out at most this often.
+const REFILL_EVERY: Duration = Duration::from_millis(500);
+/// Who asks for entry again after this was left outside; legacy nodes do so every 10 s.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// And until this.
+const AGAIN_UNTIL: Duration = Duration::from_secs(30);
+/// So many nodes that asked are remembered.
+const MAX_ASKERS: usize = 256;
+/// Native peers that a node keeps when it makes room for a legacy one.
+const KEPT_NATIVE: usize = 2;
+
+impl State {
+    /// Asks the network for peers, as legacy nodes do. Native peers have better ways.
+    pub(super) fn request_peers(&mut self) {
+        if self.native_peers().len() == self.peers.len() || self.entry.refill_set {
+            return;
+        }
+        let wait = match self.entry.asked_at {
+            Some(at) => REFILL_EVERY.saturating_sub(self.now.since(at)),
+            None => Duration::ZERO,
+        };
+        self.entry.refill_set = true;
+        self.set_timer(Timer::Refill, wait);
+    }
+
+    pub(in crate::proto::state) fn on_refill(&mut self) {
+        self.entry.refill_set = false;
+        if self.is_sufficiently_filled() || self.peers.is_empty() {
+            return;
+        }
+        self.entry.asked_at = Some(self.now);
+        if let Some(own) = self.own_address() {
+            tracing::debug!("requesting peers");
+            self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&own));
+        }
+    }
+
+    pub(in crate::proto::state) fn on_entry_request(&mut self, link: LinkId, who: PeerAddress) {
+        tracing::debug!(%link, id = %who.id, "peer request from outside");
+        if who.id != self.me {
+            self.become_seed();
+            self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&who));
+            let urgent = self.asks_again(&who.id);
+            self.send_walks(&who, None, urgent);
+            self.take_up(who);
+        }
+        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
+    }
+
+    /// Whether that node has asked for entry a while ago, and so has not found any. (A native one
+    /// does not ask again, but dials.)
+    pub(in crate::proto::state) fn asks_again(&mut self, id: &NodeId) -> bool {
+        let now = self.now;
+        let askers = &mut self.entry.askers;
+        let age = askers.get(id).map(|at| now.since(*at));
+        // The same request may come on several ways.
+        if age.is_some_and(|age| age < AGAIN_AFTER) {
+            return false;
+        }
+        if age.is_none() && askers.len() >= MAX_ASKERS {
+            askers.retain(|_, at| now.since(*at) < AGAIN_UNTIL);
+        }
+        if age.is_some() || askers.len() < MAX_ASKERS {
+            askers.insert(id.clone(), now);
+        }
+        age.is_some_and(|age| age < AGAIN_UNTIL)
+    }
+
+    /// Dials a node that has been left outside, and makes room for it.
+    pub(in crate::proto::state) fn take_in(&mut self, who: PeerAddress) -> bool {
+        if who.id == self.me || self.peer_link(&who.id).is_some() {
+            return false;
+        }
+        if self.is_dialing(&who) {
+            return true;
+        }
+        let has_room = !self.is_full();
+        if !has_room && self.native_peers().len() <= KEPT_NATIVE || !self.may_dial_for(&who) {
+            return false;
+        }
+        if !has_room && !self.make_room() {
+            return false;
+        }
+        self.dial_peer(Dial::to_node(&who, Intent::Peer));
+        true
+    }
+
+    /// Dials a node that looks for peers, if we have room for it; true when we do.
+    pub(in crate::proto::state) fn take_up(&mut self, who: PeerAddress) -> bool {
+        if who.id == self.me || self.is_full() || self.peer_link(&who.id).is_some() {
+            return false;
+        }
+        if self.is_dialing(&who) {
+            return true;
+        }
+        if self.peers.len() + self.dials_under_way() >= self.config.max_peers {
+            return false;
+        }
+        // Legacy nodes refuse half of all requests once they have enough.
+        if self.is_sufficiently_filled() && self.rng.bool() {
+            return false;
+        }
+        if !self.may_dial_for(&who) {
+            return false;
+        }
+        self.dial_peer(Dial::to_node(&who, Intent::Peer));
+        true
+    }
+}

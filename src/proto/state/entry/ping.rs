@@ -1,0 +1,91 @@
+//! Pings of seeds, and pongs: how legacy nodes notice a netsplit.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::proto::codec::{line, packet};
+use crate::proto::state::State;
+use crate::proto::{CloseHow, LinkId, Pong, RemoveReason, Timer, Topic};
+
+#[derive(Debug)]
+pub(super) struct Ping {
+    packet: String,
+    seed: usize,
+}
+
+impl State {
+    pub(super) fn ping(&mut self, seed: usize) {
+        let Some(own) = self.own_address() else {
+            return;
+        };
+        let target = self.entry.seeds[seed].target.clone();
+        // Legacy nodes take IP literals only.
+        let Ok(ip) = target.host.parse::<IpAddr>() else {
+            return;
+        };
+        if self.is_self(&target) {
+            return;
+        }
+        tracing::debug!(host = target.host, port = target.port, "pinging seed");
+        let data = packet::ping_data(own.socket(), SocketAddr::new(ip, target.port));
+        let id = self.flood_new(Topic::Ping, &data);
+        let number = self.entry.next_ping;
+        self.entry.next_ping = number.wrapping_add(1);
+        self.entry.pings.insert(number, Ping { packet: id, seed });
+        self.set_timer(Timer::Ping(number), self.config.ping_timeout);
+    }
+
+    /// Answers a ping that names us, on a connection of its own; true when it does.
+    pub(in crate::proto::state) fn answer_ping(
+        &mut self,
+        packet: &str,
+        from: SocketAddr,
+        target: SocketAddr,
+    ) -> bool {
+        let Some(own) = self.own_address() else {
+            return false;
+        };
+        if target != own.socket() {
+            return false;
+        }
+        if !self.may_answer(from) {
+            self.counters.dials_refused += 1;
+            return true;
+        }
+        tracing::debug!(%from, "ping is for us: sending pong");
+        let pong = Pong {
+            from: own,
+            responds_to: packet.to_owned(),
+        };
+        self.send_courier(from.into(), line::pong(&pong), None);
+        true
+    }
+
+    pub(in crate::proto::state) fn on_pong(&mut self, link: LinkId, pong: &Pong) {
+        let known = self
+            .entry
+            .pings
+            .iter()
+            .find(|(_, ping)| ping.packet == pong.responds_to);
+        if let Some(number) = known.map(|(number, _)| *number) {
+            self.cancel_timer(Timer::Ping(number));
+            if let Some(ping) = self.entry.pings.remove(&number) {
+                self.seed_answered(ping.seed);
+            }
+        }
+        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
+    }
+
+    pub(in crate::proto::state) fn on_ping_timeout(&mut self, number: u32) {
+        let Some(ping) = self.entry.pings.remove(&number) else {
+            return;
+        };
+        if self.is_in_contact(ping.seed) {
+            return;
+        }
+        self.seed_lost(ping.seed);
+        if let Some(seed) = self.entry.seeds.get_mut(ping.seed) {
+            seed.asked = false;
+        }
+        self.enter();
+    }
+}

@@ -1,0 +1,93 @@
+//! The end of links.
+
+use super::Phase;
+use super::dial::{DialEnd, Purpose};
+use crate::proto::state::State;
+use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer};
+
+impl State {
+    pub(in crate::proto::state) fn close_peer(&mut self, link: LinkId) {
+        if self.peer(link).is_some() {
+            self.say_goodbye(link, false);
+            self.end_link(link, CloseHow::Flush, RemoveReason::Local, "CLOSED");
+            self.peers_changed();
+        }
+    }
+
+    /// The driver says that the link is gone.
+    pub(in crate::proto::state) fn closed(&mut self, link: LinkId, reason: &str) {
+        tracing::debug!(%link, reason, "link closed");
+        let code = if reason == "FIN" { "REFUSED" } else { reason };
+        self.drop_link(link, code);
+    }
+
+    /// Closes a link for `reason` and tells whoever waits for it; whether it was a peer's.
+    pub(in crate::proto::state) fn end_link(
+        &mut self,
+        link: LinkId,
+        how: CloseHow,
+        reason: RemoveReason,
+        code: &str,
+    ) -> bool {
+        self.out.push(Output::Close { link, how });
+        let was_dial = self.links.get(&link).is_some_and(|l| l.dial().is_some());
+        let was_peer = self.forget(link, reason, code);
+        if was_dial {
+            self.admit_held();
+        }
+        was_peer
+    }
+
+    /// Forgets a link that the driver has closed, or is told to close by the caller.
+    pub(super) fn drop_link(&mut self, link: LinkId, code: &str) {
+        let removed = if code == "SLOW" {
+            RemoveReason::Slow
+        } else {
+            RemoveReason::Remote
+        };
+        let was_peer = self.forget(link, removed, code);
+        self.admit_held();
+        if was_peer {
+            self.peers_changed();
+        }
+    }
+
+    /// Closes a link that never became anything, without a report to the application.
+    pub(super) fn forget_link(&mut self, link: LinkId, how: CloseHow) {
+        self.out.push(Output::Close { link, how });
+        self.cancel_timer(Timer::Handshake(link));
+        self.links.remove(&link);
+    }
+
+    /// Forgets a link; whether it was a peer's.
+    fn forget(&mut self, link: LinkId, reason: RemoveReason, code: &str) -> bool {
+        let Some(state) = self.links.remove(&link) else {
+            return false;
+        };
+        self.cancel_timer(Timer::Handshake(link));
+        if let Some(dial) = state.dial() {
+            self.dialed(dial.request, Err(code));
+            let end = match state.phase {
+                Phase::Dialing(_) => DialEnd::Unreachable,
+                _ if code == "TIMEOUT" => DialEnd::Unanswered,
+                _ if code == "ECONNRESET" => DialEnd::Reset,
+                _ => DialEnd::Refused,
+            };
+            self.dial_came_to_nothing(dial, end);
+        }
+        match state.phase {
+            Phase::Courier(Some(seed)) => self.request_delivered(seed, code),
+            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.seed_unreachable(seed),
+            _ => {}
+        }
+        let Some(peer) = state.peer() else {
+            return false;
+        };
+        self.peers.retain(|other| *other != link);
+        self.publisher.forget_link(link);
+        self.peer_lost(link, peer, reason);
+        tracing::info!(%link, id = %peer.id, ?reason, "removed peer");
+        self.emit(Event::PeerRemoved { link, reason });
+        true
+    }
+}

@@ -1,0 +1,200 @@
+//! Dialling: to become peers, or to deliver one line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::{Link, Phase, control};
+use crate::proto::codec::line;
+use crate::proto::state::State;
+use crate::proto::{CloseHow, Event, Intent, LinkId, NodeId, Output, PeerAddress, Target, Timer};
+
+/// What a dial is for.
+#[derive(Debug)]
+pub(in crate::proto::state) enum Purpose {
+    /// To become peers.
+    Peer(Dial),
+    /// To deliver a line and leave it at that; to a seed, if we ask one for peers.
+    Courier(bytes::Bytes, Option<usize>),
+}
+
+/// A dial to somebody who shall become a peer.
+#[derive(Clone, Debug)]
+pub(in crate::proto::state) struct Dial {
+    pub(super) target: Target,
+    /// Whom we expect there, if we know.
+    pub(in crate::proto::state) expected: Option<NodeId>,
+    /// The application's request, if it was the application's.
+    pub(super) request: Option<u32>,
+    /// What a native node there shall do for us.
+    pub(super) intent: Intent,
+    /// The seed that is dialled, if it is one.
+    pub(in crate::proto::state) seed: Option<usize>,
+}
+
+/// How a dial ended that made no peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::proto::state) enum DialEnd {
+    /// There was no connection.
+    Unreachable,
+    /// Our handshake was not answered in time.
+    Unanswered,
+    /// The other side reset the connection: a native node with too many strangers.
+    Reset,
+    /// The other side closed the connection.
+    Refused,
+}
+
+impl Dial {
+    fn to(target: Target) -> Self {
+        Self {
+            target,
+            expected: None,
+            request: None,
+            intent: Intent::Peer,
+            seed: None,
+        }
+    }
+
+    /// To a node we have heard of.
+    pub(in crate::proto::state) fn to_node(who: &PeerAddress, intent: Intent) -> Self {
+        Self {
+            expected: Some(who.id.clone()),
+            intent,
+            ..Self::to(who.socket().into())
+        }
+    }
+
+    /// To a seed.
+    pub(in crate::proto::state) fn to_seed(seed: usize, target: Target, intent: Intent) -> Self {
+        Self {
+            seed: Some(seed),
+            intent,
+            ..Self::to(target)
+        }
+    }
+
+    /// Whether it goes to that address, given as such.
+    pub(super) fn is_to(&self, address: IpAddr) -> bool {
+        self.target.host.parse() == Ok(address)
+    }
+}
+
+impl State {
+    pub(in crate::proto::state) fn add_peer(&mut self, request: u32, target: Target) {
+        if self.is_self(&target) {
+            return self.dialed(Some(request), Err("SELF"));
+        }
+        if let Some(link) = self.peer_at(&target) {
+            return self.dialed(Some(request), Ok(link));
+        }
+        self.dial_peer(Dial {
+            request: Some(request),
+            ..Dial::to(target)
+        });
+    }
+
+    pub(in crate::proto::state) fn dial_peer(&mut self, dial: Dial) {
+        self.dial(dial.target.clone(), Purpose::Peer(dial));
+    }
+
+    /// Delivers `line` on a connection of its own.
+    pub(in crate::proto::state) fn send_courier(
+        &mut self,
+        target: Target,
+        line: bytes::Bytes,
+        seed: Option<usize>,
+    ) {
+        self.dial(target, Purpose::Courier(line, seed));
+    }
+
+    /// Whether a dial to `id`, or to where it listens, is under way.
+    pub(in crate::proto::state) fn is_dialing(&self, who: &PeerAddress) -> bool {
+        self.links.values().filter_map(Link::dial).any(|dial| {
+            dial.expected.as_ref() == Some(&who.id)
+                || dial.target.port == who.port && dial.is_to(who.address)
+        })
+    }
+
+    /// How many dials were begun less than `age` ago and are under way.
+    pub(in crate::proto::state) fn recent_dials(&self, age: Duration) -> usize {
+        let recent = |link: &&Link| self.now.since(link.last_heard) < age;
+        self.own_dials().filter(recent).count()
+    }
+
+    pub(in crate::proto::state) fn dials_under_way(&self) -> usize {
+        self.own_dials().count()
+    }
+
+    /// Whether a dial to that seed is under way.
+    pub(in crate::proto::state) fn is_dialing_seed(&self, seed: usize) -> bool {
+        self.links
+            .values()
+            .filter_map(Link::dial)
+            .any(|dial| dial.seed == Some(seed))
+    }
+
+    pub(in crate::proto::state) fn connected(&mut self, link: LinkId, remote: SocketAddr) {
+        let Some(state) = self.links.get_mut(&link) else {
+            return self.out.push(Output::Close {
+                link,
+                how: CloseHow::Abort,
+            });
+        };
+        state.remote = Some(remote);
+        match std::mem::replace(&mut state.phase, Phase::Courier(None)) {
+            Phase::Dialing(Purpose::Courier(line, seed)) => {
+                state.phase = Phase::Courier(seed);
+                self.send(link, control(line));
+                self.out.push(Output::Close {
+                    link,
+                    how: CloseHow::HalfClose,
+                });
+                self.set_timer(Timer::Handshake(link), self.config.handshake_timeout);
+            }
+            Phase::Dialing(Purpose::Peer(dial)) => {
+                let intent = dial.intent;
+                state.phase = Phase::AwaitingAck(dial);
+                let hello = self.hello(intent);
+                self.send(link, control(line::handshake(&hello)));
+                self.set_timer(Timer::Handshake(link), self.config.handshake_timeout);
+            }
+            other => state.phase = other,
+        }
+    }
+
+    pub(in crate::proto::state) fn dial_failed(&mut self, link: LinkId, code: &str) {
+        tracing::debug!(%link, code, "dial failed");
+        self.drop_link(link, code);
+    }
+
+    pub(super) fn dialed(&mut self, request: Option<u32>, result: Result<LinkId, &str>) {
+        if let Some(request) = request {
+            let result = result.map_err(str::to_owned);
+            self.emit(Event::Dialed { request, result });
+        }
+    }
+
+    /// The links of dials that the application has not asked for.
+    fn own_dials(&self) -> impl Iterator<Item = &Link> {
+        let is_own = |link: &&Link| link.dial().is_some_and(|dial| dial.request.is_none());
+        self.links.values().filter(is_own)
+    }
+
+    /// The peer that listens at `target`, as far as we know.
+    fn peer_at(&self, target: &Target) -> Option<LinkId> {
+        let is_there = |link: &LinkId| {
+            let peer = self.peer(*link)?;
+            (peer.target.as_ref() == Some(target)).then_some(*link)
+        };
+        self.peers.iter().find_map(is_there)
+    }
+
+    fn dial(&mut self, target: Target, purpose: Purpose) {
+        let link = self.next_link();
+        self.counters.dials += 1;
+        tracing::debug!(%link, host = target.host, port = target.port, "dialling");
+        self.links
+            .insert(link, Link::new(None, Phase::Dialing(purpose), self.now));
+        self.out.push(Output::Dial { link, target });
+    }
+}

@@ -1,0 +1,316 @@
+//! Handshakes: who becomes a peer, also when two nodes dial each other.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::dial::Dial;
+use super::{
+    CLAIM_BURST, CLAIMS_PER_SECOND, Generation, Link, Peer, Phase, REPAIR_BURST,
+    REPAIRS_PER_SECOND, WALKS_PER_SECOND, control,
+};
+use crate::proto::bucket::Bucket;
+use crate::proto::codec::{line, native};
+use crate::proto::state::State;
+use crate::proto::{
+    CloseHow, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress, Target, Timer,
+};
+
+impl State {
+    pub(in crate::proto::state) fn accepted(&mut self, link: LinkId, remote: SocketAddr) {
+        tracing::debug!(%link, %remote, "incoming connection");
+        self.links
+            .insert(link, Link::new(Some(remote), Phase::Unconnected, self.now));
+        self.set_timer(Timer::Handshake(link), self.config.handshake_timeout);
+    }
+
+    pub(in crate::proto::state) fn on_handshake(&mut self, link: LinkId, hello: Hello) {
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        if !matches!(state.phase, Phase::Unconnected) {
+            return self.blame(link, -10, "a handshake out of turn");
+        }
+        let remote = state.remote;
+        if self.config.native && hello.intent().is_some_and(Intent::only_asks) {
+            // It wants an answer, whoever dials whom to become a peer.
+            let _ = self.admit(link, hello);
+            return;
+        }
+        match self.rival_dial(&hello, remote) {
+            // Two new nodes that dial each other agree without a word: the lower id's dial wins.
+            Some(rival) if hello.native.is_some() && self.config.native && hello.id < self.me => {
+                let request = self
+                    .links
+                    .get(&rival)
+                    .and_then(Link::dial)
+                    .and_then(|d| d.request);
+                self.forget_link(rival, CloseHow::Abort);
+                let outcome = self.admit(link, hello);
+                self.dialed(request, outcome);
+                self.admit_held();
+            }
+            Some(rival) => {
+                tracing::debug!(%link, %rival, id = %hello.id, "holding a handshake: we dial it too");
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.phase = Phase::Held(hello);
+                }
+            }
+            None => {
+                let _ = self.admit(link, hello);
+            }
+        }
+    }
+
+    pub(in crate::proto::state) fn on_ack(&mut self, link: LinkId, hello: Hello) {
+        let Some(state) = self.links.get(&link) else {
+            return;
+        };
+        let Phase::AwaitingAck(dial) = &state.phase else {
+            return self.blame(link, -10, "an ack out of turn");
+        };
+        let (request, seed, intent) = (dial.request, dial.seed, dial.intent);
+        if let Some(seed) = seed {
+            self.seed_is(seed, &hello);
+        }
+        if self.config.native && hello.intent() == Some(Intent::Refuse) {
+            tracing::debug!(%link, id = %hello.id, "refused");
+            if let Some(state) = self.links.get_mut(&link) {
+                state.phase = Phase::Refused;
+            }
+            self.admit_held();
+            self.dialed(request, self.peer_link(&hello.id).ok_or("REFUSED"));
+            if let Some(seed) = seed {
+                self.seed_refused(seed, intent);
+            }
+            return;
+        }
+        if let Err(code) = self.may_add(&hello.id) {
+            tracing::debug!(%link, id = %hello.id, code, "handshake ack refused");
+            self.say_goodbye_to(link, hello.native.is_some(), true);
+            self.forget_link(link, CloseHow::Flush);
+            let existing = self.peer_link(&hello.id);
+            self.dialed(request, existing.ok_or(code));
+            return self.admit_held();
+        }
+        self.add(link, hello);
+        self.dialed(request, Ok(link));
+    }
+
+    pub(in crate::proto::state) fn on_handshake_timeout(&mut self, link: LinkId) {
+        if self.links.get(&link).is_some_and(|l| l.peer().is_none()) {
+            self.counters.handshake_timeouts += 1;
+            tracing::debug!(%link, "no handshake in time");
+            self.out.push(Output::Close {
+                link,
+                how: CloseHow::Abort,
+            });
+            self.drop_link(link, "TIMEOUT");
+        }
+    }
+
+    /// A dial is decided: the handshakes that waited for it and not for another get their answer.
+    pub(super) fn admit_held(&mut self) {
+        if !self.running {
+            return;
+        }
+        let is_decided = |hello: &Hello, remote| self.rival_dial(hello, remote).is_none();
+        for link in self.held(is_decided) {
+            // The one before may have decided this one, too.
+            let Some(state) = self.links.get_mut(&link) else {
+                continue;
+            };
+            if let Phase::Held(hello) = &state.phase {
+                let hello = hello.clone();
+                state.phase = Phase::Unconnected;
+                let _ = self.admit(link, hello);
+            }
+        }
+    }
+
+    pub(super) fn hello(&self, intent: Intent) -> Hello {
+        let native = self.config.native.then(|| HelloNative {
+            version: 1,
+            address: self.config.address.clone(),
+            port: self.config.port,
+            epoch: self.publisher.origin().epoch,
+            intent,
+        });
+        Hello {
+            id: self.me.clone(),
+            native,
+        }
+    }
+
+    /// Our own dial to the node that says `hello`, if there is one under way.
+    fn rival_dial(&self, hello: &Hello, remote: Option<SocketAddr>) -> Option<LinkId> {
+        let is_there = |dial: &Dial| remote.is_some_and(|remote| dial.is_to(remote.ip()));
+        let is_rival = |dial: &Dial| match (&dial.expected, &hello.native) {
+            (Some(expected), _) => *expected == hello.id,
+            (None, Some(native)) => {
+                let target = &dial.target;
+                target.port == native.port && (target.host == native.address || is_there(dial))
+            }
+            // A legacy handshake does not say where its sender listens: go by the address alone.
+            (None, None) => is_there(dial),
+        };
+        self.links
+            .iter()
+            .find(|(_, l)| l.dial().is_some_and(is_rival))
+            .map(|(link, _)| *link)
+    }
+
+    /// Takes the sender of `hello` as a peer, or closes the link.
+    fn admit(&mut self, link: LinkId, hello: Hello) -> Result<LinkId, &'static str> {
+        let intent = hello.intent().filter(|_| self.config.native);
+        if matches!(intent, Some(Intent::Join | Intent::Rejoin | Intent::Probe)) {
+            self.become_seed();
+        }
+        let mut verdict = self.may_add(&hello.id);
+        let presses = matches!(intent, Some(Intent::Urgent | Intent::Rejoin));
+        if verdict == Err("FULL") && presses && self.make_room() {
+            verdict = Ok(());
+        }
+        if verdict.is_ok() && intent.is_some_and(Intent::only_asks) {
+            verdict = Err("PROBE");
+        }
+        if let Err(code) = verdict {
+            tracing::debug!(%link, id = %hello.id, code, "handshake refused");
+            if intent.is_some() && matches!(code, "FULL" | "PROBE" | "EXISTS") {
+                self.refuse(link, &hello);
+            }
+            self.forget_link(link, CloseHow::Flush);
+            return match self.peer_link(&hello.id) {
+                Some(existing) => Ok(existing),
+                None => Err(code),
+            };
+        }
+        let ack = line::handshake_ack(&self.hello(Intent::Peer));
+        self.send(link, control(ack));
+        let joins = intent == Some(Intent::Join);
+        self.add(link, hello);
+        if joins {
+            self.introduce(link);
+        }
+        Ok(link)
+    }
+
+    /// Tells a native node that it will not be a peer, and whom else to ask.
+    fn refuse(&mut self, link: LinkId, hello: &Hello) {
+        let ack = line::handshake_ack(&self.hello(Intent::Refuse));
+        self.send(link, control(ack));
+        let intent = hello.intent();
+        let mut contacts = Vec::new();
+        if !intent.is_some_and(Intent::only_asks) && self.peer_link(&hello.id).is_none() {
+            contacts = self.sample(Some(&hello.id));
+            let remote = self.links.get(&link).and_then(|state| state.remote);
+            if let Some(who) = contact(hello, remote).filter(|_| intent == Some(Intent::Join)) {
+                self.send_walks(&who, None, false);
+                self.meet(who);
+            }
+        }
+        self.send(link, native::contacts(0, &contacts));
+    }
+
+    fn may_add(&self, id: &NodeId) -> Result<(), &'static str> {
+        if *id == self.me {
+            Err("SELF")
+        } else if self.peer_link(id).is_some() {
+            Err("EXISTS")
+        } else if self.is_full() {
+            Err("FULL")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add(&mut self, link: LinkId, hello: Hello) {
+        let native = hello.native.is_some() && self.config.native;
+        // Walks end with one node, floods reach all.
+        let rate = if native {
+            WALKS_PER_SECOND
+        } else {
+            self.config.peer_requests_per_second
+        };
+        let requests = Bucket::new(rate, rate, self.now);
+        let shuffles = self.config.shuffles_per_second;
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        let Some(remote) = state.remote else { return };
+        let said = hello.native.as_ref().map(|native| Target {
+            host: native.address.clone(),
+            port: native.port,
+        });
+        let target = state.dial().map(|dial| dial.target.clone()).or(said);
+        let listens = match &state.phase {
+            Phase::AwaitingAck(_) => Some(remote),
+            _ => contact(&hello, Some(remote)).map(|who| who.socket()),
+        };
+        state.phase = Phase::Peer(Peer {
+            id: hello.id.clone(),
+            target,
+            native,
+            listens,
+            since: self.now,
+            leaving: None,
+            epoch: hello.native.as_ref().map(|native| native.epoch),
+            behind: false,
+            generation: Generation::Unknown,
+            requests,
+            shuffles: Bucket::new(10.0 * shuffles, shuffles, self.now),
+            // In the 10 s of a link that stands still, less than it may bring at once.
+            shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, self.now),
+            repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
+            claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
+        });
+        self.peers.push(link);
+        self.cancel_timer(Timer::Handshake(link));
+        tracing::info!(%link, id = %hello.id, native, "added new peer");
+        self.emit(Event::PeerAdded {
+            link,
+            id: hello.id.clone(),
+            remote,
+            native,
+        });
+        if native {
+            self.greet(link);
+        }
+        self.release_held(&hello.id);
+        self.peer_added(link);
+        self.admit_held();
+        self.peers_changed();
+    }
+
+    /// Our own dial to `id` is decided: the handshakes held for it need wait no longer.
+    fn release_held(&mut self, id: &NodeId) {
+        for link in self.held(|hello, _| hello.id == *id) {
+            self.forget_link(link, CloseHow::Flush);
+        }
+    }
+
+    /// The links on which such handshakes wait, by who said hello, and from where.
+    fn held(&self, is_meant: impl Fn(&Hello, Option<SocketAddr>) -> bool) -> Vec<LinkId> {
+        let is_held = |link: &Link| match &link.phase {
+            Phase::Held(hello) => is_meant(hello, link.remote),
+            _ => false,
+        };
+        let held = self.links.iter().filter(|(_, link)| is_held(link));
+        held.map(|(link, _)| *link).collect()
+    }
+}
+
+/// Where the sender of `hello` can be dialled, if it is native: at the address it gives, or else,
+/// when that is a name or no address at all, at the one it comes from.
+fn contact(hello: &Hello, remote: Option<SocketAddr>) -> Option<PeerAddress> {
+    let native = hello.native.as_ref()?;
+    let given = native.address.parse().ok();
+    let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+    let address = given
+        .filter(usable)
+        .or(remote.map(|remote| remote.ip()))?
+        .to_canonical();
+    Some(PeerAddress {
+        id: hello.id.clone(),
+        address,
+        port: native.port,
+    })
+}

@@ -1,0 +1,56 @@
+//! Peer scoring: who misbehaves is muted, then closed.
+
+use super::Link;
+use crate::proto::state::State;
+use crate::proto::{CloseHow, LinkId, Moment, Reject, RemoveReason};
+
+/// A link whose score falls to this is not believed and nothing of it is passed on, except native
+/// broadcasts, whose gaps others would have to repair (overlay design, abuse).
+const MUTE_SCORE: i32 = -50;
+/// A link whose score falls to this is closed (overlay design, abuse).
+const DROP_SCORE: i32 = -80;
+
+impl State {
+    pub(in crate::proto::state) fn on_reject(&mut self, link: LinkId, reject: Reject) {
+        self.counters.rejected += 1;
+        tracing::debug!(%link, ?reject, "message refused");
+        if reject == Reject::BadHash {
+            self.blame(link, -1, "a wrong hash");
+        }
+    }
+
+    /// Lowers a link's score, and closes it when that is low enough. A point is forgiven a second.
+    pub(in crate::proto::state) fn blame(&mut self, link: LinkId, points: i32, what: &str) {
+        let now = self.now;
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        let was_muted = state.is_muted(now);
+        state.score = state.score(now) + points;
+        state.blamed_at = now;
+        tracing::debug!(%link, score = state.score, what, "misbehaviour");
+        if state.score <= DROP_SCORE {
+            self.counters.misbehaved += 1;
+            tracing::warn!(%link, what, "closing a misbehaving link");
+            let (how, reason) = (CloseHow::Abort, RemoveReason::Misbehaved);
+            if self.end_link(link, how, reason, "REFUSED") {
+                self.peers_changed();
+            }
+        } else if state.is_muted(now) && !was_muted {
+            self.counters.muted += 1;
+            tracing::warn!(%link, what, "no longer passing on what a misbehaving link floods");
+        }
+    }
+}
+
+impl Link {
+    pub(in crate::proto::state) fn is_muted(&self, now: Moment) -> bool {
+        self.score < 0 && self.score(now) <= MUTE_SCORE
+    }
+
+    /// The score, with a point forgiven a second.
+    fn score(&self, now: Moment) -> i32 {
+        let forgiven = now.since(self.blamed_at).as_secs().min(1 << 20) as i32;
+        self.score.saturating_add(forgiven).min(0)
+    }
+}

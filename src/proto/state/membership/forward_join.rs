@@ -1,0 +1,77 @@
+//! Forward joins: the address of a node that looks for peers walks through the network.
+
+use crate::proto::codec::native;
+use crate::proto::state::State;
+use crate::proto::{LinkId, PeerAddress};
+
+/// Steps of a forward join.
+const JOIN_STEPS: u8 = 6;
+/// Steps before its end at which it leaves its address in a passive view.
+const PASSIVE_STEPS: u8 = 3;
+/// Walks on behalf of somebody who was refused.
+const WALKS: usize = 3;
+
+impl State {
+    /// Tells the network of a node that entered through us.
+    pub(in crate::proto::state) fn introduce(&mut self, link: LinkId) {
+        let contacts = self.sample(None);
+        let Some(who) = self.peer_contact(link) else {
+            return;
+        };
+        let contacts: Vec<_> = contacts.into_iter().filter(|it| it.id != who.id).collect();
+        self.send(link, native::contacts(0, &contacts));
+        self.send_walks(&who, Some(link), false);
+    }
+
+    /// Sends the address of a node that looks for peers for walks through the network. `urgent`: room
+    /// shall be made for it.
+    pub(in crate::proto::state) fn send_walks(
+        &mut self,
+        who: &PeerAddress,
+        except: Option<LinkId>,
+        urgent: bool,
+    ) {
+        let mut peers = self.native_peers();
+        peers.retain(|link| Some(*link) != except);
+        self.rng.shuffle(&mut peers);
+        for link in peers.into_iter().take(WALKS) {
+            self.send(link, native::forward_join(urgent, JOIN_STEPS, who));
+        }
+    }
+
+    pub(in crate::proto::state) fn on_forward_join(
+        &mut self,
+        link: LinkId,
+        urgent: bool,
+        ttl: u8,
+        who: PeerAddress,
+    ) {
+        if !self.takes_request(link) {
+            self.counters.walks_refused += 1;
+            return;
+        }
+        if who.id == self.me {
+            return;
+        }
+        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
+        let Some(next) = next else {
+            let taken = if urgent {
+                self.take_in(who.clone())
+            } else {
+                self.take_up(who.clone())
+            };
+            if !taken {
+                self.meet(who);
+            }
+            return;
+        };
+        if !self.is_sufficiently_filled() && self.take_up(who.clone()) {
+            return;
+        }
+        if ttl == PASSIVE_STEPS {
+            self.meet(who.clone());
+        }
+        let ttl = ttl.min(JOIN_STEPS) - 1;
+        self.send(next, native::forward_join(urgent, ttl, &who));
+    }
+}

@@ -1,0 +1,78 @@
+//! Peers that were lost without a goodbye, and are looked for.
+
+use std::time::Duration;
+
+use crate::proto::state::links::Dial;
+use crate::proto::state::{State, jitter};
+use crate::proto::{Intent, Moment, NodeId, PeerAddress};
+
+/// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
+const LOST: usize = 64;
+const LOST_FOR: Duration = Duration::from_secs(3600);
+const LOST_FIRST: Duration = Duration::from_secs(1);
+const LOST_MAX: Duration = Duration::from_secs(30);
+
+/// A peer that was lost without a goodbye.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) who: PeerAddress,
+    since: Moment,
+    at: Moment,
+    wait: Duration,
+    /// Whether the way to it broke, rather than its process.
+    silently: bool,
+}
+
+impl State {
+    /// A peer was lost without a goodbye; `silently`: the way to it broke, rather than its process.
+    pub(super) fn miss(&mut self, who: PeerAddress, silently: bool) {
+        if self.membership.lost.len() >= LOST {
+            self.membership.lost.pop_front();
+        }
+        self.membership.lost.push_back(Lost {
+            who,
+            since: self.now,
+            at: self.now.after(LOST_FIRST),
+            wait: LOST_FIRST,
+            silently,
+        });
+    }
+
+    /// Looks for lost peers whose time has come.
+    pub(in crate::proto::state) fn look_for_lost(&mut self) {
+        let now = self.now;
+        self.membership
+            .lost
+            .retain(|lost| now.since(lost.since) < LOST_FOR);
+        let mut dials = Vec::new();
+        for lost in &mut self.membership.lost {
+            if lost.at > now {
+                continue;
+            }
+            lost.wait = (lost.wait * 2).min(LOST_MAX);
+            lost.at = now.after(jitter(&mut self.rng, lost.wait, 0.2));
+            dials.push((lost.who.clone(), lost.silently));
+        }
+        for (who, silently) in dials {
+            if self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
+                continue;
+            }
+            // A way that is open again may lead to a part of the network we were cut off from.
+            let intent = match (silently, self.is_full()) {
+                (true, _) => Intent::Urgent,
+                (false, false) => Intent::Peer,
+                (false, true) => Intent::Check,
+            };
+            self.dial_peer(Dial::to_node(&who, intent));
+        }
+    }
+
+    /// A node that was dialled answers, though not to be a peer.
+    pub(in crate::proto::state) fn found_lost(&mut self, id: &NodeId) {
+        let lost = &mut self.membership.lost;
+        let found = lost.iter().position(|lost| lost.who.id == *id);
+        if let Some(lost) = found.and_then(|index| lost.remove(index)) {
+            self.meet(lost.who);
+        }
+    }
+}

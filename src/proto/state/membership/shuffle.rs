@@ -1,0 +1,106 @@
+//! Shuffles: addresses are traded with nodes a few random steps away.
+
+use std::time::Duration;
+
+use crate::proto::codec::native;
+use crate::proto::state::{State, jitter};
+use crate::proto::{LinkId, PeerAddress, Timer};
+
+/// Steps of a shuffle.
+const SHUFFLE_STEPS: u8 = 6;
+/// How often (overlay design, membership), with a fifth more or less.
+const SHUFFLE_EVERY: Duration = Duration::from_secs(10);
+/// How often in the beginning, and how long that is.
+const SHUFFLE_EARLY: Duration = Duration::from_secs(1);
+const EARLY: Duration = Duration::from_secs(30);
+/// Shuffles whose way back is remembered.
+const ROUTES: usize = 64;
+
+impl State {
+    pub(super) fn schedule_shuffle(&mut self) {
+        let early = self.now.since(self.membership.started) < EARLY;
+        let every = if early { SHUFFLE_EARLY } else { SHUFFLE_EVERY };
+        let after = jitter(&mut self.rng, every, 0.2);
+        self.set_timer(Timer::Shuffle, after);
+    }
+
+    pub(in crate::proto::state) fn on_shuffle_timer(&mut self) {
+        self.schedule_shuffle();
+        let Some(link) = self.random_peer(None) else {
+            return;
+        };
+        if !self.may_hand_on(link) {
+            return;
+        }
+        self.membership.nonce = self.rng.u32(1..);
+        let contacts = self.offer();
+        let shuffle = native::shuffle(self.membership.nonce, SHUFFLE_STEPS, &contacts);
+        self.send(link, shuffle);
+    }
+
+    pub(in crate::proto::state) fn on_shuffle(
+        &mut self,
+        link: LinkId,
+        nonce: u32,
+        ttl: u8,
+        contacts: Vec<PeerAddress>,
+    ) {
+        if !self.takes_shuffle(link) {
+            self.counters.walks_refused += 1;
+            return self.blame(link, -1, "too many shuffles");
+        }
+        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
+        if let Some(next) = next.filter(|next| self.may_hand_on(*next)) {
+            let routes = &mut self.membership.routes;
+            if routes.len() >= ROUTES {
+                routes.pop_front();
+            }
+            routes.push_back((nonce, link));
+            let ttl = ttl.min(SHUFFLE_STEPS) - 1;
+            return self.send(next, native::shuffle(nonce, ttl, &contacts));
+        }
+        let offer = self.offer();
+        self.send(link, native::contacts(nonce, &offer));
+        self.meet_all(contacts);
+    }
+
+    pub(in crate::proto::state) fn on_contacts(
+        &mut self,
+        link: LinkId,
+        nonce: u32,
+        contacts: Vec<PeerAddress>,
+    ) {
+        if nonce == 0 || nonce == self.membership.nonce {
+            return self.meet_all(contacts);
+        }
+        let routes = &mut self.membership.routes;
+        // A walk may have come through here more than once: it goes back the last way first.
+        let route = routes.iter().rposition(|(name, _)| *name == nonce);
+        let Some((_, back)) = route.and_then(|index| routes.remove(index)) else {
+            return;
+        };
+        if back != link {
+            self.send(back, native::contacts(nonce, &contacts));
+        }
+    }
+
+    /// Whether a peer may hand us one more shuffle.
+    fn takes_shuffle(&mut self, link: LinkId) -> bool {
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.shuffles.take(now))
+    }
+
+    /// Whether we may hand a peer one more shuffle; otherwise the walk ends here.
+    fn may_hand_on(&mut self, link: LinkId) -> bool {
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.shuffles_on.take(now))
+    }
+
+    fn offer(&mut self) -> Vec<PeerAddress> {
+        let mut contacts: Vec<_> = self.own_contact().into_iter().collect();
+        contacts.append(&mut self.sample(None));
+        contacts
+    }
+}

@@ -1,0 +1,101 @@
+//! Giving up what nobody holds: on whose word, and taking that back when it was false.
+
+use std::time::Duration;
+
+use super::repair::{GRAFT_AGAIN, GRAFT_AGAIN_MAX};
+use super::stream::Doubt;
+use crate::proto::codec::native;
+use crate::proto::state::State;
+use crate::proto::{Event, Origin, Range};
+
+/// While an origin is heard of, somebody else's word alone does not make us skip.
+const LIVE_FOR: Duration = Duration::from_secs(10);
+
+impl State {
+    /// Skips, unless there is reason to doubt that anything is missing.
+    ///
+    /// Anybody can claim numbers that do not exist. The origin knows best: with a link to it,
+    /// nothing beyond what it claims itself is skipped. Others are believed at once if all agree,
+    /// or if the origin has been silent for long; and what was believed is remembered, to be taken
+    /// back when the origin's real broadcasts go on where they were.
+    pub(super) fn may_skip(&mut self, origin: &Origin, upto: u64, witnesses: usize, overdue: bool) {
+        let now = self.now;
+        let natives = self.native_peers().len();
+        let source = self.source(origin);
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let from_source = source.map(|link| stream.seen_view(link).map_or(0, |view| view.high));
+        if let Some(high) = from_source.filter(|high| *high < upto - 1) {
+            if !overdue {
+                return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
+            }
+            tracing::warn!(origin = %origin.id, high, claimed = upto - 1, "false claims about a peer's broadcasts");
+            self.publisher.streams.forget_claims(origin, high);
+            return self.close_gap(origin);
+        }
+        let is_live = stream.heard_at.is_some_and(|at| now.since(at) < LIVE_FOR);
+        let is_disputed = source.is_none() && witnesses < natives;
+        // Whoever began later says of all before that it is gone, and the others may be on their way.
+        if (is_live || stream.settled) && is_disputed && !overdue {
+            return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
+        }
+        if is_disputed && stream.settled {
+            let next = stream.next;
+            stream.add_doubt(Doubt::new(Some(next), upto));
+        }
+        self.skip(origin, upto);
+    }
+
+    /// What was skipped, or begun with, on somebody's word goes on at `first` after all.
+    pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
+        self.close_gap(origin);
+        self.publisher.streams.take_back(origin, first);
+        tracing::warn!(origin = %origin.id, first, "broadcasts go on where they were: claims of later ones were false");
+        // They were told that we are further on.
+        let range = Range {
+            origin: origin.clone(),
+            first,
+            last: first,
+        };
+        for link in self.native_peers() {
+            self.send(link, native::graft(&range, u32::MAX));
+        }
+    }
+
+    /// Gives up everything of a stream below `upto`.
+    fn skip(&mut self, origin: &Origin, upto: u64) {
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let count = upto.saturating_sub(stream.next);
+        stream.advance(upto);
+        // What was before our time is not missed.
+        let missed = std::mem::replace(&mut stream.settled, true);
+        let waited = stream.gap.as_ref().map(|gap| (gap.since, gap.known));
+        if missed {
+            // Hostile numbers can be as large as they like.
+            self.counters.skipped = self.counters.skipped.saturating_add(count);
+            tracing::warn!(origin = %origin.id, count, "skipped broadcasts that nobody holds");
+            self.emit(Event::Skipped {
+                origin: origin.id.clone(),
+                count,
+            });
+        }
+        self.accept_held(origin);
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let next = stream.next;
+        let Some(gap) = stream.gap.as_mut() else {
+            return;
+        };
+        if gap.target < next {
+            return self.close_gap(origin);
+        }
+        // What was missing as long as what is given up here need not be waited for once more.
+        let waited = waited.filter(|(_, known)| next <= *known);
+        (gap.since, gap.known) = waited.unwrap_or((self.now, gap.target));
+        (gap.at, gap.tries) = (self.now.after(GRAFT_AGAIN), 0);
+    }
+}

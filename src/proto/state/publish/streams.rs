@@ -1,0 +1,203 @@
+//! All streams, their cache and the bounds on both.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::stream::{Stream, cost};
+use crate::proto::{LinkId, Moment, Origin, Publish};
+
+/// How long a payload is kept for repair (overlay design, tree).
+pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);
+/// How many bytes of payload are kept (overlay design, tree).
+const CACHE_BYTES: usize = 32 << 20;
+/// How many bytes are held back behind gaps, over all origins.
+const HELD_BYTES: usize = 8 << 20;
+/// How many origins are remembered; the one silent for longest is forgotten first.
+pub(super) const MAX_STREAMS: usize = 16 << 10;
+/// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten first.
+pub(super) const MAX_CLAIMED: usize = 8 << 10;
+/// Payloads smaller than this are copied out of the buffer they were received in, which they would
+/// otherwise keep alive as a whole.
+const DETACH_BELOW: usize = 32 << 10;
+
+/// All streams, their cache and the bounds on both.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    /// The node's own.
+    own: Option<Origin>,
+    map: BTreeMap<Origin, Stream>,
+    /// Those that nothing was heard of when they were opened, oldest first.
+    claimed: VecDeque<Origin>,
+    /// What is cached, oldest first.
+    cache: VecDeque<(Moment, Origin, u64, usize)>,
+    cache_bytes: usize,
+    held_bytes: usize,
+}
+
+impl Streams {
+    pub(super) fn new(own: Origin) -> Self {
+        let mut streams = Self {
+            own: Some(own.clone()),
+            ..Self::default()
+        };
+        streams.open(&own, 1, true, Moment::default());
+        streams
+    }
+
+    /// Nobody has more of `origin` than `high`, whatever they say.
+    pub(super) fn forget_claims(&mut self, origin: &Origin, high: u64) {
+        if let Some(stream) = self.map.get_mut(origin) {
+            self.held_bytes -= stream.forget_claims(high);
+        }
+    }
+
+    /// Goes back to `first`, or to where the jump that is in doubt began. What was delivered since
+    /// the jump is not delivered again.
+    pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
+        if let Some(stream) = self.map.get_mut(origin) {
+            self.held_bytes -= stream.take_back(first);
+        }
+    }
+
+    pub(super) fn get(&self, origin: &Origin) -> Option<&Stream> {
+        self.map.get(origin)
+    }
+
+    pub(super) fn get_mut(&mut self, origin: &Origin) -> Option<&mut Stream> {
+        self.map.get_mut(origin)
+    }
+
+    /// The stream of `origin`; a new one begins at `next`.
+    pub(super) fn open(
+        &mut self,
+        origin: &Origin,
+        next: u64,
+        settled: bool,
+        now: Moment,
+    ) -> &mut Stream {
+        if !self.map.contains_key(origin) {
+            if self.map.len() >= MAX_STREAMS {
+                self.make_room();
+            }
+            if self.claimed.len() >= MAX_CLAIMED {
+                self.forget_claimed();
+            }
+            self.claimed.push_back(origin.clone());
+        }
+        self.map
+            .entry(origin.clone())
+            .or_insert_with(|| Stream::new(next, settled, now))
+    }
+
+    /// Forgets the stream that was opened first, if nothing was heard of it since.
+    fn forget_claimed(&mut self) {
+        let Some(origin) = self.claimed.pop_front() else {
+            return;
+        };
+        let is_unheard = |stream: &Stream| stream.heard_at.is_none();
+        if self.own.as_ref() != Some(&origin)
+            && self.map.get(&origin).is_some_and(is_unheard)
+            && let Some(stream) = self.map.remove(&origin)
+        {
+            self.held_bytes -= stream.held_cost();
+        }
+    }
+
+    /// Forgets a sixteenth of the streams: those that were only claimed to exist, then those that
+    /// have been silent for longest; never our own, whose numbers must not begin anew.
+    fn make_room(&mut self) {
+        let own = self.own.as_ref();
+        let others = self.map.iter().filter(|(origin, _)| own != Some(origin));
+        let mut ages: Vec<_> = others.map(|(_, stream)| stream.age()).collect();
+        let mut left = MAX_STREAMS / 16;
+        if ages.len() <= left {
+            return;
+        }
+        let (_, youngest, _) = ages.select_nth_unstable(left - 1);
+        let youngest = *youngest;
+        self.map.retain(|origin, stream| {
+            let goes = left > 0 && own != Some(origin) && stream.age() <= youngest;
+            if goes {
+                left -= 1;
+                self.held_bytes -= stream.held_cost();
+            }
+            !goes
+        });
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Origin, &Stream)> {
+        self.map.iter()
+    }
+
+    pub(super) fn forget_link(&mut self, link: LinkId) {
+        for stream in self.map.values_mut() {
+            stream.forget_link(link);
+        }
+    }
+
+    /// Keeps a run for those who missed it.
+    pub(super) fn cache(&mut self, run: &Publish, now: Moment) {
+        let bytes = cost(run);
+        let Some(stream) = self.map.get_mut(&run.origin) else {
+            return;
+        };
+        stream.cache(run.detached(DETACH_BELOW), now);
+        self.cache
+            .push_back((now, run.origin.clone(), run.first, bytes));
+        self.cache_bytes += bytes;
+        self.expire(now);
+    }
+
+    /// Drops cached runs that are too old or too many.
+    pub(super) fn expire(&mut self, now: Moment) {
+        while let Some((at, ..)) = self.cache.front() {
+            if self.cache_bytes <= CACHE_BYTES && now.since(*at) < CACHE_FOR {
+                return;
+            }
+            let Some((_, origin, first, bytes)) = self.cache.pop_front() else {
+                return;
+            };
+            self.cache_bytes -= bytes;
+            if let Some(stream) = self.map.get_mut(&origin) {
+                stream.uncache(first);
+            }
+        }
+    }
+
+    /// Holds a run back behind a gap; false when there is no room for it.
+    pub(super) fn hold(&mut self, link: LinkId, run: Publish) -> bool {
+        let bytes = cost(&run);
+        let Some(stream) = self.map.get_mut(&run.origin) else {
+            return false;
+        };
+        let better = stream
+            .held
+            .get(&run.first)
+            .is_none_or(|(_, old)| old.last() < run.last());
+        if !better || self.held_bytes + bytes > HELD_BYTES {
+            return false;
+        }
+        if let Some((_, old)) = stream.held.insert(run.first, (link, run)) {
+            self.held_bytes -= cost(&old);
+        }
+        self.held_bytes += bytes;
+        true
+    }
+
+    /// How many there are, and how many bytes are cached and held.
+    pub(super) fn footprint(&self) -> [usize; 3] {
+        [self.map.len(), self.cache_bytes, self.held_bytes]
+    }
+
+    /// Takes back a held run that can be delivered now, or has become useless.
+    pub(super) fn unhold(&mut self, origin: &Origin) -> Option<(LinkId, Publish)> {
+        let stream = self.map.get_mut(origin)?;
+        let entry = stream.held.first_entry()?;
+        if *entry.key() > stream.next {
+            return None;
+        }
+        let (link, run) = entry.remove();
+        self.held_bytes -= cost(&run);
+        Some((link, run))
+    }
+}

@@ -1,0 +1,154 @@
+//! The spanning tree of each origin: whom its broadcasts are pushed to, who is told to stop, and ways
+//! that are faster.
+
+use std::time::Duration;
+
+use super::stream::Stream;
+use crate::proto::codec::native;
+use crate::proto::state::State;
+use crate::proto::{Class, LAST_SEQUENCE, Level, LinkId, Origin, Publish, Range};
+
+/// From this sequence number on faster ways are looked for: those of an origin that says little are
+/// not worth the messages.
+const PREFER_FROM: u64 = 8;
+/// After so long a silence an origin's tree is not trusted any more: links have come and gone.
+const TREE_FOR: Duration = Duration::from_secs(60);
+
+impl State {
+    /// The stream of `origin`. Where there was none, or it has been silent for so long that its tree
+    /// is forgotten, it begins with the tree of the beacons.
+    pub(super) fn open_stream(&mut self, origin: &Origin, next: u64, settled: bool) -> &mut Stream {
+        let now = self.now;
+        let stream = self.publisher.streams.get(origin);
+        let trusted = |stream: &Stream| stream.planted && now.since(stream.last_active) < TREE_FOR;
+        if stream.is_some_and(trusted) {
+            return self.publisher.streams.open(origin, next, settled, now);
+        }
+        let lazy = self.lazy_by_default().to_vec();
+        let stream = self.publisher.streams.open(origin, next, settled, now);
+        stream.plant(&lazy);
+        stream
+    }
+
+    /// Sends a run to every native peer that is neither `except` nor lazy for its origin.
+    pub(super) fn push(&mut self, run: &Publish, except: Option<LinkId>, class: Class) {
+        let mut frame = None;
+        let mut announce = false;
+        for link in self.peers.clone() {
+            let Some(state) = self.links.get_mut(&link) else {
+                continue;
+            };
+            let level = state.level;
+            let Some(peer) = state.peer_mut().filter(|peer| peer.native) else {
+                continue;
+            };
+            // Its origin need not be told.
+            if Some(link) == except || peer.id == run.origin.id {
+                continue;
+            }
+            let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+                return;
+            };
+            let view = stream.seen_view(link);
+            if view.is_some_and(|view| view.has(run.last())) {
+                continue;
+            }
+            if level == Level::Full || level == Level::High && class == Class::Forward {
+                peer.behind = true;
+            } else if view.is_some_and(|view| view.lazy) {
+                announce = true;
+            } else {
+                let make = || {
+                    let hops = run.hops.saturating_add(1);
+                    native::publish(
+                        &Publish {
+                            hops,
+                            ..run.clone()
+                        },
+                        class,
+                    )
+                };
+                let data = frame.get_or_insert_with(make).clone();
+                if class == Class::Forward {
+                    self.counters.forwarded += u64::from(run.payload.count());
+                }
+                self.send(link, data);
+            }
+        }
+        if announce {
+            self.announce(&run.origin);
+        }
+    }
+
+    /// A peer has pushed what was new once: one of two shall stop.
+    pub(super) fn on_duplicate(&mut self, link: LinkId, origin: Origin) {
+        let is_source = self.source(&origin) == Some(link);
+        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            return;
+        };
+        if !is_source && stream.is_fed_without(link, self.now) {
+            return self.prune(link, origin);
+        }
+        // Whoever hears the origin itself is heard by it: its pace is then ours, too.
+        if let Some(feeder) = stream
+            .feeder()
+            .filter(|feeder| is_source && *feeder != link)
+        {
+            stream.fed_by(link);
+            self.prune(feeder, origin);
+        }
+    }
+
+    /// A peer has pushed what begins at `first`. If another announced it well before, that one is asked
+    /// to push what follows; when it then comes first from there, the slower one is told to stop.
+    pub(super) fn look_for_faster(&mut self, link: LinkId, origin: Origin, first: u64) {
+        let now = self.now;
+        if first < PREFER_FROM || self.source(&origin) == Some(link) {
+            return;
+        }
+        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            return;
+        };
+        let faster = stream.prefer(first, link, now);
+        stream.note_progress(now);
+        let (first, last) = (stream.next, stream.next);
+        if let Some(faster) = faster.filter(|_| last <= LAST_SEQUENCE) {
+            tracing::debug!(link = %faster, origin = %origin.id, "a faster way");
+            let range = Range {
+                origin,
+                first,
+                last,
+            };
+            self.send(faster, native::graft(&range, u32::MAX));
+        }
+    }
+
+    pub(super) fn prune(&mut self, link: LinkId, origin: Origin) {
+        let now = self.now;
+        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            return;
+        };
+        // Once is enough, unless what it is told and what it thinks have crossed.
+        if stream.view(link).was_told(now) {
+            return;
+        }
+        stream.view(link).told = Some(now);
+        self.counters.prunes += 1;
+        self.send(link, native::prune(&origin));
+    }
+
+    pub(in crate::proto::state) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
+        if let Some(stream) = self.publisher.streams.get_mut(origin) {
+            stream.view(link).lazy = true;
+        }
+    }
+
+    /// The link to the origin itself, if it is a peer of ours in that very life.
+    pub(super) fn source(&self, origin: &Origin) -> Option<LinkId> {
+        let is_source = |link: &LinkId| {
+            self.peer(*link)
+                .is_some_and(|peer| peer.id == origin.id && peer.epoch == Some(origin.epoch))
+        };
+        self.peers.iter().copied().find(is_source)
+    }
+}

@@ -1,0 +1,253 @@
+//! Entry: our own through seeds, and that of others.
+
+use super::*;
+
+#[test]
+fn a_request_from_outside_is_flooded_as_a_new_packet_and_taken_up() {
+    let mut node = Node::new("me", legacy());
+    let peer = node.peer("a");
+    let link = node.accept();
+    node.receive(link, Message::PeerRequest(who("new", 2000)));
+    let sent = node.sent();
+    let [(to, Message::Packet(packet))] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((*to, packet.topic), (peer, Topic::PeerRequest));
+    assert_eq!(packet.data, PacketData::PeerRequest(who("new", 2000)));
+    assert!(packet.id.starts_with("me-"), "{}", packet.id);
+    assert_eq!(node.dials()[0].1, target(2000));
+    let dial = node.dialled();
+    assert_eq!(node.sent(), [(dial, Message::Handshake(hello("me")))]);
+}
+
+#[test]
+fn a_request_that_is_taken_up_is_not_forwarded_and_one_that_is_not_is() {
+    let config = Config {
+        min_peers: 2,
+        max_peers: 3,
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    let (a, b) = (node.peer("a"), node.peer("b"));
+    let (mut taken, mut forwarded) = (0, 0);
+    for n in 0..40 {
+        node.now = node.now.after(Duration::from_secs(1));
+        let data = packet::peer_request_data(&who(&format!("n{n}"), 3000 + n));
+        let message = packet(Topic::PeerRequest, &format!("x-{n}"), &data);
+        node.receive(a, message.clone());
+        let to: Vec<LinkId> = node.sent().iter().map(|(to, _)| *to).collect();
+        match &node.dials()[..] {
+            [(dial, _)] => {
+                taken += 1;
+                assert_eq!(to, [], "taken up and forwarded");
+                node.input(Input::DialFailed {
+                    link: *dial,
+                    code: "ECONNREFUSED".to_owned(),
+                });
+            }
+            [] => {
+                forwarded += 1;
+                assert_eq!(to, [b], "to everyone but the sender");
+            }
+            more => panic!("{more:?}"),
+        }
+        node.receive(b, message);
+        assert_eq!(node.out, [], "a packet counts once");
+    }
+    // With min_peers reached, half of the requests are refused.
+    assert!(
+        taken >= 8 && forwarded >= 8,
+        "{taken} taken, {forwarded} forwarded"
+    );
+}
+
+#[test]
+fn a_seed_that_does_not_answer_is_a_netsplit_and_one_that_answers_again_resolves_it() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            seeds: vec![target(2000)],
+            ..legacy()
+        },
+    );
+    let peer = node.peer("a");
+    let seed = target(2000);
+    let ping = |node: &mut Node| {
+        node.now = node.now.after(Duration::from_secs(10));
+        node.input(Input::TimerFired(Timer::Tick));
+        let sent = node.sent();
+        let ping = sent.iter().find_map(|(to, message)| match message {
+            Message::Packet(packet) if packet.topic == Topic::Ping => {
+                Some((*to, packet.id.clone()))
+            }
+            _ => None,
+        });
+        let (to, id) = ping.unwrap_or_else(|| panic!("{sent:?}"));
+        assert_eq!(to, peer);
+        id
+    };
+    ping(&mut node);
+    node.input(Input::TimerFired(Timer::Ping(0)));
+    assert_eq!(node.events(), [Event::Netsplit { seed: seed.clone() }]);
+    assert_eq!(node.dials()[0].1, seed, "enters again");
+    ping(&mut node);
+    node.input(Input::TimerFired(Timer::Ping(1)));
+    assert_eq!(node.events(), [], "one netsplit, one event");
+    let id = ping(&mut node);
+    let link = node.accept();
+    let pong = crate::proto::Pong {
+        from: who("seed", 2000),
+        responds_to: id,
+    };
+    node.receive(link, Message::Pong(pong));
+    assert_eq!(node.events(), [Event::NetsplitResolved { seed }]);
+}
+
+#[test]
+fn a_ping_that_is_not_answered_is_no_netsplit_while_the_seed_is_a_peer() {
+    let config = Config {
+        native: true,
+        seeds: vec![target(2000)],
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    let peer = node.peer("a");
+    node.input(Input::TimerFired(Timer::Tick));
+    let is_ping = |(to, message): &(LinkId, Message)| {
+        *to == peer && matches!(message, Message::Packet(packet) if packet.topic == Topic::Ping)
+    };
+    assert!(node.sent().iter().any(is_ping), "{:?}", node.sent());
+    let link = node.accept();
+    let seed = native_hello("seed", "10.0.0.9", 2000);
+    node.receive(link, Message::Handshake(seed));
+    node.input(Input::TimerFired(Timer::Ping(0)));
+    assert_eq!(node.out, []);
+}
+
+#[test]
+fn a_seed_that_leaves_our_handshake_unanswered_is_asked_as_a_legacy_node_is() {
+    let config = Config {
+        native: true,
+        seeds: vec![target(2000)],
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    node.input(Input::TimerFired(Timer::Join(0)));
+    let [(dialled, _)] = node.dials()[..] else {
+        panic!("{:?}", node.out);
+    };
+    let remote = remote();
+    node.input(Input::Connected {
+        link: dialled,
+        remote,
+    });
+    node.input(Input::TimerFired(Timer::Handshake(dialled)));
+    let [(link, ref seed)] = node.dials()[..] else {
+        panic!("{:?}", node.out);
+    };
+    assert_eq!(*seed, target(2000));
+    node.input(Input::Connected { link, remote });
+    let me = PeerAddress {
+        id: NodeId::parse("me").unwrap(),
+        address: "10.0.0.1".parse().unwrap(),
+        port: 1000,
+    };
+    assert_eq!(node.sent(), [(link, Message::PeerRequest(me))]);
+}
+
+#[test]
+fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_is_asked_as_legacy_nodes_do() {
+    for (reason, asks) in [("ECONNRESET", false), ("FIN", true)] {
+        let seeds = vec![target(2000)];
+        let mut node = Node::new("me", Config { seeds, ..native() });
+        let closed = |link, reason: &str| {
+            let reason = reason.to_owned();
+            Input::Closed { link, reason }
+        };
+        let request = node.dialled();
+        assert!(matches!(node.sent()[0].1, Message::PeerRequest(_)));
+        node.input(closed(request, "FIN"));
+        node.input(Input::TimerFired(Timer::Join(0)));
+        let join = node.dialled();
+        assert!(matches!(node.sent()[0].1, Message::Handshake(_)));
+        node.input(closed(join, reason));
+        node.input(Input::TimerFired(Timer::Tick));
+        node.dialled();
+        let asked = matches!(node.sent()[0].1, Message::PeerRequest(_));
+        assert_eq!(asked, asks, "{reason}");
+    }
+}
+
+#[test]
+fn after_the_last_peer_went_a_node_enters_again_at_once() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            seeds: vec![target(2000)],
+            ..legacy()
+        },
+    );
+    let peer = node.peer("a");
+    node.input(Input::Closed {
+        link: peer,
+        reason: "FIN".to_owned(),
+    });
+    assert_eq!(node.dials()[0].1, target(2000));
+}
+
+/// A node with as many native peers as it accepts, and their links.
+fn full_native_node() -> (Node, Vec<LinkId>) {
+    let config = Config {
+        native: true,
+        ..legacy()
+    };
+    let mut node = Node::new("me", config);
+    let join = |number: u16| {
+        let link = node.accept();
+        let hello = native_hello(&format!("n{number}"), "10.0.0.9", 3000 + number);
+        node.receive(link, Message::Handshake(hello));
+        link
+    };
+    let links = (0..5).map(join).collect();
+    (node, links)
+}
+
+#[test]
+fn whoever_asks_for_entry_again_is_sent_for_urgent_walks() {
+    let (mut node, peers) = full_native_node();
+    let new = who("new", 2000);
+    let walks = |node: &mut Node, urgent| {
+        let link = node.accept();
+        node.receive(link, Message::PeerRequest(new.clone()));
+        let walk = native::forward_join(urgent, 6, &new);
+        let is_walk = |output: &&Output| matches!(output, Output::Send { link, data } if *data == walk && peers.contains(link));
+        node.out.iter().filter(is_walk).count()
+    };
+    assert_eq!(walks(&mut node, false), 3);
+    assert_eq!(walks(&mut node, false), 3, "the same through another seed");
+    node.now = node.now.after(Duration::from_secs(10));
+    assert_eq!(walks(&mut node, true), 3);
+    node.now = node.now.after(Duration::from_secs(60));
+    assert_eq!(walks(&mut node, false), 3, "it has been in meanwhile");
+}
+
+#[test]
+fn at_the_end_of_an_urgent_walk_a_full_node_makes_room() {
+    let (mut node, peers) = full_native_node();
+    let walk = |urgent| {
+        let who = who("new", 2000);
+        Message::Native(Native::ForwardJoin {
+            urgent,
+            ttl: 0,
+            who,
+        })
+    };
+    node.receive(peers[0], walk(false));
+    assert_eq!(node.out, []);
+    node.receive(peers[0], walk(true));
+    assert_eq!(node.dials()[0].1, target(2000));
+    let [(gone, CloseHow::Flush)] = node.closes()[..] else {
+        panic!("{:?}", node.out);
+    };
+    assert!(peers.contains(&gone));
+}

@@ -1,0 +1,16 @@
+//! Packets of the legacy protocol.
+
+use super::*;
+
+#[test]
+fn what_would_crash_a_legacy_peer_does_not_reach_it() {
+    let mut node = Node::new("me", legacy());
+    let peer = node.peer("old");
+    node.input(Input::Broadcast(Payload::events(r#"["error",1]"#.into())));
+    assert_eq!(node.sent(), []);
+    let chat = packet(Topic::Broadcast, "old-1", br#"["chat","hi"]"#);
+    node.receive(peer, chat);
+    node.input(Input::Broadcast(Payload::chunk(b"x")));
+    assert_eq!(node.sent(), []);
+    assert_eq!(node.state.counters().withheld, 2);
+}

@@ -1,0 +1,310 @@
+//! Links: from handshake to peer, and their end.
+
+use super::*;
+
+#[test]
+fn a_handshake_is_acknowledged_and_makes_a_peer() {
+    let mut node = Node::new("me", legacy());
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello("you")));
+    assert_eq!(node.sent()[0], (link, Message::HandshakeAck(hello("me"))));
+    let id = NodeId::parse("you").unwrap();
+    let added = Event::PeerAdded {
+        link,
+        id,
+        remote: remote(),
+        native: false,
+    };
+    assert_eq!(node.events(), [added]);
+}
+
+#[test]
+fn a_full_node_and_a_known_id_are_refused_without_an_ack() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            min_peers: 1,
+            max_peers: 2,
+            ..legacy()
+        },
+    );
+    node.peer("a");
+    for known in ["a", "me"] {
+        let link = node.accept();
+        node.receive(link, Message::Handshake(hello(known)));
+        assert_eq!(
+            (node.sent(), node.closes()),
+            (vec![], vec![(link, CloseHow::Flush)]),
+            "{known}"
+        );
+    }
+    node.peer("b");
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello("c")));
+    assert_eq!(
+        (node.sent(), node.closes()),
+        (vec![], vec![(link, CloseHow::Flush)])
+    );
+}
+
+#[test]
+fn a_link_that_does_not_shake_hands_is_closed() {
+    let mut node = Node::new("me", legacy());
+    let link = node.state.next_link();
+    node.input(Input::Accepted {
+        link,
+        remote: remote(),
+    });
+    let timer = Timer::Handshake(link);
+    let after = Duration::from_secs(5);
+    assert_eq!(node.out, [Output::SetTimer { timer, after }]);
+    node.input(Input::TimerFired(timer));
+    assert_eq!(node.closes(), [(link, CloseHow::Abort)]);
+}
+
+#[test]
+fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
+    for acked in [true, false] {
+        let mut node = Node::new("me", legacy());
+        let dial = node.dial();
+        let inbound = node.accept();
+        node.receive(inbound, Message::Handshake(hello("you")));
+        assert_eq!(node.out, [], "held");
+        if acked {
+            node.receive(dial, Message::HandshakeAck(hello("you")));
+            assert_eq!(node.closes(), [(inbound, CloseHow::Flush)]);
+            assert!(node.events().contains(&Event::Dialed {
+                request: 1,
+                result: Ok(dial)
+            }));
+        } else {
+            node.input(Input::Closed {
+                link: dial,
+                reason: "FIN".to_owned(),
+            });
+            assert_eq!(
+                node.sent()[0],
+                (inbound, Message::HandshakeAck(hello("me")))
+            );
+            assert!(node.events().contains(&Event::Dialed {
+                request: 1,
+                result: Err("REFUSED".to_owned())
+            }));
+        }
+        assert_eq!(node.state.peers().count(), 1);
+    }
+}
+
+#[test]
+fn a_handshake_that_waits_for_our_dial_is_answered_when_the_other_side_spoils_that() {
+    let pong = crate::proto::Pong {
+        from: who("you", 2000),
+        responds_to: "me-1".to_owned(),
+    };
+    for message in [
+        Message::PeerRequest(who("you", 2000)),
+        Message::Pong(pong),
+        Message::Handshake(hello("you")),
+    ] {
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
+        let inbound = node.accept();
+        let hello = native_hello("zz", "10.0.0.9", 2000);
+        node.receive(inbound, Message::Handshake(hello));
+        assert_eq!(node.out, [], "held");
+        for _ in 0..8 {
+            node.receive(dial, message.clone());
+        }
+        let peers: Vec<LinkId> = node.state.peers().map(|(link, _)| link).collect();
+        assert_eq!(peers, [inbound]);
+    }
+}
+
+#[test]
+fn a_handshake_that_waits_for_our_dial_is_answered_when_another_ends_that_and_is_refused() {
+    let config = Config {
+        max_peers: 1,
+        ..native()
+    };
+    let mut node = Node::new("me", config);
+    let dial = node.dial();
+    let waits = node.accept();
+    let there = |id| Message::Handshake(native_hello(id, "10.0.0.9", 2000));
+    node.receive(waits, there("zz"));
+    assert_eq!(node.out, [], "held");
+    let link = node.accept();
+    let full = native_hello("other", "10.0.0.9", 3000);
+    node.receive(link, Message::Handshake(full));
+    let inbound = node.accept();
+    node.receive(inbound, there("aa"));
+    let (abort, flush) = (CloseHow::Abort, CloseHow::Flush);
+    assert_eq!(
+        node.closes(),
+        [(dial, abort), (inbound, flush), (waits, flush)]
+    );
+}
+
+#[test]
+fn a_handshake_that_waits_is_not_answered_by_a_node_that_stops() {
+    let mut node = Node::new("me", native());
+    let dial = node.dial();
+    let inbound = node.accept();
+    let hello = native_hello("zz", "10.0.0.9", 2000);
+    node.receive(inbound, Message::Handshake(hello));
+    node.input(Input::Stop);
+    let flush = CloseHow::Flush;
+    assert_eq!(node.closes(), [(dial, flush), (inbound, flush)]);
+    assert_eq!(node.sent(), []);
+}
+
+#[test]
+fn all_handshakes_that_waited_for_our_dial_become_peers() {
+    let mut node = Node::new("me", legacy());
+    let dialled = node.dial();
+    let mut links = vec![dialled];
+    for id in ["a", "b", "c"] {
+        let link = node.accept();
+        node.receive(link, Message::Handshake(hello(id)));
+        assert_eq!(node.out, [], "held");
+        links.push(link);
+    }
+    node.receive(dialled, Message::HandshakeAck(hello("you")));
+    assert_eq!(node.state.peers().count(), 4);
+    for link in links {
+        let payload = Payload::events("[\"hi\"]".into());
+        node.input(Input::Direct { link, payload });
+        assert_eq!(node.sent().len(), 1, "{link} is one");
+    }
+}
+
+#[test]
+fn between_new_nodes_the_lower_ids_dial_wins() {
+    for (other, ours_wins) in [("zz", true), ("aa", false)] {
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
+        let inbound = node.accept();
+        node.receive(
+            inbound,
+            Message::Handshake(native_hello(other, "10.0.0.9", 2000)),
+        );
+        if ours_wins {
+            assert_eq!(node.out, [], "held");
+            node.receive(
+                dial,
+                Message::HandshakeAck(native_hello(other, "10.0.0.9", 2000)),
+            );
+        }
+        let winner = if ours_wins { dial } else { inbound };
+        let loser = if ours_wins { inbound } else { dial };
+        assert!(node.events().contains(&Event::Dialed {
+            request: 1,
+            result: Ok(winner)
+        }));
+        assert_eq!(node.closes()[0].0, loser);
+        assert_eq!(node.state.peers().next().unwrap().0, winner);
+    }
+}
+
+#[test]
+fn whoever_only_asks_while_we_dial_it_is_answered_and_our_dial_goes_on() {
+    let asking = |id: &str, intent| {
+        let mut hello = native_hello(id, "10.0.0.9", 2000);
+        hello.native.as_mut().unwrap().intent = intent;
+        Message::Handshake(hello)
+    };
+    for id in ["aa", "zz"] {
+        for intent in [Intent::Probe, Intent::Check] {
+            let mut node = Node::new("me", native());
+            let dial = node.dial();
+            let inbound = node.accept();
+            node.receive(inbound, asking(id, intent));
+            let (to, Message::HandshakeAck(answer)) = &node.sent()[0] else {
+                panic!("{:?}", node.out);
+            };
+            assert_eq!((*to, answer.intent()), (inbound, Some(Intent::Refuse)));
+            assert_eq!(node.closes(), [(inbound, CloseHow::Flush)]);
+            assert_eq!(node.events(), []);
+            let ack = native_hello(id, "10.0.0.9", 2000);
+            node.receive(dial, Message::HandshakeAck(ack));
+            assert!(node.events().contains(&Event::Dialed {
+                request: 1,
+                result: Ok(dial)
+            }));
+        }
+    }
+}
+
+#[test]
+fn a_dial_to_whoever_does_something_else_is_told_to_have_been_refused() {
+    let pong = || crate::proto::Pong {
+        from: who("you", 2000),
+        responds_to: "me-1".to_owned(),
+    };
+    for message in [
+        Message::PeerRequest(who("you", 2000)),
+        Message::Pong(pong()),
+        Message::Handshake(hello("you")),
+    ] {
+        let mut node = Node::new("me", native());
+        let dial = node.dial();
+        let mut events = Vec::new();
+        for _ in 0..8 {
+            node.receive(dial, message.clone());
+            events.extend(node.events());
+        }
+        let result = Err("REFUSED".to_owned());
+        assert_eq!(events, [Event::Dialed { request: 1, result }]);
+    }
+}
+
+#[test]
+fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_any() {
+    for pause in [1, 3600] {
+        let mut node = Node::new("me", native());
+        let link = node.accept();
+        let hello = native_hello("you", "10.0.0.9", 2000);
+        node.receive(link, Message::Handshake(hello));
+        node.input(Input::TimerFired(Timer::Heartbeat));
+        node.now = node.now.after(Duration::from_secs(pause));
+        // What waited in the socket is read before the timer that is late fires.
+        node.receive(link, Message::Native(Native::Heartbeat));
+        let silent = (0..60).find(|_| {
+            node.input(Input::TimerFired(Timer::Heartbeat));
+            node.now = node.now.after(Duration::from_secs(1));
+            !node.closes().is_empty()
+        });
+        assert_eq!(silent, Some(6), "after {pause} s");
+    }
+}
+
+#[test]
+fn a_peer_is_not_dialled_again_where_it_listens() {
+    let mut node = Node::new("me", native());
+    let link = node.accept();
+    let hello = native_hello("you", "10.0.0.9", 2000);
+    node.receive(link, Message::Handshake(hello));
+    node.input(Input::AddPeer {
+        request: 1,
+        target: target(2000),
+    });
+    let known = Event::Dialed {
+        request: 1,
+        result: Ok(link),
+    };
+    assert_eq!(node.out, [Output::Event(known)]);
+}
+
+#[test]
+fn stopping_closes_every_link_and_tells_of_every_peer() {
+    let mut node = Node::new("me", legacy());
+    let (a, b) = (node.peer("a"), node.peer("b"));
+    node.input(Input::Stop);
+    let removed = |link| Event::PeerRemoved {
+        link,
+        reason: RemoveReason::Local,
+    };
+    assert_eq!(node.events(), [removed(a), removed(b)]);
+    assert_eq!(node.closes(), [(a, CloseHow::Flush), (b, CloseHow::Flush)]);
+    assert_eq!(node.input(Input::Stop), []);
+    assert_eq!(node.receive(a, Message::Handshake(hello("c"))), []);
+}
