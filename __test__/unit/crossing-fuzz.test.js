@@ -93,3 +93,36 @@ test('damaged events are heard exactly as JSON.parse has them', async (t) => {
   t.diagnostic(`${messages} messages`)
   assert.ok(messages > 0)
 })
+
+/** What is heard of what several origins said, at once. */
+async function heardOf(t, said) {
+  const node = await startNode(t)
+  const peer = await NativePeer.join(node.options.port, 'relay')
+  t.after(() => peer.destroy())
+  const heard = []
+  node.broadcast.on('a', (...args) => heard.push(args))
+  const done = event(node.broadcast, 'end', 10_000)
+  const next = {}
+  const publish = (id, texts) => {
+    const first = next[id] ?? 1
+    next[id] = first + texts.length
+    return frames.publish({ id, epoch: 0 }, first, texts)
+  }
+  peer.raw(Buffer.concat([...said, ['liar', ['["end"]']]].map((run) => publish(...run))))
+  await done
+  return heard
+}
+
+test('arguments that make as many of another number are no others', async (t) => {
+  const heard = await heardOf(t, [['liar', ['["a",1]', '["a",2,3,4]', '["a",[0]', '["a",9]]']]])
+  assert.deepEqual(heard, [[1], [2, 3, 4]])
+})
+
+test('what stands between an open bracket of one message and the closing one of another is heard', async (t) => {
+  const heard = await heardOf(t, [
+    ['liar', ['["a",1]', '["a",[[2]']],
+    ['honest', ['["a",3]', '["a",4]']],
+    ['liar', ['["a",5]', '["a",6]]]']],
+  ])
+  assert.deepEqual(heard, [[1], [3], [4], [5]])
+})
