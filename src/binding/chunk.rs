@@ -31,10 +31,19 @@ impl Cursor {
 /// two secrets of JavaScript's and ours.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Seal {
-    /// Stands between the arguments of a sealed list.
-    pub(crate) guard: u32,
+    /// Stands between the arguments of a sealed list: a number and commas.
+    guard: String,
     /// Stands behind it, with the number of the list and of its arguments.
-    pub(crate) end: String,
+    end: String,
+}
+
+impl Seal {
+    pub(crate) fn new(guard: u32, end: String) -> Self {
+        Self {
+            guard: format!(",{guard},"),
+            end,
+        }
+    }
 }
 
 /// A chunk that is being put together.
@@ -318,8 +327,7 @@ impl<'a> Chunk<'a> {
             .and_then(|listed| listed.sealed.as_mut());
         if let (Some(count), Some(seal)) = (sealed, self.seal) {
             *count += 1;
-            // Writing to a string cannot fail.
-            let _ = write!(self.text, ",{},", seal.guard);
+            self.text.push_str(&seal.guard);
         } else {
             self.text.push_str(",\n");
         }
@@ -333,6 +341,7 @@ impl<'a> Chunk<'a> {
         };
         self.text.push(']');
         if let (Some(count), Some(seal)) = (listed.sealed, self.seal) {
+            // Writing to a string cannot fail.
             let _ = write!(self.text, ",\n\"{}{}.{count}\"", seal.end, self.sealed);
             self.sealed += 1;
         }

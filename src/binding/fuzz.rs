@@ -12,6 +12,9 @@ use super::text;
 use crate::net::Sink as _;
 use crate::proto::{Event, LinkId, Payload};
 
+/// The guard and the end of a seal.
+type Secrets = (u32, String);
+
 /// One message, as JavaScript gets it: its channel, and the texts of the event's elements or the
 /// bytes of the chunk.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +33,7 @@ pub fn batch(data: &[u8]) {
         return;
     };
     let seal = seal(data);
-    let queue = Arc::new(Queue::new(seal.clone(), || true));
+    let queue = Arc::new(Queue::new(Seal::new(seal.0, seal.1.clone()), || true));
     let mut sent = Vec::new();
     for (piece, channel) in rest.split(|byte| *byte == 0).zip([0, 7, 7].iter().cycle()) {
         let payload = match piece.strip_prefix(b"#") {
@@ -58,18 +61,15 @@ pub fn batch(data: &[u8]) {
 }
 
 /// Secrets that depend on all of the data: a fuzzer that watches comparisons must not learn them.
-fn seal(data: &[u8]) -> Seal {
+fn seal(data: &[u8]) -> Secrets {
     let mut hasher = DefaultHasher::new();
     data.hash(&mut hasher);
     let secret = hasher.finish();
-    Seal {
-        guard: (1 << 29) | (secret >> 35) as u32,
-        end: format!("{secret:016x}"),
-    }
+    ((1 << 29) | (secret >> 35) as u32, format!("{secret:016x}"))
 }
 
 /// All that the queue has, where after `pace` items a chunk is given back, if `pace` is not 0.
-fn drain(queue: &Queue, seal: &Seal, pace: usize) -> Vec<Heard> {
+fn drain(queue: &Queue, seal: &Secrets, pace: usize) -> Vec<Heard> {
     let mut heard = Vec::new();
     let mut turn = 0;
     while let Some(chunk) = queue.drain() {
@@ -99,7 +99,7 @@ enum Outcome {
 /// Dispatches up to `most` items.
 fn dispatch(
     queue: &Queue,
-    seal: &Seal,
+    seal: &Secrets,
     chunk: &str,
     most: usize,
     heard: &mut Vec<Heard>,
@@ -152,16 +152,16 @@ fn dispatch(
 
 /// The name and the arguments of a sealed list, if it is what it should be.
 fn unseal<'a>(
-    seal: &Seal,
+    seal: &Secrets,
     number: usize,
     items: &mut impl Iterator<Item = &'a str>,
 ) -> Option<(&'a str, Vec<&'a RawValue>)> {
     let name = items.next()?;
     let list: Vec<&RawValue> = serde_json::from_str(items.next()?).ok()?;
-    let guard = seal.guard.to_string();
+    let (guard, end) = (seal.0.to_string(), &seal.1);
     let mut guards = list.iter().skip(1).step_by(2);
     let arguments: Vec<_> = list.iter().step_by(2).copied().collect();
-    let end = format!("\"{}{number}.{}\"", seal.end, arguments.len());
+    let end = format!("\"{end}{number}.{}\"", arguments.len());
     let is_whole = list.len() == 2 * arguments.len() - 1
         && guards.all(|item| item.get() == guard)
         && items.next()? == end;

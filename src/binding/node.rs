@@ -141,7 +141,7 @@ impl NativeNode {
         Ok(Self {
             #[cfg(target_os = "linux")]
             doorbell: here,
-            queue: Arc::new(Queue::new(Seal { guard, end }, ring)),
+            queue: Arc::new(Queue::new(Seal::new(guard, end), ring)),
             node: Mutex::new(None),
             poll: RefCell::new(None),
         })

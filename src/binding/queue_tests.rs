@@ -15,10 +15,7 @@ fn queue() -> (Queue, Arc<AtomicUsize>) {
 }
 
 fn seal() -> Seal {
-    Seal {
-        guard: 55,
-        end: "seal".to_owned(),
-    }
+    Seal::new(55, "seal".to_owned())
 }
 
 fn events(texts: &[&str]) -> Event {
