@@ -5,13 +5,9 @@ const { isAnyArrayBuffer } = require('node:util/types')
 /** Stands for an attachment in the JSON of an event: `{"\u0000b": index}`. */
 const PLACEHOLDER = '\u0000b'
 
-/** Whether there is binary data anywhere in the arguments of a message, `[event, ...args]`. */
-function hasBinary(message) {
-  for (let index = 1; index < message.length; index++) {
-    const value = message[index]
-    if (typeof value === 'object' && value !== null && findsBinary(value, null)) return true
-  }
-  return false
+/** Whether there is binary data anywhere in `value`. */
+function isOrHasBinary(value) {
+  return typeof value === 'object' && value !== null && findsBinary(value, null)
 }
 
 // Every object that is emitted passes here: the usual ones, flat and plain, have the short way.
@@ -71,4 +67,4 @@ function bytesOf(value) {
     : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
 }
 
-module.exports = { attach, detach, hasBinary }
+module.exports = { attach, detach, isOrHasBinary }

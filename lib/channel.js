@@ -1,7 +1,7 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
-const { detach, hasBinary } = require('./attachments')
+const { detach, isOrHasBinary } = require('./attachments')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
 const { Outbox } = require('./outbox')
@@ -57,8 +57,18 @@ class Channel extends EventEmitter {
    * Sends an event to the other side. Returns false when the application should wait for 'drain'
    * before it sends more, or when there is nobody to send to any more.
    */
-  emit(...message) {
-    const event = message[0]
+  emit(event, argument) {
+    // A rest parameter would be an array that each call makes.
+    // biome-ignore lint/complexity/noArguments: see above
+    const given = arguments
+    // Most events are followed by more of the same name.
+    if (event === lastEvent && given.length === 2 && !isOrHasBinary(argument)) {
+      return this.#outbox.event(lastLead, JSON.stringify(argument) ?? 'null')
+    }
+    return this.#emit(event, [...given])
+  }
+
+  #emit(event, message) {
     if (typeof event !== 'string') return this.#emitOddly(message)
     if (this.#isRegistering && (event === 'newListener' || event === 'removeListener')) {
       return emitLocally.apply(this, message)
@@ -71,7 +81,7 @@ class Channel extends EventEmitter {
     if (event === 'error' && message[1] instanceof Error && isCalledByPlumbing()) {
       return this.stream.emit('error', message[1])
     }
-    if (!hasBinary(message)) {
+    if (!message.some(isOrHasBinary)) {
       if (message.length !== 2) return this.#outbox.event('', JSON.stringify(message).slice(0, -1))
       return this.#outbox.event(leadOf(event), JSON.stringify(message[1]) ?? 'null')
     }
@@ -303,20 +313,22 @@ function isCalledByPlumbing() {
 const leads = new Map()
 const MAX_LEADS = 256
 const MAX_NAME = 128
-// Most events are followed by more of the same name.
+// The event that was last emitted, unless its name means something to a channel.
 let lastEvent = ''
 let lastLead = '["",'
+const MEANINGFUL = new Set(['pipe', 'unpipe', 'error', 'newListener', 'removeListener'])
 
 /** What the JSON text of a message `[event, argument]` begins with. */
 function leadOf(event) {
-  if (event === lastEvent) return lastLead
   let lead = leads.get(event)
   if (lead === undefined) {
     lead = `[${JSON.stringify(event)},`
     if (leads.size < MAX_LEADS && event.length <= MAX_NAME) leads.set(event, lead)
   }
-  lastEvent = event
-  lastLead = lead
+  if (!MEANINGFUL.has(event)) {
+    lastEvent = event
+    lastLead = lead
+  }
   return lead
 }
 
