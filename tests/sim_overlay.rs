@@ -88,6 +88,32 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
+fn nobody_who_behaves_is_refused_what_it_passes_on() {
+    for (min_peers, max_peers) in [(1, 2), (3, 5), (5, 20)] {
+        let setup = Setup {
+            min_peers,
+            max_peers,
+            ..Setup::new(100, 1)
+        };
+        let mut network = setup.build();
+        settle(&mut network);
+        for host in (20..40).map(HostId) {
+            network.end(host, Death::Kill);
+        }
+        network.run_for(secs(10));
+        for host in (20..40).map(HostId) {
+            network.start(host);
+        }
+        network.run_for(secs(30));
+        for host in network.hosts() {
+            let counters = network.counters(host);
+            let refused = [counters.relays_refused, counters.muted, counters.misbehaved];
+            assert_eq!(refused, [0; 3], "{host:?} of {setup:?}");
+        }
+    }
+}
+
+#[test]
 fn small_networks_come_to_rest_and_stay_there() {
     for nodes in 2..=9 {
         let mut network = settled(nodes, nodes as u64);

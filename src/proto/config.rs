@@ -72,6 +72,12 @@ pub struct Config {
     pub dials_per_second: f64,
     /// Peer requests that one peer may pass on. Default 10 (overlay design).
     pub peer_requests_per_second: f64,
+    /// Shuffles that one peer may hand us; ten times as many at once, as much as a link brings that
+    /// stood still until it would have been given up. Default 20: when all nodes of a network have
+    /// just started, seven a second go each way over a link, since everybody sends one a second and
+    /// each takes seven steps. Nobody hands on more than half as many, so that who only passes on
+    /// what others send too much of is not to blame for it.
+    pub shuffles_per_second: f64,
     /// Pings that are answered. Default 10 (overlay design).
     pub pongs_per_second: f64,
     /// Bytes of one peer's broadcasts that are read to be passed on, per second; an eighth of it at
@@ -106,6 +112,7 @@ impl Default for Config {
             max_dials: 8,
             dials_per_second: 4.0,
             peer_requests_per_second: 10.0,
+            shuffles_per_second: 20.0,
             pongs_per_second: 10.0,
             relayed_bytes_per_second: 134_217_728.0,
             allow: Vec::new(),

@@ -84,6 +84,10 @@ pub(super) struct Peer {
     /// What a legacy peer's own broadcasts tell of its generation.
     pub(super) generation: Generation,
     pub(super) requests: Bucket,
+    /// Shuffles that it may hand us.
+    pub(super) shuffles: Bucket,
+    /// Shuffles that we may hand it.
+    pub(super) shuffles_on: Bucket,
     /// What it may ask to be repeated, in units of [`REPAIR_UNIT`].
     pub(super) repairs: Bucket,
     /// Origins that it may tell of and that nobody has heard of.

@@ -4,6 +4,7 @@ mod conduct;
 mod entry;
 mod flood;
 mod links;
+mod walks;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -69,6 +70,39 @@ impl Node {
             self.out
         );
         link
+    }
+
+    /// Lets `id` become a native peer that listens on `port`.
+    fn native_peer(&mut self, id: &str, port: u16) -> LinkId {
+        let link = self.accept();
+        let hello = native_hello(id, "10.0.0.9", port);
+        self.receive(link, Message::Handshake(hello));
+        assert!(self.state.is_native(link), "{:?}", self.out);
+        link
+    }
+
+    /// What was sent on a native link, decoded.
+    fn frames(&self, link: LinkId) -> Vec<Native> {
+        let mut decoder = Decoder::new(Limits::from(&Config::default()), true);
+        let hello = native_hello("x", "10.0.0.9", 1);
+        let mut bytes = BytesMut::from(&line::handshake(&hello)[..]);
+        for output in &self.out {
+            match output {
+                // An ack is a line.
+                Output::Send { link: to, data } if *to == link && data.head[0] == 0 => {
+                    bytes.extend_from_slice(&data.head);
+                    bytes.extend_from_slice(&data.body);
+                }
+                _ => {}
+            }
+        }
+        let mut frames = Vec::new();
+        while let Some(message) = decoder.next(&mut bytes).unwrap() {
+            if let Message::Native(frame) = message {
+                frames.push(frame);
+            }
+        }
+        frames
     }
 
     /// Dials port 2000 for the application, as request 1, and connects.

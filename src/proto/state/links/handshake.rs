@@ -231,6 +231,7 @@ impl State {
             self.config.peer_requests_per_second
         };
         let requests = Bucket::new(rate, rate, self.now);
+        let shuffles = self.config.shuffles_per_second;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
@@ -255,6 +256,9 @@ impl State {
             behind: false,
             generation: Generation::Unknown,
             requests,
+            shuffles: Bucket::new(10.0 * shuffles, shuffles, self.now),
+            // In the 10 s of a link that stands still, less than it may bring at once.
+            shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, self.now),
             repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
             claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
         });

@@ -46,7 +46,11 @@ impl State {
         ttl: u8,
         who: PeerAddress,
     ) {
-        if !self.takes_request(link) || who.id == self.me {
+        if !self.takes_request(link) {
+            self.counters.relays_refused += 1;
+            return;
+        }
+        if who.id == self.me {
             return;
         }
         let next = self.random_peer(Some(link)).filter(|_| ttl > 0);

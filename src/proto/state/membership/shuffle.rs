@@ -29,6 +29,9 @@ impl State {
         let Some(link) = self.random_peer(None) else {
             return;
         };
+        if !self.may_hand_on(link) {
+            return;
+        }
         self.membership.nonce = self.rng.u32(1..);
         let contacts = self.offer();
         let shuffle = native::shuffle(self.membership.nonce, SHUFFLE_STEPS, &contacts);
@@ -42,8 +45,12 @@ impl State {
         ttl: u8,
         contacts: Vec<PeerAddress>,
     ) {
+        if !self.takes_shuffle(link) {
+            self.counters.relays_refused += 1;
+            return self.blame(link, -1, "too many shuffles");
+        }
         let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|next| self.may_hand_on(*next)) {
             let routes = &mut self.membership.routes;
             if routes.len() >= ROUTES {
                 routes.pop_front();
@@ -75,6 +82,20 @@ impl State {
         if back != link {
             self.send(back, native::contacts(nonce, &contacts));
         }
+    }
+
+    /// Whether a peer may hand us one more shuffle.
+    fn takes_shuffle(&mut self, link: LinkId) -> bool {
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.shuffles.take(now))
+    }
+
+    /// Whether we may hand a peer one more shuffle; otherwise the walk ends here.
+    fn may_hand_on(&mut self, link: LinkId) -> bool {
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.shuffles_on.take(now))
     }
 
     fn offer(&mut self) -> Vec<PeerAddress> {

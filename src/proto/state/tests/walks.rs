@@ -1,0 +1,81 @@
+//! Addresses on their way through the network.
+
+use super::*;
+
+fn shuffle(nonce: u32, ttl: u8) -> Message {
+    let contacts = vec![who("far", 3000)];
+    Message::Native(Native::Shuffle {
+        nonce,
+        ttl,
+        contacts,
+    })
+}
+
+/// The shuffles among what was sent on a link.
+fn shuffles(node: &Node, link: LinkId) -> Vec<Message> {
+    let frames = node.frames(link).into_iter();
+    let shuffles = frames.filter(|frame| matches!(frame, Native::Shuffle { .. }));
+    shuffles.map(Message::Native).collect()
+}
+
+#[test]
+fn a_peer_that_sends_shuffles_without_end_has_few_passed_on_and_is_closed() {
+    let mut node = Node::new("me", native());
+    let (bad, good) = (node.native_peer("bad", 1), node.native_peer("good", 2));
+    let (mut passed_on, mut answered, mut closed) = (0, 0, Vec::new());
+    for nonce in 1..=1000 {
+        node.receive(bad, shuffle(nonce, 6));
+        passed_on += shuffles(&node, good).len();
+        answered += node.frames(bad).len();
+        closed.extend(node.closes());
+    }
+    // The first that the good one was handed was our own.
+    assert_eq!((passed_on, passed_on + answered), (49, 200));
+    assert_eq!(closed, [(bad, CloseHow::Abort)]);
+    let counters = node.state.counters();
+    assert_eq!((counters.relays_refused, counters.misbehaved), (80, 1));
+}
+
+#[test]
+fn whoever_passes_on_the_shuffles_of_many_is_not_to_blame_for_their_number() {
+    let mut relay = Node::new("relay", native());
+    let bad: Vec<_> = (1..=4)
+        .map(|n| relay.native_peer(&format!("bad{n}"), n))
+        .collect();
+    let on = relay.native_peer("next", 5);
+    let mut next = Node::new("next", native());
+    let from = next.native_peer("relay", 5);
+    // The link between the two stands still for as long as it is not given up.
+    let mut waiting = Vec::new();
+    for round in 0..=200 {
+        for link in &bad {
+            // As many as they may, at once and then.
+            for _ in 0..if round == 0 { 200 } else { 1 } {
+                relay.receive(*link, shuffle(1, 6));
+                waiting.append(&mut shuffles(&relay, on));
+            }
+        }
+        relay.now = relay.now.after(Duration::from_millis(50));
+    }
+    next.now = relay.now;
+    for message in waiting {
+        next.receive(from, message);
+    }
+    for node in [relay, next] {
+        assert_eq!(node.state.counters().relays_refused, 0);
+        assert_eq!(node.closes(), []);
+    }
+}
+
+#[test]
+fn forward_joins_beyond_the_limit_are_counted() {
+    let mut node = Node::new("me", native());
+    let peer = node.native_peer("peer", 1);
+    for n in 0..101 {
+        let who = who(&format!("n{n}"), 3000);
+        let (urgent, ttl) = (false, 6);
+        let join = Native::ForwardJoin { urgent, ttl, who };
+        node.receive(peer, Message::Native(join));
+    }
+    assert_eq!(node.state.counters().relays_refused, 1);
+}
