@@ -140,6 +140,24 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
 }
 
 #[test]
+fn many_gaps_are_looked_at_less_often() {
+    let mut world = World::new();
+    let liar = world.peer("liar", 1);
+    for number in 0..4000 {
+        let origin = origin(&format!("o{number}"));
+        world.publish(liar, &origin, 1);
+        world.claim(liar, &origin, FAR);
+        if number % 40 == 0 {
+            world.pass(3, &[liar]);
+        }
+    }
+    assert_eq!(world.state.publisher.gaps.len(), 4000);
+    world.repairs = 0;
+    world.pass(1000, &[liar]);
+    assert!(world.repairs <= 1000 / 62, "{}", world.repairs);
+}
+
+#[test]
 fn nothing_is_asked_beyond_the_highest_number() {
     let mut world = World::new();
     let (slow, fast) = (world.peer("slow", 1), world.peer("fast", 2));

@@ -26,8 +26,10 @@ pub(super) const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 /// How many gaps of origins that were never heard of may wait for repair.
 const STRANGE_GAPS: usize = 1024;
-/// How often gaps are looked at, at most.
+/// How often gaps are looked at, at most, for every so many that there are: a look at all of them takes
+/// as long as they are many, and anybody can make thousands.
 const REPAIR_EVERY: Duration = Duration::from_millis(1);
+const GAPS_AT_A_LOOK: usize = 64;
 
 impl State {
     /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then.
@@ -187,7 +189,8 @@ impl State {
     }
 
     fn repair_by(&mut self, at: Moment) {
-        let at = at.max(self.now.after(REPAIR_EVERY));
+        let looks = self.publisher.gaps.len() / GAPS_AT_A_LOOK + 1;
+        let at = at.max(self.now.after(REPAIR_EVERY * looks as u32));
         if self.publisher.repair_at.is_none_or(|set| at < set) {
             self.publisher.repair_at = Some(at);
             self.set_timer(Timer::Repair, at.since(self.now));
