@@ -140,6 +140,32 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
 }
 
 #[test]
+fn a_peer_that_asks_again_and_again_for_what_is_too_old_does_not_make_us_search_without_end() {
+    let mut world = World::new();
+    let greedy = world.peer("greedy", 1);
+    let own = world.state.publisher.origin().clone();
+    let runs = 20_000;
+    for _ in 0..runs {
+        world.input(Input::Broadcast(Payload::events("[\"old\"]".into())));
+    }
+    world.pass(100, &[greedy]);
+    world.sent.clear();
+    for _ in 0..1000 {
+        let (origin, first, last) = (own.clone(), 1, FAR);
+        let range = Range {
+            origin,
+            first,
+            last,
+        };
+        let max_age_ms = 10;
+        world.native(greedy, Native::Graft { range, max_age_ms });
+    }
+    // Each answer took a walk over all of them.
+    let walked = world.sent.len() * runs;
+    assert!(walked <= 64 * 16_384 + runs, "{walked}");
+}
+
+#[test]
 fn many_gaps_are_looked_at_less_often() {
     let mut world = World::new();
     let liar = world.peer("liar", 1);
