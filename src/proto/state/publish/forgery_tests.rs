@@ -166,6 +166,20 @@ fn a_peer_that_asks_again_and_again_for_what_is_too_old_does_not_make_us_search_
 }
 
 #[test]
+fn nothing_is_held_for_good_behind_gaps_that_are_too_many() {
+    let mut world = World::new();
+    let liar = world.peer("liar", 1);
+    for number in 0..2000 {
+        let origin = origin(&format!("o{number}"));
+        world.publish(liar, &origin, 1000);
+    }
+    assert_eq!(world.state.publisher.gaps.len(), 1024);
+    world.pass(60_000, &[liar]);
+    assert!(world.state.publisher.gaps.is_empty());
+    assert_eq!(world.state.footprint().held_bytes, 0);
+}
+
+#[test]
 fn many_gaps_are_looked_at_less_often() {
     let mut world = World::new();
     let liar = world.peer("liar", 1);

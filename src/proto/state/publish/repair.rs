@@ -32,17 +32,18 @@ const REPAIR_EVERY: Duration = Duration::from_millis(1);
 const GAPS_AT_A_LOOK: usize = 64;
 
 impl State {
-    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then.
-    pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) {
+    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then; false when
+    /// nobody will, since too many are missing something already.
+    pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) -> bool {
         let now = self.now;
         let crowded = self.publisher.gaps.len() >= STRANGE_GAPS;
         let target = target.min(LAST_SEQUENCE);
         let Some(stream) = self.publisher.streams.get_mut(origin) else {
-            return;
+            return false;
         };
         let is_strange = stream.heard_at.is_none() && stream.gap.is_none();
         if target < stream.next || crowded && is_strange {
-            return;
+            return false;
         }
         let gap = stream.gap.get_or_insert_with(|| Gap {
             target,
@@ -56,6 +57,7 @@ impl State {
         let at = gap.at;
         self.publisher.gaps.insert(origin.clone());
         self.repair_by(at);
+        true
     }
 
     pub(super) fn close_gap(&mut self, origin: &Origin) {
