@@ -1,7 +1,9 @@
 //! Peers that lie about other nodes' broadcasts: what those really say still arrives, once.
 
+use bytes::Bytes;
+
 use super::world::{World, origin, texts};
-use crate::proto::{Input, LinkId, Native, Origin, Payload, Range};
+use crate::proto::{Input, LinkId, Native, Origin, Payload, Publish, Range};
 
 const FAR: u64 = 1 << 60;
 
@@ -177,6 +179,26 @@ fn nothing_is_held_for_good_behind_gaps_that_are_too_many() {
     world.pass(60_000, &[liar]);
     assert!(world.state.publisher.gaps.is_empty());
     assert_eq!(world.state.footprint().held_bytes, 0);
+}
+
+#[test]
+fn neither_what_is_held_nor_what_is_cached_keeps_a_receive_buffer_alive() {
+    for first in [1, 2] {
+        let mut world = World::new();
+        let peer = world.peer("peer", 1);
+        let buffer = Bytes::from(vec![b' '; 64 << 10]);
+        let publish = Publish {
+            origin: origin("o"),
+            first,
+            hops: 1,
+            repair: false,
+            payload: Payload::events(buffer.slice(..1000)),
+        };
+        world.native(peer, Native::Publish(publish));
+        let [_, cached, held] = world.state.publisher.footprint();
+        assert_eq!((cached > 0, held > 0), (first == 1, first == 2));
+        assert!(buffer.is_unique(), "{first}");
+    }
 }
 
 #[test]
