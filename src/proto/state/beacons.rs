@@ -34,7 +34,9 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// And again after 1 to 3 s: often enough to be back soon, not so often that a large network
 /// overwhelms a seed that comes back.
 const PROBE_AGAIN: [u64; 2] = [1_000, 3_000];
-/// So many seeds' beacons travel through a network, those of the smallest ids.
+/// So many seeds' beacons travel through a network, those of the smallest ids; and as many of each
+/// node's own seeds. Anybody can make seeds of other nodes, or make some up: these displace no beacon
+/// of a seed that all nodes were given.
 const MAX_BEACONS: usize = 8;
 
 /// What a node knows of seeds that are alive.
@@ -56,6 +58,8 @@ struct Heard {
     address: std::net::SocketAddr,
     number: u64,
     at: Moment,
+    /// Whether it was one of our own seeds when it was first heard.
+    is_ours: bool,
     /// Whom it came from.
     parent: Option<LinkId>,
     /// Peers that do not want it from us.
@@ -106,8 +110,7 @@ impl State {
     }
 
     fn send_beacon(&mut self) {
-        let smaller = self.beacons.heard.keys().filter(|id| **id < self.me);
-        if !self.beacons.is_seed || smaller.count() >= MAX_BEACONS {
+        if !self.beacons.is_seed {
             return;
         }
         let Some(own) = self.own_contact() else {
@@ -154,17 +157,20 @@ impl State {
             (known.number, known.address, known.at) = (beacon.number, beacon.address, now);
             (known.parent, known.asked) = (Some(link), false);
         } else {
-            let crowded = heard.len() >= MAX_BEACONS;
-            match heard.last_key_value().map(|(last, _)| last.clone()) {
-                Some(last) if crowded && last > id => drop(heard.remove(&last)),
-                _ if crowded => return,
-                _ => {}
+            let is_ours = self.entry.is_seed(&id, beacon.address);
+            let alike = |(_, heard): &(&NodeId, &Heard)| heard.is_ours == is_ours;
+            let last = heard.iter().filter(alike).nth(MAX_BEACONS - 1);
+            match last.map(|(last, _)| last.clone()) {
+                Some(last) if last > id => drop(heard.remove(&last)),
+                Some(_) => return,
+                None => {}
             }
             let news = Heard {
                 origin: beacon.origin.clone(),
                 address: beacon.address,
                 number: beacon.number,
                 at: now,
+                is_ours,
                 parent: Some(link),
                 lazy: Vec::new(),
                 asked: false,

@@ -99,6 +99,15 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Whether that is one of our seeds, as far as we know.
+    pub(super) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
+        let target = Target::from(address);
+        let is_it = |seed: &Seed| seed.id.as_ref() == Some(id) || seed.target == target;
+        self.seeds.iter().any(is_it)
+    }
+}
+
 impl State {
     pub(super) fn start_entry(&mut self) {
         self.enter();
