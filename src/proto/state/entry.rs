@@ -100,6 +100,11 @@ impl Entry {
 }
 
 impl Entry {
+    /// Whether one of our seeds has said that this is its id.
+    pub(super) fn knows_seed(&self, id: &NodeId) -> bool {
+        self.seeds.iter().any(|seed| seed.id.as_ref() == Some(id))
+    }
+
     /// Whether that is one of our seeds, as far as we know.
     pub(super) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
         let target = Target::from(address);

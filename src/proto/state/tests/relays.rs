@@ -1,4 +1,4 @@
-//! Addresses on their way through the network.
+//! What is passed on of native peers: addresses on their way through the network, and beacons.
 
 use super::*;
 
@@ -78,4 +78,47 @@ fn forward_joins_beyond_the_limit_are_counted() {
         node.receive(peer, Message::Native(join));
     }
     assert_eq!(node.state.counters().relays_refused, 1);
+}
+
+fn beacon(id: &str, number: u64) -> Message {
+    let origin = Origin {
+        id: NodeId::parse(id).unwrap(),
+        epoch: 1,
+    };
+    let address = "10.0.0.7:4000".parse().unwrap();
+    Message::Native(Native::Beacon(Beacon {
+        origin,
+        address,
+        number,
+    }))
+}
+
+#[test]
+fn of_beacons_without_end_few_are_passed_on() {
+    let mut node = Node::new("me", native());
+    let (bad, good) = (node.native_peer("bad", 1), node.native_peer("good", 2));
+    let mut passed_on = |beacons: &mut dyn Iterator<Item = Message>, seconds: u64| {
+        let mut count = 0;
+        let beacons: Vec<_> = beacons.collect();
+        for _ in 0..seconds {
+            for message in &beacons {
+                node.receive(bad, message.clone());
+                count += node.frames(good).len();
+            }
+            node.now = node.now.after(Duration::from_secs(1));
+        }
+        count
+    };
+    // One seed that is very much alive.
+    let mut news = (1..=1000).map(|number| beacon("seed", number));
+    assert_eq!(passed_on(&mut news, 1), 4);
+    // As a seed sends them.
+    for number in 1001..1010 {
+        assert_eq!(passed_on(&mut [beacon("seed", number)].into_iter(), 1), 1);
+    }
+    // Seeds with ever smaller ids: as many as are taken note of.
+    let mut others = (1..=1000).map(|n| beacon(&format!("id{}", 9999 - n), 1));
+    assert_eq!(passed_on(&mut others, 1), 16);
+    assert!(node.state.footprint().beacons <= 16);
+    assert_eq!(node.state.counters().relays_refused, 996 + 984);
 }
