@@ -14,6 +14,7 @@ use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::line;
 use crate::proto::{Config, Intent, Moment, NodeId, PeerAddress, Target, Timer};
+pub(super) use limits::take_for;
 use ping::Ping;
 
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].

@@ -156,6 +156,73 @@ fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
     assert_eq!(count, 32);
 }
 
+/// Lets a peer say that it listens there, and leave without a goodbye.
+fn lose(node: &mut Node, id: &str, address: &str, port: u16) {
+    let link = node.accept();
+    node.receive(link, Message::Handshake(native_hello(id, address, port)));
+    let reason = "ECONNRESET".to_owned();
+    node.input(Input::Closed { link, reason });
+}
+
+/// The dials of the time to come, to anybody.
+fn dials_within(node: &mut Node, seconds: u64) -> usize {
+    let mut count = 0;
+    for _ in 0..2 * seconds {
+        node.now = node.now.after(Duration::from_millis(500));
+        node.input(Input::TimerFired(Timer::Watch));
+        count += dials(node);
+    }
+    count
+}
+
+#[test]
+fn a_peer_that_is_lost_is_not_looked_for_on_our_own_machine() {
+    let mut node = Node::new("me", native());
+    for (n, address) in ["127.0.0.1", "10.0.0.1", "255.255.255.255"]
+        .iter()
+        .enumerate()
+    {
+        lose(&mut node, &format!("n{n}"), address, 1000);
+    }
+    assert_eq!(dials_within(&mut node, 60), 0);
+    lose(&mut node, "real", "10.0.0.8", 1000);
+    assert!(dials_within(&mut node, 60) > 3);
+}
+
+#[test]
+fn peers_that_are_lost_one_after_the_other_do_not_make_a_node_dial_victims_without_end() {
+    // Fifty in each of twenty seconds.
+    for (victims, most) in [(1, 4 + 20 / 2), (250, 32 + 20 * 8)] {
+        let mut node = Node::new("me", native());
+        let mut count = 0;
+        for n in 0..1000_u16 {
+            lose(&mut node, &format!("n{n}"), "10.0.0.66", 1 + n % victims);
+            if n % 50 == 0 {
+                count += dials_within(&mut node, 1);
+            }
+        }
+        assert!(count <= most, "{count} dials at {victims} victims");
+    }
+}
+
+#[test]
+fn an_address_that_is_handed_out_under_many_ids_is_not_dialled_for_each() {
+    let mut node = Node::new("me", native());
+    let link = node.native_peer("bad", 9);
+    let mut count = 0;
+    for n in 0..100 {
+        let who = |m: u16| PeerAddress {
+            id: NodeId::parse(&format!("v{n}x{m}")).unwrap(),
+            ..at("10.0.0.66", 80)
+        };
+        let contacts = (0..10).map(who).collect();
+        let contacts = Native::Contacts { nonce: 0, contacts };
+        node.receive(link, Message::Native(contacts));
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 4);
+}
+
 #[test]
 fn others_cannot_make_a_node_dial_one_target_again_and_again() {
     let mut node = Node::new("me", legacy());
