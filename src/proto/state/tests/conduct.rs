@@ -156,6 +156,43 @@ fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
     assert_eq!(count, 32);
 }
 
+fn comes_and_goes(node: &mut Node) {
+    let link = node.peer("stranger");
+    let reason = "FIN".to_owned();
+    node.input(Input::Closed { link, reason });
+}
+
+#[test]
+fn a_peer_that_comes_and_goes_does_not_put_off_the_tick_of_a_node_that_has_another() {
+    let seeds = vec![target(2000)];
+    let mut node = Node::new("me", Config { seeds, ..native() });
+    node.peer("friend");
+    for _ in 0..10 {
+        comes_and_goes(&mut node);
+        let timer = |output: &Output| match output {
+            Output::SetTimer { timer, .. } => Some(*timer),
+            _ => None,
+        };
+        let timers: Vec<Timer> = node.out.iter().filter_map(timer).collect();
+        assert!(!timers.contains(&Timer::Tick), "{timers:?}");
+    }
+}
+
+#[test]
+fn peers_that_come_and_go_do_not_make_a_node_dial_its_seeds_each_time() {
+    let seeds = vec![target(2000)];
+    let mut node = Node::new("me", Config { seeds, ..legacy() });
+    let mut count = 0;
+    for _ in 0..100 {
+        comes_and_goes(&mut node);
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 3);
+    node.now = node.now.after(Duration::from_secs(60));
+    comes_and_goes(&mut node);
+    assert_eq!(dials(&mut node), 1);
+}
+
 /// Lets a peer say that it listens there, and leave without a goodbye.
 fn lose(node: &mut Node, id: &str, address: &str, port: u16) {
     let link = node.accept();
