@@ -55,6 +55,35 @@ fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiv
 }
 
 #[test]
+fn a_legacy_peer_is_not_to_blame_for_what_others_send_through_it() {
+    let packets = |n: u16| {
+        let request = packet::peer_request_data(&who(&format!("n{n}"), 3000));
+        [
+            packet(Topic::PeerRequest, &format!("a-{n}"), &request),
+            packet(Topic::PeerRequest, &format!("b-{n}"), br#"{"id":"x"}"#),
+            packet(Topic::Ping, &format!("c-{n}"), br#"{"remotePort":0}"#),
+            packet(Topic::Broadcast, &format!("d-{n}"), b"[1,2]"),
+        ]
+    };
+    let flooded = |is_native| {
+        let mut node = Node::new("me", native());
+        let peer = match is_native {
+            false => node.peer("old"),
+            true => node.native_peer("new", 1),
+        };
+        for message in (0..100).flat_map(packets) {
+            node.receive(peer, message);
+            assert_eq!(node.closes(), []);
+        }
+        node.state.counters()
+    };
+    let counters = flooded(false);
+    assert_eq!((counters.relays_refused, counters.rejected), (90, 300));
+    assert_eq!(counters.muted, 0);
+    assert_eq!(flooded(true).muted, 1, "native nodes do not pass that on");
+}
+
+#[test]
 fn pings_that_name_a_victim_do_not_make_a_node_flood_it_with_pongs() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("a");
