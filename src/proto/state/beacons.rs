@@ -158,6 +158,9 @@ impl State {
     }
 
     pub(super) fn on_beacon(&mut self, link: LinkId, beacon: Beacon) {
+        if self.ignores(link) {
+            return;
+        }
         let id = beacon.origin.id.clone();
         if id == self.me {
             // Our own, on a way round. Of an earlier life, perhaps: no reason to prune.

@@ -92,8 +92,7 @@ impl State {
     }
 
     pub(super) fn on_packet(&mut self, link: LinkId, packet: Packet) {
-        if self.links.get(&link).is_some_and(|l| l.is_muted(self.now)) {
-            self.counters.ignored_of_muted += 1;
+        if self.ignores(link) {
             return;
         }
         self.learn_generation(link, &packet);

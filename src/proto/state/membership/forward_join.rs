@@ -50,7 +50,7 @@ impl State {
             self.counters.relays_refused += 1;
             return;
         }
-        if who.id == self.me {
+        if self.ignores(link) || who.id == self.me {
             return;
         }
         let next = self.random_peer(Some(link)).filter(|_| ttl > 0);

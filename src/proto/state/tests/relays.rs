@@ -122,3 +122,43 @@ fn of_beacons_without_end_few_are_passed_on() {
     assert!(node.state.footprint().beacons <= 16);
     assert_eq!(node.state.counters().relays_refused, 996 + 984);
 }
+
+#[test]
+fn of_a_muted_peer_only_broadcasts_are_passed_on() {
+    let mut node = Node::new("me", native());
+    let (bad, good) = (node.native_peer("bad", 1), node.native_peer("good", 2));
+    let broadcast = Native::Publish(crate::proto::Publish {
+        origin: Origin {
+            id: NodeId::parse("bad").unwrap(),
+            epoch: 1,
+        },
+        first: 1,
+        hops: 1,
+        repair: false,
+        payload: Payload::events("[\"hi\"]".into()),
+    });
+    let (urgent, ttl) = (false, 6);
+    let join = |id: &str| Native::ForwardJoin {
+        urgent,
+        ttl,
+        who: who(id, 3000),
+    };
+    let contacts = vec![who("handed", 3000)];
+    for _ in 0..50 {
+        node.receive(bad, Message::Rejected(crate::proto::Reject::BadHash));
+    }
+    let before = node.state.footprint();
+    for message in [
+        shuffle(7, 6),
+        beacon("seed", 1),
+        Message::Native(join("looking")),
+        Message::Native(Native::Contacts { nonce: 0, contacts }),
+    ] {
+        node.receive(bad, message);
+        assert_eq!(node.out, []);
+    }
+    assert_eq!(node.state.footprint(), before);
+    assert_eq!(node.state.counters().ignored_of_muted, 4);
+    node.receive(bad, Message::Native(broadcast));
+    assert_eq!(node.frames(good).len(), 1);
+}
