@@ -222,6 +222,29 @@ fn peers_that_come_and_go_do_not_make_a_node_dial_its_seeds_each_time() {
     assert_eq!(dials(&mut node), 1);
 }
 
+#[test]
+fn nodes_that_are_dialled_and_say_everything_but_an_ack_do_not_hold_off_other_dials() {
+    let mut node = Node::new("me", native());
+    for n in 1..=8 {
+        node.state.meet(who(&format!("n{n}"), n));
+    }
+    node.input(Input::TimerFired(Timer::Seek));
+    let dialled = node.dials();
+    assert_eq!(dialled.len(), 4);
+    for (link, _) in &dialled {
+        let (link, remote) = (*link, remote());
+        node.input(Input::Connected { link, remote });
+    }
+    for _ in 0..3 {
+        node.now = node.now.after(Duration::from_millis(300));
+        for (link, _) in &dialled {
+            node.receive(*link, Message::Rejected(Reject::BadShape));
+        }
+    }
+    node.input(Input::TimerFired(Timer::Seek));
+    assert_eq!(node.dials().len(), 4);
+}
+
 /// Lets a peer say that it listens there, and leave without a goodbye.
 fn lose(node: &mut Node, id: &str, address: &str, port: u16) {
     let link = node.accept();
