@@ -398,8 +398,8 @@ declare namespace smoke {
     readonly dials: number
     /** Connections that others asked for and a limit refused. */
     readonly dialsRefused: number
-    /** Addresses of others, on their way through the network, that a limit refused to pass on. */
-    readonly walksRefused: number
+    /** Addresses of others that were to be passed on, and that a limit refused. */
+    readonly relaysRefused: number
     /** Connections, made or accepted, that did not shake hands in time. */
     readonly handshakeTimeouts: number
     /** Times that the floods of a misbehaving peer were no longer passed on. */

@@ -332,6 +332,24 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
 }
 
 #[test]
+fn a_frame_holds_a_bounded_number_of_messages() {
+    for (count, fits) in [(1 << 15, true), ((1 << 15) + 1, false)] {
+        let body = |size: usize| Bytes::from(vec![b'\n'; size]);
+        let chunks = Payload::parse(Kind::Chunks, count, vec![0; 4 * count as usize].into());
+        for payload in [Payload::events(body(count as usize - 1)), chunks.unwrap()] {
+            let sent = native::direct(&payload, Class::Own);
+            let decoded = decode(&[&sent.head[..], &sent.body[..]].concat());
+            let expected = if fits {
+                Message::Direct(payload)
+            } else {
+                SHAPE
+            };
+            assert!(decoded == expected, "{count} messages");
+        }
+    }
+}
+
+#[test]
 fn broken_framing_is_an_error_as_soon_as_it_shows() {
     let limits = Limits {
         frame: 10,

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use smokesignal::Config;
-use smokesignal::proto::{Event, Input, Item, Payload, Target};
+use smokesignal::proto::{
+    Event, Input, Item, LinkId, Message, NodeId, Payload, PeerAddress, Target,
+};
 use smokesignal::sim::scenario::{Scenario, Setup, settle};
 use smokesignal::sim::{Death, Graph, HostId, Network, Options, report};
 
@@ -107,7 +109,7 @@ fn nobody_who_behaves_is_refused_what_it_passes_on() {
         network.run_for(secs(30));
         for host in network.hosts() {
             let counters = network.counters(host);
-            let refused = [counters.walks_refused, counters.muted, counters.misbehaved];
+            let refused = [counters.relays_refused, counters.muted, counters.misbehaved];
             assert_eq!(refused, [0; 3], "{host:?} of {setup:?}");
         }
     }
@@ -417,4 +419,33 @@ fn a_network_with_legacy_nodes_in_it_stays_whole() {
             assert_eq!(mine, expected, "seed {seed}, {host:?}");
         }
     }
+}
+
+/// Strangers ask a node for entry, on behalf of somebody who is not there.
+fn ask_for_entry(network: &mut Network, host: HostId) {
+    let link = LinkId(1 << 30);
+    let remote = "10.9.9.9:5000".parse().unwrap();
+    network.input(host, Input::Accepted { link, remote });
+    let nobody = PeerAddress {
+        id: NodeId::parse("nobody").unwrap(),
+        address: [10, 9, 9, 9].into(),
+        port: 4000,
+    };
+    let message = Message::PeerRequest(nobody);
+    network.input(host, Input::Received { link, message });
+}
+
+#[test]
+fn strangers_that_ask_for_entry_everywhere_do_not_hide_the_seed() {
+    let mut network = settled(60, 1);
+    for host in network.hosts() {
+        ask_for_entry(&mut network, host);
+    }
+    network.run_for(secs(30));
+    assert_eq!(seed_events(&mut network), BTreeMap::new());
+    // Nor when it is really lost.
+    network.end(HostId(0), Death::Vanish);
+    network.run_for(secs(6));
+    let netsplits = seed_events(&mut network);
+    assert_eq!(netsplits.len(), 59);
 }

@@ -194,7 +194,7 @@ pub enum PacketData {
         /// The seed that shall answer.
         target: std::net::SocketAddr,
     },
-    /// Anything else: relayed, nothing more.
+    /// Anything else: of no use, and not passed on.
     Other,
 }
 

@@ -1,18 +1,22 @@
 //! Which legacy packets have been seen: a set that forgets.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use super::Moment;
 
+/// What is remembered of an id, which can have [`MAX_ID_LEN`](super::codec::packet::MAX_ID_LEN) bytes.
+type Hash = [u64; 2];
+
 /// Packet ids, remembered for a time and up to a number, oldest forgotten first.
 #[derive(Debug)]
 pub(super) struct Seen {
-    // Only looked up, never iterated: the hasher's own seed changes nothing that can be observed,
-    // and keeps strangers from choosing ids that collide.
-    ids: HashSet<Arc<str>>,
-    order: VecDeque<(Moment, Arc<str>)>,
+    // Only looked up, never iterated: the hashers' own seeds change nothing that can be observed,
+    // and keep strangers from choosing ids that collide.
+    hashers: [RandomState; 2],
+    ids: HashSet<Hash>,
+    order: VecDeque<(Moment, Hash)>,
     keep_for: Duration,
     keep_max: usize,
 }
@@ -20,6 +24,7 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn new(keep_for: Duration, keep_max: usize) -> Self {
         Self {
+            hashers: [RandomState::new(), RandomState::new()],
             ids: HashSet::new(),
             order: VecDeque::new(),
             keep_for,
@@ -29,16 +34,16 @@ impl Seen {
 
     /// Remembers `id`; false when it was known.
     pub(super) fn insert(&mut self, id: &str, now: Moment) -> bool {
-        if self.ids.contains(id) {
+        let hash = [0, 1].map(|one: usize| self.hashers[one].hash_one(id));
+        if self.ids.contains(&hash) {
             return false;
         }
         self.sweep(now);
         if self.order.len() >= self.keep_max {
             self.forget_oldest();
         }
-        let id: Arc<str> = id.into();
-        self.ids.insert(id.clone());
-        self.order.push_back((now, id));
+        self.ids.insert(hash);
+        self.order.push_back((now, hash));
         true
     }
 
@@ -54,8 +59,8 @@ impl Seen {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, id)) = self.order.pop_front() {
-            self.ids.remove(&id);
+        if let Some((_, hash)) = self.order.pop_front() {
+            self.ids.remove(&hash);
         }
     }
 
@@ -87,5 +92,20 @@ mod tests {
         assert_eq!(seen.len(), 3);
         assert!(seen.insert("0", Moment(100)));
         assert!(!seen.insert("99", Moment(100)));
+    }
+
+    #[test]
+    fn an_id_takes_the_same_room_however_long_it_is() {
+        fn in_place<T>(_: impl IntoIterator<Item = T>) -> Option<usize> {
+            (!std::mem::needs_drop::<T>()).then_some(size_of::<T>())
+        }
+        let mut seen = Seen::new(Duration::from_secs(60), 10);
+        let long = ["a", "b"].map(|end| "x".repeat(255) + end);
+        for id in &long {
+            assert!(seen.insert(id, Moment(0)));
+            assert!(!seen.insert(id, Moment(0)));
+        }
+        assert_eq!(in_place(seen.ids), Some(16));
+        assert_eq!(in_place(seen.order), Some(24));
     }
 }

@@ -85,7 +85,7 @@ impl State {
         Self {
             entry: Entry::new(&config),
             membership: Membership::new(&config),
-            beacons: Beacons::default(),
+            beacons: Beacons::new(),
             flood: Flood::new(&config),
             publisher: Publisher::new(origin),
             config,

@@ -34,8 +34,8 @@ pub struct Counters {
     pub dials: u64,
     /// Dials that others asked for and a limit refused, pongs included.
     pub dials_refused: u64,
-    /// Shuffles and forward joins of peers that a limit refused.
-    pub walks_refused: u64,
+    /// Shuffles, forward joins and beacons of peers that a limit refused to pass on.
+    pub relays_refused: u64,
     /// Connections that did not shake hands in time.
     pub handshake_timeouts: u64,
     /// Times that a misbehaving link's floods were no longer passed on.

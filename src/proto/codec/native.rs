@@ -3,7 +3,7 @@
 //! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
 //! *origin* is `u8` length and id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
 //! address, and `u16` port; a *contact* is `u8` length and id, then an address (at most 32 of them in a
-//! frame); *rest* is everything up to the frame's end.
+//! frame); *rest* is everything up to the frame's end; a *payload* has at most 2¹⁵ messages.
 //!
 //! | type | name | body |
 //! |---|---|---|
@@ -59,6 +59,9 @@ const FLAG_REPAIR: u8 = 1;
 
 /// Contacts in one frame.
 const MAX_CONTACTS: usize = 32;
+/// Messages in one frame, since each becomes a line of its own for a legacy peer. An application says
+/// at most 26 214 in one go: less than 2 × 64 Ki characters (lib/outbox.js), five for the smallest event.
+const MAX_MESSAGES: u32 = 1 << 15;
 
 /// Takes the next frame from the front of `input`.
 pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Message>, DecodeError> {
@@ -273,7 +276,10 @@ fn read_high(body: &mut Bytes) -> Option<u64> {
 
 fn read_payload(mut body: Bytes) -> Option<Payload> {
     let kind = Kind::from_byte(body.try_get_u8().ok()?)?;
-    let count = body.try_get_u32().ok()?;
+    let count = body
+        .try_get_u32()
+        .ok()
+        .filter(|count| *count <= MAX_MESSAGES)?;
     Payload::parse(kind, count, body)
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::State;
 use super::links::Dial;
+use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::{Beacon, Event, Hello, Intent, LinkId, Moment, NodeId, Origin, Target, Timer};
 
@@ -34,11 +35,21 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// And again after 1 to 3 s: often enough to be back soon, not so often that a large network
 /// overwhelms a seed that comes back.
 const PROBE_AGAIN: [u64; 2] = [1_000, 3_000];
-/// So many seeds' beacons travel through a network, those of the smallest ids.
+/// So many seeds' beacons travel through a network, those of the smallest ids; and as many of each
+/// node's own seeds. Anybody can make seeds of other nodes, or make some up: these displace no beacon
+/// of a seed that all nodes were given.
 const MAX_BEACONS: usize = 8;
+/// Of one seed's beacons so many are passed on at once, and per second: twice what it sends, and what
+/// came while this node did not get to run.
+const RELAY_BURST: f64 = 4.0;
+const RELAYS_PER_SECOND: f64 = 2.0;
+/// Seeds that were not known before are taken note of: at once, as many as there is room for, and per
+/// second.
+const NEWS_BURST: f64 = 16.0;
+const NEWS_PER_SECOND: f64 = 1.0;
 
 /// What a node knows of seeds that are alive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Beacons {
     /// Whether this node is a seed.
     is_seed: bool,
@@ -48,6 +59,22 @@ pub(super) struct Beacons {
     heard: BTreeMap<NodeId, Heard>,
     /// Our own peers that do not want our beacons.
     own_lazy: Vec<LinkId>,
+    /// Seeds that were not known before.
+    news: Bucket,
+}
+
+impl Beacons {
+    pub(super) fn new() -> Self {
+        Self {
+            is_seed: false,
+            number: 0,
+            rounds: 0,
+            watched_at: None,
+            heard: BTreeMap::new(),
+            own_lazy: Vec::new(),
+            news: Bucket::new(NEWS_BURST, NEWS_PER_SECOND, Moment::default()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -56,11 +83,15 @@ struct Heard {
     address: std::net::SocketAddr,
     number: u64,
     at: Moment,
+    /// Whether it was one of our own seeds when it was first heard.
+    is_ours: bool,
     /// Whom it came from.
     parent: Option<LinkId>,
     /// Peers that do not want it from us.
     lazy: Vec<LinkId>,
     asked: bool,
+    /// What is passed on.
+    relays: Bucket,
 }
 
 impl State {
@@ -106,8 +137,7 @@ impl State {
     }
 
     fn send_beacon(&mut self) {
-        let smaller = self.beacons.heard.keys().filter(|id| **id < self.me);
-        if !self.beacons.is_seed || smaller.count() >= MAX_BEACONS {
+        if !self.beacons.is_seed {
             return;
         }
         let Some(own) = self.own_contact() else {
@@ -128,6 +158,9 @@ impl State {
     }
 
     pub(super) fn on_beacon(&mut self, link: LinkId, beacon: Beacon) {
+        if self.ignores(link) {
+            return;
+        }
         let id = beacon.origin.id.clone();
         if id == self.me {
             // Our own, on a way round. Of an earlier life, perhaps: no reason to prune.
@@ -154,35 +187,53 @@ impl State {
             (known.number, known.address, known.at) = (beacon.number, beacon.address, now);
             (known.parent, known.asked) = (Some(link), false);
         } else {
-            let crowded = heard.len() >= MAX_BEACONS;
-            match heard.last_key_value().map(|(last, _)| last.clone()) {
-                Some(last) if crowded && last > id => drop(heard.remove(&last)),
-                _ if crowded => return,
-                _ => {}
+            let is_ours = self.entry.is_seed(&id, beacon.address);
+            let alike = |(_, heard): &(&NodeId, &Heard)| heard.is_ours == is_ours;
+            let last = heard.iter().filter(alike).nth(MAX_BEACONS - 1);
+            let last = last.map(|(last, _)| last.clone());
+            if last.as_ref().is_some_and(|last| *last < id) {
+                return;
+            }
+            if !self.entry.knows_seed(&id) && !self.beacons.news.take(now) {
+                self.counters.relays_refused += 1;
+                return;
+            }
+            if let Some(last) = last {
+                heard.remove(&last);
             }
             let news = Heard {
                 origin: beacon.origin.clone(),
                 address: beacon.address,
                 number: beacon.number,
                 at: now,
+                is_ours,
                 parent: Some(link),
                 lazy: Vec::new(),
                 asked: false,
+                relays: Bucket::new(RELAY_BURST, RELAYS_PER_SECOND, now),
             };
             heard.insert(id.clone(), news);
         }
-        let frame = native::beacon(&beacon);
-        for other in self.native_peers() {
-            let lazy = self
-                .beacons
-                .heard
-                .get(&id)
-                .is_some_and(|known| known.lazy.contains(&other));
-            if other != link && !lazy {
-                self.send(other, frame.clone());
+        self.relay_beacon(link, &beacon);
+        self.seed_alive(&id, beacon.address);
+    }
+
+    fn relay_beacon(&mut self, from: LinkId, beacon: &Beacon) {
+        let now = self.now;
+        let Some(known) = self.beacons.heard.get_mut(&beacon.origin.id) else {
+            return;
+        };
+        if !known.relays.take(now) {
+            self.counters.relays_refused += 1;
+            return;
+        }
+        let lazy = known.lazy.clone();
+        let frame = native::beacon(beacon);
+        for link in self.native_peers() {
+            if link != from && !lazy.contains(&link) {
+                self.send(link, frame.clone());
             }
         }
-        self.seed_alive(&id, beacon.address);
     }
 
     pub(super) fn on_beacon_tree(&mut self, link: LinkId, seed: &NodeId, wanted: bool) {

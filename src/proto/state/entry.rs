@@ -14,12 +14,17 @@ use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::line;
 use crate::proto::{Config, Intent, Moment, NodeId, PeerAddress, Target, Timer};
+pub(super) use limits::take_for;
 use ping::Ping;
 
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
 /// From a request to the seed's being dialled, if nobody has dialled us by then.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
+/// When the last peer goes, entry is tried at once: so often in a row, and per second. Anybody can come
+/// and go.
+const ENTRY_BURST: f64 = 3.0;
+const ENTRIES_PER_SECOND: f64 = 1.0;
 
 /// What a node knows of its way into the network.
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub(super) struct Entry {
     /// Whether [`Timer::Refill`] is set.
     refill_set: bool,
     retry: Duration,
+    /// Whether there is no peer, as far as the tick goes.
+    is_alone: bool,
+    /// Tries to enter at once.
+    entries: Bucket,
     /// Dials that others make us do, pongs included: 4 a second, burst 8 (overlay design).
     dials: Bucket,
     pongs: Bucket,
@@ -82,6 +91,8 @@ impl Entry {
             asked_at: None,
             refill_set: false,
             retry: ENTRY_RETRY,
+            is_alone: true,
+            entries: Bucket::new(ENTRY_BURST, ENTRIES_PER_SECOND, Moment::default()),
             dials: Bucket::new(
                 config.dials_per_second * 2.0,
                 config.dials_per_second,
@@ -96,6 +107,20 @@ impl Entry {
             answered: BTreeMap::new(),
             askers: BTreeMap::new(),
         }
+    }
+}
+
+impl Entry {
+    /// Whether one of our seeds has said that this is its id.
+    pub(super) fn knows_seed(&self, id: &NodeId) -> bool {
+        self.seeds.iter().any(|seed| seed.id.as_ref() == Some(id))
+    }
+
+    /// Whether that is one of our seeds, as far as we know.
+    pub(super) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
+        let target = Target::from(address);
+        let is_it = |seed: &Seed| seed.id.as_ref() == Some(id) || seed.target == target;
+        self.seeds.iter().any(is_it)
     }
 }
 
@@ -276,12 +301,13 @@ impl State {
         if self.peers.is_empty() {
             // The last one went: back in through the seeds, at once.
             self.entry.retry = ENTRY_RETRY;
+            self.entry.is_alone = true;
             self.seek();
-            if self.dials_under_way() == 0 {
+            if self.dials_under_way() == 0 && self.entry.entries.take(self.now) {
                 self.enter();
             }
             self.schedule_tick();
-        } else if self.peers.len() == 1 {
+        } else if std::mem::take(&mut self.entry.is_alone) {
             self.schedule_tick();
         }
         if !self.is_sufficiently_filled() {

@@ -92,8 +92,7 @@ impl State {
     }
 
     pub(super) fn on_packet(&mut self, link: LinkId, packet: Packet) {
-        if self.links.get(&link).is_some_and(|l| l.is_muted(self.now)) {
-            self.counters.ignored_of_muted += 1;
+        if self.ignores(link) {
             return;
         }
         self.learn_generation(link, &packet);
@@ -106,7 +105,8 @@ impl State {
         let relay = match &packet.data {
             PacketData::PeerRequest(who) => {
                 if !self.takes_request(link) {
-                    return self.blame(link, -1, "too many peer requests");
+                    self.counters.relays_refused += 1;
+                    return self.blame_native(link, "too many peer requests");
                 }
                 let relay = !self.take_up(who.clone());
                 if relay {
@@ -119,10 +119,21 @@ impl State {
                 relay
             }
             PacketData::Ping { from, target } => !self.answer_ping(&packet.id, *from, *target),
-            _ => return self.blame(link, -1, "a packet without its data"),
+            _ => {
+                self.counters.rejected += 1;
+                return self.blame_native(link, "a packet without its data");
+            }
         };
         if relay {
             self.relay_packet(link, &packet);
+        }
+    }
+
+    /// Lowers the score of a link for packets that no native node makes or passes on. A legacy node
+    /// passes on whatever has the right hash, and as much of it as others send: it is not to blame.
+    fn blame_native(&mut self, link: LinkId, what: &str) {
+        if self.is_native(link) {
+            self.blame(link, -1, what);
         }
     }
 
@@ -137,7 +148,10 @@ impl State {
         let payload = match &packet.data {
             PacketData::Event(text) => Payload::events(text.clone()),
             PacketData::Chunk(chunk) => Payload::chunk(chunk),
-            _ => return self.blame(link, -1, "a broadcast that is neither event nor chunk"),
+            _ => {
+                self.counters.rejected += 1;
+                return self.blame_native(link, "a broadcast that is neither event nor chunk");
+            }
         };
         if let Some((origin, seq)) = native_born(&packet.id) {
             let publish = Publish {

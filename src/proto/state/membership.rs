@@ -19,9 +19,11 @@ mod forward_join;
 mod lost;
 mod shuffle;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::entry::take_for;
 use super::links::{Dial, DialEnd, Peer};
 use super::{State, jitter};
 use crate::proto::bucket::Bucket;
@@ -53,6 +55,9 @@ const ROOM_RATE: f64 = 2.0;
 /// the whole view; per second, what finds the survivors of a mass failure.
 const SEEK_BURST: f64 = 8.0;
 const SEEK_RATE: f64 = 2.0;
+/// The same to one of them: at once, and per second, which is once in [`TRY_AGAIN`].
+const TARGET_BURST: f64 = 4.0;
+const TARGET_RATE: f64 = 0.5;
 
 /// What a node knows of others beside its peers.
 #[derive(Debug)]
@@ -69,6 +74,8 @@ pub(super) struct Membership {
     room: Bucket,
     /// Dials to addresses that others told us of: whoever hands out a victim's gets no more of us.
     dials: Bucket,
+    /// The same per address, under whatever ids it was told.
+    targets: BTreeMap<SocketAddr, Bucket>,
     started: Moment,
 }
 
@@ -93,6 +100,7 @@ impl Membership {
                 SEEK_RATE * config.dials_per_second,
                 Moment::default(),
             ),
+            targets: BTreeMap::new(),
             started: Moment::default(),
         }
     }
@@ -268,6 +276,9 @@ impl State {
                 break;
             }
             known.tried = Some(now);
+            if !self.may_try(known.who.socket()) {
+                continue;
+            }
             free -= 1;
             self.dial_peer(Dial::to_node(&known.who, intent));
         }
@@ -276,6 +287,14 @@ impl State {
             let after = jitter(&mut self.rng, SEEK_EVERY, 0.2);
             self.set_timer(Timer::Seek, after);
         }
+    }
+
+    /// Whether an address that others told us may be dialled once more.
+    fn may_try(&mut self, target: SocketAddr) -> bool {
+        let limits = (TARGET_BURST, TARGET_RATE);
+        let may = take_for(&mut self.membership.targets, target, limits, self.now);
+        self.counters.dials_refused += u64::from(!may);
+        may
     }
 
     pub(super) fn on_seek(&mut self) {

@@ -182,10 +182,10 @@ impl State {
             } else {
                 Duration::ZERO
             };
-            if self.publisher.streams.hold(link, run) {
+            // What no repair will come for would be held for good.
+            if self.note_gap(&origin, last, wait) && self.publisher.streams.hold(link, run) {
                 self.counters.held += count;
             }
-            self.note_gap(&origin, last, wait);
         }
     }
 

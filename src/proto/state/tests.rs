@@ -4,7 +4,7 @@ mod conduct;
 mod entry;
 mod flood;
 mod links;
-mod walks;
+mod relays;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,8 +14,9 @@ use bytes::BytesMut;
 use super::State;
 use crate::proto::codec::{Decoder, Limits, line, native, packet};
 use crate::proto::{
-    CloseHow, Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native,
-    NodeId, Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer, Topic,
+    Beacon, CloseHow, Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment,
+    Native, NodeId, Origin, Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer,
+    Topic,
 };
 
 const START: Moment = Moment(1_000_000);

@@ -50,7 +50,7 @@ impl State {
 }
 
 /// Takes a token from the bucket of `target`, which holds `(burst, per second)`.
-fn take_for(
+pub(in crate::proto::state) fn take_for(
     buckets: &mut BTreeMap<SocketAddr, Bucket>,
     target: SocketAddr,
     (burst, per_second): (f64, f64),

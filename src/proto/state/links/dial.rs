@@ -117,7 +117,7 @@ impl State {
 
     /// How many dials were begun less than `age` ago and are under way.
     pub(in crate::proto::state) fn recent_dials(&self, age: Duration) -> usize {
-        let recent = |link: &&Link| self.now.since(link.last_heard) < age;
+        let recent = |link: &&Link| self.now.since(link.began) < age;
         self.own_dials().filter(recent).count()
     }
 

@@ -19,6 +19,13 @@ impl State {
         }
     }
 
+    /// Whether what a link brings is ignored, since it is muted.
+    pub(in crate::proto::state) fn ignores(&mut self, link: LinkId) -> bool {
+        let muted = self.links.get(&link).is_some_and(|l| l.is_muted(self.now));
+        self.counters.ignored_of_muted += u64::from(muted);
+        muted
+    }
+
     /// Lowers a link's score, and closes it when that is low enough. A point is forgiven a second.
     pub(in crate::proto::state) fn blame(&mut self, link: LinkId, points: i32, what: &str) {
         let now = self.now;
@@ -44,7 +51,7 @@ impl State {
 }
 
 impl Link {
-    pub(in crate::proto::state) fn is_muted(&self, now: Moment) -> bool {
+    fn is_muted(&self, now: Moment) -> bool {
         self.score < 0 && self.score(now) <= MUTE_SCORE
     }
 

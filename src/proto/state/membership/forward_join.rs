@@ -47,10 +47,10 @@ impl State {
         who: PeerAddress,
     ) {
         if !self.takes_request(link) {
-            self.counters.walks_refused += 1;
+            self.counters.relays_refused += 1;
             return;
         }
-        if who.id == self.me {
+        if self.ignores(link) || who.id == self.me {
             return;
         }
         let next = self.random_peer(Some(link)).filter(|_| ttl > 0);

@@ -26,6 +26,10 @@ pub(super) struct Lost {
 impl State {
     /// A peer was lost without a goodbye; `silently`: the way to it broke, rather than its process.
     pub(super) fn miss(&mut self, who: PeerAddress, silently: bool) {
+        // It is where the peer said that it listens.
+        if !self.is_somewhere_else(who.socket()) {
+            return;
+        }
         if self.membership.lost.len() >= LOST {
             self.membership.lost.pop_front();
         }
@@ -63,6 +67,13 @@ impl State {
                 (false, false) => Intent::Peer,
                 (false, true) => Intent::Check,
             };
+            if !self.membership.dials.take(now) {
+                self.counters.dials_refused += 1;
+                continue;
+            }
+            if !self.may_try(who.socket()) {
+                continue;
+            }
             self.dial_peer(Dial::to_node(&who, intent));
         }
     }

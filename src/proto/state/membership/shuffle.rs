@@ -46,8 +46,11 @@ impl State {
         contacts: Vec<PeerAddress>,
     ) {
         if !self.takes_shuffle(link) {
-            self.counters.walks_refused += 1;
+            self.counters.relays_refused += 1;
             return self.blame(link, -1, "too many shuffles");
+        }
+        if self.ignores(link) {
+            return;
         }
         let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
         if let Some(next) = next.filter(|next| self.may_hand_on(*next)) {
@@ -70,6 +73,9 @@ impl State {
         nonce: u32,
         contacts: Vec<PeerAddress>,
     ) {
+        if self.ignores(link) {
+            return;
+        }
         if nonce == 0 || nonce == self.membership.nonce {
             return self.meet_all(contacts);
         }

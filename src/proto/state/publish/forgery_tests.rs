@@ -1,7 +1,9 @@
 //! Peers that lie about other nodes' broadcasts: what those really say still arrives, once.
 
+use bytes::Bytes;
+
 use super::world::{World, origin, texts};
-use crate::proto::{Input, LinkId, Native, Origin, Payload, Range};
+use crate::proto::{Input, LinkId, Native, Origin, Payload, Publish, Range};
 
 const FAR: u64 = 1 << 60;
 
@@ -137,6 +139,84 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
         world.publish(silent, &known, 2);
         assert_eq!(world.heard, texts([1, 2]));
     }
+}
+
+#[test]
+fn a_peer_that_asks_again_and_again_for_what_is_too_old_does_not_make_us_search_without_end() {
+    let mut world = World::new();
+    let greedy = world.peer("greedy", 1);
+    let own = world.state.publisher.origin().clone();
+    let runs = 20_000;
+    for _ in 0..runs {
+        world.input(Input::Broadcast(Payload::events("[\"old\"]".into())));
+    }
+    world.pass(100, &[greedy]);
+    world.sent.clear();
+    for _ in 0..1000 {
+        let (origin, first, last) = (own.clone(), 1, FAR);
+        let range = Range {
+            origin,
+            first,
+            last,
+        };
+        let max_age_ms = 10;
+        world.native(greedy, Native::Graft { range, max_age_ms });
+    }
+    // Each answer took a walk over all of them.
+    let walked = world.sent.len() * runs;
+    assert!(walked <= 64 * 16_384 + runs, "{walked}");
+}
+
+#[test]
+fn nothing_is_held_for_good_behind_gaps_that_are_too_many() {
+    let mut world = World::new();
+    let liar = world.peer("liar", 1);
+    for number in 0..2000 {
+        let origin = origin(&format!("o{number}"));
+        world.publish(liar, &origin, 1000);
+    }
+    assert_eq!(world.state.publisher.gaps.len(), 1024);
+    world.pass(60_000, &[liar]);
+    assert!(world.state.publisher.gaps.is_empty());
+    assert_eq!(world.state.footprint().held_bytes, 0);
+}
+
+#[test]
+fn neither_what_is_held_nor_what_is_cached_keeps_a_receive_buffer_alive() {
+    for first in [1, 2] {
+        let mut world = World::new();
+        let peer = world.peer("peer", 1);
+        let buffer = Bytes::from(vec![b' '; 64 << 10]);
+        let publish = Publish {
+            origin: origin("o"),
+            first,
+            hops: 1,
+            repair: false,
+            payload: Payload::events(buffer.slice(..1000)),
+        };
+        world.native(peer, Native::Publish(publish));
+        let [_, cached, held] = world.state.publisher.footprint();
+        assert_eq!((cached > 0, held > 0), (first == 1, first == 2));
+        assert!(buffer.is_unique(), "{first}");
+    }
+}
+
+#[test]
+fn many_gaps_are_looked_at_less_often() {
+    let mut world = World::new();
+    let liar = world.peer("liar", 1);
+    for number in 0..4000 {
+        let origin = origin(&format!("o{number}"));
+        world.publish(liar, &origin, 1);
+        world.claim(liar, &origin, FAR);
+        if number % 40 == 0 {
+            world.pass(3, &[liar]);
+        }
+    }
+    assert_eq!(world.state.publisher.gaps.len(), 4000);
+    world.repairs = 0;
+    world.pass(1000, &[liar]);
+    assert!(world.repairs <= 1000 / 62, "{}", world.repairs);
 }
 
 #[test]

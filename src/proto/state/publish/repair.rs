@@ -26,21 +26,24 @@ pub(super) const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 /// How many gaps of origins that were never heard of may wait for repair.
 const STRANGE_GAPS: usize = 1024;
-/// How often gaps are looked at, at most.
+/// How often gaps are looked at, at most, for every so many that there are: a look at all of them takes
+/// as long as they are many, and anybody can make thousands.
 const REPAIR_EVERY: Duration = Duration::from_millis(1);
+const GAPS_AT_A_LOOK: usize = 64;
 
 impl State {
-    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then.
-    pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) {
+    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then; false when
+    /// nobody will, since too many are missing something already.
+    pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) -> bool {
         let now = self.now;
         let crowded = self.publisher.gaps.len() >= STRANGE_GAPS;
         let target = target.min(LAST_SEQUENCE);
         let Some(stream) = self.publisher.streams.get_mut(origin) else {
-            return;
+            return false;
         };
         let is_strange = stream.heard_at.is_none() && stream.gap.is_none();
         if target < stream.next || crowded && is_strange {
-            return;
+            return false;
         }
         let gap = stream.gap.get_or_insert_with(|| Gap {
             target,
@@ -54,6 +57,7 @@ impl State {
         let at = gap.at;
         self.publisher.gaps.insert(origin.clone());
         self.repair_by(at);
+        true
     }
 
     pub(super) fn close_gap(&mut self, origin: &Origin) {
@@ -187,7 +191,8 @@ impl State {
     }
 
     fn repair_by(&mut self, at: Moment) {
-        let at = at.max(self.now.after(REPAIR_EVERY));
+        let looks = self.publisher.gaps.len() / GAPS_AT_A_LOOK + 1;
+        let at = at.max(self.now.after(REPAIR_EVERY * looks as u32));
         if self.publisher.repair_at.is_none_or(|set| at < set) {
             self.publisher.repair_at = Some(at);
             self.set_timer(Timer::Repair, at.since(self.now));

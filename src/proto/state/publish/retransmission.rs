@@ -10,6 +10,8 @@ use crate::proto::{Class, LinkId, Origin, Publish, Range, Watermark};
 
 /// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
 const GRAFT_BYTES: usize = 512 << 10;
+/// So many runs that are too old are passed over for the price of one unit that is repeated.
+const OLD_PER_UNIT: usize = 64;
 
 impl State {
     pub(in crate::proto::state) fn on_graft(
@@ -39,11 +41,13 @@ impl State {
         let mut runs = Vec::new();
         let mut bytes = 0;
         let mut complete = true;
+        let mut old = 0;
         for (at, run) in stream.cached_from(range.first) {
             if run.first > upto {
                 break;
             }
             if max_age_ms != u32::MAX && now.since(*at) > max_age {
+                old += 1;
                 continue;
             }
             if bytes > GRAFT_BYTES {
@@ -60,7 +64,8 @@ impl State {
         let again = runs.iter().filter(|run| run.first <= served);
         let repeated: usize = again.map(cost).sum();
         if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
-            peer.repairs.spend((repeated / REPAIR_UNIT) as f64);
+            let units = repeated / REPAIR_UNIT + old / OLD_PER_UNIT;
+            peer.repairs.spend(units as f64);
         }
         if complete {
             stream.view(link).lazy = false;

@@ -177,6 +177,7 @@ impl Streams {
         if !better || self.held_bytes + bytes > HELD_BYTES {
             return false;
         }
+        let run = run.detached(DETACH_BELOW);
         if let Some((_, old)) = stream.held.insert(run.first, (link, run)) {
             self.held_bytes -= cost(&old);
         }

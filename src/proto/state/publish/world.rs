@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::super::State;
 use crate::proto::{
     Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native, NodeId,
-    Origin, Outgoing, Output, Payload, Publish, Timers, Watermark,
+    Origin, Outgoing, Output, Payload, Publish, Timer, Timers, Watermark,
 };
 
 pub(super) struct World {
@@ -19,6 +19,8 @@ pub(super) struct World {
     pub(super) skipped: u64,
     /// How often it was told so.
     pub(super) skips: usize,
+    /// How often gaps were looked at.
+    pub(super) repairs: usize,
     /// What was sent.
     pub(super) sent: Vec<(LinkId, Outgoing)>,
 }
@@ -33,6 +35,7 @@ impl World {
             heard: Vec::new(),
             skipped: 0,
             skips: 0,
+            repairs: 0,
             sent: Vec::new(),
         };
         world.input(Input::Started { port: 1000 });
@@ -73,6 +76,7 @@ impl World {
                 self.native(*link, Native::Heartbeat);
             }
             if let Some(timer) = self.timers.pop(self.now) {
+                self.repairs += usize::from(timer == Timer::Repair);
                 self.input(Input::TimerFired(timer));
             }
         }

@@ -55,6 +55,35 @@ fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiv
 }
 
 #[test]
+fn a_legacy_peer_is_not_to_blame_for_what_others_send_through_it() {
+    let packets = |n: u16| {
+        let request = packet::peer_request_data(&who(&format!("n{n}"), 3000));
+        [
+            packet(Topic::PeerRequest, &format!("a-{n}"), &request),
+            packet(Topic::PeerRequest, &format!("b-{n}"), br#"{"id":"x"}"#),
+            packet(Topic::Ping, &format!("c-{n}"), br#"{"remotePort":0}"#),
+            packet(Topic::Broadcast, &format!("d-{n}"), b"[1,2]"),
+        ]
+    };
+    let flooded = |is_native| {
+        let mut node = Node::new("me", native());
+        let peer = match is_native {
+            false => node.peer("old"),
+            true => node.native_peer("new", 1),
+        };
+        for message in (0..100).flat_map(packets) {
+            node.receive(peer, message);
+            assert_eq!(node.closes(), []);
+        }
+        node.state.counters()
+    };
+    let counters = flooded(false);
+    assert_eq!((counters.relays_refused, counters.rejected), (90, 300));
+    assert_eq!(counters.muted, 0);
+    assert_eq!(flooded(true).muted, 1, "native nodes do not pass that on");
+}
+
+#[test]
 fn pings_that_name_a_victim_do_not_make_a_node_flood_it_with_pongs() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("a");
@@ -154,6 +183,133 @@ fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
         count += dials(&mut node);
     }
     assert_eq!(count, 32);
+}
+
+fn comes_and_goes(node: &mut Node) {
+    let link = node.peer("stranger");
+    let reason = "FIN".to_owned();
+    node.input(Input::Closed { link, reason });
+}
+
+#[test]
+fn a_peer_that_comes_and_goes_does_not_put_off_the_tick_of_a_node_that_has_another() {
+    let seeds = vec![target(2000)];
+    let mut node = Node::new("me", Config { seeds, ..native() });
+    node.peer("friend");
+    for _ in 0..10 {
+        comes_and_goes(&mut node);
+        let timer = |output: &Output| match output {
+            Output::SetTimer { timer, .. } => Some(*timer),
+            _ => None,
+        };
+        let timers: Vec<Timer> = node.out.iter().filter_map(timer).collect();
+        assert!(!timers.contains(&Timer::Tick), "{timers:?}");
+    }
+}
+
+#[test]
+fn peers_that_come_and_go_do_not_make_a_node_dial_its_seeds_each_time() {
+    let seeds = vec![target(2000)];
+    let mut node = Node::new("me", Config { seeds, ..legacy() });
+    let mut count = 0;
+    for _ in 0..100 {
+        comes_and_goes(&mut node);
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 3);
+    node.now = node.now.after(Duration::from_secs(60));
+    comes_and_goes(&mut node);
+    assert_eq!(dials(&mut node), 1);
+}
+
+#[test]
+fn nodes_that_are_dialled_and_say_everything_but_an_ack_do_not_hold_off_other_dials() {
+    let mut node = Node::new("me", native());
+    for n in 1..=8 {
+        node.state.meet(who(&format!("n{n}"), n));
+    }
+    node.input(Input::TimerFired(Timer::Seek));
+    let dialled = node.dials();
+    assert_eq!(dialled.len(), 4);
+    for (link, _) in &dialled {
+        let (link, remote) = (*link, remote());
+        node.input(Input::Connected { link, remote });
+    }
+    for _ in 0..3 {
+        node.now = node.now.after(Duration::from_millis(300));
+        for (link, _) in &dialled {
+            node.receive(*link, Message::Rejected(Reject::BadShape));
+        }
+    }
+    node.input(Input::TimerFired(Timer::Seek));
+    assert_eq!(node.dials().len(), 4);
+}
+
+/// Lets a peer say that it listens there, and leave without a goodbye.
+fn lose(node: &mut Node, id: &str, address: &str, port: u16) {
+    let link = node.accept();
+    node.receive(link, Message::Handshake(native_hello(id, address, port)));
+    let reason = "ECONNRESET".to_owned();
+    node.input(Input::Closed { link, reason });
+}
+
+/// The dials of the time to come, to anybody.
+fn dials_within(node: &mut Node, seconds: u64) -> usize {
+    let mut count = 0;
+    for _ in 0..2 * seconds {
+        node.now = node.now.after(Duration::from_millis(500));
+        node.input(Input::TimerFired(Timer::Watch));
+        count += dials(node);
+    }
+    count
+}
+
+#[test]
+fn a_peer_that_is_lost_is_not_looked_for_on_our_own_machine() {
+    let mut node = Node::new("me", native());
+    for (n, address) in ["127.0.0.1", "10.0.0.1", "255.255.255.255"]
+        .iter()
+        .enumerate()
+    {
+        lose(&mut node, &format!("n{n}"), address, 1000);
+    }
+    assert_eq!(dials_within(&mut node, 60), 0);
+    lose(&mut node, "real", "10.0.0.8", 1000);
+    assert!(dials_within(&mut node, 60) > 3);
+}
+
+#[test]
+fn peers_that_are_lost_one_after_the_other_do_not_make_a_node_dial_victims_without_end() {
+    // Fifty in each of twenty seconds.
+    for (victims, most) in [(1, 4 + 20 / 2), (250, 32 + 20 * 8)] {
+        let mut node = Node::new("me", native());
+        let mut count = 0;
+        for n in 0..1000_u16 {
+            lose(&mut node, &format!("n{n}"), "10.0.0.66", 1 + n % victims);
+            if n % 50 == 0 {
+                count += dials_within(&mut node, 1);
+            }
+        }
+        assert!(count <= most, "{count} dials at {victims} victims");
+    }
+}
+
+#[test]
+fn an_address_that_is_handed_out_under_many_ids_is_not_dialled_for_each() {
+    let mut node = Node::new("me", native());
+    let link = node.native_peer("bad", 9);
+    let mut count = 0;
+    for n in 0..100 {
+        let who = |m: u16| PeerAddress {
+            id: NodeId::parse(&format!("v{n}x{m}")).unwrap(),
+            ..at("10.0.0.66", 80)
+        };
+        let contacts = (0..10).map(who).collect();
+        let contacts = Native::Contacts { nonce: 0, contacts };
+        node.receive(link, Message::Native(contacts));
+        count += dials(&mut node);
+    }
+    assert_eq!(count, 4);
 }
 
 #[test]
