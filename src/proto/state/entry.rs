@@ -231,9 +231,10 @@ impl State {
             DialEnd::Reset => return,
             DialEnd::Unanswered | DialEnd::Refused => {}
         }
-        // Perhaps a legacy node that is full: next time it is asked again, to pass it on.
+        // Perhaps a legacy node that is full, whoever said that it is none: next time it is asked again,
+        // to pass it on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
-            seed.asked = false;
+            (seed.asked, seed.legacy) = (false, None);
         }
         // One that said nothing for so long has cost the time of several tries.
         if end == DialEnd::Unanswered && self.peers.is_empty() {
