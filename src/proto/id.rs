@@ -40,7 +40,7 @@ impl fmt::Debug for NodeId {
     }
 }
 
-/// One TCP connection of one node; never used twice in a node's life.
+/// One TCP connection of one node; not used again while that is there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LinkId(pub u32);
 

@@ -104,8 +104,14 @@ impl State {
 
     /// A fresh id, for a connection that the driver accepted.
     pub fn next_link(&mut self) -> LinkId {
-        self.next_link = self.next_link.wrapping_add(1).max(1);
-        LinkId(self.next_link)
+        loop {
+            self.next_link = self.next_link.wrapping_add(1).max(1);
+            let link = LinkId(self.next_link);
+            // After four billion connections one of the first may still be there.
+            if !self.links.contains_key(&link) {
+                return link;
+            }
+        }
     }
 
     /// What has been counted so far.

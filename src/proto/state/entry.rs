@@ -44,6 +44,9 @@ pub(super) struct Entry {
     /// Dials that others make us do, pongs included: 4 a second, burst 8 (overlay design).
     dials: Bucket,
     pongs: Bucket,
+    /// Requests of strangers that are flooded, as a peer's are passed on; ten times as many at once, so
+    /// that many may start together.
+    floods: Bucket,
     /// The same per target: three at once, then one per 10 s, so that nobody can be made the
     /// victim of a network, while a node that restarts quickly is still let in.
     targets: BTreeMap<SocketAddr, Bucket>,
@@ -101,6 +104,11 @@ impl Entry {
             pongs: Bucket::new(
                 config.pongs_per_second,
                 config.pongs_per_second,
+                Moment::default(),
+            ),
+            floods: Bucket::new(
+                config.peer_requests_per_second * 10.0,
+                config.peer_requests_per_second,
                 Moment::default(),
             ),
             targets: BTreeMap::new(),
@@ -231,9 +239,10 @@ impl State {
             DialEnd::Reset => return,
             DialEnd::Unanswered | DialEnd::Refused => {}
         }
-        // Perhaps a legacy node that is full: next time it is asked again, to pass it on.
+        // Perhaps a legacy node that is full, whoever said that it is none: next time it is asked again,
+        // to pass it on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
-            seed.asked = false;
+            (seed.asked, seed.legacy) = (false, None);
         }
         // One that said nothing for so long has cost the time of several tries.
         if end == DialEnd::Unanswered && self.peers.is_empty() {

@@ -32,6 +32,12 @@ const CLAIM_BURST: f64 = 8192.0;
 /// are heard before a lazy peer tells of them.
 const CLAIMS_PER_SECOND: f64 = 1024.0;
 
+/// Unknown origins that a peer may bring broadcasts of at once, and per second: in the 30 s for which
+/// broadcasts are repeated, fewer than there are streams. So those who spoke by then are not forgotten,
+/// and what they said is not heard again.
+const ORIGIN_BURST: f64 = 4096.0;
+const ORIGINS_PER_SECOND: f64 = 200.0;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -93,6 +99,8 @@ pub(super) struct Peer {
     pub(super) repairs: Bucket,
     /// Origins that it may tell of and that nobody has heard of.
     pub(super) claims: Bucket,
+    /// Origins that it may bring broadcasts of and that nobody has heard of.
+    pub(super) origins: Bucket,
 }
 
 /// The generations of legacy nodes: what one's `data` crashes the other.

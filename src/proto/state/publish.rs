@@ -144,6 +144,10 @@ impl State {
             (first, true)
         };
         let is_new = self.publisher.streams.get(&run.origin).is_none();
+        if is_new && !self.takes_origin(link) {
+            self.counters.relays_refused += u64::from(run.payload.count());
+            return;
+        }
         let stream = self.open_stream(&run.origin, next, settled);
         if is_new && next > 1 {
             stream.doubt = Some(Doubt::new(None, next));
@@ -187,6 +191,14 @@ impl State {
                 self.counters.held += count;
             }
         }
+    }
+
+    /// Whether a peer may bring broadcasts of one more origin that is not known here. Who only passes
+    /// them on is not to blame.
+    fn takes_origin(&mut self, link: LinkId) -> bool {
+        let now = self.now;
+        self.peer_mut(link)
+            .is_some_and(|peer| peer.origins.take(now))
     }
 
     /// Delivers and forwards what is new in a run that goes on where its stream is.

@@ -48,12 +48,24 @@ impl State {
         tracing::debug!(%link, id = %who.id, "peer request from outside");
         if who.id != self.me {
             self.become_seed();
-            self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&who));
+            self.flood_request(&who);
             let urgent = self.asks_again(&who.id);
             self.send_walks(&who, None, urgent);
             self.take_up(who);
         }
         self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
+    }
+
+    /// Tells legacy peers that a stranger looks for some, within a rate.
+    fn flood_request(&mut self, who: &PeerAddress) {
+        if self.native_peers().len() == self.peers.len() {
+            return;
+        }
+        if self.entry.floods.take(self.now) {
+            self.flood_new(Topic::PeerRequest, &packet::peer_request_data(who));
+        } else {
+            self.counters.relays_refused += 1;
+        }
     }
 
     /// Whether that node has asked for entry a while ago, and so has not found any. (A native one

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::dial::Dial;
 use super::{
-    CLAIM_BURST, CLAIMS_PER_SECOND, Generation, Link, Peer, Phase, REPAIR_BURST,
-    REPAIRS_PER_SECOND, WALKS_PER_SECOND, control,
+    CLAIM_BURST, CLAIMS_PER_SECOND, Generation, Link, ORIGIN_BURST, ORIGINS_PER_SECOND, Peer,
+    Phase, REPAIR_BURST, REPAIRS_PER_SECOND, WALKS_PER_SECOND, control,
 };
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, native};
@@ -261,6 +261,7 @@ impl State {
             shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, self.now),
             repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
             claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
+            origins: Bucket::new(ORIGIN_BURST, ORIGINS_PER_SECOND, self.now),
         });
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));

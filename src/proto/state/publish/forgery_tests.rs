@@ -274,14 +274,38 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
 }
 
 #[test]
+fn made_up_origins_that_speak_do_not_make_us_forget_who_spoke_lately() {
+    let mut world = World::new();
+    let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
+    let far_away = origin("faraway");
+    for number in 1..=3 {
+        world.publish(relay, &far_away, number);
+    }
+    for number in 0..50_000 {
+        world.publish(liar, &origin(&format!("made_up{number}")), 1);
+        if number % 2000 == 0 {
+            world.pass(1000, &[relay, liar]);
+        }
+    }
+    world.heard.clear();
+    // What is still repeated, and what is new.
+    for number in 3..=4 {
+        world.publish(relay, &far_away, number);
+    }
+    assert_eq!(world.heard, texts([4]));
+    assert!(world.state.counters().relays_refused > 40_000);
+}
+
+#[test]
 fn origins_that_said_something_once_make_room_for_others_oldest_first() {
     let mut world = World::new();
-    let relay = world.peer("relay", 1);
+    let relays = [1, 2, 3, 4].map(|n| world.peer(&format!("relay{n}"), n));
     let own = world.state.publisher.origin().clone();
     let most = super::streams::MAX_STREAMS;
     for number in 0..most {
+        let relay = relays[number % relays.len()];
         world.publish(relay, &origin(&format!("o{number}")), 1);
-        world.pass(1, &[relay]);
+        world.pass(1, &relays);
     }
     let streams = |world: &World| world.state.publisher.streams.iter().count();
     assert_eq!(streams(&world), most - most / 16 + 1);

@@ -137,6 +137,23 @@ fn requests_on_behalf_of_many_victims_are_followed_within_a_rate() {
 }
 
 #[test]
+fn requests_of_strangers_are_flooded_within_a_rate() {
+    let mut node = Node::new("me", native());
+    let peer = node.peer("old");
+    let mut flooded = |strangers: u16| {
+        let mut count = 0;
+        for n in 0..strangers {
+            let link = node.accept();
+            node.receive(link, Message::PeerRequest(who(&format!("n{n}"), 3000)));
+            count += node.sent().iter().filter(|(to, _)| *to == peer).count();
+        }
+        node.now = node.now.after(Duration::from_secs(2));
+        count
+    };
+    assert_eq!([flooded(1000), flooded(1000)], [100, 20]);
+}
+
+#[test]
 fn nobody_makes_a_node_dial_its_own_machine_or_what_allow_leaves_out() {
     let config = Config {
         allow: vec![

@@ -179,6 +179,24 @@ fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_is_asked_as
 }
 
 #[test]
+fn a_peer_that_says_it_is_the_seed_does_not_keep_a_node_from_asking_that_as_legacy_nodes_do() {
+    let seeds = vec![target(2000)];
+    let mut node = Node::new("me", Config { seeds, ..native() });
+    let closed = |link, reason: &str| {
+        let reason = reason.to_owned();
+        Input::Closed { link, reason }
+    };
+    let liar = node.native_peer("liar", 2000);
+    node.input(closed(liar, "FIN"));
+    let join = node.dialled();
+    assert!(matches!(node.sent()[0].1, Message::Handshake(_)));
+    node.input(closed(join, "FIN"));
+    node.input(Input::TimerFired(Timer::Tick));
+    node.dialled();
+    assert!(matches!(node.sent()[0].1, Message::PeerRequest(_)));
+}
+
+#[test]
 fn after_the_last_peer_went_a_node_enters_again_at_once() {
     let mut node = Node::new(
         "me",

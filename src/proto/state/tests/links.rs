@@ -295,6 +295,16 @@ fn a_peer_is_not_dialled_again_where_it_listens() {
 }
 
 #[test]
+fn the_id_of_a_link_that_is_still_there_is_not_given_out_again() {
+    let mut node = Node::new("me", legacy());
+    let peers = [node.peer("a"), node.peer("b")];
+    assert_eq!(peers, [LinkId(1), LinkId(2)]);
+    node.state.next_link = u32::MAX - 1;
+    let next = [(); 2].map(|()| node.state.next_link());
+    assert_eq!(next, [LinkId(u32::MAX), LinkId(3)]);
+}
+
+#[test]
 fn stopping_closes_every_link_and_tells_of_every_peer() {
     let mut node = Node::new("me", legacy());
     let (a, b) = (node.peer("a"), node.peer("b"));
