@@ -69,7 +69,7 @@ pub(super) enum Phase {
     /// Accepted, has said who it is, and waits for the outcome of our own dial to it.
     Held(Hello),
     /// A peer.
-    Peer(Peer),
+    Peer(Box<Peer>),
 }
 
 /// What we know of a peer.

@@ -245,7 +245,7 @@ impl State {
             Phase::AwaitingAck(_) => Some(remote),
             _ => contact(&hello, Some(remote)).map(|who| who.socket()),
         };
-        state.phase = Phase::Peer(Peer {
+        state.phase = Phase::Peer(Box::new(Peer {
             id: hello.id.clone(),
             target,
             native,
@@ -262,7 +262,7 @@ impl State {
             repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
             claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
             origins: Bucket::new(ORIGIN_BURST, ORIGINS_PER_SECOND, self.now),
-        });
+        }));
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));
         tracing::info!(%link, id = %hello.id, native, "added new peer");
