@@ -11,9 +11,9 @@ use bytes::{Bytes, BytesMut};
 use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
 use smokesignal::proto::json::canonical;
 use smokesignal::proto::{
-    Class, CloseHow, Config, Event, Hello, HelloNative, Input, Intent, Level, LinkId, Message,
-    Moment, Native, NodeId, Origin, Outgoing, Output, Payload, PeerAddress, Publish, Range, Reject,
-    State, Target, Timers, Topic, Watermark,
+    Beacon, Class, CloseHow, Config, Event, Hello, HelloNative, Input, Intent, Level, LinkId,
+    Message, Moment, Native, NodeId, Origin, Outgoing, Output, Payload, PeerAddress, Publish,
+    Range, Reject, State, Target, Timers, Topic, Watermark,
 };
 
 const LIMITS: Limits = Limits {
@@ -67,6 +67,16 @@ pub(crate) fn some_frames() -> Vec<Vec<u8>> {
         native::gone(&range),
         native::prune(&origin),
         native::heartbeat(),
+        native::forward_join(true, 6, &who(1)),
+        native::shuffle(7, 6, &[who(1), who(2)]),
+        native::contacts(7, &[who(1)]),
+        native::goodbye(true),
+        native::beacon(&Beacon {
+            origin: origin.clone(),
+            address: address(1),
+            number: 4,
+        }),
+        native::beacon_tree(&node_id(1), true),
         native::packet(Topic::Broadcast, &text, class),
         native::application(&Bytes::from_static(b"[\"my\",\"path\",1]"), class),
     ];
@@ -358,9 +368,9 @@ impl<'a> World<'a> {
     }
 
     fn message(&mut self) -> Message {
-        match self.source.below(16) {
-            0 | 1 => Message::Handshake(hello(self.source.below(9) as u8, self.source.chance())),
-            2 => Message::HandshakeAck(hello(self.source.below(9) as u8, self.source.chance())),
+        match self.source.below(24) {
+            0 | 1 => Message::Handshake(self.hello()),
+            2 => Message::HandshakeAck(self.hello()),
             3 => Message::PeerRequest(who(self.source.byte())),
             4 => self.packet(),
             5 => Message::Direct(self.payload()),
@@ -380,6 +390,32 @@ impl<'a> World<'a> {
                 Message::Native(Native::Graft { range, max_age_ms })
             }
             11 => Message::Native(Native::Gone(self.range())),
+            12 => Message::Native(Native::ForwardJoin {
+                urgent: self.source.chance(),
+                ttl: self.source.byte(),
+                who: who(self.source.byte()),
+            }),
+            13 => Message::Native(Native::Shuffle {
+                nonce: u32::from(self.source.byte() % 4),
+                ttl: self.source.byte(),
+                contacts: self.contacts(),
+            }),
+            14 => Message::Native(Native::Contacts {
+                nonce: u32::from(self.source.byte() % 4),
+                contacts: self.contacts(),
+            }),
+            15 => Message::Native(Native::Beacon(Beacon {
+                origin: self.origin(),
+                address: address(self.source.byte()),
+                number: self.source.sequence(),
+            })),
+            16 => Message::Native(Native::BeaconTree {
+                seed: node_id(self.source.byte() % 9),
+                wanted: self.source.chance(),
+            }),
+            17 => Message::Native(Native::Goodbye {
+                keep: self.source.chance(),
+            }),
             _ => {
                 let (origin, first, payload) =
                     (self.origin(), self.source.sequence(), self.payload());
@@ -394,6 +430,27 @@ impl<'a> World<'a> {
                 Message::Native(Native::Publish(publish))
             }
         }
+    }
+
+    fn hello(&mut self) -> Hello {
+        let mut hello = hello(self.source.below(9) as u8, self.source.chance());
+        if let Some(native) = &mut hello.native {
+            native.intent = [
+                Intent::Peer,
+                Intent::Join,
+                Intent::Urgent,
+                Intent::Rejoin,
+                Intent::Probe,
+                Intent::Check,
+                Intent::Refuse,
+            ][self.source.below(7)];
+        }
+        hello
+    }
+
+    fn contacts(&mut self) -> Vec<PeerAddress> {
+        let count = self.source.below(9);
+        (0..count).map(|_| who(self.source.byte())).collect()
     }
 
     fn range(&mut self) -> Range {
