@@ -435,15 +435,7 @@ impl<'a> World<'a> {
     fn hello(&mut self) -> Hello {
         let mut hello = hello(self.source.below(9) as u8, self.source.chance());
         if let Some(native) = &mut hello.native {
-            native.intent = [
-                Intent::Peer,
-                Intent::Join,
-                Intent::Urgent,
-                Intent::Rejoin,
-                Intent::Probe,
-                Intent::Check,
-                Intent::Refuse,
-            ][self.source.below(7)];
+            native.intent = Intent::ALL[self.source.below(Intent::ALL.len())];
         }
         hello
     }

@@ -42,15 +42,7 @@ fn socket_address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    let intent = prop::sample::select(vec![
-        Intent::Peer,
-        Intent::Join,
-        Intent::Urgent,
-        Intent::Rejoin,
-        Intent::Probe,
-        Intent::Check,
-        Intent::Refuse,
-    ]);
+    let intent = prop::sample::select(Intent::ALL.to_vec());
     let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);
     let native = parts.prop_map(|(address, port, epoch, intent)| HelloNative {
         version: 1,

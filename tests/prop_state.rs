@@ -47,15 +47,7 @@ enum Step {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    prop::sample::select(vec![
-        Intent::Peer,
-        Intent::Join,
-        Intent::Urgent,
-        Intent::Rejoin,
-        Intent::Probe,
-        Intent::Check,
-        Intent::Refuse,
-    ])
+    prop::sample::select(Intent::ALL.to_vec())
 }
 
 fn step() -> impl Strategy<Value = Step> {

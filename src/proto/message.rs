@@ -91,6 +91,17 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Peer,
+        Self::Join,
+        Self::Urgent,
+        Self::Rejoin,
+        Self::Probe,
+        Self::Check,
+        Self::Refuse,
+    ];
+
     /// Its name in a handshake.
     pub fn name(self) -> Option<&'static str> {
         match self {
@@ -111,15 +122,8 @@ impl Intent {
 
     /// The intent of that name; unknown ones are those of later versions.
     pub fn parse(name: &str) -> Self {
-        match name {
-            "join" => Self::Join,
-            "urgent" => Self::Urgent,
-            "rejoin" => Self::Rejoin,
-            "probe" => Self::Probe,
-            "check" => Self::Check,
-            "refuse" => Self::Refuse,
-            _ => Self::Peer,
-        }
+        let named = |intent: &Self| intent.name() == Some(name);
+        Self::ALL.into_iter().find(named).unwrap_or_default()
     }
 }
 
