@@ -176,6 +176,7 @@ impl Inner {
         // SAFETY: as for `start`.
         unsafe { (self.uv.poll_stop)(self.handle()) };
         self.is_started.set(false);
+        self.watch.attend(false);
     }
 
     fn visit(&self) {

@@ -9,9 +9,10 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -122,13 +123,13 @@ impl Watch {
 
     /// Visits the links that have something to read, a bounded number of them, and returns how many.
     fn look(&self) -> usize {
-        let mut events = Vec::with_capacity(BATCH);
-        let spare = rustix::buffer::spare_capacity(&mut events);
-        // It fails only when interrupted: then there is another look.
-        if epoll::wait(&self.epoll, spare, Some(&Timespec::default())).is_err() {
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
+        let ready = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
+        let Ok((events, _)) = ready else {
+            // It fails only when interrupted: then there is another look.
             return BATCH;
-        }
-        for &Event { data, flags } in &events {
+        };
+        for &Event { data, flags } in &*events {
             let link = LinkId(data.u64() as u32);
             let inlet = self.links().get(&link).cloned();
             if let Some(inlet) = inlet {
@@ -144,7 +145,7 @@ impl Watch {
         poll(&mut epoll, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
-    fn links(&self) -> std::sync::MutexGuard<'_, HashMap<LinkId, Arc<Inlet>>> {
+    fn links(&self) -> MutexGuard<'_, HashMap<LinkId, Arc<Inlet>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
