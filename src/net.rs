@@ -1,8 +1,8 @@
-//! Tokio: sockets, timers, and the one [`core`] that owns a node's [`State`](crate::proto::State).
+//! Tokio: sockets, timers, and the one `core` that owns a node's [`State`](crate::proto::State).
 //!
 //! All nodes of a process share one thread. Each node has a *driver* task, which waits for timers,
 //! connections and the application, and each connection has a *link* task. Both lock the core for what
-//! they have to do. Nobody waits for a peer: bytes go into a link's bounded [`queue`], and from there into
+//! they have to do. Nobody waits for a peer: bytes go into a link's bounded `queue`, and from there into
 //! the socket as far as it takes them; the link's task writes the rest.
 //!
 //! Messages do not cross between that thread and the application's if they need not. What is sent is

@@ -282,11 +282,10 @@ impl<'a> Chunk<'a> {
     /// Adds an event with one argument: consecutive ones of one name stand as the name and an array
     /// of the arguments, which JavaScript parses in three quarters of the time (`npm run bench:crossing`).
     ///
-    /// To look through each argument, lest it pass for two or for something else, would cost a sixth of
-    /// all that a receiver does. So the arguments of one payload, but the first, are taken on trust: its
-    /// list is *sealed*. `true` stands before it, the guard between its arguments, and behind it what only
-    /// we can write there. If that is not where it belongs, JavaScript gives the list back and wants
-    /// everything proven.
+    /// To look through each argument, lest it pass for two or for something else, would be to parse it
+    /// twice. So the arguments of one payload, but the first, are taken on trust: its list is *sealed*.
+    /// `true` stands before it, the guard between its arguments, and behind it what only we can write
+    /// there. If that is not where it belongs, JavaScript gives the list back and wants everything proven.
     fn list(&mut self, channel: u32, event: text::Single<'_>, after: Cursor) {
         let is_sealed = self.seals(after);
         let listed = self.listed.as_ref();

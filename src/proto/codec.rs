@@ -1,6 +1,6 @@
 //! Bytes to [`Message`]s and back: total and bounded, for both wires.
 //!
-//! A link begins with lines ([`line`]), the legacy wire. After handshakes in which both sides offer
+//! A link begins with lines ([`mod@line`]), the legacy wire. After handshakes in which both sides offer
 //! it, it goes on with binary frames ([`native`]). [`Decoder`] reads both; whoever sends picks the
 //! encoders of the one or the other module.
 
