@@ -1,5 +1,6 @@
 //! The reading end of a link, for whichever thread finds something to read.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,9 +21,11 @@ use crate::proto::{LinkId, Message, NodeId, join_runs};
 
 /// How much is read at once.
 const READ: usize = 64 << 10;
-/// The size of the buffers that payloads share. Whoever keeps a payload keeps its buffer, so a buffer is
-/// not given up before it has been filled by half.
+/// The size of the buffers that payloads share, on a link that brings much. Whoever keeps a payload keeps
+/// its buffer, so a buffer is not given up before it has been filled by half.
 const BUFFER: usize = 2 * READ;
+/// The size of a link's first; each is twice as large as the one before.
+const FIRST: usize = 1 << 10;
 
 /// What is left of reading once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -251,42 +254,55 @@ fn is_impostor(message: &Message, who: Option<&NodeId>) -> bool {
     }
 }
 
-/// What was read, and where the next bytes go.
+/// What was read and nobody has made sense of yet.
+///
+/// Sockets are read into memory of the thread's, and copied from there: so a link holds what it has
+/// brought and little more, however many links there are, and no buffer has to be cleared first.
 #[derive(Debug, Default)]
 struct Input {
-    /// What nobody has made sense of yet.
     filled: BytesMut,
-    /// Bytes without meaning, behind `filled` in the same buffer.
-    spare: BytesMut,
+    /// The size of the last buffer.
+    size: usize,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Input {
     /// Reads once, up to [`READ`] bytes.
     fn read(&mut self, socket: &Socket) -> io::Result<usize> {
-        if self.spare.len() < READ {
-            self.renew();
-        }
-        let count = socket.try_read(&mut self.spare[..READ])?;
-        let read = self.spare.split_to(count);
-        self.filled.unsplit(read);
-        Ok(count)
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(READ, 0);
+            let count = socket.try_read(scratch)?;
+            self.append(&scratch[..count]);
+            Ok(count)
+        })
     }
 
-    /// Goes on in another buffer, or in the old one if nobody holds any of it any more.
-    fn renew(&mut self) {
-        let begun = std::mem::take(&mut self.filled).to_vec();
-        // Of a large message, so much that it is moved a few times only.
-        let size = BUFFER.max(2 * begun.len());
-        self.spare.clear();
-        if self.spare.try_reclaim(size) {
-            self.spare.resize(size, 0);
+    fn append(&mut self, bytes: &[u8]) {
+        if self.filled.capacity() - self.filled.len() < bytes.len() {
+            self.renew(bytes.len());
+        }
+        self.filled.extend_from_slice(bytes);
+    }
+
+    /// Goes on in another buffer, or in the old one if nobody holds any of it any more, with room for
+    /// so much.
+    fn renew(&mut self, room: usize) {
+        if self.filled.try_reclaim(room) {
+            return;
+        }
+        let needed = self.filled.len() + room;
+        self.size = if needed > BUFFER {
+            // Of a large message, so much that it is moved a few times only.
+            2 * needed
         } else {
-            self.spare = BytesMut::zeroed(size);
-        }
-        if !begun.is_empty() {
-            self.filled = self.spare.split_to(begun.len());
-            self.filled.copy_from_slice(&begun);
-        }
+            needed.max((2 * self.size).clamp(FIRST, BUFFER))
+        };
+        let mut filled = BytesMut::with_capacity(self.size);
+        filled.extend_from_slice(&self.filled);
+        self.filled = filled;
     }
 }
 
@@ -335,16 +351,34 @@ mod tests {
     #[tokio::test]
     async fn a_buffer_is_used_again_once_nobody_holds_any_of_it() {
         let (mut near, socket) = connection().await;
-        let mut input = Input::default();
+        let mut input = Input {
+            size: BUFFER,
+            ..Input::default()
+        };
         let mut starts = Vec::new();
         for _ in 0..8 {
             near.write_all(&[7; BUFFER - READ + 1]).unwrap();
             read(&mut input, &socket, BUFFER - READ + 1).await;
-            starts.push(input.filled.as_ptr());
-            input.filled = BytesMut::new();
+            starts.push(input.filled.split().as_ptr());
         }
         starts.dedup();
         assert_eq!(starts.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_link_holds_no_more_than_it_has_brought_and_buffers_grow_with_what_comes() {
+        let (mut near, socket) = connection().await;
+        let mut input = Input::default();
+        near.write_all(b"[").unwrap();
+        read(&mut input, &socket, 1).await;
+        assert!(input.filled.capacity() <= FIRST);
+        let mut kept = Vec::new();
+        for _ in 0..BUFFER / 100 {
+            near.write_all(&[7; 1000]).unwrap();
+            read(&mut input, &socket, 1000).await;
+            kept.push(input.filled.split().freeze());
+        }
+        assert!(input.size >= BUFFER);
     }
 
     #[tokio::test]
