@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * How deeply arrays and objects may nest, the arguments' own array included. What nests deeper is
- * undeliverable, see src/binding/text.rs, so it must not be sent.
+ * How deeply arrays and objects may nest, the arguments' own array included. No peer takes what nests
+ * deeper, see src/proto/json/depth.rs, so it must not be sent.
  */
 const MAX_DEPTH = 1000
 

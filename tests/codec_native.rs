@@ -332,6 +332,46 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
 }
 
 #[test]
+fn events_that_nest_too_deeply_are_refused_whichever_way_they_come() {
+    let nested = |depth: usize| {
+        let inner = depth - 1;
+        format!("[\"x\",{}{}]", "[".repeat(inner), "]".repeat(inner))
+    };
+    let ways = |text: &str| {
+        let run = format!("[\"a\"]\n{text}\n[\"b\"]");
+        let payloads = [
+            Payload::events(text.to_owned().into()),
+            Payload::events(run.into()),
+            Payload::rich(text.as_bytes(), &[b"ab"]),
+        ];
+        let frames = payloads.into_iter().flat_map(|payload| {
+            let direct = native::direct(&payload, Class::Own);
+            let publish = Publish {
+                origin: origin(),
+                first: 1,
+                hops: 0,
+                repair: false,
+                payload,
+            };
+            [direct, native::publish(&publish, Class::Own)]
+        });
+        frames
+            .map(|frame| decode(&[&frame.head[..], &frame.body[..]].concat()))
+            .collect::<Vec<_>>()
+    };
+    for message in ways(&nested(1000)) {
+        assert!(!matches!(message, Message::Rejected(_)));
+    }
+    for message in ways(&nested(1001)) {
+        assert_eq!(message, Message::Rejected(Reject::TooDeep));
+    }
+    let chunk = Payload::chunk(nested(1001).as_bytes());
+    let frame = native::direct(&chunk, Class::Own);
+    let message = decode(&[&frame.head[..], &frame.body[..]].concat());
+    assert_eq!(message, Message::Direct(chunk), "chunks are no JSON");
+}
+
+#[test]
 fn a_frame_holds_a_bounded_number_of_messages() {
     for (count, fits) in [(1 << 15, true), ((1 << 15) + 1, false)] {
         let body = |size: usize| Bytes::from(vec![b'\n'; size]);

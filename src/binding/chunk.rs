@@ -176,7 +176,6 @@ impl<'a> Chunk<'a> {
         filters: &Filters,
     ) -> Fate {
         let wanted = match kind {
-            Kind::Events if text::is_deep(&body[range.clone()]) => return Fate::Unreadable,
             Kind::Events => {
                 if let Some(argument) = self.continues(channel, &body[range.clone()], after) {
                     self.list_on(argument, after);

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-/// How deeply arrays and objects may nest: far beyond any use, and well below what would exhaust
-/// the stack of code that walks over a parsed value.
-const MAX_DEPTH: usize = 1000;
+use crate::proto::json::is_deep;
 
 /// Returns `text` if it is the JSON text of an array whose first element is a string.
 ///
@@ -28,8 +26,8 @@ pub(crate) struct Single<'a> {
     pub(crate) argument: &'a str,
 }
 
-/// Takes the usual event apart. `None` for any other text, an event or not. How deeply it nests is for
-/// the caller to ask.
+/// Takes the usual event apart. `None` for any other text, an event or not. It nests no more deeply than
+/// what the core lets through.
 pub(crate) fn single(text: &[u8]) -> Option<Single<'_>> {
     let start = name_start(text)?;
     let length = memchr::memchr2(b'"', b'\\', &text[start + 1..])?;
@@ -109,39 +107,10 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Whether `text` nests too deeply.
-pub(crate) fn is_deep(text: &[u8]) -> bool {
-    // Few brackets cannot nest deeply; only texts with many are walked through.
-    if text.len() <= MAX_DEPTH
-        || memchr::memchr2_iter(b'[', b'{', text)
-            .nth(MAX_DEPTH)
-            .is_none()
-    {
-        return false;
-    }
-    let (mut depth, mut in_string, mut escaped) = (0, false, false);
-    for &byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return true;
-                }
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::json::EVENT_DEPTH;
 
     #[test]
     fn well_formed_events_pass() {
@@ -217,15 +186,9 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         let nested =
-            |depth: usize| format!("[\"a\",{}{}]", "[".repeat(depth - 1), "]".repeat(depth - 1));
-        assert!(event(nested(MAX_DEPTH).as_bytes()).is_some());
-        assert!(event(nested(MAX_DEPTH + 1).as_bytes()).is_none());
-        assert!(!is_deep(nested(MAX_DEPTH).as_bytes()));
-        assert!(is_deep(nested(MAX_DEPTH + 1).as_bytes()));
-        let wide = format!("[\"a\"{}]", ",[]".repeat(3 * MAX_DEPTH));
-        assert!(event(wide.as_bytes()).is_some());
-        let quoted = format!("[\"a\\\"{}\"]", "[".repeat(3 * MAX_DEPTH));
-        assert!(event(quoted.as_bytes()).is_some());
+            |depth: usize| format!("[\"a\",{}{}", "[".repeat(depth), "]".repeat(depth + 1));
+        assert!(event(nested(EVENT_DEPTH - 1).as_bytes()).is_some());
+        assert!(event(nested(EVENT_DEPTH).as_bytes()).is_none());
     }
 
     #[test]

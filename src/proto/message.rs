@@ -36,6 +36,8 @@ pub enum Reject {
     BadShape,
     /// Not JSON, or not an array with a path.
     NotAMessage,
+    /// An event that nests more deeply than any node sends or passes on.
+    TooDeep,
 }
 
 /// The data of a handshake and of its ack.

@@ -5,6 +5,8 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::json;
+
 /// How the messages of a payload are laid out in its body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -124,6 +126,17 @@ impl Payload {
             kind: self.kind,
             left: self.count,
             rest: self.body.clone(),
+        }
+    }
+
+    /// Whether one of the events nests more deeply than any may.
+    pub(super) fn is_deep(&self) -> bool {
+        match self.kind {
+            Kind::Events => json::has_deep(&self.body),
+            Kind::Rich => self
+                .items()
+                .any(|item| matches!(item, Item::Rich(text, _) if json::is_deep(&text))),
+            Kind::Chunks => false,
         }
     }
 

@@ -86,9 +86,20 @@ pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Messag
     input.advance(LENGTH_SIZE);
     let mut body = input.split_to(length).freeze();
     let kind = body.get_u8();
-    Ok(Some(
-        read(kind, body).unwrap_or(Message::Rejected(Reject::BadShape)),
-    ))
+    let message = read(kind, body).map_or(Message::Rejected(Reject::BadShape), shallow);
+    Ok(Some(message))
+}
+
+/// Takes only what nests no more deeply than it may.
+fn shallow(message: Message) -> Message {
+    match &message {
+        Message::Native(Native::Publish(Publish { payload, .. })) | Message::Direct(payload)
+            if payload.is_deep() =>
+        {
+            Message::Rejected(Reject::TooDeep)
+        }
+        _ => message,
+    }
 }
 
 fn is_known(kind: u8) -> bool {

@@ -14,8 +14,11 @@ impl State {
     pub(in crate::proto::state) fn on_reject(&mut self, link: LinkId, reject: Reject) {
         self.counters.rejected += 1;
         tracing::debug!(%link, ?reject, "message refused");
-        if reject == Reject::BadHash {
-            self.blame(link, -1, "a wrong hash");
+        match reject {
+            Reject::BadHash => self.blame(link, -1, "a wrong hash"),
+            // Nobody passes that on.
+            Reject::TooDeep => self.blame(link, DROP_SCORE, "an event that nests too deeply"),
+            Reject::BadShape | Reject::NotAMessage => {}
         }
     }
 

@@ -55,6 +55,15 @@ fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiv
 }
 
 #[test]
+fn whoever_sends_an_event_that_nests_too_deeply_is_closed_at_once() {
+    let mut node = Node::new("me", native());
+    let bad = node.native_peer("bad", 1);
+    node.receive(bad, Message::Rejected(Reject::TooDeep));
+    assert_eq!(node.closes(), [(bad, CloseHow::Abort)]);
+    assert_eq!(node.state.counters().misbehaved, 1);
+}
+
+#[test]
 fn a_legacy_peer_is_not_to_blame_for_what_others_send_through_it() {
     let packets = |n: u16| {
         let request = packet::peer_request_data(&who(&format!("n{n}"), 3000));
