@@ -126,6 +126,11 @@ declare namespace smoke {
     maxUnconnected?: number
     /** The same of one address; those of this machine do not count. Default 4. */
     maxUnconnectedPerAddress?: number
+    /**
+     * Connections that are accepted per second; twice as many at once. Default 1000. What is more
+     * waits until it is its turn.
+     */
+    connectionsPerSecond?: number
     /** Encrypted handshakes that are computed per second; twice as many at once. Default 200. */
     handshakesPerSecond?: number
     /** Bytes that wait for one peer. Default 8 MiB; 64 KiB to 1 GiB. */
@@ -426,6 +431,8 @@ declare namespace smoke {
     readonly refusedCrowded: number
     /** Refused: more than `maxUnconnectedPerAddress`. */
     readonly refusedPerAddress: number
+    /** Times that no more connections were accepted for a while because of `connectionsPerSecond`. */
+    readonly crowds: number
     /** Reads that were put off because of `relayedBytesPerSecond`. */
     readonly slowed: number
     /** Connections that have not become peers, right now. */

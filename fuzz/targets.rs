@@ -17,7 +17,7 @@ use smokesignal::proto::{
 };
 
 const LIMITS: Limits = Limits {
-    line_unconnected: 4096,
+    unconnected: 1 << 16,
     line: 8192,
     frame: 8192,
 };

@@ -15,6 +15,8 @@ const LIMITS = {
   maxUnconnected: [256, 1, 65536],
   /** The same of one address; those of this machine do not count. */
   maxUnconnectedPerAddress: [4, 1, 65536],
+  /** Connections that are accepted; twice as many at once. */
+  connectionsPerSecond: [1000, 1, 1e6],
   /** Encrypted handshakes that are computed; twice as many at once. */
   handshakesPerSecond: [200, 1, 1e6],
   /** Bytes that wait for one peer. */

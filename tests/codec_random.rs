@@ -15,7 +15,7 @@ use smokesignal::proto::{
 };
 
 const LIMITS: Limits = Limits {
-    line_unconnected: 4096,
+    unconnected: usize::MAX,
     line: 8192,
     frame: 8192,
 };

@@ -88,6 +88,7 @@ test('stats show the limits in force', async (t) => {
     dialTimeout: 3000,
     maxUnconnected: 3,
     maxUnconnectedPerAddress: 4,
+    connectionsPerSecond: 1000,
     handshakesPerSecond: 200,
     queuePerPeer: 8 * 1024 * 1024,
     maxDials: 8,
@@ -96,6 +97,26 @@ test('stats show the limits in force', async (t) => {
     pongsPerSecond: 0.5,
     relayedBytesPerSecond: 128 * 1024 * 1024,
   })
+})
+
+test('connections are accepted at a bounded rate, and what is more waits for its turn', async (t) => {
+  const limits = { connectionsPerSecond: 4, handshakeTimeout: 60_000 }
+  const node = await startNode(t, { limits })
+  const friend = await startNode(t)
+  await friend.addPeer(address, node.options.port)
+  const sockets = Array.from({ length: 16 }, () => net.connect(node.options.port, address))
+  t.after(() => sockets.map((socket) => socket.destroy()))
+  await poll(() => node.stats().crowds > 0, 5000, 'no more are taken')
+  assert.ok(node.stats().unconnected < 12, `${node.stats().unconnected} were taken`)
+  const heard = within(
+    new Promise((resolve) => node.broadcast.once('x', resolve)),
+    5000,
+    'a message',
+  )
+  friend.broadcast.emit('x', 1)
+  assert.equal(await heard, 1, 'peers are not kept waiting')
+  await poll(() => node.stats().unconnected === 16, 10_000, 'all were taken')
+  assert.equal(friend.stats().crowds, 0)
 })
 
 test('what one peer has passed on is bounded, and what is more comes later', async (t) => {

@@ -23,6 +23,7 @@ test('defaults are those of 0.x, and the port may be left out', () => {
       dialTimeout: 3000,
       maxUnconnected: 256,
       maxUnconnectedPerAddress: 4,
+      connectionsPerSecond: 1000,
       handshakesPerSecond: 200,
       queuePerPeer: 8 * 1024 * 1024,
       maxDials: 8,

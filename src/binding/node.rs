@@ -87,6 +87,8 @@ pub struct Limits {
     pub max_unconnected: f64,
     /// The same of one address that is not loopback.
     pub max_unconnected_per_address: f64,
+    /// Connections that are accepted.
+    pub connections_per_second: f64,
     /// Incoming encrypted handshakes.
     pub handshakes_per_second: f64,
     /// Bytes that wait for one peer.
@@ -394,6 +396,7 @@ impl From<StartConfig> for Config {
             dial_timeout: milliseconds(config.limits.dial_timeout),
             max_unconnected: count(config.limits.max_unconnected),
             max_unconnected_per_address: count(config.limits.max_unconnected_per_address),
+            connections_per_second: config.limits.connections_per_second,
             handshakes_per_second: config.limits.handshakes_per_second,
             link_queue: count(config.limits.queue_per_peer),
             max_dials: count(config.limits.max_dials),

@@ -33,6 +33,8 @@ const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
 const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// A link that rests does not hear its peer's heartbeats, so it looks in between.
 const LONGEST_REST: Duration = Duration::from_secs(1);
+/// The least for which no connection is accepted when there are too many: timers are coarse.
+const ARRIVAL_PAUSE: Duration = Duration::from_millis(10);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -75,6 +77,8 @@ pub(super) struct Core {
     driver: Arc<Notify>,
     levels_changed: bool,
     refused: Refused,
+    /// Connections that may be accepted.
+    arrivals: Bucket,
     /// How often the application hears of refused links: once a second, ten at once.
     refusals: Bucket,
     untold: u64,
@@ -174,6 +178,7 @@ impl Core {
     ) -> Self {
         let state = State::new(config.clone(), id, fastrand::u64(..));
         let now = Instant::now();
+        let arrivals = config.connections_per_second;
         Self {
             config,
             runtime,
@@ -199,6 +204,7 @@ impl Core {
             driver: wires.driver,
             levels_changed: false,
             refused: Refused::default(),
+            arrivals: Bucket::new(2.0 * arrivals, arrivals, Moment::default()),
             refusals: Bucket::new(10.0, 1.0, Moment::default()),
             untold: 0,
             held_back: false,
@@ -344,8 +350,20 @@ impl Core {
         debt
     }
 
-    /// Takes a connection that somebody else made, if there is room for it.
-    pub(super) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) {
+    /// Takes a connection that somebody else made, if there is room for it; returns how long no other
+    /// shall be taken.
+    pub(super) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) -> Duration {
+        self.admit(stream, remote);
+        self.arrivals.spend(1.0);
+        let debt = self.arrivals.debt(self.now());
+        if debt < ARRIVAL_PAUSE {
+            return Duration::ZERO;
+        }
+        self.refused.crowds += 1;
+        debt
+    }
+
+    fn admit(&mut self, stream: TcpStream, remote: SocketAddr) {
         let remote = plain(remote);
         let ip = remote.ip();
         if !self.config.allows(ip) {

@@ -1,13 +1,14 @@
 //! The task that waits for a node.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::instrument::WithSubscriber as _;
 
 use super::core::{Core, Dialed, Wires, lock};
@@ -118,6 +119,7 @@ async fn serve(
 ) {
     let mut commands = Vec::new();
     let mut due = Instant::now();
+    let mut accept_at = due;
     loop {
         let mut accepted = None;
         let mut dialed = None;
@@ -127,40 +129,45 @@ async fn serve(
                     return;
                 }
             }
-            connection = listener.accept() => accepted = Some(connection),
+            connection = accept(listener, accept_at) => accepted = Some(connection),
             connection = ears.dialed.recv() => dialed = connection,
             () = ears.wake.notified() => {}
             () = sleep_until(due) => {}
         }
-        let mut pause = None;
-        {
-            let mut core = lock(core);
-            match accepted {
-                Some(Ok((stream, remote))) => core.accept(stream, remote),
-                Some(Err(error)) => {
+        let mut core = lock(core);
+        if let Some(accepted) = accepted {
+            let pause = match accepted {
+                Ok((stream, remote)) => core.accept(stream, remote),
+                Err(error) => {
                     // Out of descriptors, most likely: existing links must not starve for it.
                     tracing::warn!(%error, "cannot accept a connection");
-                    pause = Some(ACCEPT_PAUSE);
+                    ACCEPT_PAUSE
                 }
-                None => {}
-            }
-            if let Some(dialed) = dialed {
-                core.dialed(dialed);
-            }
-            for command in commands.drain(..) {
-                if matches!(command, Command::Stop) {
-                    return;
-                }
-                let bytes = command.bytes();
-                core.command(command);
-                shared.crossed(bytes);
-            }
-            due = core.turn();
+            };
+            accept_at = Instant::now() + pause;
         }
-        if let Some(pause) = pause {
-            sleep(pause).await;
+        if let Some(dialed) = dialed {
+            core.dialed(dialed);
         }
+        for command in commands.drain(..) {
+            if matches!(command, Command::Stop) {
+                return;
+            }
+            let bytes = command.bytes();
+            core.command(command);
+            shared.crossed(bytes);
+        }
+        due = core.turn();
     }
+}
+
+/// Takes the next connection, but not before `at`.
+async fn accept(listener: &TcpListener, at: Instant) -> io::Result<(TcpStream, SocketAddr)> {
+    // Even a moment that has passed would be waited for until the timer's next tick.
+    if at > Instant::now() {
+        sleep_until(at).await;
+    }
+    listener.accept().await
 }
 
 /// Waits for the links to write what is queued and to say goodbye.

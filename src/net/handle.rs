@@ -148,6 +148,8 @@ pub struct Refused {
     pub refused_crowded: u64,
     /// Beyond [`Config::max_unconnected_per_address`].
     pub refused_per_address: u64,
+    /// Times that no more connections were accepted because of [`Config::connections_per_second`].
+    pub crowds: u64,
     /// Reads that were put off because of [`Config::relayed_bytes_per_second`].
     pub slowed: u64,
 }

@@ -14,12 +14,16 @@ use memchr::memchr;
 
 use super::{Config, Message};
 
+/// What a line counts as before a handshake, however short it is, in bytes.
+pub const LEAST_LINE: usize = 1 << 10;
+
 /// How much of a peer's input may have to be held to make one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// The longest line before a handshake, in bytes without the newline.
-    pub line_unconnected: usize,
-    /// The longest line after it.
+    /// What may come up to a handshake, the lines with their newlines, in bytes. Each counts as
+    /// [`LEAST_LINE`] at least: short ones take more time than their bytes.
+    pub unconnected: usize,
+    /// The longest line after it, in bytes without the newline.
     pub line: usize,
     /// The largest frame, in bytes after its length.
     pub frame: usize,
@@ -28,7 +32,7 @@ pub struct Limits {
 impl From<&Config> for Limits {
     fn from(config: &Config) -> Self {
         Self {
-            line_unconnected: config.max_line_unconnected,
+            unconnected: config.max_unconnected_bytes,
             line: config.max_line(),
             frame: config.max_frame(),
         }
@@ -41,6 +45,9 @@ pub enum DecodeError {
     /// A line exceeds the limit that holds for it.
     #[error("line too long")]
     LineTooLong,
+    /// [`Limits::unconnected`] is used up.
+    #[error("too much before a handshake")]
+    TooMuchUnconnected,
     /// A frame exceeds [`Limits::frame`].
     #[error("frame too long")]
     FrameTooLong,
@@ -58,7 +65,8 @@ pub struct Decoder {
     limits: Limits,
     offers_native: bool,
     mode: Mode,
-    has_greeted: bool,
+    /// How much may still come up to a handshake; `None` after it.
+    unconnected: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -78,7 +86,7 @@ impl Decoder {
             limits,
             offers_native,
             mode: Mode::Lines { searched: 0 },
-            has_greeted: false,
+            unconnected: Some(limits.unconnected),
         }
     }
 
@@ -98,18 +106,11 @@ impl Decoder {
         input: &mut BytesMut,
         mut searched: usize,
     ) -> Result<Option<Message>, DecodeError> {
-        let limit = if self.has_greeted {
-            self.limits.line
-        } else {
-            self.limits.line_unconnected
-        };
         loop {
             // A long line comes in many pieces: look at each byte once.
             searched = searched.min(input.len());
             let newline = memchr(b'\n', &input[searched..]).map(|at| searched + at);
-            if newline.unwrap_or(input.len()) > limit {
-                return Err(DecodeError::LineTooLong);
-            }
+            self.admit(newline, input.len())?;
             let Some(newline) = newline else {
                 self.mode = Mode::Lines {
                     searched: input.len(),
@@ -126,12 +127,28 @@ impl Decoder {
             let message = line::decode(&text);
             if let Message::Handshake(hello) | Message::HandshakeAck(hello) = &message {
                 // Only the first one counts: the wire of a link is settled once.
-                let is_first = !std::mem::replace(&mut self.has_greeted, true);
+                let is_first = self.unconnected.take().is_some();
                 if is_first && self.offers_native && hello.native.is_some() {
                     self.mode = Mode::Frames;
                 }
             }
             return Ok(Some(message));
         }
+    }
+    /// Checks what is there of a line, up to its end if that is known, against the limits.
+    fn admit(&mut self, newline: Option<usize>, len: usize) -> Result<(), DecodeError> {
+        let Some(left) = &mut self.unconnected else {
+            return match newline.unwrap_or(len) > self.limits.line {
+                true => Err(DecodeError::LineTooLong),
+                false => Ok(()),
+            };
+        };
+        let line = newline.map_or(len, |newline| LEAST_LINE.max(newline + 1));
+        let rest = left.checked_sub(line);
+        let rest = rest.ok_or(DecodeError::TooMuchUnconnected)?;
+        if newline.is_some() {
+            *left = rest;
+        }
+        Ok(())
     }
 }

@@ -54,8 +54,9 @@ pub struct Config {
     /// The largest message an application may send or get, in bytes of JSON text or chunk.
     /// Default 4 MiB.
     pub max_message: usize,
-    /// The longest line accepted before a handshake, in bytes. Default 64 KiB (overlay design).
-    pub max_line_unconnected: usize,
+    /// What is read of a link up to its handshake, in bytes. Default 64 KiB (overlay design: of a
+    /// line; but lines cost time, too).
+    pub max_unconnected_bytes: usize,
     /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay design).
     pub link_queue: usize,
     /// Sockets that have not yet said who they are. Default 256: the design's 64 would let a thousand
@@ -63,6 +64,9 @@ pub struct Config {
     pub max_unconnected: usize,
     /// The same from one address that is not loopback. Default 4 (overlay design).
     pub max_unconnected_per_address: usize,
+    /// Connections that are accepted per second; twice as many at once. Default 1000: a few hundredths
+    /// of a core. What is more waits in the system's own queue, which costs nearly nothing.
+    pub connections_per_second: f64,
     /// Incoming encrypted handshakes that are computed per second; twice as many at once. Default
     /// 200: a few hundredths of a core.
     pub handshakes_per_second: f64,
@@ -104,10 +108,11 @@ impl Default for Config {
             seen_for: Duration::from_secs(60),
             seen_max: 1 << 20,
             max_message: 4 << 20,
-            max_line_unconnected: 64 << 10,
+            max_unconnected_bytes: 64 << 10,
             link_queue: 8 << 20,
             max_unconnected: 256,
             max_unconnected_per_address: 4,
+            connections_per_second: 1000.0,
             handshakes_per_second: 200.0,
             max_dials: 8,
             dials_per_second: 4.0,

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use smokesignal::proto::Message;
-use smokesignal::proto::codec::{DecodeError, Decoder, Limits};
+use smokesignal::proto::codec::{DecodeError, Decoder, LEAST_LINE, Limits};
 use smokesignal::proto::json::MAX_DEPTH;
 
 use super::{NOISE, decode, decode_all, hello};
@@ -47,43 +47,49 @@ fn blank_lines_are_skipped() {
     assert_eq!(decode_all(lines), [Message::Line("[\"my\",1]".into())]);
 }
 
+fn next(decoder: &mut Decoder, input: impl AsRef<str>) -> Result<Option<Message>, DecodeError> {
+    decoder.next(&mut BytesMut::from(input.as_ref()))
+}
+
+/// A line of so many bytes, without its newline.
+fn line(len: usize) -> String {
+    format!("[\"my\",\"{}\"]\n", "x".repeat(len - 9))
+}
+
+const SMALL: Limits = Limits {
+    unconnected: 3 * LEAST_LINE,
+    line: 60,
+    frame: 0,
+};
+
 #[test]
-fn a_line_may_be_longer_after_a_handshake() {
-    let limits = Limits {
-        line_unconnected: 40,
-        line: 60,
-        frame: 0,
-    };
-    let line = |len: usize| format!("[\"my\",\"{}\"]\n", "x".repeat(len - 9));
-    let next = |decoder: &mut Decoder, input: String| decoder.next(&mut BytesMut::from(&*input));
+fn before_a_handshake_lines_are_limited_together() {
+    let new = || Decoder::new(SMALL, false);
+    let too_much = Err(DecodeError::TooMuchUnconnected);
+    let most = SMALL.unconnected;
+    assert!(next(&mut new(), line(most - 1)).unwrap().is_some());
+    assert_eq!(next(&mut new(), line(most)), too_much);
+    assert_eq!(next(&mut new(), "x".repeat(most)), Ok(None));
+    assert_eq!(next(&mut new(), "x".repeat(most + 1)), too_much);
 
-    let mut decoder = Decoder::new(limits, false);
-    let fits = line(40);
-    assert_eq!(
-        next(&mut decoder, fits.clone()),
-        Ok(Some(Message::Line(fits.trim().to_owned().into())))
-    );
-    assert_eq!(next(&mut decoder, line(41)), Err(DecodeError::LineTooLong));
-    assert_eq!(
-        next(&mut Decoder::new(limits, false), "x".repeat(40)),
-        Ok(None)
-    );
-    assert_eq!(
-        next(&mut Decoder::new(limits, false), "x".repeat(41)),
-        Err(DecodeError::LineTooLong)
-    );
+    let mut decoder = new();
+    let large = line(LEAST_LINE + 9);
+    assert!(next(&mut decoder, large).unwrap().is_some());
+    assert_eq!(next(&mut decoder, "\n"), Ok(None), "blank ones count, too");
+    assert_eq!(next(&mut decoder, line(20)), too_much, "so do short ones");
+}
 
-    let mut decoder = Decoder::new(limits, false);
+#[test]
+fn after_a_handshake_each_line_is_limited() {
+    let mut decoder = Decoder::new(SMALL, false);
     let handshake = r#"["smoke","handshake",{"id":"abc"}]"#.to_owned() + "\n";
     assert_eq!(
         next(&mut decoder, handshake),
         Ok(Some(Message::Handshake(hello())))
     );
-    let fits = line(60);
-    assert_eq!(
-        next(&mut decoder, fits.clone()),
-        Ok(Some(Message::Line(fits.trim().to_owned().into())))
-    );
+    for _ in 0..3 {
+        assert!(next(&mut decoder, line(60)).unwrap().is_some());
+    }
     assert_eq!(next(&mut decoder, line(61)), Err(DecodeError::LineTooLong));
 }
 
@@ -91,7 +97,7 @@ fn a_line_may_be_longer_after_a_handshake() {
 fn a_long_line_in_small_pieces_takes_linear_time() {
     let mut decoder = Decoder::new(
         Limits {
-            line_unconnected: 1 << 23,
+            unconnected: (1 << 23) + 1,
             line: 0,
             frame: 0,
         },
