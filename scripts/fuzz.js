@@ -132,11 +132,25 @@ async function fuzzCrossing(seconds) {
   return ['crossing', seconds, executions, '–', Number(code !== 0)]
 }
 
+/** The compiler's own `llvm-cov` and `llvm-profdata`, or a system's of the same LLVM release. */
+async function llvmTools() {
+  const { stdout: folder } = await capture(['rustc', '--print', 'target-libdir'])
+  const { stdout: version } = await capture(['rustc', '-vV'])
+  const [, major] = /^LLVM version: (\d+)/m.exec(version)
+  const own = path.join(folder.trim(), '..', 'bin')
+  const system = process.env.PATH.split(path.delimiter)
+  const find = (name) =>
+    [path.join(own, name), ...system.map((bin) => path.join(bin, `${name}-${major}`))].find(
+      (file) => fs.existsSync(file),
+    )
+  const tools = { cov: find('llvm-cov'), profdata: find('llvm-profdata') }
+  return tools.cov && tools.profdata ? tools : undefined
+}
+
 /** Runs every input of the corpora and the seeds once, and prints which lines that reached. */
 async function showCoverage(targets) {
-  const { stdout } = await capture(['rustc', '--print', 'target-libdir'])
-  const tools = path.join(stdout.trim(), '..', 'bin')
-  if (!fs.existsSync(path.join(tools, 'llvm-cov'))) {
+  const tools = await llvmTools()
+  if (tools === undefined) {
     return fail('this needs llvm-cov and llvm-profdata: rustup component add llvm-tools')
   }
   const folder = await build('coverage', '-Cinstrument-coverage')
@@ -150,12 +164,12 @@ async function showCoverage(targets) {
     profiles.push(profile)
   }
   const merged = path.join(fuzz, 'target', 'all.profdata')
-  await run([path.join(tools, 'llvm-profdata'), 'merge', '-sparse', ...profiles, '-o', merged])
+  await run([tools.profdata, 'merge', '-sparse', ...profiles, '-o', merged])
   const [first, ...others] = targets.map((name) => path.join(folder, name))
   const objects = others.flatMap((program) => ['-object', program])
   const report = ['export', '-summary-only', `-instr-profile=${merged}`, first, ...objects]
   const sources = DECODERS.map((file) => path.join(root, file))
-  const summary = await capture([path.join(tools, 'llvm-cov'), ...report, ...sources])
+  const summary = await capture([tools.cov, ...report, ...sources])
   const rows = JSON.parse(summary.stdout).data[0].files.map(({ filename, summary: { lines } }) => [
     path.relative(root, filename),
     lines.count,
