@@ -189,8 +189,8 @@ class Contest {
   async throughput(size, seconds) {
     let count = size > 10000 ? 50 : 1000
     let rate = await this.#rate(count, size)
-    // Twice: the first guess is that of cold code.
-    for (const part of [0.15, 0.4]) {
+    // The first guess is that of cold code, and it takes seconds until caches are full and code is warm.
+    for (const part of [0.15, 0.5, 1, 1]) {
       count = Math.max(count, Math.round(rate.perSecond * seconds * part))
       rate = await this.#rate(count, size)
     }

@@ -18,11 +18,15 @@ function spread(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }
 
+const keyOf = ({ size, receivers, system }) => `${size} ${receivers} ${system}`
+
+const keyOf = ({ size, receivers, system }) => `${size} ${receivers} ${system}`
+
 /** From the samples of all rounds to one row per size, number of receivers and system. */
 function summarize(samples) {
   const groups = new Map()
   for (const sample of samples) {
-    const key = `${sample.size} ${sample.receivers} ${sample.system}`
+    const key = keyOf(sample)
     if (!groups.has(key)) groups.set(key, [])
     groups.get(key).push(sample)
   }
@@ -45,11 +49,15 @@ function summarize(samples) {
     }
   })
   for (const row of rows) {
-    const same = (system) =>
-      rows.find((r) => r.system === system && r.size === row.size && r.receivers === row.receivers)
+    const group = groups.get(keyOf(row))
+    // Round by round: what disturbs the machine for longer disturbs both.
     const ratio = (system) => {
-      const other = same(system)
-      return other ? row.perSecond.median / other.perSecond.median : null
+      const others = groups.get(keyOf({ ...row, system })) ?? []
+      const pairs = group.flatMap(({ round, perSecond }) => {
+        const other = others.find((sample) => sample.round === round)
+        return other ? [perSecond / other.perSecond] : []
+      })
+      return pairs.length > 0 ? median(pairs) : null
     }
     row.ratios = { floor: ratio(FLOOR), legacy: ratio(LEGACY) }
   }

@@ -120,7 +120,7 @@ async function contests({ sizes, receivers, rounds, seconds }, adapters) {
           const what = `round ${round + 1}/${rounds}, ${size} bytes, ${count} receivers, ${adapter.title}`
           try {
             const one = await sample(system, adapter, size, count, seconds)
-            samples.push(one)
+            samples.push({ ...one, round })
             say(`${what}: ${Math.round(one.perSecond).toLocaleString('en-US')}/s`)
           } catch (error) {
             if (!(error instanceof ContestError)) throw error

@@ -87,31 +87,35 @@ impl Inlet {
         &self.socket
     }
 
-    /// Reads once, on the caller's thread. `is_last`: the other side has closed, so that nothing will
-    /// announce what is left then.
+    /// Reads once, on the caller's thread; returns whether there may be more for it. `is_last`: the other
+    /// side has closed, so that nothing will announce what is left then.
     #[cfg(target_os = "linux")]
-    pub(super) fn visit(&self, is_last: bool) {
+    pub(super) fn visit(&self, is_last: bool) -> bool {
         use std::sync::TryLockError;
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // Whoever is at it may have looked before this came.
-            Err(TryLockError::WouldBlock) => return self.wake.notify_one(),
+            Err(TryLockError::WouldBlock) => {
+                self.wake.notify_one();
+                return false;
+            }
         };
         if state.is_taken {
-            return;
+            return false;
         }
         if !self.is_congested() {
             match state.reader.step() {
-                Step::Idle if !is_last => return,
-                // The socket is empty, and what comes next will be announced.
-                Step::Read(count) if count < READ && !is_last => return,
+                Step::Idle if !is_last => return false,
+                // Less than there was room for: the socket is empty, and what comes next will be announced.
+                Step::Read(count) if !is_last => return count == READ,
                 Step::Idle | Step::Read(_) => {}
                 left => state.left = Some(left),
             }
         }
         state.is_taken = true;
         self.wake.notify_one();
+        false
     }
 
     /// Waits until it is the link's task that shall read.

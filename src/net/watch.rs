@@ -32,6 +32,26 @@ const NAP: Duration = Duration::from_millis(4);
 /// How many links are looked at before the readiness of all is asked for again.
 const BATCH: usize = 64;
 
+/// What a link is watched for; each is said once.
+const FLAGS: EventFlags = EventFlags::IN
+    .union(EventFlags::RDHUP)
+    .union(EventFlags::ET);
+
+fn data_of(link: LinkId) -> EventData {
+    EventData::new_u64(u64::from(link.0))
+}
+
+/// What came of a look at all links.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Found {
+    /// There was nothing to read.
+    Nothing,
+    /// Something was read.
+    Some,
+    /// The same, and there may be more.
+    More,
+}
+
 /// The sockets of a node's links.
 #[derive(Debug)]
 pub struct Watch {
@@ -61,9 +81,7 @@ impl Watch {
             link,
             inlet: inlet.clone(),
         };
-        let data = EventData::new_u64(u64::from(link.0));
-        let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, inlet.socket(), data, flags)?;
+        epoll::add(&self.epoll, inlet.socket(), data_of(link), FLAGS)?;
         Ok(watched)
     }
 
@@ -77,7 +95,7 @@ impl Watch {
     pub fn visit(&self) -> bool {
         self.attend(false);
         self.visits.fetch_add(1, SeqCst);
-        self.look() > 0
+        self.look() != Found::Nothing
     }
 
     /// Reads on the core's thread what the application's does not.
@@ -96,7 +114,7 @@ impl Watch {
                     break;
                 }
                 ready.clear_ready();
-                while self.look() == BATCH {
+                while let Found::More = self.look() {
                     yield_now().await;
                 }
             }
@@ -121,23 +139,35 @@ impl Watch {
         }
     }
 
-    /// Visits the links that have something to read, a bounded number of them, and returns how many.
-    fn look(&self) -> usize {
+    /// Visits the links that have something to read, a bounded number of them.
+    fn look(&self) -> Found {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
         let ready = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
         let Ok((events, _)) = ready else {
             // It fails only when interrupted: then there is another look.
-            return BATCH;
+            return Found::More;
+        };
+        let mut found = match events.len() {
+            0 => Found::Nothing,
+            BATCH => Found::More,
+            _ => Found::Some,
         };
         for &Event { data, flags } in &*events {
             let link = LinkId(data.u64() as u32);
-            let inlet = self.links().get(&link).cloned();
-            if let Some(inlet) = inlet {
-                inlet
-                    .visit(flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR));
+            let Some(inlet) = self.links().get(&link).cloned() else {
+                continue;
+            };
+            let is_last = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+            if inlet.visit(is_last) {
+                // Announced again, if so: it is another link's turn, or JavaScript's.
+                match epoll::modify(&self.epoll, inlet.socket(), data_of(link), FLAGS) {
+                    Ok(()) => found = Found::More,
+                    // It is no longer watched.
+                    Err(error) => tracing::debug!(%link, %error, "cannot read on"),
+                }
             }
         }
-        events.len()
+        found
     }
 
     fn has_something(&self) -> bool {
