@@ -20,8 +20,6 @@ function spread(values) {
 
 const keyOf = ({ size, receivers, system }) => `${size} ${receivers} ${system}`
 
-const keyOf = ({ size, receivers, system }) => `${size} ${receivers} ${system}`
-
 /** From the samples of all rounds to one row per size, number of receivers and system. */
 function summarize(samples) {
   const groups = new Map()
