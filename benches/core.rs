@@ -35,7 +35,9 @@ fn run(first: u64, count: usize) -> Publish {
 }
 
 fn decoder() -> Decoder {
-    Decoder::new(Limits::from(&Config::default()), true)
+    let mut decoder = Decoder::new(Limits::from(&Config::default()), true);
+    decoder.connected();
+    decoder
 }
 
 fn decode_all(mut decoder: Decoder, bytes: &[u8]) -> usize {

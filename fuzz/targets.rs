@@ -120,6 +120,9 @@ fn compare_cuts(stream: &[u8], offers_native: bool) -> Vec<Message> {
 
 fn feed(stream: &[u8], step: usize, native: bool) -> (Vec<Message>, Result<(), DecodeError>) {
     let mut decoder = Decoder::new(LIMITS, native);
+    if stream.last().is_some_and(|byte| byte % 2 == 0) {
+        decoder.connected();
+    }
     let mut input = BytesMut::new();
     let mut messages = Vec::new();
     for piece in stream.chunks(step) {

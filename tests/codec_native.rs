@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use smokesignal::Config;
-use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
+use smokesignal::proto::codec::{DecodeError, Decoder, LEAST, Limits, line, native, packet};
 use smokesignal::proto::{
     Class, Hello, HelloNative, Kind, Message, Native, NodeId, Origin, Outgoing, Packet, PacketData,
     Payload, Publish, Range, Reject, Topic, Watermark,
@@ -40,6 +40,7 @@ fn decoder(limits: Limits) -> Decoder {
         decoder.next(&mut input),
         Ok(Some(Message::Handshake(hello(true))))
     );
+    decoder.connected();
     decoder
 }
 
@@ -329,6 +330,31 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
         Ok(Some(Message::Native(Native::Heartbeat)))
     );
     assert_eq!(input, "");
+}
+
+#[test]
+fn frames_of_who_is_no_peer_are_limited_together() {
+    let greeted = || {
+        let mut decoder = Decoder::new(limits(), true);
+        let mut input = BytesMut::from(&line::handshake(&hello(true))[..]);
+        assert!(decoder.next(&mut input).unwrap().is_some());
+        decoder
+    };
+    let frames = |count| {
+        let mut decoder = greeted();
+        let heartbeat = native::heartbeat();
+        let mut input = BytesMut::from(&heartbeat.head.repeat(count)[..]);
+        (0..count).try_for_each(|_| decoder.next(&mut input).map(drop))
+    };
+    let most = limits().unconnected / LEAST - 1;
+    assert_eq!(frames(most), Ok(()));
+    assert_eq!(frames(most + 1), Err(DecodeError::TooMuchUnconnected));
+
+    let large = frame(0x20, &vec![0; limits().unconnected]);
+    let next = |mut decoder: Decoder| decoder.next(&mut BytesMut::from(&large[..100]));
+    let too_much = Err(DecodeError::TooMuchUnconnected);
+    assert_eq!(next(greeted()), too_much);
+    assert_eq!(next(decoder(limits())), Ok(None), "a peer may");
 }
 
 #[test]

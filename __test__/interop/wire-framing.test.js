@@ -98,6 +98,19 @@ describe('lines', () => {
     assert.deepEqual(got, [['hasty', 1]])
   })
 
+  test('may be long as soon as the handshake makes their sender a peer, in the same segment, too', async (t) => {
+    const node = await startOwn(t)
+    const wire = await dial(node.options.port)
+    t.after(() => wire.destroy())
+    const long = packet('long', ['chat', 'x'.repeat(1 << 20)])
+    wire.socket.write(`${line('handshake', { id: 'long' })}\n${line('broadcast', long)}\n`)
+    await poll(() => heard(node).length === 1, 5000, 'the long one')
+    for (let n = 0; n < 200; n++) {
+      wire.socket.write(`${line('broadcast', packet('long', ['chat', n]))}\n`)
+    }
+    await poll(() => heard(node).length === 201, 5000, 'many more')
+  })
+
   test('of the other side: the ack carries our id and nothing comes before it', async (t) => {
     const node = await startOwn(t)
     const wire = await join(node.options.port, 'first')

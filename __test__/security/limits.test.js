@@ -6,6 +6,7 @@ const net = require('node:net')
 const { test } = require('node:test')
 const { startNode } = require('../api/nodes')
 const { event, poll, quiet, within } = require('../support/wait')
+const { join } = require('../support/wire')
 
 const address = '127.0.0.1'
 
@@ -141,6 +142,19 @@ test('what one peer has passed on is bounded, and what is more comes later', asy
   )
   await poll(() => slow.stats().slowed > 0, 5000, 'it is counted')
   assert.equal(from.stats().slowed + to.stats().slowed, 0)
+})
+
+test('so it is when it is passed on to an old peer, line by line', async (t) => {
+  const limits = { relayedBytesPerSecond: 256 * 1024 }
+  const slow = await startNode(t, { limits })
+  const from = await startNode(t, { maxPeerNo: 1 })
+  await from.addPeer(address, slow.options.port)
+  const old = await join(slow.options.port, 'old')
+  t.after(() => old.destroy())
+  const count = 2000
+  for (let n = 0; n < count; n++) from.broadcast.emit('x', n, 'x'.repeat(200))
+  await poll(() => slow.stats().slowed > 0, 5000, 'it is slowed down')
+  await poll(() => old.of('broadcast').length === count, 10_000, 'all of it comes')
 })
 
 test('a node that anyone can reach warns once that it has no secret', async (t) => {

@@ -1,5 +1,8 @@
 //! What a node is made of, apart from waiting: its state and its links, and what one does to the other.
 
+mod arrivals;
+mod pressure;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,26 +18,20 @@ use tracing::instrument::WithSubscriber as _;
 use super::dial::{NOT_ALLOWED, connect};
 use super::handle::{Command, Gate, LinkStats, Refused, Shared, Sink, Stats};
 use super::link::{End, Link, Report, Security};
-use super::listener::{plain, reset, tune};
-use super::queue::{Pushed, Queue};
-use super::secure::{Keys, Refusal};
+use super::listener::{plain, tune};
+use super::queue::Queue;
+use super::secure::Keys;
 use super::watch::Watch;
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{
-    Bucket, Class, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Outgoing, Output,
-    State, Target, Timers,
+    Bucket, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Output, State, Target,
+    Timers,
 };
 
 /// How long a driver sleeps that has nothing to wait for.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How often a slow peer that holds broadcasts back is looked at.
 const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
-/// A connection is not made to yield to a newer one before it has had this long for its handshake.
-const STRANGER_GRACE: Duration = Duration::from_millis(500);
-/// A link that rests does not hear its peer's heartbeats, so it looks in between.
-const LONGEST_REST: Duration = Duration::from_secs(1);
-/// The least for which no connection is accepted when there are too many: timers are coarse.
-const ARRIVAL_PAUSE: Duration = Duration::from_millis(10);
 /// How often `stats()` is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -59,7 +56,9 @@ pub(super) struct Core {
     /// Inputs that carrying out outputs gave rise to.
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
-    /// Of the input at hand: the most bytes that one link was given to pass on.
+    /// Messages that were received, so far.
+    received: u64,
+    /// Of the one at hand: the most bytes that one link was given to pass on.
     passed_on: usize,
     /// Links that were given something to write.
     touched: Vec<LinkId>,
@@ -95,6 +94,9 @@ struct Open {
     queue: Arc<Queue>,
     /// The bytes it brings that are passed on.
     relayed: Bucket,
+    /// Which message it was last given to pass on, and in how many bytes: to an old peer a run goes in
+    /// many lines.
+    given: (u64, usize),
     level: Level,
     /// Set once it is a peer.
     peer: Option<Peer>,
@@ -138,6 +140,12 @@ impl Reporter {
         core.report(link, report);
         core.conclude();
         core.rest(link)
+    }
+
+    /// Whether a link is a peer's.
+    pub(super) fn is_peer(&self, link: LinkId) -> bool {
+        let core = self.0.upgrade();
+        core.is_some_and(|core| lock(&core).is_peer(link))
     }
 
     /// The last report.
@@ -191,6 +199,7 @@ impl Core {
             outputs: Vec::new(),
             pending: VecDeque::new(),
             links: HashMap::new(),
+            received: 0,
             passed_on: 0,
             touched: Vec::new(),
             strangers: BTreeMap::new(),
@@ -306,6 +315,7 @@ impl Core {
             _ if !self.links.contains_key(&link) => {}
             Report::Received(messages) => {
                 for message in messages {
+                    self.received += 1;
                     self.passed_on = 0;
                     self.handle(Input::Received { link, message });
                     if self.passed_on > 0
@@ -339,97 +349,9 @@ impl Core {
         }
     }
 
-    /// How long a link shall read no more, because what it brought was passed on faster than it may be.
-    fn rest(&mut self, link: LinkId) -> Duration {
-        let now = self.now();
-        let Some(open) = self.links.get_mut(&link) else {
-            return Duration::ZERO;
-        };
-        let debt = open.relayed.debt(now).min(LONGEST_REST);
-        self.refused.slowed += u64::from(!debt.is_zero());
-        debt
-    }
-
-    /// Takes a connection that somebody else made, if there is room for it; returns how long no other
-    /// shall be taken.
-    pub(super) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) -> Duration {
-        self.admit(stream, remote);
-        self.arrivals.spend(1.0);
-        let debt = self.arrivals.debt(self.now());
-        if debt < ARRIVAL_PAUSE {
-            return Duration::ZERO;
-        }
-        self.refused.crowds += 1;
-        debt
-    }
-
-    fn admit(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let remote = plain(remote);
-        let ip = remote.ip();
-        if !self.config.allows(ip) {
-            return self.refuse(remote, Refusal::Address);
-        }
-        let same = self
-            .strangers
-            .values()
-            .filter(|(other, _)| *other == ip)
-            .count();
-        if !ip.is_loopback() && same >= self.config.max_unconnected_per_address {
-            self.refused.refused_per_address += 1;
-            tracing::debug!(%remote, "refused: too many connections of one address without a handshake");
-            return reset(&stream);
-        }
-        if self.strangers.len() >= self.config.max_unconnected {
-            // The oldest has had the most time to say something; but if it has had hardly any, so
-            // many come at once that none would ever get through if each displaced another.
-            let oldest = self.strangers.values().next();
-            if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
-                self.refused.refused_crowded += 1;
-                tracing::debug!(%remote, "refused: too many connections without a handshake");
-                return reset(&stream);
-            }
-            if let Some((oldest, _)) = self.strangers.pop_first() {
-                self.refused.refused_crowded += 1;
-                self.close(oldest, CloseHow::Abort);
-                self.handle(Input::Closed {
-                    link: oldest,
-                    reason: "CROWDED".to_owned(),
-                });
-            }
-        }
-        let link = self.state.next_link();
-        self.strangers.insert(link, (ip, Instant::now()));
-        let security = match &self.keys {
-            Some(keys) => Security::Accepts(keys.clone()),
-            None => Security::Plain,
-        };
-        self.open(link, stream, remote, security);
-        self.handle(Input::Accepted { link, remote });
-    }
-
-    /// Counts a link that was not to be trusted, and tells of it if that was not just done.
-    fn refuse(&mut self, remote: SocketAddr, refusal: Refusal) {
-        let counts = &mut self.refused;
-        let count = match refusal {
-            Refusal::Plaintext => &mut counts.refused_plaintext,
-            Refusal::Encrypted => &mut counts.refused_encrypted,
-            Refusal::Secret => &mut counts.refused_secret,
-            Refusal::Unanswered => &mut counts.unanswered,
-            Refusal::Identity => &mut counts.refused_identity,
-            Refusal::Corrupted => &mut counts.corrupted,
-            Refusal::Crowded => &mut counts.refused_crowded,
-            Refusal::Address => &mut counts.refused_address,
-        };
-        *count += 1;
-        let now = self.now();
-        if !self.refusals.take(now) {
-            self.untold += 1;
-            return;
-        }
-        let untold = std::mem::take(&mut self.untold);
-        tracing::warn!(%remote, untold, "{}", refusal.sentence());
-        let reason = refusal.name();
-        self.sink.event(Event::Refused { remote, reason });
+    fn is_peer(&self, link: LinkId) -> bool {
+        let open = self.links.get(&link);
+        open.is_some_and(|open| open.peer.is_some())
     }
 
     fn open(&mut self, link: LinkId, stream: TcpStream, remote: SocketAddr, security: Security) {
@@ -458,6 +380,7 @@ impl Core {
                 remote,
                 queue,
                 relayed: Bucket::new(rate / 8.0, rate, self.now()),
+                given: (0, 0),
                 level: Level::Low,
                 peer: None,
             },
@@ -579,86 +502,6 @@ impl Core {
             _ => {}
         }
         self.sink.event(event);
-    }
-
-    fn push(&mut self, link: LinkId, data: Outgoing) {
-        let Some(open) = self.links.get_mut(&link) else {
-            return;
-        };
-        if !std::mem::replace(&mut open.is_touched, true) {
-            self.touched.push(link);
-        }
-        let class = data.class;
-        if class == Class::Forward {
-            self.passed_on = self.passed_on.max(data.len());
-        }
-        match open.queue.push(data) {
-            Pushed::Queued => {}
-            Pushed::Level(level) => self.level(link, level),
-            Pushed::Displaced => self.level(link, Level::Full),
-            // A native peer repairs what it misses; a legacy peer would never know.
-            Pushed::Refused if class == Class::Own && !open.is_native() => self.give_up(link),
-            Pushed::Refused => self.level(link, Level::Full),
-            Pushed::Hopeless => self.give_up(link),
-        }
-    }
-
-    /// Closes a link whose other end does not read.
-    fn give_up(&mut self, link: LinkId) {
-        self.close(link, CloseHow::Abort);
-        self.pending.push_back(Input::Closed {
-            link,
-            reason: "SLOW".to_owned(),
-        });
-    }
-
-    fn level(&mut self, link: LinkId, level: Level) {
-        let Some(open) = self.links.get_mut(&link) else {
-            return;
-        };
-        if open.level != level {
-            open.level = level;
-            self.levels_changed = true;
-            self.pending.push_back(Input::Pressure { link, level });
-        }
-    }
-
-    /// Tells senders how full their ways out are, and those that wait when they may go on.
-    fn update_gates(&mut self) {
-        if std::mem::take(&mut self.levels_changed) || self.held_back {
-            self.set_gates();
-        }
-        if !self.shared.is_calm() {
-            return;
-        }
-        if self.shared.broadcast.opens() {
-            self.sink.event(Event::Drain(None));
-        }
-        for (link, open) in &self.links {
-            if open.peer.as_ref().is_some_and(|peer| peer.gate.opens()) {
-                self.sink.event(Event::Drain(Some(*link)));
-            }
-        }
-    }
-
-    /// Broadcasts are held back by the slowest peer that moves at all, and by a peer that does not
-    /// only when there is no other.
-    fn set_gates(&mut self) {
-        let mut lowest = None;
-        self.held_back = false;
-        for open in self.links.values() {
-            let Some(peer) = &open.peer else { continue };
-            peer.gate.set(open.level);
-            lowest = Some(lowest.map_or(open.level, |level: Level| level.min(open.level)));
-            self.held_back |= open.level >= Level::High && open.queue.is_moving();
-        }
-        let lowest = lowest.unwrap_or(Level::Low);
-        let level = if self.held_back {
-            lowest.max(Level::High)
-        } else {
-            lowest
-        };
-        self.shared.broadcast.set(level);
     }
 
     fn publish_stats(&mut self) {

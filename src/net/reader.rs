@@ -163,6 +163,8 @@ pub(super) struct Reader {
     who: Option<NodeId>,
     /// Nothing says yet that the other side does not encrypt.
     may_be_magic: bool,
+    /// It may say as much as a peer may.
+    is_peer: bool,
     reports: Reporter,
 }
 
@@ -185,6 +187,7 @@ impl Reader {
             opener,
             plain: BytesMut::new(),
             who,
+            is_peer: false,
             reports,
         }
     }
@@ -222,30 +225,48 @@ impl Reader {
             }
             bytes
         };
-        let mut messages = Vec::new();
-        let broken = loop {
-            match self.decoder.next(bytes) {
-                Ok(Some(message)) if is_impostor(&message, self.who.as_ref()) => {
-                    return Err(End::Refused(Refusal::Identity));
-                }
-                Ok(Some(message)) => messages.push(message),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        };
         let mut rest = Duration::ZERO;
-        if !messages.is_empty() {
-            let received = Report::Received(join_runs(messages));
-            rest = self.reports.report(self.link, received);
-        }
-        match broken {
-            Some(error) => {
-                tracing::info!(link = %self.link, %error, "closing a link that makes no sense");
-                Err("EPROTO".into())
+        loop {
+            if !self.is_peer && self.reports.is_peer(self.link) {
+                self.is_peer = true;
+                self.decoder.connected();
             }
-            None => Ok(rest),
+            let mut messages = Vec::new();
+            let end = loop {
+                match self.decoder.next(bytes) {
+                    Ok(Some(message)) if is_impostor(&message, self.who.as_ref()) => {
+                        return Err(End::Refused(Refusal::Identity));
+                    }
+                    Ok(Some(message)) => {
+                        let is_greeting = is_greeting(&message);
+                        messages.push(message);
+                        // What comes after it may be a peer's.
+                        if is_greeting && !self.is_peer {
+                            break None;
+                        }
+                    }
+                    Ok(None) => break Some(Ok(())),
+                    Err(error) => break Some(Err(error)),
+                }
+            };
+            if !messages.is_empty() {
+                let received = Report::Received(join_runs(messages));
+                rest = rest.max(self.reports.report(self.link, received));
+            }
+            match end {
+                None => {}
+                Some(Ok(())) => return Ok(rest),
+                Some(Err(error)) => {
+                    tracing::info!(link = %self.link, %error, "closing a link that makes no sense");
+                    return Err("EPROTO".into());
+                }
+            }
         }
     }
+}
+
+fn is_greeting(message: &Message) -> bool {
+    matches!(message, Message::Handshake(_) | Message::HandshakeAck(_))
 }
 
 /// Whether a message claims another id than that of the key at the other end.

@@ -14,18 +14,18 @@ use memchr::memchr;
 
 use super::{Config, Message};
 
-/// What a line counts as before a handshake, however short it is, in bytes.
-pub const LEAST_LINE: usize = 1 << 10;
+/// What a line or a frame of who is no peer yet counts as, however short it is, in bytes.
+pub const LEAST: usize = 1 << 10;
 
 /// How much of a peer's input may have to be held to make one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// What may come up to a handshake, the lines with their newlines, in bytes. Each counts as
-    /// [`LEAST_LINE`] at least: short ones take more time than their bytes.
+    /// What may come of a link that is no peer's yet, in bytes, with newlines and frames' lengths. Each
+    /// line and frame counts as [`LEAST`] at least: short ones take more time than their bytes.
     pub unconnected: usize,
-    /// The longest line after it, in bytes without the newline.
+    /// The longest line of a peer, in bytes without the newline.
     pub line: usize,
-    /// The largest frame, in bytes after its length.
+    /// The largest frame of a peer, in bytes after its length.
     pub frame: usize,
 }
 
@@ -46,7 +46,7 @@ pub enum DecodeError {
     #[error("line too long")]
     LineTooLong,
     /// [`Limits::unconnected`] is used up.
-    #[error("too much before a handshake")]
+    #[error("too much before it is a peer")]
     TooMuchUnconnected,
     /// A frame exceeds [`Limits::frame`].
     #[error("frame too long")]
@@ -65,8 +65,10 @@ pub struct Decoder {
     limits: Limits,
     offers_native: bool,
     mode: Mode,
-    /// How much may still come up to a handshake; `None` after it.
-    unconnected: Option<usize>,
+    /// It has not shaken hands yet.
+    is_new: bool,
+    /// How much may still come of it; `None` once it is a peer.
+    left: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -86,8 +88,14 @@ impl Decoder {
             limits,
             offers_native,
             mode: Mode::Lines { searched: 0 },
-            unconnected: Some(limits.unconnected),
+            is_new: true,
+            left: Some(limits.unconnected),
         }
+    }
+
+    /// It is a peer now, and may say as much as a peer may.
+    pub fn connected(&mut self) {
+        self.left = None;
     }
 
     /// Takes the next message from the front of `input`; `None` = it needs more bytes.
@@ -97,7 +105,7 @@ impl Decoder {
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Message>, DecodeError> {
         match self.mode {
             Mode::Lines { searched } => self.next_line(input, searched),
-            Mode::Frames => native::decode(input, self.limits.frame),
+            Mode::Frames => self.next_frame(input),
         }
     }
 
@@ -110,13 +118,19 @@ impl Decoder {
             // A long line comes in many pieces: look at each byte once.
             searched = searched.min(input.len());
             let newline = memchr(b'\n', &input[searched..]).map(|at| searched + at);
-            self.admit(newline, input.len())?;
+            if self.left.is_none() && newline.unwrap_or(input.len()) > self.limits.line {
+                return Err(DecodeError::LineTooLong);
+            }
             let Some(newline) = newline else {
+                if self.left.is_some_and(|left| left < input.len()) {
+                    return Err(DecodeError::TooMuchUnconnected);
+                }
                 self.mode = Mode::Lines {
                     searched: input.len(),
                 };
                 return Ok(None);
             };
+            self.spends(newline + 1)?;
             searched = 0;
             self.mode = Mode::Lines { searched };
             let mut text = input.split_to(newline + 1).freeze();
@@ -127,7 +141,7 @@ impl Decoder {
             let message = line::decode(&text);
             if let Message::Handshake(hello) | Message::HandshakeAck(hello) = &message {
                 // Only the first one counts: the wire of a link is settled once.
-                let is_first = self.unconnected.take().is_some();
+                let is_first = std::mem::take(&mut self.is_new);
                 if is_first && self.offers_native && hello.native.is_some() {
                     self.mode = Mode::Frames;
                 }
@@ -135,19 +149,26 @@ impl Decoder {
             return Ok(Some(message));
         }
     }
-    /// Checks what is there of a line, up to its end if that is known, against the limits.
-    fn admit(&mut self, newline: Option<usize>, len: usize) -> Result<(), DecodeError> {
-        let Some(left) = &mut self.unconnected else {
-            return match newline.unwrap_or(len) > self.limits.line {
-                true => Err(DecodeError::LineTooLong),
-                false => Ok(()),
-            };
-        };
-        let line = newline.map_or(len, |newline| LEAST_LINE.max(newline + 1));
-        let rest = left.checked_sub(line);
-        let rest = rest.ok_or(DecodeError::TooMuchUnconnected)?;
-        if newline.is_some() {
-            *left = rest;
+
+    fn next_frame(&mut self, input: &mut BytesMut) -> Result<Option<Message>, DecodeError> {
+        let before = input.len();
+        let limit = self.left.unwrap_or(self.limits.frame);
+        let message = native::decode(input, limit.min(self.limits.frame));
+        let message = message.map_err(|error| match error {
+            DecodeError::FrameTooLong if self.left.is_some() => DecodeError::TooMuchUnconnected,
+            error => error,
+        })?;
+        if message.is_some() {
+            self.spends(before - input.len())?;
+        }
+        Ok(message)
+    }
+
+    /// A line or a frame has come.
+    fn spends(&mut self, len: usize) -> Result<(), DecodeError> {
+        if let Some(left) = &mut self.left {
+            let rest = left.checked_sub(len.max(LEAST));
+            *left = rest.ok_or(DecodeError::TooMuchUnconnected)?;
         }
         Ok(())
     }

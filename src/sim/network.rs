@@ -382,6 +382,7 @@ impl Network {
                 if let Event::PeerAdded { link, .. } = &event {
                     let strangers = &mut self.hosts[host.index()].strangers;
                     strangers.retain(|(other, ..)| other != link);
+                    self.connected(host, *link);
                 }
                 let at = self.now;
                 self.happenings.push(Happening {

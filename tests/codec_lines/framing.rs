@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use smokesignal::proto::Message;
-use smokesignal::proto::codec::{DecodeError, Decoder, LEAST_LINE, Limits};
+use smokesignal::proto::codec::{DecodeError, Decoder, LEAST, Limits};
 use smokesignal::proto::json::MAX_DEPTH;
 
 use super::{NOISE, decode, decode_all, hello};
@@ -57,13 +57,13 @@ fn line(len: usize) -> String {
 }
 
 const SMALL: Limits = Limits {
-    unconnected: 3 * LEAST_LINE,
+    unconnected: 3 * LEAST,
     line: 60,
     frame: 0,
 };
 
 #[test]
-fn before_a_handshake_lines_are_limited_together() {
+fn lines_of_who_is_no_peer_are_limited_together() {
     let new = || Decoder::new(SMALL, false);
     let too_much = Err(DecodeError::TooMuchUnconnected);
     let most = SMALL.unconnected;
@@ -73,20 +73,22 @@ fn before_a_handshake_lines_are_limited_together() {
     assert_eq!(next(&mut new(), "x".repeat(most + 1)), too_much);
 
     let mut decoder = new();
-    let large = line(LEAST_LINE + 9);
+    let large = line(LEAST + 9);
     assert!(next(&mut decoder, large).unwrap().is_some());
     assert_eq!(next(&mut decoder, "\n"), Ok(None), "blank ones count, too");
     assert_eq!(next(&mut decoder, line(20)), too_much, "so do short ones");
 }
 
 #[test]
-fn after_a_handshake_each_line_is_limited() {
+fn each_line_of_a_peer_is_limited() {
     let mut decoder = Decoder::new(SMALL, false);
     let handshake = r#"["smoke","handshake",{"id":"abc"}]"#.to_owned() + "\n";
     assert_eq!(
         next(&mut decoder, handshake),
         Ok(Some(Message::Handshake(hello())))
     );
+    assert!(next(&mut decoder, line(61)).unwrap().is_some());
+    decoder.connected();
     for _ in 0..3 {
         assert!(next(&mut decoder, line(60)).unwrap().is_some());
     }

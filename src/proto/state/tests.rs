@@ -85,6 +85,7 @@ impl Node {
     /// What was sent on a native link, decoded.
     fn frames(&self, link: LinkId) -> Vec<Native> {
         let mut decoder = Decoder::new(Limits::from(&Config::default()), true);
+        decoder.connected();
         let hello = native_hello("x", "10.0.0.9", 1);
         let mut bytes = BytesMut::from(&line::handshake(&hello)[..]);
         for output in &self.out {

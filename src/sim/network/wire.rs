@@ -208,6 +208,13 @@ impl Network {
         self.input(host, Input::Closed { link, reason });
     }
 
+    /// The other end is a peer now.
+    pub(super) fn connected(&mut self, host: HostId, link: LinkId) {
+        if let Some(port) = self.port(host, link) {
+            self.end_of(port).decoder.connected();
+        }
+    }
+
     fn read(&mut self, host: HostId, port: Port, data: &Outgoing) {
         let end = self.end_of(port);
         end.buffer.extend_from_slice(&data.head);
