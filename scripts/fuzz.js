@@ -151,7 +151,10 @@ async function llvmTools() {
 async function showCoverage(targets) {
   const tools = await llvmTools()
   if (tools === undefined) {
-    return fail('this needs llvm-cov and llvm-profdata: rustup component add llvm-tools')
+    return fail(
+      'this needs llvm-cov and llvm-profdata of the release of LLVM that rustc -vV names: ' +
+        'rustup component add llvm-tools, or a package of the system such as llvm-22',
+    )
   }
   const folder = await build('coverage', '-Cinstrument-coverage')
   const profiles = []
