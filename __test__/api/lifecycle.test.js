@@ -6,6 +6,7 @@ const { test } = require('node:test')
 const { createNode, localIp } = require('../..')
 const { freePort } = require('../support/ports')
 const { event, poll, within } = require('../support/wait')
+const { join } = require('../support/wire')
 const { collect, startNetwork, startNode, startPair } = require('./nodes')
 
 test('a node that gets no port listens on a free one and says which', async (t) => {
@@ -212,4 +213,16 @@ test('the logger hears of links, too', async (t) => {
   socket.on('error', () => {})
   socket.write('x'.repeat(100_000))
   await poll(() => lines.some((line) => line.includes('makes no sense')), 5000, 'a line about it')
+})
+
+test('the logger hears of what comes over a link, whichever thread reads it', async (t) => {
+  const lines = []
+  const node = await startNode(t, { logger: { warn: (line) => lines.push(line) } })
+  const wire = await join(node.options.port, 'bad')
+  t.after(() => wire.destroy())
+  const packet = { id: `bad-1-${'0'.repeat(32)}`, data: [1] }
+  const line = `${JSON.stringify(['smoke', 'broadcast', packet])}\n`
+  // The event loop waits, so it is its thread that reads.
+  wire.socket.write(line.repeat(80))
+  await poll(() => lines.some((line) => line.includes('misbehaving link')), 5000, 'a line about it')
 })

@@ -294,7 +294,8 @@ impl Node {
         let shared = Arc::new(Shared::new(config.link_queue));
         let max_message = config.max_message;
         let (mut core, mut watch) = (None, Weak::new());
-        match runtime::handle().and_then(|runtime| Ok((runtime, Watch::new()?))) {
+        let ready = runtime::handle().and_then(|runtime| Ok((runtime, Watch::new(log.clone())?)));
+        match ready {
             Ok((runtime, watching)) => {
                 let watching = Arc::new(watching);
                 watch = Arc::downgrade(&watching);

@@ -20,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::task::yield_now;
 use tokio::time::sleep;
+use tracing::dispatcher::{Dispatch, with_default};
 
 use super::reader::Inlet;
 use super::socket::wait_for;
@@ -61,15 +62,18 @@ pub struct Watch {
     is_attended: AtomicBool,
     /// How often it has looked.
     visits: AtomicU64,
+    /// Receives what is logged on its thread.
+    log: Dispatch,
 }
 
 impl Watch {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(log: Dispatch) -> io::Result<Self> {
         Ok(Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             links: Mutex::default(),
             is_attended: AtomicBool::new(false),
             visits: AtomicU64::new(0),
+            log,
         })
     }
 
@@ -95,7 +99,7 @@ impl Watch {
     pub fn visit(&self) -> bool {
         self.attend(false);
         self.visits.fetch_add(1, SeqCst);
-        self.look() != Found::Nothing
+        with_default(&self.log, || self.look()) != Found::Nothing
     }
 
     /// Reads on the core's thread what the application's does not.

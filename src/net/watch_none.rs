@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use tracing::Dispatch;
+
 use super::reader::Inlet;
 use crate::proto::LinkId;
 
@@ -14,7 +16,7 @@ pub struct Watch;
 pub(super) struct Watched;
 
 impl Watch {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(_: Dispatch) -> io::Result<Self> {
         Ok(Self)
     }
 
