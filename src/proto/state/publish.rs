@@ -67,7 +67,8 @@ pub(super) struct Publisher {
     repair_at: Option<Moment>,
     /// When this node got its first peer.
     joined_at: Option<Moment>,
-    /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning.
+    /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning. Not so
+    /// where a legacy peer came first: what was said since is on its way through it.
     synced: bool,
 }
 
@@ -86,6 +87,14 @@ impl Publisher {
 
     pub(super) fn origin(&self) -> &Origin {
         &self.own
+    }
+
+    /// There is a peer.
+    pub(super) fn joins(&mut self, native: bool, now: Moment) {
+        if self.joined_at.is_none() {
+            self.joined_at = Some(now);
+            self.synced = !native;
+        }
     }
 
     pub(super) fn forget_link(&mut self, link: LinkId) {

@@ -272,6 +272,7 @@ impl State {
             remote,
             native,
         });
+        self.publisher.joins(native, self.now);
         if native {
             self.greet(link);
         }

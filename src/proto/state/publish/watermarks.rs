@@ -54,7 +54,6 @@ impl State {
 
     /// A native link came up: tell what we have.
     pub(in crate::proto::state) fn greet(&mut self, link: LinkId) {
-        self.publisher.joined_at.get_or_insert(self.now);
         self.catch_up(link);
     }
 

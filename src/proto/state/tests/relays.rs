@@ -162,3 +162,28 @@ fn of_a_muted_peer_only_broadcasts_are_passed_on() {
     node.receive(bad, Message::Native(broadcast));
     assert_eq!(node.frames(good).len(), 1);
 }
+
+#[test]
+fn what_is_said_while_the_first_native_link_is_made_is_asked_for_if_old_peers_were_there_before() {
+    let origin = Origin {
+        id: NodeId::parse("far").unwrap(),
+        epoch: 1,
+    };
+    let grafts = |old_first: bool| {
+        let mut node = Node::new("me", native());
+        if old_first {
+            node.peer("old");
+        }
+        let link = node.native_peer("new", 1);
+        let watermark = crate::proto::Watermark {
+            origin: origin.clone(),
+            high: 3,
+        };
+        node.receive(link, Message::Native(Native::IHave(vec![watermark])));
+        node.input(Input::TimerFired(Timer::Repair));
+        let frames = node.frames(link);
+        let is_graft = |frame: &&Native| matches!(frame, Native::Graft { .. });
+        frames.iter().filter(is_graft).count()
+    };
+    assert_eq!((grafts(true), grafts(false)), (1, 0));
+}
