@@ -33,15 +33,35 @@ fn hello(is_native: bool) -> Hello {
 }
 
 /// A decoder that has just read a native handshake.
-fn decoder(limits: Limits) -> Decoder {
+fn greeted(limits: Limits) -> Decoder {
     let mut decoder = Decoder::new(limits, true);
     let mut input = BytesMut::from(&line::handshake(&hello(true))[..]);
     assert_eq!(
         decoder.next(&mut input),
         Ok(Some(Message::Handshake(hello(true))))
     );
+    decoder
+}
+
+/// The same, of a peer.
+fn decoder(limits: Limits) -> Decoder {
+    let mut decoder = greeted(limits);
     decoder.connected();
     decoder
+}
+
+fn bytes_of(sent: &Outgoing) -> Vec<u8> {
+    [&sent.head[..], &sent.body[..]].concat()
+}
+
+fn said(payload: Payload) -> Publish {
+    Publish {
+        origin: origin(),
+        first: 1,
+        hops: 0,
+        repair: false,
+        payload,
+    }
 }
 
 fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -57,7 +77,7 @@ fn decode(frame: &[u8]) -> Message {
 
 #[track_caller]
 fn check_frame(sent: &Outgoing, class: Class, kind: u8, body: &[u8], message: Message) {
-    let bytes = [&sent.head[..], &sent.body[..]].concat();
+    let bytes = bytes_of(sent);
     assert_eq!(bytes, frame(kind, body));
     assert_eq!(sent.class, class);
     assert_eq!(decode(&bytes), message);
@@ -112,16 +132,9 @@ fn publish() {
 
 #[test]
 fn payloads_are_slices_of_the_input() {
-    let payload = Payload::chunk(b"chunk");
-    let publish = Publish {
-        origin: origin(),
-        first: 1,
-        hops: 0,
-        repair: false,
-        payload,
-    };
+    let publish = said(Payload::chunk(b"chunk"));
     let sent = native::publish(&publish, Class::Own);
-    let mut input = BytesMut::from(&[&sent.head[..], &sent.body[..]].concat()[..]);
+    let mut input = BytesMut::from(&bytes_of(&sent)[..]);
     let memory = input.as_ptr_range();
     match decoder(limits()).next(&mut input) {
         Ok(Some(Message::Native(Native::Publish(publish)))) => {
@@ -334,14 +347,8 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
 
 #[test]
 fn frames_of_who_is_no_peer_are_limited_together() {
-    let greeted = || {
-        let mut decoder = Decoder::new(limits(), true);
-        let mut input = BytesMut::from(&line::handshake(&hello(true))[..]);
-        assert!(decoder.next(&mut input).unwrap().is_some());
-        decoder
-    };
     let frames = |count| {
-        let mut decoder = greeted();
+        let mut decoder = greeted(limits());
         let heartbeat = native::heartbeat();
         let mut input = BytesMut::from(&heartbeat.head.repeat(count)[..]);
         (0..count).try_for_each(|_| decoder.next(&mut input).map(drop))
@@ -353,7 +360,7 @@ fn frames_of_who_is_no_peer_are_limited_together() {
     let large = frame(0x20, &vec![0; limits().unconnected]);
     let next = |mut decoder: Decoder| decoder.next(&mut BytesMut::from(&large[..100]));
     let too_much = Err(DecodeError::TooMuchUnconnected);
-    assert_eq!(next(greeted()), too_much);
+    assert_eq!(next(greeted(limits())), too_much);
     assert_eq!(next(decoder(limits())), Ok(None), "a peer may");
 }
 
@@ -372,17 +379,10 @@ fn events_that_nest_too_deeply_are_refused_whichever_way_they_come() {
         ];
         let frames = payloads.into_iter().flat_map(|payload| {
             let direct = native::direct(&payload, Class::Own);
-            let publish = Publish {
-                origin: origin(),
-                first: 1,
-                hops: 0,
-                repair: false,
-                payload,
-            };
-            [direct, native::publish(&publish, Class::Own)]
+            [direct, native::publish(&said(payload), Class::Own)]
         });
         frames
-            .map(|frame| decode(&[&frame.head[..], &frame.body[..]].concat()))
+            .map(|frame| decode(&bytes_of(&frame)))
             .collect::<Vec<_>>()
     };
     for message in ways(&nested(1000)) {
@@ -393,7 +393,7 @@ fn events_that_nest_too_deeply_are_refused_whichever_way_they_come() {
     }
     let chunk = Payload::chunk(nested(1001).as_bytes());
     let frame = native::direct(&chunk, Class::Own);
-    let message = decode(&[&frame.head[..], &frame.body[..]].concat());
+    let message = decode(&bytes_of(&frame));
     assert_eq!(message, Message::Direct(chunk), "chunks are no JSON");
 }
 
@@ -404,7 +404,7 @@ fn a_frame_holds_a_bounded_number_of_messages() {
         let chunks = Payload::parse(Kind::Chunks, count, vec![0; 4 * count as usize].into());
         for payload in [Payload::events(body(count as usize - 1)), chunks.unwrap()] {
             let sent = native::direct(&payload, Class::Own);
-            let decoded = decode(&[&sent.head[..], &sent.body[..]].concat());
+            let decoded = decode(&bytes_of(&sent));
             let expected = if fits {
                 Message::Direct(payload)
             } else {

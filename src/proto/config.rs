@@ -54,7 +54,7 @@ pub struct Config {
     /// The largest message an application may send or get, in bytes of JSON text or chunk.
     /// Default 4 MiB.
     pub max_message: usize,
-    /// What is read of a link up to its handshake, in bytes. Default 64 KiB (overlay design: of a
+    /// What is read of a link that is no peer's yet, in bytes. Default 64 KiB (overlay design: of a
     /// line; but lines cost time, too).
     pub max_unconnected_bytes: usize,
     /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay design).

@@ -274,7 +274,7 @@ impl State {
         });
         self.publisher.joins(native, self.now);
         if native {
-            self.greet(link);
+            self.catch_up(link);
         }
         self.release_held(&hello.id);
         self.peer_added(link);

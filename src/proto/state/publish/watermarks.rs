@@ -52,11 +52,6 @@ impl State {
         }
     }
 
-    /// A native link came up: tell what we have.
-    pub(in crate::proto::state) fn greet(&mut self, link: LinkId) {
-        self.catch_up(link);
-    }
-
     /// Tells a peer the watermarks of everything that was active lately, our own in any case; but
     /// not of others that have never said anything: in a network that starts at once those would
     /// be all its nodes.
