@@ -16,6 +16,8 @@ const { add, close, drained, flush, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
+/** Nodes between start and stop: like a listening server, a running node is never collected. */
+const running = new Set()
 /** The longest delay of a timer. */
 const FOREVER = 2 ** 31 - 1
 
@@ -138,6 +140,7 @@ class Node extends EventEmitter {
     const { options } = this
     const { logger, ...rest } = options
     this.#state = STARTING
+    running.add(this)
     this.#lifeline = setInterval(() => {}, FOREVER)
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
@@ -228,6 +231,7 @@ class Node extends EventEmitter {
     this.#stopped = null
     this.#state = IDLE
     this.listening = false
+    running.delete(this)
     clearInterval(this.#lifeline)
     this.broadcast[close](false)
     callAll([
