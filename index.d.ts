@@ -44,6 +44,7 @@ declare namespace smoke {
     | 'ERR_SMOKE_ARGUMENT'
     | 'ERR_SMOKE_BAD_EVENT'
     | 'ERR_SMOKE_CLOSED'
+    | 'ERR_SMOKE_LOST'
     | 'ERR_SMOKE_NO_ADDRESS'
     | 'ERR_SMOKE_NO_BINARY'
     | 'ERR_SMOKE_NOT_ALLOWED'
@@ -94,6 +95,19 @@ declare namespace smoke {
     /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
     maxMessageSize?: number
     /**
+     * What becomes of a receiver that handles messages more slowly than this node sends them.
+     * `'wait'`, the default: `emit` and `write` return false until it has caught up, so that a
+     * sender that waits for `'drain'` loses nothing. `'drop'`: nobody waits for it, and it loses what
+     * does not fit into its memory (`'lost'`) or its links (`'skipped'`).
+     */
+    slowReceivers?: 'wait' | 'drop'
+    /**
+     * For how long a receiver may handle nothing at all before nobody waits for it any more, in
+     * milliseconds; 100 to `Infinity`. Default 10000: a node that is dead is found out after 6 s, so
+     * this is for one that lives and hangs.
+     */
+    slowReceiverTimeout?: number
+    /**
      * Closes the network: what all its nodes share, 32 random bytes or a passphrase. Everything is
      * then encrypted, and nodes without it, older versions among them, stay outside. Passphrases
      * can be guessed; random bytes cannot. Not kept in {@link Node.options}.
@@ -133,7 +147,10 @@ declare namespace smoke {
     connectionsPerSecond?: number
     /** Encrypted handshakes that are computed per second; twice as many at once. Default 200. */
     handshakesPerSecond?: number
-    /** Bytes that wait for one peer. Default 8 MiB; 64 KiB to 1 GiB. */
+    /**
+     * Bytes that wait for one peer, and bytes that receivers may be behind before `emit` returns
+     * false. Default 8 MiB; 64 KiB to 1 GiB.
+     */
     queuePerPeer?: number
     /** Dials that others cause, at the same time. Default 8. */
     maxDials?: number
@@ -202,6 +219,13 @@ declare namespace smoke {
     skipped: [gap: { id: string; count: number }]
     /** So many messages were dropped because this process did not handle them in time. */
     lost: [drop: { count: number }]
+    /**
+     * The node `id` has handled nothing for `slowReceiverTimeout`: this node's messages no longer
+     * wait for it, until it goes on.
+     */
+    'slow receiver': [receiver: { id: string }]
+    /** A broadcast of this node was not sent to the peer `id`, which takes no more than `limit` bytes. */
+    oversized: [message: { id: string; size: number; limit: number }]
     /** A connection was refused. Of many in a row only some are told: ten at once, one a second. */
     refused: [refusal: Refusal]
     /** The node could not listen, for example `EADDRINUSE`. It can be started again. */
@@ -393,6 +417,10 @@ declare namespace smoke {
     readonly prunes: number
     /** Direct messages sent to peers. */
     readonly directSent: number
+    /** Receivers that handled nothing for so long that this node's messages no longer wait for them. */
+    readonly slowReceivers: number
+    /** Broadcasts that were not sent to a peer because it takes none so large, once for each peer. */
+    readonly oversized: number
     /** Direct messages received from peers. */
     readonly directReceived: number
     /** Messages that a legacy peer was spared because they would crash it. */

@@ -68,6 +68,8 @@ fn codec(c: &mut Criterion) {
             port: 1,
             epoch: 1,
             intent: smokesignal::proto::Intent::Peer,
+            windows: false,
+            max_message: None,
         }),
     };
     let mut frames = line::handshake(&hello).to_vec();
@@ -111,6 +113,8 @@ fn node(peers: usize) -> (State, smokesignal::proto::LinkId, Vec<Output>) {
             port: 2,
             epoch: 1,
             intent: smokesignal::proto::Intent::Peer,
+            windows: false,
+            max_message: None,
         };
         let hello = Hello {
             id: id(&format!("peer{n}")),

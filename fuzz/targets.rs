@@ -276,7 +276,7 @@ impl<'a> World<'a> {
 
     fn any_input(&mut self) -> Input {
         let link = self.any_link();
-        match self.source.below(24) {
+        match self.source.below(28) {
             0 | 1 => {
                 let link = self.state.next_link();
                 self.links.insert(link, Phase::Open);
@@ -416,6 +416,16 @@ impl<'a> World<'a> {
                 seed: node_id(self.source.byte() % 9),
                 wanted: self.source.chance(),
             }),
+            18 => Message::Native(Native::Consumed(vec![Watermark {
+                origin: self.origin(),
+                high: self.source.sequence(),
+            }])),
+            19 => Message::Native(Native::Stalled {
+                origin: self.origin(),
+                id: node_id(self.source.byte() % 9),
+            }),
+            20 => Message::Native(Native::Oversized(self.range())),
+            21 => Message::Native(Native::DirectConsumed(self.source.sequence())),
             17 => Message::Native(Native::Goodbye {
                 keep: self.source.chance(),
             }),
@@ -439,6 +449,8 @@ impl<'a> World<'a> {
         let mut hello = hello(self.source.below(9) as u8, self.source.chance());
         if let Some(native) = &mut hello.native {
             native.intent = Intent::ALL[self.source.below(Intent::ALL.len())];
+            native.windows = self.source.chance();
+            native.max_message = self.source.chance().then_some(16);
         }
         hello
     }
@@ -525,6 +537,9 @@ impl<'a> World<'a> {
             Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
             Output::CancelTimer(timer) => self.timers.cancel(timer),
             Output::Event(event) => self.event(&event),
+            Output::Window {
+                outstanding, size, ..
+            } => assert!(size > 0, "{outstanding} of {size}"),
         }
     }
 
@@ -588,6 +603,8 @@ fn hello(number: u8, native: bool) -> Hello {
         port: address.port(),
         epoch: u64::from(number),
         intent: Intent::default(),
+        windows: false,
+        max_message: None,
     });
     Hello {
         id: node_id(number),

@@ -4,9 +4,9 @@ const { Channel } = require('./channel')
 
 /** The channel to every other node of the network. A node does not hear its own broadcasts. */
 class Broadcast extends Channel {
-  constructor(node, crossing, handle, maxMessageSize) {
+  constructor(node, crossing, handle, { maxMessageSize, onLost }) {
     // Input that ends must not end what others send: the two halves are separate.
-    super(crossing, handle, { maxMessageSize, allowHalfOpen: true })
+    super(crossing, handle, { maxMessageSize, allowHalfOpen: true, onLost })
     this.node = node
   }
 

@@ -1,19 +1,39 @@
 'use strict'
 
 const { Duplex } = require('node:stream')
+const { SmokeError } = require('./errors')
 
 const HIGH_WATER_MARK = 64 * 1024
-/** What waits for a reader that has paused, at most; further chunks are dropped. */
-const MAX_UNREAD = 16 * 1024 * 1024
+/**
+ * What waits for a reader that has paused, at most. Senders that are waited for have no more on its
+ * way: all their windows together (src/proto/state/publish/window.rs), twice.
+ */
+const MAX_UNREAD = 64 * 1024 * 1024
 
-/** The byte stream of a channel. A chunk that comes while nobody reads is dropped. */
+/**
+ * The byte stream of a channel. A chunk that comes while nobody reads is dropped; one that comes
+ * while the reader has paused waits, and holds its sender back.
+ */
 class ChannelStream extends Duplex {
   #outbox
   #onReaders
+  #onLost
+  #pace
   #isPolled = false
+  // What the reader has no room for, from #next on, and its bytes.
+  #waiting = []
+  #next = 0
+  #unread = 0
+  #hasRoom = true
+  // Whoever pipes into this stream listens for its errors, but does nothing about them.
+  #pipes = 0
 
-  /** `onReaders(isRead)` is called when somebody begins to read, or may have stopped. */
-  constructor({ outbox, allowHalfOpen, onReaders }) {
+  /**
+   * `onReaders(isRead)` is called when somebody begins to read, or may have stopped; `onLost(bytes)`
+   * when chunks were dropped and nobody hears the stream's errors. `pace.hold()` says that chunks
+   * wait from now on, `pace.read(bytes)` that some of them no longer do (`null`: none does).
+   */
+  constructor({ outbox, allowHalfOpen, onReaders, onLost, pace }) {
     super({
       allowHalfOpen,
       readableHighWaterMark: HIGH_WATER_MARK,
@@ -21,6 +41,10 @@ class ChannelStream extends Duplex {
     })
     this.#outbox = outbox
     this.#onReaders = onReaders
+    this.#onLost = onLost
+    this.#pace = pace
+    super.on('pipe', () => this.#pipes++)
+    super.on('unpipe', () => this.#pipes--)
   }
 
   /** Whether somebody listens, pipes, iterates or polls. */
@@ -31,12 +55,35 @@ class ChannelStream extends Duplex {
   /** A chunk came. */
   receive(chunk) {
     if (!this.isRead || this.readableEnded || this.destroyed) return
-    if (this.readableLength + chunk.length <= MAX_UNREAD) this.push(chunk)
+    if (this.#unread === 0 && this.#hasRoom) {
+      this.#hasRoom = this.push(chunk)
+      return
+    }
+    if (this.#unread > 0 && this.#unread + chunk.length > MAX_UNREAD) {
+      const reason = 'its reader has paused for too long'
+      if (!this.lose(`${chunk.length} bytes`, reason, chunk.length)) this.#onLost(chunk.length)
+      return
+    }
+    if (this.#unread === 0) this.#pace.hold()
+    this.#waiting.push(chunk)
+    this.#unread += chunk.length
+  }
+
+  /**
+   * Some of the stream cannot be had any more. Destroys it with an error if somebody hears that;
+   * returns whether that is so.
+   */
+  lose(what, reason, bytes) {
+    if (!this.isRead || this.destroyed || this.listenerCount('error') <= this.#pipes) return false
+    const error = new SmokeError('ERR_SMOKE_LOST', `${what} of the stream were lost: ${reason}`)
+    this.destroy(Object.assign(error, { bytes }))
+    return true
   }
 
   /** No chunk will come any more, and none can be sent. */
   finish() {
     if (this.destroyed) return
+    this.#pushWaiting(Infinity)
     this.push(null)
     // Nobody would take the end from the buffer.
     if (!this.isRead) this.resume()
@@ -81,11 +128,39 @@ class ChannelStream extends Duplex {
   }
 
   _read() {
-    // Chunks come when they come.
+    this.#hasRoom = true
+    this.#pushWaiting(1)
   }
 
   _write(chunk, _encoding, done) {
     this.#outbox.chunk(chunk, done)
+  }
+
+  _destroy(error, done) {
+    this.#forgetWaiting()
+    done(error)
+  }
+
+  /** Gives the reader what waits for it while it has room, and this many chunks in any case. */
+  #pushWaiting(atLeast) {
+    const before = this.#unread
+    for (let given = 0; this.#unread > 0 && (given < atLeast || this.#hasRoom); given++) {
+      const chunk = this.#waiting[this.#next]
+      this.#waiting[this.#next++] = undefined
+      this.#unread -= chunk.length
+      this.#hasRoom = this.push(chunk)
+    }
+    if (this.#unread === before) return
+    if (this.#unread > 0) return this.#pace.read(before - this.#unread)
+    this.#forgetWaiting()
+  }
+
+  #forgetWaiting() {
+    if (this.#waiting.length === 0) return
+    this.#waiting = []
+    this.#next = 0
+    this.#unread = 0
+    this.#pace.read(null)
   }
 
   #listened(event) {
@@ -94,7 +169,10 @@ class ChannelStream extends Duplex {
   }
 
   #unlistened() {
-    if (!this.isRead) this.#onReaders(false)
+    if (this.isRead) return this
+    this.#onReaders(false)
+    // Who stops reading is not waited for; who pipes elsewhere reads on in the same turn.
+    if (this.#waiting.length > 0) setImmediate(() => this.isRead || this.#forgetWaiting())
     return this
   }
 }

@@ -41,14 +41,16 @@ class Channel extends EventEmitter {
 
   #forwarded
   #allowHalfOpen
+  #onLost
   #isClosed = false
 
   /** `localEvents`: events of the stream's that the channel emits on its own account. */
-  constructor(crossing, handle, { maxMessageSize, allowHalfOpen, localEvents = [] }) {
+  constructor(crossing, handle, { maxMessageSize, allowHalfOpen, onLost, localEvents = [] }) {
     super({ captureRejections: false })
     this.#crossing = crossing
     this.#handle = handle
     this.#allowHalfOpen = allowHalfOpen
+    this.#onLost = onLost
     this.#forwarded = new Set(STREAM_EVENTS.filter((event) => !localEvents.includes(event)))
     this.#outbox = new Outbox(crossing.native, handle, maxMessageSize)
   }
@@ -133,9 +135,18 @@ class Channel extends EventEmitter {
     this.#outbox.open()
   }
 
+  /** Calls `done` when everything that was written or emitted so far has left. */
+  [symbols.finish](done) {
+    const stream = this.#stream
+    const finish = () => this.#outbox.finish(done)
+    if (stream === null || stream.destroyed || stream.writableLength === 0) finish()
+    else if (stream.writableEnded) stream.once('finish', finish)
+    else stream.write('', finish)
+  }
+
   /** Lets no more messages out. `isFinal`: nor will any come in; the stream ends. */
   [symbols.close](isFinal) {
-    this.#outbox.close()
+    this.#outbox.close(isFinal)
     if (!isFinal) return
     this.#isClosed = true
     this.#stream?.finish()
@@ -172,6 +183,14 @@ class Channel extends EventEmitter {
     this.#stream?.receive(chunk)
   }
 
+  /**
+   * Chunks of the stream cannot be had any more; how many `bytes`, if that is known. Returns whether
+   * the stream has told its reader.
+   */
+  [symbols.lose](what, reason, bytes) {
+    return this.#stream?.lose(what, reason, bytes) ?? false
+  }
+
   /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
   [symbols.setFilter](native, wantsLines = false) {
     const names = this.eventNames().filter((event) => typeof event === 'string')
@@ -194,6 +213,11 @@ class Channel extends EventEmitter {
       onReaders: (isRead) => {
         if (!isRead) this.#crossing.narrow(this.#handle)
         else if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
+      },
+      onLost: this.#onLost,
+      pace: {
+        hold: () => this.#crossing.native.hold(this.#handle),
+        read: (bytes) => this.#crossing.native.read(this.#handle, bytes),
       },
     })
     // A pipeline destroys its streams when it ends. The channel lives on, with a new one.

@@ -14,8 +14,10 @@ const SEAL = randomBytes(12).toString('base64')
 /** How much of the addon's queue is worked off in one turn of the event loop. */
 const MAX_CHUNKS = 8
 const MAX_MS = 10
-/** How many items are dispatched between two looks at the clock. */
+/** How many items are dispatched between two looks at the clock, while they take no time. */
 const CLOCK_EVERY = 32
+/** Items that take this long, in ms, have the clock looked at sooner. */
+const SLOW = 1
 
 /**
  * The way between a node and the addon.
@@ -51,6 +53,10 @@ class Crossing {
   #consumed = 0
   #channel = undefined
   #buffers = null
+  // Items until the next look at the clock, and how many there are from one to the next.
+  #clockIn = CLOCK_EVERY
+  #clockEvery = CLOCK_EVERY
+  #lookedAt = 0
   #drain = () => this.#work()
   #sync = () => this.#setFilters()
 
@@ -120,10 +126,15 @@ class Crossing {
 
   /** Returns whether nothing is left; false when the turn's budget is used up. */
   #workOff() {
-    const deadline = performance.now() + MAX_MS
+    this.#lookedAt = performance.now()
+    const deadline = this.#lookedAt + MAX_MS
     for (let chunks = 0; chunks < MAX_CHUNKS; chunks++) {
       if (this.#items === null && !this.#fetch()) return true
-      if (!this.#dispatch(deadline)) return false
+      if (!this.#dispatch(deadline)) {
+        // What is given back is not taken for consumed: senders wait for it.
+        if (this.#items !== null) this.#rewind()
+        return false
+      }
     }
     return false
   }
@@ -160,11 +171,22 @@ class Crossing {
       this.#consumed++
       if (this.#list !== null) this.#dispatchListed()
       else this.#dispatchItem(items[this.#next++])
-      if (this.#consumed % CLOCK_EVERY === 0 && performance.now() > deadline) return false
+      if (--this.#clockIn <= 0 && this.#isLate(deadline)) return false
     }
     if (this.#isStale) return this.#rewind()
     this.#items = null
     return performance.now() <= deadline
+  }
+
+  /** Looks at the clock, and decides when to do so next: handlers may be slow. */
+  #isLate(deadline) {
+    const now = performance.now()
+    const took = now - this.#lookedAt
+    this.#lookedAt = now
+    if (took > SLOW) this.#clockEvery = Math.max(1, this.#clockEvery >> 2)
+    else if (this.#clockEvery < CLOCK_EVERY) this.#clockEvery *= 2
+    this.#clockIn = this.#clockEvery
+    return now > deadline
   }
 
   #dispatchItem(item) {

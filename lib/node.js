@@ -12,12 +12,14 @@ const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
 const { Peerlist, callAll } = require('./peerlist')
 const { StartPromise } = require('./start-promise')
-const { add, close, drained, flush, open, remove } = require('./symbols')
+const { add, close, drained, finish, lose, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
 /** Nodes between start and stop: like a listening server, a running node is never collected. */
 const running = new Set()
+/** How long stop() waits, in ms, for room to hand over what was emitted before. */
+const HAND_OVER_DEADLINE = 30_000
 /** The longest delay of a timer. */
 const FOREVER = 2 ** 31 - 1
 
@@ -43,6 +45,8 @@ class Node extends EventEmitter {
   // start() was called while the node was stopping.
   #startsAgain = false
   #isConnectTold = false
+  // Chunks that were dropped because nobody read them, and nobody heard that.
+  #lostChunks = 0
   // Keeps the process alive while the node runs.
   #lifeline = null
 
@@ -58,7 +62,10 @@ class Node extends EventEmitter {
     this.#crossing = new Crossing(binding.NativeNode, (notice) => this.#onNotice(notice))
     this.#dials = new Dials(this.#crossing)
     this.peers = new Peerlist(this, (event, peer) => this.#onPeersChanged(event, peer))
-    this.broadcast = new Broadcast(this, this.#crossing, BROADCAST, this.options.maxMessageSize)
+    this.broadcast = new Broadcast(this, this.#crossing, BROADCAST, {
+      maxMessageSize: this.options.maxMessageSize,
+      onLost: (bytes) => this.#onChunkLost(bytes),
+    })
     this.#crossing.attach(BROADCAST, this.broadcast)
   }
 
@@ -110,12 +117,26 @@ class Node extends EventEmitter {
     const { promise } = this.#stopped
     this.#state = STOPPING
     this.listening = false
-    this.broadcast[flush]()
-    for (const peer of this.peers.list) peer[flush]()
-    this.#crossing.native.stop()
-    this.broadcast[close](false)
-    this.#removeAllPeers()
+    this.#handOver(() => {
+      this.#crossing.native.stop()
+      this.broadcast[close](false)
+      this.#removeAllPeers()
+    })
     return promise
+  }
+
+  /** Calls `done` when all channels have let out what they were given, or have had their time. */
+  #handOver(done) {
+    const channels = [this.broadcast, ...this.peers.list]
+    let left = channels.length
+    let deadline
+    const proceed = () => {
+      clearTimeout(deadline)
+      if (left !== Infinity) done()
+      left = Infinity
+    }
+    for (const channel of channels) channel[finish](() => --left === 0 && proceed())
+    if (left > 0 && left !== Infinity) deadline = setTimeout(proceed, HAND_OVER_DEADLINE)
   }
 
   /**
@@ -133,17 +154,21 @@ class Node extends EventEmitter {
 
   /** What the node has counted since it was started. */
   stats() {
-    return { ...JSON.parse(this.#crossing.native.stats()), limits: { ...this.options.limits } }
+    const counters = JSON.parse(this.#crossing.native.stats())
+    counters.lost += this.#lostChunks
+    return { ...counters, limits: { ...this.options.limits } }
   }
 
   #launch() {
     const { options } = this
-    const { logger, ...rest } = options
+    const { logger, slowReceivers, ...rest } = options
+    this.#lostChunks = 0
     this.#state = STARTING
     running.add(this)
     this.#lifeline = setInterval(() => {}, FOREVER)
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
+      waitsForReceivers: slowReceivers === 'wait',
       logLevels: logLevels(logger),
       usesLibuv: USES_LIBUV,
     })
@@ -178,12 +203,43 @@ class Node extends EventEmitter {
       case 'log':
         return this.logger[notice.level](notice.message)
       case 'lost':
-        this.logger.warn(`${notice.count} messages were dropped: handlers are too slow`)
-        return this.emit('lost', { count: notice.count })
+        return this.#onLost(notice)
       case 'skipped':
-        // The core has logged it.
-        return this.emit('skipped', { id: notice.id, count: notice.count })
+        return this.#onSkipped(notice)
+      case 'slow':
+        return this.emit('slow receiver', { id: notice.id })
+      case 'oversized': {
+        const { id, size, limit } = notice
+        return this.emit('oversized', { id, size, limit })
+      }
     }
+  }
+
+  #onLost({ count, chunks }) {
+    this.logger.warn(`${count} messages were dropped: handlers are too slow`)
+    const reason = 'handlers or readers were too slow'
+    callAll([
+      ...chunks.map(([handle, bytes]) => () => {
+        this.#crossing.channel(handle)?.[lose](`${bytes} bytes`, reason, bytes)
+      }),
+      () => this.emit('lost', { count }),
+    ])
+  }
+
+  /** The core has logged it. `chunks`: some may have been chunks of the stream. */
+  #onSkipped({ id, count, chunks }) {
+    const what = `up to ${count} chunks of node ${id}`
+    callAll([
+      () => chunks && this.broadcast[lose](what, 'no node had them any more'),
+      () => this.emit('skipped', { id, count }),
+    ])
+  }
+
+  /** A chunk was dropped because its reader paused, and nobody hears the errors of the stream. */
+  #onChunkLost(bytes) {
+    this.#lostChunks++
+    this.logger.warn(`${bytes} bytes of a stream were dropped: its reader has paused for too long`)
+    this.emit('lost', { count: 1 })
   }
 
   #peer(handle) {
@@ -241,9 +297,10 @@ class Node extends EventEmitter {
     ])
   }
 
-  #onPeerAdded({ peer: handle, id, address, port }) {
+  #onPeerAdded({ peer: handle, id, address, port, max }) {
     if (this.#state === STOPPING) return
-    const peer = new Peer(this, this.#crossing, handle, { id, address, port })
+    const onLost = (bytes) => this.#onChunkLost(bytes)
+    const peer = new Peer(this, this.#crossing, handle, { id, address, port, max, onLost })
     this.#crossing.attach(handle, peer)
     peer[open]()
     this.peers[add](peer)

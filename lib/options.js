@@ -25,11 +25,12 @@ function readOptions(options = {}) {
     1024,
     64 * MIB,
   )
+  const [slowReceivers, slowReceiverTimeout] = readSlowReceivers(options)
   const allow = readAllow(options.allow ?? [])
   const limits = readLimits(options.limits)
   const logger = readLogger(options.logger ?? {})
-  const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize }
-  return { address, port, seeds, ...numbers, allow, limits, logger }
+  const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize, slowReceiverTimeout }
+  return { address, port, seeds, ...numbers, slowReceivers, allow, limits, logger }
 }
 
 /** The bits of the methods that the application gave its logger: trace = 1, … fatal = 32. */
@@ -81,6 +82,15 @@ function readPeerNumbers({ minPeerNo, maxPeerNo }) {
     throw optionError(RangeError, 'minPeerNo', message)
   }
   return [least ?? Math.min(3, most ?? 3), most ?? Math.max(5, least ?? 5)]
+}
+
+function readSlowReceivers({ slowReceivers = 'wait', slowReceiverTimeout = 10_000 }) {
+  if (slowReceivers !== 'wait' && slowReceivers !== 'drop') {
+    const message = `"slowReceivers" option must be 'wait' or 'drop', not ${show(slowReceivers)}`
+    throw optionError(RangeError, 'slowReceivers', message)
+  }
+  readNumber(slowReceiverTimeout, 'slowReceiverTimeout', 100, Infinity)
+  return [slowReceivers, slowReceiverTimeout]
 }
 
 function readSeeds(seeds) {

@@ -59,6 +59,9 @@ class Outbox {
   // What the addon was too loaded to take, oldest first.
   #held = []
   #heldSize = 0
+  #isFinal = false
+  // What is called once nothing is held any more.
+  #onEmpty = undefined
   // The callback of a chunk that was taken under pressure.
   #chunkDone = undefined
   #endOfTick = () => {
@@ -84,17 +87,30 @@ class Outbox {
     this.#isPressed = false
   }
 
-  /** Sends what was collected in this tick, and nothing afterwards. */
-  close() {
-    if (!this.#isOpen) return
+  /** Sends what was collected in this tick and nothing afterwards; `done` is called when that is out. */
+  finish(done) {
     this.flush()
+    this.#isOpen = false
+    this.#hasRoom = false
+    if (this.#held.length === 0) done()
+    else this.#onEmpty = done
+  }
+
+  /**
+   * Sends what was collected in this tick, and nothing afterwards. `isFinal`: never again, so that a
+   * chunk that has not left is an error.
+   */
+  close(isFinal) {
+    if (this.#isOpen) this.flush()
+    this.#isFinal ||= isFinal
     this.#isOpen = false
     this.#hasRoom = false
     const held = this.#held
     this.#held = []
     this.#heldSize = 0
     this.#releaseChunk()
-    for (const { done } of held) done?.()
+    for (const { done } of held) done?.(this.#closed())
+    this.#emptied()
   }
 
   /**
@@ -156,7 +172,8 @@ class Outbox {
 
   /** Sends a chunk of the stream; `done` is called when the next one may come. */
   chunk(chunk, done) {
-    if (!this.#isOpen || chunk.length === 0) return done()
+    if (!this.#isOpen) return done(this.#closed())
+    if (chunk.length === 0) return done()
     this.flush()
     let rest = chunk
     while (rest.length > this.#maxSize) {
@@ -185,6 +202,7 @@ class Outbox {
       this.#heldSize -= size
       this.#passed(outcome, done)
     }
+    this.#emptied()
     if (this.#isPressed) return false
     this.#releaseChunk()
     return true
@@ -220,7 +238,7 @@ class Outbox {
       return false
     }
     if (outcome === TOO_LARGE) throw tooLarge(this.#maxSize)
-    done?.()
+    done?.(outcome === CLOSED ? this.#closed() : undefined)
     return outcome !== CLOSED
   }
 
@@ -228,6 +246,17 @@ class Outbox {
     const done = this.#chunkDone
     this.#chunkDone = undefined
     done?.()
+  }
+
+  #emptied() {
+    const done = this.#onEmpty
+    this.#onEmpty = undefined
+    done?.()
+  }
+
+  /** What becomes of a chunk while nothing is sent: an error, if that is so for good. */
+  #closed() {
+    return this.#isFinal ? new SmokeError('ERR_SMOKE_CLOSED') : undefined
   }
 
   #checkSize(size) {

@@ -12,9 +12,11 @@ class Peer extends Channel {
   #crossing
   #handle
 
-  constructor(node, crossing, handle, { id, address, port }) {
-    const { maxMessageSize } = node.options
-    super(crossing, handle, { maxMessageSize, allowHalfOpen: false, localEvents: ['close', 'end'] })
+  /** `max`: the largest message it takes, if that is known. */
+  constructor(node, crossing, handle, { id, address, port, max, onLost }) {
+    const maxMessageSize = Math.min(node.options.maxMessageSize, max ?? Infinity)
+    const localEvents = ['close', 'end']
+    super(crossing, handle, { maxMessageSize, allowHalfOpen: false, localEvents, onLost })
     this.#crossing = crossing
     this.#handle = handle
     this.node = node

@@ -5,6 +5,7 @@
 module.exports = Object.fromEntries(
   [
     ...['add', 'remove', 'open', 'close', 'flush', 'drained', 'sendLine', 'setFilter', 'widen'],
+    ...['finish', 'lose', 'lost'],
     ...['receive', 'receiveOne', 'receiveChunk', 'receiveLine'],
   ].map((name) => [name, Symbol(name)]),
 )

@@ -6,6 +6,7 @@
 //! `JSON.parse`, and messages that nobody listens for never cross.
 
 mod chunk;
+mod consumption;
 mod filter;
 #[cfg(feature = "fuzzing")]
 mod fuzz;

@@ -28,7 +28,8 @@ mod tests;
 mod watch;
 mod writer;
 
-pub use handle::{LinkStats, Node, Refused, Room, SendError, Sink, Stats};
+pub use handle::{Congestion, LinkStats, Node, Refused, Room, SendError, Sink, Stats};
+pub use queue::STUCK_AFTER;
 pub use secure::{Credentials, Identity, Secret};
 #[cfg(feature = "fuzzing")]
 pub use secure::{Ends, transport};

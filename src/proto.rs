@@ -23,7 +23,9 @@ mod timers;
 
 pub(crate) use bucket::Bucket;
 pub use config::{Config, Target};
-pub use event::{Class, CloseHow, Event, Input, Level, Outgoing, Output, RemoveReason, Timer};
+pub use event::{
+    Class, CloseHow, Event, Input, Level, Mark, Outgoing, Output, RemoveReason, Timer,
+};
 pub use id::{LinkId, Moment, NodeId};
 pub(crate) use join::join_runs;
 use message::LAST_SEQUENCE;

@@ -25,6 +25,8 @@ fn hello(is_native: bool) -> Hello {
         port: 1,
         epoch: 1,
         intent: smokesignal::proto::Intent::Peer,
+        windows: false,
+        max_message: None,
     };
     Hello {
         id: NodeId::parse("abc").unwrap(),
@@ -204,6 +206,44 @@ fn graft_and_gone() {
     check_frame(&frame, Class::Control, 0x03, &aged, graft);
     let gone = Message::Native(Native::Gone(range.clone()));
     check_frame(&native::gone(&range), Class::Control, 0x04, &body, gone);
+}
+
+#[test]
+fn what_windows_need() {
+    let watermark = Watermark {
+        origin: origin(),
+        high: 7,
+    };
+    let body = [ORIGIN, &number(7)].concat();
+    let frame = native::consumed(std::slice::from_ref(&watermark));
+    let consumed = Message::Native(Native::Consumed(vec![watermark]));
+    check_frame(&frame, Class::Control, 0x06, &body, consumed);
+    let id = NodeId::parse("slow").unwrap();
+    let body = [ORIGIN, b"\x04slow"].concat();
+    let frame = native::stalled(&origin(), &id);
+    let stalled = Native::Stalled {
+        origin: origin(),
+        id,
+    };
+    check_frame(
+        &frame,
+        Class::Control,
+        0x07,
+        &body,
+        Message::Native(stalled),
+    );
+    let range = Range {
+        origin: origin(),
+        first: 2,
+        last: 3,
+    };
+    let body = [ORIGIN, &number(2), &number(3)].concat();
+    let frame = native::oversized(&range, Class::Forward);
+    let oversized = Message::Native(Native::Oversized(range));
+    check_frame(&frame, Class::Forward, 0x08, &body, oversized);
+    let frame = native::direct_consumed(9);
+    let consumed = Message::Native(Native::DirectConsumed(9));
+    check_frame(&frame, Class::Control, 0x23, &number(9), consumed);
 }
 
 #[test]
@@ -433,7 +473,7 @@ fn broken_framing_is_an_error_as_soon_as_it_shows() {
     assert_eq!(next(b"\0\0\0\0"), Err(DecodeError::EmptyFrame));
     assert_eq!(next(b"\0\0\0\x05\x05"), Ok(None));
     for kind in 0..=255 {
-        let is_known = matches!(kind, 1..=5 | 0x10..=0x16 | 0x20..=0x22);
+        let is_known = matches!(kind, 1..=8 | 0x10..=0x16 | 0x20..=0x23);
         let expected = if is_known {
             Ok(None)
         } else {

@@ -44,12 +44,19 @@ fn socket_address() -> impl Strategy<Value = SocketAddr> {
 fn hello() -> impl Strategy<Value = Hello> {
     let intent = prop::sample::select(Intent::ALL.to_vec());
     let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);
-    let native = parts.prop_map(|(address, port, epoch, intent)| HelloNative {
-        version: 1,
-        address,
-        port,
-        epoch,
-        intent,
+    let abilities = (any::<bool>(), any::<Option<u32>>());
+    let native = (parts, abilities).prop_map(|(parts, abilities)| {
+        let (address, port, epoch, intent) = parts;
+        let (windows, max_message) = abilities;
+        HelloNative {
+            version: 1,
+            address,
+            port,
+            epoch,
+            intent,
+            windows,
+            max_message,
+        }
     });
     (node_id(), prop::option::of(native)).prop_map(|(id, native)| Hello { id, native })
 }
@@ -213,15 +220,35 @@ fn contacts() -> impl Strategy<Value = Vec<PeerAddress>> {
     prop::collection::vec(peer_address(), 0..=32)
 }
 
+fn watermarks() -> impl Strategy<Value = Vec<Watermark>> {
+    let watermark = (origin(), 0..u64::MAX).prop_map(|(origin, high)| Watermark { origin, high });
+    prop::collection::vec(watermark, 0..5)
+}
+
 /// A message that a frame can carry, and the frame.
 fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
-    let watermark = (origin(), 0..u64::MAX).prop_map(|(origin, high)| Watermark { origin, high });
     let frame = prop_oneof![
+        watermarks().prop_map(|watermarks| {
+            let frame = native::consumed(&watermarks);
+            (Message::Native(Native::Consumed(watermarks)), frame)
+        }),
+        (origin(), node_id()).prop_map(|(origin, id)| {
+            let frame = native::stalled(&origin, &id);
+            (Message::Native(Native::Stalled { origin, id }), frame)
+        }),
+        range().prop_map(|it| {
+            let frame = native::oversized(&it, Class::Own);
+            (Message::Native(Native::Oversized(it)), frame)
+        }),
+        any::<u64>().prop_map(|count| {
+            let frame = native::direct_consumed(count);
+            (Message::Native(Native::DirectConsumed(count)), frame)
+        }),
         publish().prop_map(|publish| {
             let frame = native::publish(&publish, Class::Forward);
             (Message::Native(Native::Publish(publish)), frame)
         }),
-        prop::collection::vec(watermark, 0..5).prop_map(|watermarks| {
+        watermarks().prop_map(|watermarks| {
             let frame = native::i_have(&watermarks);
             (Message::Native(Native::IHave(watermarks)), frame)
         }),
@@ -290,6 +317,8 @@ fn native_hello() -> Hello {
         port: 1,
         epoch: 1,
         intent: Intent::Peer,
+        windows: false,
+        max_message: None,
     };
     Hello {
         id: NodeId::parse("a").unwrap(),

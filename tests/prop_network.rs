@@ -158,7 +158,7 @@ proptest! {
             match happening.event {
                 // A new life may hear again what the one before has heard.
                 Event::Listening { .. } => heard.retain(|(host, _), _| *host != happening.host),
-                Event::Broadcast(payload) => {
+                Event::Broadcast { payload, .. } => {
                     for item in payload.items() {
                         let Item::Event(text) = item else { panic!("{item:?}") };
                         let (_, from, number): (String, u8, u64) =

@@ -11,9 +11,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use smokesignal::Config;
 use smokesignal::proto::{
-    Beacon, Event, Hello, HelloNative, Input, Intent, Item, Level, LinkId, Message, Moment, Native,
-    NodeId, Origin, Output, Payload, PeerAddress, Publish, Range, State, Target, Timer, Timers,
-    Watermark,
+    Beacon, Event, Hello, HelloNative, Input, Intent, Item, Level, LinkId, Mark, Message, Moment,
+    Native, NodeId, Origin, Output, Payload, PeerAddress, Publish, Range, State, Target, Timer,
+    Timers, Watermark,
 };
 
 const MIN: usize = 3;
@@ -44,6 +44,11 @@ enum Step {
     Broadcast(u8),
     ClosePeer(usize),
     Pass(u32),
+    Consume(u8),
+    Consumed(usize, u8, u64),
+    DirectConsumed(usize, u64),
+    Oversized(usize, u8, u64, u64),
+    Stalled(usize, u8, u8),
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
@@ -69,10 +74,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => link.clone().prop_map(Step::DialFailed),
         10 => (link.clone(), 0..3_u8, seq.clone(), 1..5_u32, any::<bool>())
             .prop_map(|(l, o, f, c, r)| Step::Publish(l, o, f, c, r)),
-        4 => (link.clone(), 0..3_u8, claim).prop_map(|(l, o, h)| Step::IHave(l, o, h)),
+        4 => (link.clone(), 0..3_u8, claim.clone()).prop_map(|(l, o, h)| Step::IHave(l, o, h)),
         2 => (link.clone(), 0..4_u8, asked.clone(), 0..20_u64)
             .prop_map(|(l, o, f, n)| Step::Graft(l, o, f, n)),
-        2 => (link.clone(), 0..3_u8, asked, 0..20_u64)
+        2 => (link.clone(), 0..3_u8, asked.clone(), 0..20_u64)
             .prop_map(|(l, o, f, n)| Step::Gone(l, o, f, n)),
         2 => (link.clone(), 0..4_u8).prop_map(|(l, o)| Step::Prune(l, o)),
         2 => (link.clone(), any::<bool>(), any::<u8>(), who.clone())
@@ -84,11 +89,17 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (link.clone(), who.clone(), 0..9_u64).prop_map(|(l, w, n)| Step::Beacon(l, w, n)),
         1 => (link.clone(), who.clone(), any::<bool>())
             .prop_map(|(l, w, y)| Step::BeaconTree(l, w, y)),
-        1 => (link.clone(), who).prop_map(|(l, w)| Step::Request(l, w)),
+        1 => (link.clone(), who.clone()).prop_map(|(l, w)| Step::Request(l, w)),
         2 => link.clone().prop_map(Step::Closed),
         1 => (link.clone(), level).prop_map(|(l, v)| Step::Pressure(l, v)),
         2 => (1..4_u8).prop_map(Step::Broadcast),
-        1 => link.prop_map(Step::ClosePeer),
+        1 => link.clone().prop_map(Step::ClosePeer),
+        3 => (0..4_u8).prop_map(Step::Consume),
+        2 => (link.clone(), 0..3_u8, claim).prop_map(|(l, o, h)| Step::Consumed(l, o, h)),
+        1 => (link.clone(), any::<u64>()).prop_map(|(l, n)| Step::DirectConsumed(l, n)),
+        1 => (link.clone(), 0..3_u8, asked, 0..20_u64)
+            .prop_map(|(l, o, f, n)| Step::Oversized(l, o, f, n)),
+        1 => (link, 0..3_u8, who).prop_map(|(l, o, w)| Step::Stalled(l, o, w)),
         5 => (0..3_000_000_u32).prop_map(Step::Pass),
     ]
 }
@@ -113,6 +124,8 @@ fn hello(number: u8, native: bool, intent: Intent) -> Hello {
         port: 4000,
         epoch: 1,
         intent,
+        windows: number.is_multiple_of(2),
+        max_message: (number == 4).then_some(4),
     });
     Hello {
         id: id(number),
@@ -142,6 +155,8 @@ struct Bench {
     peers: HashMap<LinkId, NodeId>,
     /// What was delivered, by origin and sequence number.
     delivered: BTreeSet<(u8, u64)>,
+    /// What the application was given and has not consumed.
+    given: Vec<Mark>,
 }
 
 impl Bench {
@@ -161,6 +176,7 @@ impl Bench {
             dials: Vec::new(),
             peers: HashMap::new(),
             delivered: BTreeSet::new(),
+            given: Vec::new(),
         };
         bench.input(Input::Started { port: 4000 });
         bench
@@ -187,7 +203,13 @@ impl Bench {
                 }
                 Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
-                Output::Event(event) => self.event(event),
+                Output::Event(event) => {
+                    self.given.extend(event.mark());
+                    self.event(event);
+                }
+                Output::Window {
+                    outstanding, size, ..
+                } => assert!(size > 0, "{outstanding} of {size}"),
             }
         }
         self.check();
@@ -207,7 +229,7 @@ impl Bench {
             Event::PeerRemoved { link, .. } => {
                 assert!(self.peers.remove(&link).is_some(), "{link} was no peer");
             }
-            Event::Broadcast(payload) => {
+            Event::Broadcast { payload, .. } => {
                 for item in payload.items() {
                     let Item::Event(text) = item else {
                         panic!("{item:?}")
@@ -388,6 +410,28 @@ impl Bench {
                 if let Some(link) = self.link(link) {
                     self.input(Input::ClosePeer { link });
                 }
+            }
+            Step::Consume(count) => {
+                let count = usize::from(count).min(self.given.len());
+                let marks = self.given.drain(..count).collect();
+                self.input(Input::Consumed(marks));
+            }
+            Step::Consumed(link, number, high) => {
+                let origin = origin(number);
+                self.frame(link, Native::Consumed(vec![Watermark { origin, high }]));
+            }
+            Step::DirectConsumed(link, count) => self.frame(link, Native::DirectConsumed(count)),
+            Step::Oversized(link, number, first, more) => {
+                let range = Range {
+                    origin: origin(number),
+                    first,
+                    last: first.saturating_add(more),
+                };
+                self.frame(link, Native::Oversized(range));
+            }
+            Step::Stalled(link, number, who) => {
+                let (origin, id) = (origin(number), id(who));
+                self.frame(link, Native::Stalled { origin, id });
             }
             Step::Pass(micros) => self.pass(Duration::from_micros(u64::from(micros))),
         }

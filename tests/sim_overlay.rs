@@ -25,7 +25,8 @@ fn settled(nodes: usize, seed: u64) -> Network {
 
 fn changes(network: &mut Network) -> Vec<(HostId, Event)> {
     let happenings = network.take_happenings().into_iter();
-    let is_change = |event: &Event| !matches!(event, Event::Broadcast(_) | Event::Listening { .. });
+    let is_change =
+        |event: &Event| !matches!(event, Event::Broadcast { .. } | Event::Listening { .. });
     happenings
         .filter(|it| is_change(&it.event))
         .map(|it| (it.host, it.event))
@@ -358,7 +359,7 @@ fn message(number: usize) -> Payload {
 fn numbers(network: &mut Network) -> BTreeMap<HostId, Vec<String>> {
     let mut got: BTreeMap<HostId, Vec<String>> = BTreeMap::new();
     for happening in network.take_happenings() {
-        if let Event::Broadcast(payload) = happening.event {
+        if let Event::Broadcast { payload, .. } = happening.event {
             let texts = payload.items().map(|item| match item {
                 Item::Event(text) => String::from_utf8(text.to_vec()).unwrap(),
                 other => panic!("{other:?}"),

@@ -5,6 +5,7 @@ const { EventEmitter } = require('node:events')
 const { PassThrough, Readable, Writable, finished, pipeline } = require('node:stream')
 const { test } = require('node:test')
 const { PEER, fakeNetwork, settled } = require('./fake-node')
+const { poll } = require('../support/wait')
 
 const NAMES = [
   ...['data', 'error', 'end', 'close', 'message', 'drain', 'finish', 'pipe', 'unpipe'],
@@ -161,18 +162,126 @@ test('nothing is kept for a stream that nobody reads', async (t) => {
   assert.equal(node.broadcast.readableLength, 0)
 })
 
-test('a reader that has paused gets what came, up to a limit', async (t) => {
+/** What the addon was told of chunks that wait for their reader. */
+const paced = (native) => native.calls.filter(([call]) => call === 'hold' || call === 'read')
+
+test('chunks wait for a reader that has paused, and hold their sender back', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
-  peer.on('data', (chunk) => heard.push(chunk.length)).pause()
+  peer.on('data', (chunk) => heard.push(String(chunk))).pause()
   await settled()
-  const mebi = 'x'.repeat(1024 * 1024)
-  native.push(...Array.from({ length: 20 }, () => [PEER, mebi]))
+  const chunks = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(64 * 1024))
+  native.push(...chunks.map((chunk) => [PEER, chunk]))
   await settled()
-  assert.equal(peer.readableLength, 16 * mebi.length)
+  assert.deepEqual([peer.readableLength, heard], [64 * 1024, []])
+  assert.deepEqual(paced(native), [['hold', PEER]])
   peer.resume()
   await settled()
-  assert.equal(heard.length, 16)
+  assert.deepEqual(heard, chunks)
+  assert.deepEqual(paced(native), [
+    ['hold', PEER],
+    ['read', PEER, 64 * 1024],
+    ['read', PEER, 64 * 1024],
+    ['read', PEER, null],
+  ])
+})
+
+test('nobody waits for a reader that has stopped listening', async (t) => {
+  const { native, peer } = await fakeNetwork(t)
+  const listener = () => {}
+  peer.on('data', listener).pause()
+  await settled()
+  native.push([PEER, 'x'.repeat(64 * 1024)], [PEER, 'y'])
+  await settled()
+  peer.off('data', listener)
+  await settled()
+  assert.deepEqual(paced(native).at(-1), ['read', PEER, null])
+})
+
+/** Pauses a reader and has more come than is kept for it; 65 chunks of a mebibyte. */
+async function overflow(native, peer) {
+  peer.pause()
+  await settled()
+  const mebi = 'x'.repeat(1024 * 1024)
+  native.push(...Array.from({ length: 67 }, () => [PEER, mebi]))
+  await settled()
+}
+
+test('a stream that has lost a chunk is destroyed with an error that says how much', async (t) => {
+  const { native, node, peer } = await fakeNetwork(t)
+  const events = []
+  node.on('lost', (drop) => events.push(drop))
+  peer.on('data', () => {})
+  const failed = new Promise((resolve) => peer.stream.once('error', resolve))
+  await overflow(native, peer)
+  const { code, message, bytes } = await failed
+  assert.deepEqual([code, bytes, events], ['ERR_SMOKE_LOST', 1024 * 1024, []])
+  assert.match(message, /1048576 bytes of the stream were lost: its reader has paused/)
+  assert.deepEqual(paced(native).at(-1), ['read', PEER, null])
+})
+
+test('a lost chunk of a stream whose errors nobody hears is an event, and counts', async (t) => {
+  const { native, node, peer } = await fakeNetwork(t)
+  const events = []
+  node.on('lost', (drop) => events.push(drop))
+  peer.on('data', () => {})
+  // Like any destination of a pipe, the peer has a listener that does nothing about errors.
+  new PassThrough().pipe(peer)
+  native.stats = () => '{"lost":0}'
+  await overflow(native, peer)
+  await poll(() => events.length >= 2, 5000, 'both chunks are told of')
+  assert.deepEqual(events, [{ count: 1 }, { count: 1 }])
+  assert.equal(node.stats().lost, 2)
+  assert.equal(peer.stream.destroyed, false)
+})
+
+test('chunks that were dropped or skipped end the streams they belong to', async (t) => {
+  const { native, node, peer } = await fakeNetwork(t)
+  const errors = []
+  for (const channel of [peer, node.broadcast]) {
+    channel.on('data', () => {})
+    channel.stream.once('error', ({ code, bytes }) => errors.push([code, bytes]))
+  }
+  native.push({ t: 'skipped', id: 'abc', count: 4, chunks: false })
+  await settled()
+  assert.deepEqual(errors, [])
+  native.push({ t: 'lost', count: 3, chunks: [[PEER, 70]] })
+  native.push({ t: 'skipped', id: 'abc', count: 4, chunks: true })
+  await settled()
+  assert.deepEqual(errors, [
+    ['ERR_SMOKE_LOST', 70],
+    ['ERR_SMOKE_LOST', undefined],
+  ])
+})
+
+test('a chunk that has not left when the peer closes is an error', async (t) => {
+  const { native, peer } = await fakeNetwork(t)
+  native.outcomes = [2]
+  const written = new Promise((resolve) => peer.write('a', resolve))
+  peer.on('error', () => {})
+  peer.close()
+  assert.equal((await written).code, 'ERR_SMOKE_CLOSED')
+})
+
+test('stop lets out what was written before', async (t) => {
+  const { native, node } = await fakeNetwork(t)
+  native.outcomes = [2]
+  node.broadcast.write('a')
+  node.broadcast.write('b')
+  node.broadcast.emit('c')
+  native.calls = []
+  node.stop()
+  await settled()
+  assert.deepEqual(native.calls, [])
+  native.push({ t: 'drain', peer: 0 })
+  await settled()
+  const calls = native.calls.map(([name, , what]) => [name, what])
+  assert.deepEqual(calls, [
+    ['write', 'a'],
+    ['emit', '["c"]'],
+    ['write', 'b'],
+    ['stop', undefined],
+  ])
 })
 
 test('write waits for room, and drain follows', async (t) => {

@@ -228,7 +228,10 @@ test('messages that were missed are events, and those lost here are logged', asy
   const missed = []
   node.on('lost', (drop) => missed.push(['lost', drop]))
   node.on('skipped', (gap) => missed.push(['skipped', gap]))
-  native.push({ t: 'lost', count: 3 }, { t: 'skipped', id: 'abc', count: 4 })
+  native.push(
+    { t: 'lost', count: 3, chunks: [] },
+    { t: 'skipped', id: 'abc', count: 4, chunks: false },
+  )
   await settled()
   assert.deepEqual(missed, [
     ['lost', { count: 3 }],

@@ -118,6 +118,14 @@ class FakeNative {
     this.calls.push(['addPeer', ...args])
   }
 
+  hold(channel) {
+    this.calls.push(['hold', channel])
+  }
+
+  read(channel, bytes) {
+    this.calls.push(['read', channel, bytes])
+  }
+
   closePeer(handle) {
     this.calls.push(['closePeer', handle])
   }

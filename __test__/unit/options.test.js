@@ -17,6 +17,8 @@ test('defaults are those of 0.x, and the port may be left out', () => {
     seeds: [],
     pingTimeout: 3000,
     maxMessageSize: 4 * 1024 * 1024,
+    slowReceivers: 'wait',
+    slowReceiverTimeout: 10_000,
     allow: [],
     limits: {
       handshakeTimeout: 5000,

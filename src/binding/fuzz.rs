@@ -50,10 +50,14 @@ pub fn batch(data: &[u8]) {
             ),
         }
         queue.event(match channel {
-            0 => Event::Broadcast(payload),
+            0 => Event::Broadcast {
+                payload,
+                mark: None,
+            },
             link => Event::Direct {
                 link: LinkId(*link),
                 payload,
+                mark: None,
             },
         });
     }

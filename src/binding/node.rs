@@ -14,14 +14,14 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 
-use crate::net::{Credentials, Identity, Node, Room, Secret, SendError};
+use crate::net::{Credentials, Identity, Node, Room, STUCK_AFTER, Secret, SendError};
 use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
 use super::chunk::Seal;
 use super::filter::{BROADCAST, Filter};
 use super::log::Log;
 use super::poll::{self, Poll};
-use super::queue::{Counters, Queue};
+use super::queue::{Bounds, Counters, Queue};
 
 /// What became of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
 mod outcome {
@@ -72,6 +72,10 @@ pub struct StartConfig {
     pub limits: Limits,
     /// The methods that the logger has, as bits: trace = 1, debug, info, warn, error, fatal = 32.
     pub log_levels: u32,
+    /// Whether senders wait for slow receivers.
+    pub waits_for_receivers: bool,
+    /// How long for one that makes no progress, in milliseconds; may be infinite.
+    pub slow_receiver_timeout: f64,
     /// Whether JavaScript's event loop is libuv's, so that it can wait for the node's sockets.
     pub uses_libuv: bool,
 }
@@ -157,7 +161,7 @@ impl NativeNode {
         let credentials = credentials(&config)?;
         let allow = networks(&config.allow)?;
         let log = Log::dispatch(self.queue.clone(), config.log_levels);
-        self.queue.clear_filters();
+        self.queue.begin(bounds(&config));
         let mut node = self.node();
         // The old one first: it may hold the port.
         *node = None;
@@ -257,10 +261,32 @@ impl NativeNode {
     #[napi]
     pub fn drain(&self) -> Option<String> {
         let text = self.queue.drain();
+        if self.queue.has_news()
+            && let Some(node) = &*self.node()
+        {
+            node.consumed();
+        }
         if let (None, Some(poll)) = (&text, &*self.poll.borrow()) {
             poll.drained();
         }
         text
+    }
+
+    /// Says that the stream chunks of a channel wait for their reader from now on.
+    #[napi]
+    pub fn hold(&self, channel: u32) {
+        self.queue.hold(channel);
+    }
+
+    /// Says that the reader took so many bytes of them, or (`null`) that none wait any more.
+    #[napi]
+    pub fn read(&self, channel: u32, bytes: Option<u32>) {
+        self.queue.read(channel, bytes.map(|bytes| bytes as usize));
+        if self.queue.has_news()
+            && let Some(node) = &*self.node()
+        {
+            node.consumed();
+        }
     }
 
     /// Only the first `consumed` items of the last drained text were consumed.
@@ -365,7 +391,20 @@ fn invalid(what: &str) -> Error {
 }
 
 fn milliseconds(number: f64) -> Duration {
-    Duration::from_secs_f64((number / 1000.0).max(0.0))
+    Duration::try_from_secs_f64((number / 1000.0).max(0.0)).unwrap_or(Duration::MAX)
+}
+
+fn bounds(config: &StartConfig) -> Bounds {
+    let patience = match config.waits_for_receivers {
+        true => milliseconds(config.slow_receiver_timeout),
+        false => STUCK_AFTER,
+    };
+    // A sender is refused at twice its window, and one message more may be as large as any.
+    let window = config.limits.queue_per_peer + config.max_message_size;
+    Bounds {
+        per_stream: 2 * window as usize,
+        patience,
+    }
 }
 
 impl From<StartConfig> for Config {
@@ -391,6 +430,8 @@ impl From<StartConfig> for Config {
                 })
                 .collect(),
             ping_timeout: milliseconds(config.ping_timeout),
+            waits_for_receivers: config.waits_for_receivers,
+            slow_receiver_timeout: milliseconds(config.slow_receiver_timeout),
             max_message: config.max_message_size as usize,
             handshake_timeout: milliseconds(config.limits.handshake_timeout),
             dial_timeout: milliseconds(config.limits.dial_timeout),

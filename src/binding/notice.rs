@@ -1,5 +1,7 @@
 //! Events that are not messages, as items of a chunk.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::proto::{Event, RemoveReason};
@@ -28,6 +30,8 @@ impl Notice {
                 id,
                 remote,
                 native,
+                max_message,
+                ..
             } => json!({
                 "t": "add",
                 "peer": link.0,
@@ -35,6 +39,7 @@ impl Notice {
                 "address": remote.ip().to_canonical().to_string(),
                 "port": remote.port(),
                 "native": native,
+                "max": max_message,
             }),
             Event::PeerRemoved { link, reason } => {
                 json!({"t": "remove", "peer": link.0, "reason": reason_name(*reason)})
@@ -64,10 +69,14 @@ impl Notice {
                 json!({"t": "dialed", "req": request, "code": code})
             }
             Event::Drain(link) => json!({"t": "drain", "peer": link.map_or(0, |link| link.0)}),
-            Event::Skipped { origin, count } => {
-                json!({"t": "skipped", "id": origin.as_str(), "count": count})
+            Event::Skipped { origin, count, .. } => {
+                return Some(Self::skipped(origin.as_str(), *count, false));
             }
-            Event::Broadcast(_) | Event::Direct { .. } | Event::Line { .. } => return None,
+            Event::SlowReceiver { id } => json!({"t": "slow", "id": id.as_str()}),
+            Event::Oversized { id, size, limit } => {
+                json!({"t": "oversized", "id": id.as_str(), "size": size, "limit": limit})
+            }
+            Event::Broadcast { .. } | Event::Direct { .. } | Event::Line { .. } => return None,
         };
         let ends_channel = match event {
             Event::PeerRemoved { link, .. } => Some(link.0),
@@ -80,9 +89,16 @@ impl Notice {
         })
     }
 
-    /// Messages that were dropped because JavaScript did not take them in time.
-    pub(crate) fn lost(count: u64) -> Self {
-        Self::plain(json!({"t": "lost", "count": count}))
+    /// Messages that were dropped because JavaScript did not take them in time. `chunks`: the bytes
+    /// of stream chunks among them, by channel.
+    pub(crate) fn lost(count: u64, chunks: &BTreeMap<u32, u64>) -> Self {
+        let chunks: Vec<_> = chunks.iter().collect();
+        Self::plain(json!({"t": "lost", "count": count, "chunks": chunks}))
+    }
+
+    /// Broadcasts of `id` that nobody had any more. `chunks`: stream chunks may be among them.
+    pub(crate) fn skipped(id: &str, count: u64, chunks: bool) -> Self {
+        Self::plain(json!({"t": "skipped", "id": id, "count": count, "chunks": chunks}))
     }
 
     /// A line for the application's logger.

@@ -6,27 +6,29 @@
 //! when a handler registers a listener, JavaScript rewinds to the item it had got to, and the rest
 //! is looked at again under the new filters.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::net::Sink;
-use crate::proto::{Event, Kind, Payload};
+use crate::net::{Congestion, Sink};
+use crate::proto::{Event, Kind, Mark, Payload};
 
 use super::chunk::{Chunk, Cursor, Seal};
+use super::consumption::{Consumption, Run};
 use super::filter::{BROADCAST, Filter, Filters};
 use super::notice::Notice;
 use super::text;
 
 /// Bytes of messages that wait for JavaScript at most; more are dropped and counted.
-const CAPACITY: usize = 64 << 20;
-/// Above this, links stop reading as long as JavaScript does drain.
+const CAPACITY: usize = 128 << 20;
+/// Above this, links whose senders do not wait for JavaScript stop reading while it makes progress.
 const CONGESTED: usize = 4 << 20;
-/// JavaScript that has not drained for this long is blocked: links read on, so that the node still
-/// relays.
-const STILL_DRAINING: Duration = Duration::from_millis(250);
+/// Above this all links do: the senders of the others do not keep to what they were told.
+const OVERFULL: usize = 96 << 20;
+/// How often JavaScript is told of messages that were dropped.
+const TELL_LOST_EVERY: Duration = Duration::from_millis(500);
 /// What a message costs besides its bytes, so that many small ones are bounded too.
 const OVERHEAD: usize = 128;
 /// Log lines that wait at most: a hostile network must not fill the memory with them.
@@ -71,11 +73,41 @@ struct State {
     /// JavaScript is gone.
     dead: bool,
     bytes: usize,
+    bounds: Bounds,
     drained_at: Option<Instant>,
     logs: usize,
-    /// Dropped since JavaScript was last told.
-    lost: u64,
+    /// Dropped since JavaScript was last told, and when that was.
+    lost: Lost,
+    told_lost_at: Option<Instant>,
+    consumption: Consumption,
     counters: Counters,
+}
+
+/// Bounds that follow from a node's options.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes that wait of one stream: more than a sender has outstanding that keeps to its window.
+    pub(crate) per_stream: usize,
+    /// JavaScript that has not drained for this long is blocked: links read on, so that the node still
+    /// relays.
+    pub(crate) patience: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            per_stream: CAPACITY,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Messages that were dropped.
+#[derive(Debug, Default)]
+struct Lost {
+    count: u64,
+    /// Bytes of stream chunks among them, by channel.
+    chunks: BTreeMap<u32, u64>,
 }
 
 /// What the queue has done so far.
@@ -97,8 +129,16 @@ pub(crate) struct Counters {
 }
 
 enum Entry {
-    Messages { channel: u32, payload: Payload },
-    Line { channel: u32, text: Bytes },
+    Messages {
+        channel: u32,
+        payload: Payload,
+        mark: Option<Mark>,
+    },
+    Line {
+        channel: u32,
+        text: Bytes,
+        mark: Option<Mark>,
+    },
     Notice(Notice),
     Log(Notice),
 }
@@ -111,6 +151,38 @@ impl Entry {
             Self::Notice(_) | Self::Log(_) => 0,
         }
     }
+
+    /// How many messages it holds.
+    fn count(&self) -> u32 {
+        match self {
+            Self::Messages { payload, .. } => payload.count(),
+            Self::Line { .. } => 1,
+            Self::Notice(_) | Self::Log(_) => 0,
+        }
+    }
+
+    /// The messages in it that somebody waits for.
+    fn run(&self) -> Option<Run> {
+        let (Self::Messages { mark, .. } | Self::Line { mark, .. }) = self else {
+            return None;
+        };
+        Some(Run {
+            mark: (*mark)?,
+            count: self.count(),
+            bytes: self.cost(),
+            chunks: self.chunks(),
+        })
+    }
+
+    /// The channel whose stream chunks it holds.
+    fn chunks(&self) -> Option<u32> {
+        match self {
+            Self::Messages {
+                channel, payload, ..
+            } if payload.kind() == Kind::Chunks => Some(*channel),
+            _ => None,
+        }
+    }
 }
 
 enum Step {
@@ -121,33 +193,59 @@ enum Step {
 
 impl Sink for Queue {
     fn event(&self, event: Event) {
-        let entry = match (Notice::of(&event), event) {
+        let notice = match &event {
+            Event::Skipped {
+                origin,
+                count,
+                stream,
+            } => {
+                let has_chunks = self.state().consumption.has_chunks(*stream);
+                Some(Notice::skipped(origin.as_str(), *count, has_chunks))
+            }
+            event => Notice::of(event),
+        };
+        let entry = match (notice, event) {
             (Some(notice), _) => Entry::Notice(notice),
-            (None, Event::Broadcast(payload)) => Entry::Messages {
+            (None, Event::Broadcast { payload, mark }) => Entry::Messages {
                 channel: BROADCAST,
                 payload,
+                mark,
             },
-            (None, Event::Direct { link, payload }) => Entry::Messages {
+            (
+                None,
+                Event::Direct {
+                    link,
+                    payload,
+                    mark,
+                },
+            ) => Entry::Messages {
                 channel: link.0,
                 payload,
+                mark,
             },
-            (None, Event::Line { link, text }) => Entry::Line {
+            (None, Event::Line { link, text, mark }) => Entry::Line {
                 channel: link.0,
                 text,
+                mark,
             },
             (None, _) => return,
         };
         self.push(entry);
     }
 
-    fn is_congested(&self) -> bool {
+    fn congestion(&self) -> Congestion {
         let state = self.state();
-        let drains = || {
-            state
-                .drained_at
-                .is_some_and(|at| at.elapsed() < STILL_DRAINING)
-        };
-        state.bytes > CONGESTED && drains()
+        let patience = state.bounds.patience;
+        let drains = || state.drained_at.is_some_and(|at| at.elapsed() < patience);
+        match state.bytes {
+            bytes if bytes > OVERFULL && drains() => Congestion::Heavy,
+            bytes if bytes > CONGESTED && drains() => Congestion::Light,
+            _ => Congestion::None,
+        }
+    }
+
+    fn consumed(&self) -> Vec<Mark> {
+        self.state().consumption.take()
     }
 }
 
@@ -178,7 +276,9 @@ impl Queue {
             let mut state = self.state();
             state.commit();
             // Only read when a lot waits: then it is worth a look at the clock.
-            state.drained_at = (state.bytes > CONGESTED / 2).then(Instant::now);
+            if state.bytes > CONGESTED / 2 {
+                state.drained_at = Some(Instant::now());
+            }
         }
         loop {
             let step = self.state().step(&self.seal);
@@ -213,6 +313,25 @@ impl Queue {
         true
     }
 
+    /// Whether JavaScript has consumed so much that those who wait for it should be told now.
+    pub(crate) fn has_news(&self) -> bool {
+        self.state().consumption.is_news()
+    }
+
+    /// Says that a channel's stream chunks wait for their reader from now on.
+    pub(crate) fn hold(&self, channel: u32) {
+        self.state().consumption.hold(channel);
+    }
+
+    /// Says that the reader took so many bytes of them; `None` = everything.
+    pub(crate) fn read(&self, channel: u32, bytes: Option<usize>) {
+        let consumption = &mut self.state().consumption;
+        match bytes {
+            Some(bytes) => consumption.read(channel, bytes),
+            None => consumption.release(channel),
+        }
+    }
+
     /// The buffers that items of the last chunk refer to.
     pub(crate) fn buffers(&self) -> Vec<Bytes> {
         self.state().buffers.clone()
@@ -223,10 +342,17 @@ impl Queue {
         self.state().filters.set(channel, filter);
     }
 
-    /// Forgets all filters: the channels of a node's next life have nothing to do with the old
-    /// ones.
-    pub(crate) fn clear_filters(&self) {
-        self.state().filters.clear();
+    /// Forgets what belongs to a node's last life, which has nothing to do with its next one.
+    pub(crate) fn begin(&self, bounds: Bounds) {
+        let mut state = self.state();
+        state.filters.clear();
+        state.bounds = bounds;
+        state.consumption = Consumption::default();
+        for entry in &mut state.entries {
+            if let Entry::Messages { mark, .. } | Entry::Line { mark, .. } = entry {
+                *mark = None;
+            }
+        }
     }
 
     /// Whether JavaScript was woken and has not yet found the queue empty.
@@ -264,16 +390,13 @@ impl State {
     fn push(&mut self, entry: Entry) -> bool {
         // While JavaScript is at it, the handler of an earlier message may yet listen for this one.
         if self.dead || (!self.awake && self.nobody_wants(&entry)) {
+            self.pass_over(&entry);
             return false;
         }
         let cost = entry.cost();
-        if cost > 0 && self.bytes + cost > CAPACITY {
-            let count = match &entry {
-                Entry::Messages { payload, .. } => u64::from(payload.count()),
-                _ => 1,
-            };
-            self.lost += count;
-            self.counters.lost += count;
+        if self.is_full(&entry, cost) {
+            self.lose(&entry);
+            self.pass_over(&entry);
             return false;
         }
         if matches!(entry, Entry::Log(_)) {
@@ -283,19 +406,50 @@ impl State {
             }
             self.logs += 1;
         }
-        if cost > 0 {
-            self.tell_lost();
+        if cost > 0 && self.bytes == 0 {
+            // JavaScript may have been idle for long; only from now on is it slow.
+            self.drained_at = Some(Instant::now());
         }
         self.bytes += cost;
+        if let Some(run) = entry.run() {
+            self.consumption.queued(&run);
+        }
         self.entries.push_back(entry);
         !std::mem::replace(&mut self.awake, true)
+    }
+
+    fn is_full(&self, entry: &Entry, cost: usize) -> bool {
+        let of_stream = || {
+            let run = entry.run();
+            run.map_or(0, |run| self.consumption.waiting(run.mark.stream))
+        };
+        cost > 0
+            && (self.bytes + cost > CAPACITY
+                || self.bytes > CONGESTED && of_stream() + cost > self.bounds.per_stream)
+    }
+
+    fn lose(&mut self, entry: &Entry) {
+        let count = u64::from(entry.count());
+        self.lost.count += count;
+        self.counters.lost += count;
+        if let Some(channel) = entry.chunks() {
+            *self.lost.chunks.entry(channel).or_default() += entry.cost() as u64;
+        }
+    }
+
+    fn pass_over(&mut self, entry: &Entry) {
+        if let Some(run) = entry.run() {
+            self.consumption.passed_over(run.mark);
+        }
     }
 
     fn nobody_wants(&mut self, entry: &Entry) -> bool {
         let wanted = match entry {
             Entry::Notice(_) | Entry::Log(_) => true,
             Entry::Line { channel, .. } => self.filters.wants_lines(*channel),
-            Entry::Messages { channel, payload } => match payload.kind() {
+            Entry::Messages {
+                channel, payload, ..
+            } => match payload.kind() {
                 Kind::Chunks => self.filters.wants_chunks(*channel),
                 // Names are looked for when JavaScript drains, unless there is only one.
                 Kind::Events if payload.count() == 1 => {
@@ -305,24 +459,35 @@ impl State {
             },
         };
         if !wanted {
-            self.counters.unheard += match entry {
-                Entry::Messages { payload, .. } => u64::from(payload.count()),
-                _ => 1,
-            };
+            self.counters.unheard += u64::from(entry.count());
         }
         !wanted
     }
 
+    /// Puts what JavaScript is to know of dropped messages before everything that still waits: it may
+    /// take long over that.
     fn tell_lost(&mut self) {
-        let lost = std::mem::take(&mut self.lost);
-        if lost > 0 {
-            self.entries.push_back(Entry::Notice(Notice::lost(lost)));
+        let lately = |at: Instant| at.elapsed() < TELL_LOST_EVERY;
+        if self.lost.count == 0 || !self.is_empty() && self.told_lost_at.is_some_and(lately) {
+            return;
         }
+        let Lost { count, chunks } = std::mem::take(&mut self.lost);
+        self.told_lost_at = Some(Instant::now());
+        let at = self.cursor.entry + usize::from(self.cursor.offset > 0);
+        let notice = Entry::Notice(Notice::lost(count, &chunks));
+        self.entries.insert(at.min(self.entries.len()), notice);
     }
 
-    /// Forgets what lies before the cursor.
+    fn is_empty(&self) -> bool {
+        self.cursor.entry >= self.entries.len()
+    }
+
+    /// Forgets what lies before the cursor: JavaScript is through with it.
     fn commit(&mut self) {
         for entry in self.entries.drain(..self.cursor.entry) {
+            if let Some(run) = entry.run() {
+                self.consumption.consumed(&run);
+            }
             self.bytes -= entry.cost();
             match entry {
                 Entry::Log(_) => self.logs -= 1,
@@ -336,19 +501,24 @@ impl State {
             }
         }
         self.cursor.entry = 0;
+        if self.cursor.offset > 0
+            && let Some(entry) = self.entries.front()
+            && let (Some(run), Entry::Messages { payload, .. }) = (entry.run(), entry)
+        {
+            let count = payload.count_before(self.cursor.offset);
+            self.consumption.consumed_partly(&run, count);
+        }
         self.start = self.cursor;
         self.marks.clear();
         self.buffers.clear();
     }
 
     fn step(&mut self, seal: &Seal) -> Step {
+        self.tell_lost();
         let seal = (self.distrusted == 0).then_some(seal);
         let mut chunk = Chunk::new(self.cursor, self.budget, seal);
         let mut scanned = 0;
         while !chunk.is_full() && scanned < SCAN {
-            if self.cursor.entry == self.entries.len() {
-                self.tell_lost();
-            }
             let Some(entry) = self.entries.get(self.cursor.entry) else {
                 break;
             };
@@ -366,7 +536,7 @@ impl State {
                     self.cursor.next_entry();
                     chunk.notice(&notice.json, self.cursor);
                 }
-                Entry::Line { channel, text } => {
+                Entry::Line { channel, text, .. } => {
                     self.cursor.next_entry();
                     scanned += text.len();
                     match text::array(text) {
@@ -378,7 +548,9 @@ impl State {
                         }
                     }
                 }
-                Entry::Messages { channel, payload } => {
+                Entry::Messages {
+                    channel, payload, ..
+                } => {
                     self.cursor = chunk.messages(*channel, payload, before, filters, counters);
                     scanned += match self.cursor.entry == before.entry {
                         true => self.cursor.offset - before.offset,

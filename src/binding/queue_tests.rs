@@ -19,13 +19,21 @@ fn seal() -> Seal {
 }
 
 fn events(texts: &[&str]) -> Event {
-    Event::Broadcast(Payload::events(Bytes::from(texts.join("\n"))))
+    broadcast_of(Payload::events(Bytes::from(texts.join("\n"))))
+}
+
+fn broadcast_of(payload: Payload) -> Event {
+    Event::Broadcast {
+        payload,
+        mark: None,
+    }
 }
 
 fn direct(link: u32, text: &'static str) -> Event {
     Event::Direct {
         link: LinkId(link),
         payload: Payload::events(Bytes::from_static(text.as_bytes())),
+        mark: None,
     }
 }
 
@@ -51,6 +59,7 @@ fn messages_of_many_channels_make_one_chunk() {
     queue.event(Event::Line {
         link: LinkId(7),
         text: Bytes::from_static(br#"["my","path",1]"#),
+        mark: None,
     });
     queue.event(events(&[r#"["a",2]"#]));
     let text = queue.drain().unwrap();
@@ -96,10 +105,11 @@ fn what_nobody_listens_for_does_not_wake_javascript() {
     let (queue, rings) = queue();
     queue.set_filter(0, names(&["a"]));
     queue.event(events(&[r#"["b"]"#]));
-    queue.event(Event::Broadcast(Payload::chunk(b"chunk")));
+    queue.event(broadcast_of(Payload::chunk(b"chunk")));
     queue.event(Event::Line {
         link: LinkId(0),
         text: Bytes::from_static(b"[1]"),
+        mark: None,
     });
     assert_eq!(rings.load(Ordering::Relaxed), 0);
     queue.event(events(&[r#"["b"]"#, r#"["a"]"#]));
@@ -182,6 +192,8 @@ fn a_chunk_ends_after_a_peer_was_added() {
         id: NodeId::parse("abc").unwrap(),
         remote: "[::ffff:10.0.0.1]:80".parse().unwrap(),
         native: true,
+        windows: true,
+        max_message: None,
     });
     queue.event(direct(3, r#"["a"]"#));
     queue.event(direct(3, r#"["b"]"#));
@@ -193,7 +205,7 @@ fn a_chunk_ends_after_a_peer_was_added() {
     assert_eq!(
         added,
         serde_json::json!([
-            {"t": "add", "peer": 3, "id": "abc", "address": "10.0.0.1", "port": 80, "native": true}
+            {"t": "add", "peer": 3, "id": "abc", "address": "10.0.0.1", "port": 80, "native": true, "max": null}
         ])
     );
     queue.set_filter(3, names(&["b"]));
@@ -211,8 +223,8 @@ fn a_chunk_ends_after_a_peer_was_added() {
 #[test]
 fn buffers_are_referred_to_by_index() {
     let (queue, _) = queue();
-    queue.event(Event::Broadcast(Payload::chunk(b"one")));
-    queue.event(Event::Broadcast(Payload::rich(
+    queue.event(broadcast_of(Payload::chunk(b"one")));
+    queue.event(broadcast_of(Payload::rich(
         br#"["r",{"\u0000b":0}]"#,
         &[b"two", b""],
     )));
@@ -235,12 +247,13 @@ fn hostile_messages_are_dropped_and_counted() {
     queue.event(Event::Line {
         link: LinkId(1),
         text: Bytes::from_static(b"{\"t\":\"stopped\"}"),
+        mark: None,
     });
     let rich = Payload::rich(forged.as_bytes(), &[]);
-    queue.event(Event::Broadcast(rich));
+    queue.event(broadcast_of(rich));
     let body = Bytes::from_static(b"\0\0\0\x08\0\0\0\x04[\"a\"");
     let unfinished = Payload::parse(Kind::Rich, 1, body).unwrap();
-    queue.event(Event::Broadcast(unfinished));
+    queue.event(broadcast_of(unfinished));
     // Attachments that do not add up do not get this far.
     for body in [&b"\0\0\0\x0b\0\0\0\x05[\"a\"]\0\0"[..], b"\0\0\0\0"] {
         let body = Bytes::from_static(body);
@@ -300,10 +313,11 @@ fn what_was_not_what_it_should_be_is_proven_when_it_is_drained_again() {
 }
 
 #[test]
-fn what_does_not_fit_is_dropped_and_told_once() {
+fn what_does_not_fit_is_dropped_and_told_before_what_waits() {
     let (queue, _) = queue();
     let large = format!("[\"a\",\"{}\"]", "x".repeat(4 << 20));
-    for _ in 0..20 {
+    let sent = CAPACITY / large.len() + 4;
+    for _ in 0..sent {
         queue.event(events(&[&large]));
     }
     queue.event(Event::Netsplit {
@@ -323,8 +337,8 @@ fn what_does_not_fit_is_dropped_and_told_once() {
     assert_eq!(
         notices,
         [
+            serde_json::json!({"t": "lost", "count": sent - fit, "chunks": []}),
             serde_json::json!({"t": "netsplit", "address": "h", "port": 1}),
-            serde_json::json!({"t": "lost", "count": 20 - fit}),
         ]
     );
     assert_eq!(queue.counters().waiting_bytes, 0);

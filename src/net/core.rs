@@ -19,13 +19,13 @@ use super::dial::{NOT_ALLOWED, connect};
 use super::handle::{Command, Gate, LinkStats, Refused, Shared, Sink, Stats};
 use super::link::{End, Link, Report, Security};
 use super::listener::{plain, tune};
-use super::queue::Queue;
+use super::queue::{Queue, STUCK_AFTER};
 use super::secure::Keys;
 use super::watch::Watch;
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{
     Bucket, CloseHow, Config, Event, Input, Level, LinkId, Moment, NodeId, Output, State, Target,
-    Timers,
+    Timer, Timers,
 };
 
 /// How long a driver sleeps that has nothing to wait for.
@@ -105,6 +105,7 @@ struct Open {
 struct Peer {
     id: NodeId,
     native: bool,
+    windows: bool,
     gate: Arc<Gate>,
 }
 
@@ -146,6 +147,12 @@ impl Reporter {
     pub(super) fn is_peer(&self, link: LinkId) -> bool {
         let core = self.0.upgrade();
         core.is_some_and(|core| lock(&core).is_peer(link))
+    }
+
+    /// Whether a link's peer waits for what this node consumes.
+    pub(super) fn has_windows(&self, link: LinkId) -> bool {
+        let core = self.0.upgrade();
+        core.is_some_and(|core| lock(&core).has_windows(link))
     }
 
     /// The last report.
@@ -232,21 +239,26 @@ impl Core {
         self.settle();
     }
 
-    /// Ends: returns the links' tasks, which say goodbye.
-    pub(super) fn stop(&mut self) -> JoinSet<()> {
+    /// Ends: returns the links' tasks, which say goodbye, and what they have to write before.
+    pub(super) fn stop(&mut self) -> (JoinSet<()>, Vec<Arc<Queue>>) {
         self.is_running = false;
+        let queues = self.links.values().map(|open| open.queue.clone());
+        let queues = queues.collect();
         self.handle(Input::Stop);
         self.settle();
         for (_, dial) in self.dials.drain() {
             dial.abort();
         }
-        std::mem::take(&mut self.tasks)
+        (std::mem::take(&mut self.tasks), queues)
     }
 
     /// Does what is due, and returns when the next turn is.
     pub(super) fn turn(&mut self) -> Instant {
         let now = self.now();
         while let Some(timer) = self.timers.pop(now) {
+            if timer == Timer::Window {
+                self.note_consumed();
+            }
             self.handle(Input::TimerFired(timer));
         }
         // Those that ended have said so, or nobody wanted to know.
@@ -304,8 +316,16 @@ impl Core {
             Command::Line(link, text) => self.handle(Input::Line { link, text }),
             Command::AddPeer(request, target) => self.handle(Input::AddPeer { request, target }),
             Command::ClosePeer(link) => self.handle(Input::ClosePeer { link }),
+            Command::Consumed => self.note_consumed(),
             // The driver's own business.
             Command::Stop => {}
+        }
+    }
+
+    fn note_consumed(&mut self) {
+        let marks = self.sink.consumed();
+        if !marks.is_empty() {
+            self.handle(Input::Consumed(marks));
         }
     }
 
@@ -354,13 +374,18 @@ impl Core {
         open.is_some_and(|open| open.peer.is_some())
     }
 
+    fn has_windows(&self, link: LinkId) -> bool {
+        let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
+        peer.is_some_and(|peer| peer.windows)
+    }
+
     fn open(&mut self, link: LinkId, stream: TcpStream, remote: SocketAddr, security: Security) {
         // Gone only if the driver is, and then nobody waits for links any more.
         let Some(watch) = self.watch.upgrade() else {
             return;
         };
         tune(&stream);
-        let queue = Arc::new(Queue::new(self.config.link_queue));
+        let queue = Arc::new(Queue::new(self.config.link_queue, self.patience()));
         let rate = self.config.relayed_bytes_per_second;
         let limits = Limits::from(&self.config);
         let task = Link {
@@ -457,11 +482,43 @@ impl Core {
             Output::CancelTimer(timer) => self.timers.cancel(timer),
             Output::Dial { link, target } => self.dial(link, target),
             Output::Close { link, how } => self.close(link, how),
+            Output::Window {
+                link: None,
+                outstanding,
+                size,
+            } => self.shared.broadcast.set_window(outstanding, size),
+            Output::Window {
+                link: Some(link),
+                outstanding,
+                size,
+            } => {
+                if let Some(peer) = self.links.get(&link).and_then(|open| open.peer.as_ref()) {
+                    peer.gate.set_window(outstanding, size);
+                }
+            }
         }
     }
 }
 
 impl Core {
+    /// How long a link that takes no bytes holds senders back.
+    fn patience(&self) -> Duration {
+        match self.config.waits_for_receivers {
+            true => self.config.slow_receiver_timeout,
+            false => STUCK_AFTER,
+        }
+    }
+
+    /// Bytes that wait for all links.
+    pub(super) fn queued(&self) -> usize {
+        self.links.values().map(|open| open.queue.bytes()).sum()
+    }
+
+    /// Whether each peer was given all that the application has sent to everyone.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.links.keys().all(|link| self.state.has_said_all(*link))
+    }
+
     fn close(&mut self, link: LinkId, how: CloseHow) {
         if let Some(dial) = self.dials.remove(&link) {
             dial.abort();
@@ -481,15 +538,22 @@ impl Core {
     fn event(&mut self, event: Event) {
         match &event {
             Event::PeerAdded {
-                link, id, native, ..
+                link,
+                id,
+                native,
+                windows,
+                max_message,
+                ..
             } => {
                 self.strangers.remove(link);
                 if let Some(open) = self.links.get_mut(link) {
-                    let gate = Arc::new(Gate::new(open.queue.clone()));
+                    let max_message = max_message.map(|max| max as usize);
+                    let gate = Arc::new(Gate::new(open.queue.clone(), max_message));
                     self.shared.peers().insert(*link, gate.clone());
                     open.peer = Some(Peer {
                         id: id.clone(),
                         native: *native,
+                        windows: *windows,
                         gate,
                     });
                     self.levels_changed = true;

@@ -8,21 +8,28 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::instrument::WithSubscriber as _;
 
 use super::core::{Core, Dialed, Wires, lock};
 use super::error_code;
 use super::handle::{Command, Shared};
 use super::listener::listen;
+use super::queue::Queue;
 use super::secure::{Credentials, Keys};
 use super::watch::Watch;
 use crate::proto::Event;
 
 /// How many commands are carried out before their consequences are looked at.
 const BATCH: usize = 64;
-/// How long a stop waits for links to flush and say goodbye.
-const STOP_DEADLINE: Duration = Duration::from_millis(1500);
+/// How long a stop may take to hand over what was sent before, and to say goodbye.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
+/// A stop waits no longer for links that have taken nothing for so long.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the other sides have to close, when all is written.
+const GOODBYE: Duration = Duration::from_millis(1500);
+/// How often a stop looks whether it can go on.
+const STOP_CHECK: Duration = Duration::from_millis(10);
 /// After an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -103,8 +110,10 @@ pub(super) async fn run(
     let watch = tokio::spawn(watch);
     serve(&core, &shared, &listener, &mut inbox, &mut ears).await;
     drop(listener);
-    let tasks = lock(&core).stop();
-    finish(tasks).await;
+    let deadline = Instant::now() + STOP_DEADLINE;
+    hand_over(&core, &mut ears, deadline).await;
+    let (tasks, queues) = lock(&core).stop();
+    finish(tasks, &queues, deadline).await;
     watch.abort();
     sink.event(Event::Stopped);
 }
@@ -170,10 +179,44 @@ async fn accept(listener: &TcpListener, at: Instant) -> io::Result<(TcpStream, S
     listener.accept().await
 }
 
+/// Goes on until each peer was given what was broadcast: some may have had no room for it.
+async fn hand_over(core: &Mutex<Core>, ears: &mut Ears, deadline: Instant) {
+    let mut progress = (0, Instant::now());
+    loop {
+        let due = {
+            let mut core = lock(core);
+            let due = core.turn();
+            let queued = core.queued();
+            if queued != progress.0 {
+                progress = (queued, Instant::now());
+            }
+            let is_stuck = progress.1.elapsed() >= STOP_PATIENCE;
+            if core.has_said_all() || is_stuck || Instant::now() >= deadline {
+                return;
+            }
+            due.min(Instant::now() + STOP_CHECK)
+        };
+        tokio::select! {
+            () = ears.wake.notified() => {}
+            () = sleep_until(due) => {}
+        }
+    }
+}
+
 /// Waits for the links to write what is queued and to say goodbye.
-async fn finish(mut tasks: JoinSet<()>) {
+async fn finish(mut tasks: JoinSet<()>, queues: &[Arc<Queue>], deadline: Instant) {
     let goodbyes = async { while tasks.join_next().await.is_some() {} };
-    drop(timeout(STOP_DEADLINE, goodbyes).await);
+    let written = async {
+        let is_written = |queue: &Arc<Queue>| queue.bytes() == 0 || queue.is_stuck(STOP_PATIENCE);
+        while !queues.iter().all(is_written) && Instant::now() < deadline {
+            sleep(STOP_CHECK).await;
+        }
+        sleep(GOODBYE).await;
+    };
+    tokio::select! {
+        () = goodbyes => {}
+        () = written => {}
+    }
     tasks.shutdown().await;
 }
 

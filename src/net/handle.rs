@@ -15,7 +15,7 @@ use super::queue::Queue;
 use super::secure::Credentials;
 use super::watch::Watch;
 use super::{error_code, runtime};
-use crate::proto::{Config, Counters, Event, Level, LinkId, NodeId, Payload, Target};
+use crate::proto::{Config, Counters, Event, Level, LinkId, Mark, NodeId, Payload, Target};
 
 /// Bytes on their way from the application to the driver above which a send reports pressure.
 const CROSSING_HIGH: usize = 2 << 20;
@@ -30,13 +30,27 @@ pub trait Sink: Send + Sync + 'static {
     /// Something happened.
     fn event(&self, event: Event);
 
-    /// Whether the application takes events more slowly than they come, but does take them. Links
-    /// then read no more for the time being, and TCP slows the senders down.
+    /// Whether the application takes events more slowly than they come, but does take them.
     ///
-    /// An application that takes none at all must not answer true: its node still relays.
-    fn is_congested(&self) -> bool {
-        false
+    /// Of an application that takes none at all nothing is to be said: its node still relays.
+    fn congestion(&self) -> Congestion {
+        Congestion::None
     }
+
+    /// Up to where the application has consumed each stream of messages that went on since the last
+    /// call.
+    fn consumed(&self) -> Vec<Mark>;
+}
+
+/// Which links shall read no more for the time being, so that TCP slows their senders down.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Congestion {
+    /// None.
+    None,
+    /// Those whose peers do not wait for what is consumed.
+    Light,
+    /// All.
+    Heavy,
 }
 
 /// Whether the application may go on sending.
@@ -70,6 +84,8 @@ pub(super) enum Command {
     Line(LinkId, Bytes),
     AddPeer(u32, Target),
     ClosePeer(LinkId),
+    /// The application has consumed much.
+    Consumed,
     Stop,
 }
 
@@ -81,7 +97,7 @@ impl Command {
                 payload.body().len() + payload.count() as usize * MESSAGE_OVERHEAD
             }
             Self::Line(_, text) => text.len() + MESSAGE_OVERHEAD,
-            Self::AddPeer(..) | Self::ClosePeer(_) | Self::Stop => 0,
+            Self::AddPeer(..) | Self::ClosePeer(_) | Self::Consumed | Self::Stop => 0,
         }
     }
 }
@@ -93,8 +109,15 @@ pub(super) struct Gate {
     queue: Option<Arc<Queue>>,
     /// A [`Level`], as its number.
     level: AtomicU8,
+    /// Bytes that were sent and not consumed, and how many there may be before senders are to wait.
+    outstanding: AtomicUsize,
+    window: AtomicUsize,
+    /// There were more, and have not become half as many since.
+    is_behind: AtomicBool,
     /// Whether a sender was told to wait.
     waiting: AtomicBool,
+    /// The largest message that is taken there, if it is known.
+    max_message: Option<usize>,
 }
 
 /// What handle and driver share.
@@ -167,11 +190,35 @@ pub struct LinkStats {
 }
 
 impl Gate {
-    pub(super) fn new(queue: Arc<Queue>) -> Self {
+    pub(super) fn new(queue: Arc<Queue>, max_message: Option<usize>) -> Self {
         Self {
             queue: Some(queue),
+            max_message,
             ..Self::default()
         }
+    }
+
+    /// Says how much of what went through has not been consumed.
+    pub(super) fn set_window(&self, outstanding: usize, window: usize) {
+        self.outstanding.store(outstanding, SeqCst);
+        self.window.store(window, SeqCst);
+        let is_behind = match self.is_behind.load(SeqCst) {
+            true => outstanding > window / 2,
+            false => outstanding > window,
+        };
+        self.is_behind.store(is_behind, SeqCst);
+    }
+
+    /// Whether `bytes` more are too many for those who consume them: nobody who waits as told gets
+    /// that far. One message of any size gets through if nothing is outstanding.
+    fn is_overrun(&self, bytes: usize) -> bool {
+        let outstanding = self.outstanding.load(SeqCst);
+        outstanding > 0 && outstanding + bytes > 2 * self.window.load(SeqCst)
+    }
+
+    /// Whether senders are to wait.
+    fn is_pressed(&self) -> bool {
+        self.level.load(SeqCst) > Level::Low as u8 || self.is_behind.load(SeqCst)
     }
 
     pub(super) fn set(&self, level: Level) {
@@ -180,7 +227,7 @@ impl Gate {
 
     /// Whether a sender that was told to wait shall be told to go on; at most once.
     pub(super) fn opens(&self) -> bool {
-        self.level.load(SeqCst) == Level::Low as u8 && self.waiting.swap(false, SeqCst)
+        !self.is_pressed() && self.waiting.swap(false, SeqCst)
     }
 }
 
@@ -222,6 +269,9 @@ impl Shared {
 
     /// Whether `bytes` more would exceed what may wait behind `gate`, on its way there included.
     fn is_full(&self, gate: &Gate, bytes: usize) -> bool {
+        if gate.is_overrun(bytes) {
+            return true;
+        }
         let crossing = self.crossing.load(SeqCst);
         let level = gate.level.load(SeqCst);
         if level == Level::Low as u8 && crossing + bytes <= self.limit / 2 {
@@ -242,7 +292,7 @@ impl Shared {
     }
 
     fn is_pressed(&self, gate: &Gate) -> bool {
-        gate.level.load(SeqCst) > Level::Low as u8 || self.crossing.load(SeqCst) > CROSSING_HIGH
+        gate.is_pressed() || self.crossing.load(SeqCst) > CROSSING_HIGH
     }
 }
 
@@ -323,14 +373,14 @@ impl Node {
 
     /// Sends to everyone else in the network.
     pub fn broadcast(&self, payload: Payload) -> Result<Room, SendError> {
-        self.check(&payload)?;
+        self.check(&payload, None)?;
         self.send_through(&self.shared.broadcast, Command::Broadcast(payload))
     }
 
     /// Sends to one peer.
     pub fn send(&self, peer: LinkId, payload: Payload) -> Result<Room, SendError> {
-        self.check(&payload)?;
         let gate = self.shared.gate(peer).ok_or(SendError::Closed)?;
+        self.check(&payload, gate.max_message)?;
         self.send_through(&gate, Command::Direct(peer, payload))
     }
 
@@ -355,6 +405,14 @@ impl Node {
         self.command(Command::ClosePeer(peer)).ok();
     }
 
+    /// The application has consumed much since it was asked: those who wait are to know.
+    pub fn consumed(&self) {
+        if let Some(command) = self.carry_over(Command::Consumed) {
+            // A node that is gone tells nobody.
+            self.command(command).ok();
+        }
+    }
+
     /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.
     pub fn stop(&self) {
         // A node that is gone has nothing left to do.
@@ -375,9 +433,11 @@ impl Node {
         self.watch.upgrade()
     }
 
-    fn check(&self, payload: &Payload) -> Result<(), SendError> {
+    /// `theirs`: the largest message that the receiver takes, if it is one and has said so.
+    fn check(&self, payload: &Payload, theirs: Option<usize>) -> Result<(), SendError> {
+        let largest = theirs.map_or(self.max_message, |theirs| theirs.min(self.max_message));
         // A run of several messages is bounded by whoever batches; a single one by the option.
-        if payload.count() == 1 && payload.body().len() > self.max_message + 8 {
+        if payload.count() == 1 && payload.body().len() > largest + 8 {
             return Err(SendError::TooLarge);
         }
         Ok(())

@@ -187,7 +187,7 @@ async fn read(inlet: &Inlet) -> End {
     loop {
         inlet.is_task_needed().await;
         loop {
-            while inlet.is_congested() {
+            while inlet.shall_rest() {
                 sleep(CONGESTION_CHECK).await;
             }
             match inlet.step() {

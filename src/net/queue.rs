@@ -16,7 +16,10 @@ use crate::proto::{Class, CloseHow, Level, Outgoing};
 /// encoding adds.
 const SLACK: usize = 2;
 /// A link that took no bytes for so long no longer holds senders back.
-const STUCK_AFTER: Duration = Duration::from_millis(250);
+///
+/// That is so where senders do not wait for receivers; elsewhere it takes as long as any slow receiver
+/// has.
+pub const STUCK_AFTER: Duration = Duration::from_millis(250);
 
 /// A link's queue: bounded, with a policy for when it is full.
 ///
@@ -30,6 +33,8 @@ pub(super) struct Queue {
     /// Wakes the link's task.
     wake: Notify,
     limit: usize,
+    /// How long a link may take no bytes and still hold senders back.
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -72,7 +77,7 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, patience: Duration) -> Self {
         let inner = Inner {
             control: VecDeque::new(),
             own: VecDeque::new(),
@@ -88,6 +93,7 @@ impl Queue {
             writer: Mutex::new(None),
             wake: Notify::new(),
             limit,
+            patience,
         }
     }
 
@@ -220,7 +226,13 @@ impl Queue {
     /// Whether the other end has taken bytes lately, if there are any to take.
     pub(super) fn is_moving(&self) -> bool {
         let inner = self.lock();
-        inner.bytes == 0 || inner.progress.elapsed() < STUCK_AFTER
+        inner.bytes == 0 || inner.progress.elapsed() < self.patience
+    }
+
+    /// Whether bytes wait and none was taken for so long.
+    pub(super) fn is_stuck(&self, after: Duration) -> bool {
+        let inner = self.lock();
+        inner.bytes > 0 && inner.progress.elapsed() >= after
     }
 
     /// How many bytes wait.
@@ -317,7 +329,7 @@ mod tests {
 
     #[test]
     fn control_goes_first_and_the_rest_in_order() {
-        let queue = Queue::new(100);
+        let queue = Queue::new(100, STUCK_AFTER);
         for (class, text) in [
             (Class::Forward, "f1"),
             (Class::Own, "o1"),
@@ -332,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_the_oldest_forwards_and_keeps_what_is_ours() {
-        let queue = Queue::new(8);
+        let queue = Queue::new(8, STUCK_AFTER);
         assert_eq!(queue.push(data(Class::Forward, "f1")), Pushed::Queued);
         assert_eq!(queue.push(data(Class::Own, "o1")), Pushed::Queued);
         assert_eq!(
@@ -358,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_level_falls_when_a_quarter_is_left() {
-        let queue = Queue::new(8);
+        let queue = Queue::new(8, STUCK_AFTER);
         queue.push(data(Class::Own, "12345"));
         assert_eq!(queue.written(3), None);
         assert_eq!(queue.written(1), Some(Level::Low));
@@ -367,7 +379,7 @@ mod tests {
 
     #[test]
     fn control_data_is_bounded_too() {
-        let queue = Queue::new(2);
+        let queue = Queue::new(2, STUCK_AFTER);
         assert_eq!(
             queue.push(data(Class::Control, "1234")),
             Pushed::Level(Level::Full)
@@ -377,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_message_beyond_the_limit_passes_an_empty_queue() {
-        let queue = Queue::new(2);
+        let queue = Queue::new(2, STUCK_AFTER);
         assert_eq!(
             queue.push(data(Class::Own, "12345")),
             Pushed::Level(Level::Full)
@@ -387,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_flushing_close_writes_what_is_left_first() {
-        let queue = Queue::new(100);
+        let queue = Queue::new(100, STUCK_AFTER);
         queue.push(data(Class::Own, "bye"));
         queue.close(CloseHow::Flush);
         let mut batch = VecDeque::new();

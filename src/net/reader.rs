@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::core::Reporter;
 use super::error_code;
-use super::handle::Sink;
+use super::handle::{Congestion, Sink};
 use super::link::{End, Report};
 use super::secure::{MAGIC, Opener, Refusal};
 use super::socket::Socket;
@@ -104,7 +104,7 @@ impl Inlet {
         if state.is_taken {
             return false;
         }
-        if !self.is_congested() {
+        if !self.is_congested(&state.reader) {
             match state.reader.step() {
                 Step::Idle if !is_last => return false,
                 // Less than there was room for: the socket is empty, and what comes next will be announced.
@@ -127,9 +127,18 @@ impl Inlet {
         self.socket.readable().await.ok();
     }
 
-    /// Whether what comes is taken more slowly than it comes.
-    pub(super) fn is_congested(&self) -> bool {
-        self.sink.is_congested()
+    /// Whether the link's task shall wait before it reads: what comes is taken more slowly than it
+    /// comes, and the sender does not know.
+    pub(super) fn shall_rest(&self) -> bool {
+        self.is_congested(&self.lock().reader)
+    }
+
+    fn is_congested(&self, reader: &Reader) -> bool {
+        match self.sink.congestion() {
+            Congestion::None => false,
+            Congestion::Light => !reader.has_windows,
+            Congestion::Heavy => true,
+        }
     }
 
     /// Reads once, for the link's task; which is to go on until nothing is there.
@@ -165,6 +174,8 @@ pub(super) struct Reader {
     may_be_magic: bool,
     /// It may say as much as a peer may.
     is_peer: bool,
+    /// It waits for what this node consumes.
+    has_windows: bool,
     reports: Reporter,
 }
 
@@ -188,6 +199,7 @@ impl Reader {
             plain: BytesMut::new(),
             who,
             is_peer: false,
+            has_windows: false,
             reports,
         }
     }
@@ -229,6 +241,7 @@ impl Reader {
         loop {
             if !self.is_peer && self.reports.is_peer(self.link) {
                 self.is_peer = true;
+                self.has_windows = self.reports.has_windows(self.link);
                 self.decoder.connected();
             }
             let mut messages = Vec::new();

@@ -1,7 +1,7 @@
 //! Nodes on real sockets, without Node.js.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,14 +9,20 @@ use bytes::Bytes;
 use super::secure::{self, Keys};
 use super::{Credentials, Identity, Node, Room, Secret, Sink};
 use crate::proto::codec::line;
-use crate::proto::{Config, Event, Item, LinkId, NodeId, Payload, Target};
+use crate::proto::{Config, Event, Item, LinkId, Mark, NodeId, Payload, Target};
 
-struct Forward(Sender<Event>);
+/// Consumes what comes at once.
+struct Forward(Sender<Event>, Mutex<Vec<Mark>>);
 
 impl Sink for Forward {
     fn event(&self, event: Event) {
         // A test that has seen enough no longer listens.
+        self.1.lock().unwrap().extend(event.mark());
         drop(self.0.send(event));
+    }
+
+    fn consumed(&self) -> Vec<Mark> {
+        std::mem::take(&mut self.1.lock().unwrap())
     }
 }
 
@@ -31,14 +37,14 @@ impl Running {
         let (sender, events) = channel();
         let id = NodeId::parse(id).unwrap();
         let log = tracing::Dispatch::none();
-        let node = Node::start(config, id, Arc::new(Forward(sender)), log);
+        let node = Node::start(config, id, Arc::new(Forward(sender, Mutex::default())), log);
         Self::listening(node, events)
     }
 
     fn start_closed(credentials: Credentials) -> Self {
         let (sender, events) = channel();
         let log = tracing::Dispatch::none();
-        let sink = Arc::new(Forward(sender));
+        let sink = Arc::new(Forward(sender, Mutex::default()));
         let node = Node::start_closed(Config::default(), credentials, sink, log);
         Self::listening(node, events)
     }
@@ -84,7 +90,7 @@ impl Running {
     fn messages(&self, count: usize) -> Vec<String> {
         let mut texts = Vec::new();
         self.expect(|event| {
-            if let Event::Broadcast(payload) = event {
+            if let Event::Broadcast { payload, .. } = event {
                 texts.extend(payload.items().map(text));
             }
             (texts.len() >= count).then_some(())
@@ -144,7 +150,9 @@ fn a_node_enters_through_a_seed_and_both_hear_each_other() {
         assert_eq!(a.messages(2), [r#"["two",2]"#, r#"["three",3]"#]);
         a.node.send(to_b, event(r#"["direct"]"#)).unwrap();
         let direct = b.expect(|event| match event {
-            Event::Direct { link, payload } => Some((link, payload.items().map(text).collect())),
+            Event::Direct { link, payload, .. } => {
+                Some((link, payload.items().map(text).collect()))
+            }
             _ => None,
         });
         assert_eq!(
@@ -187,7 +195,7 @@ fn a_port_in_use_is_an_error_with_its_code() {
     let _b = Node::start(
         config,
         id,
-        Arc::new(Forward(sender)),
+        Arc::new(Forward(sender, Mutex::default())),
         tracing::Dispatch::none(),
     );
     match events.recv_timeout(Duration::from_secs(10)) {
@@ -288,6 +296,10 @@ mod watched {
         fn event(&self, event: Event) {
             drop(self.0.send((event, current().id())));
         }
+
+        fn consumed(&self) -> Vec<Mark> {
+            Vec::new()
+        }
     }
 
     type Events = Receiver<(Event, ThreadId)>;
@@ -331,7 +343,7 @@ mod watched {
         let deadline = Instant::now() + within;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if let (Event::Broadcast(_), thread) = events.recv_timeout(left).ok()? {
+            if let (Event::Broadcast { .. }, thread) = events.recv_timeout(left).ok()? {
                 return Some(thread);
             }
         }

@@ -87,6 +87,13 @@ pub struct Config {
     /// Bytes of one peer's broadcasts that are read to be passed on, per second; an eighth of it at
     /// once. Default 128 MiB: as much as a gigabit brings.
     pub relayed_bytes_per_second: f64,
+    /// Whether what this node's application sends waits for receivers that consume it slowly.
+    /// Default true.
+    pub waits_for_receivers: bool,
+    /// How long a receiver may consume nothing before nobody waits for it any more. Default 10 s:
+    /// longer than it takes to find that a node is dead (6 s), so that only nodes that live and hang
+    /// are given up as slow, and longer than the pauses of virtual machines and garbage collectors.
+    pub slow_receiver_timeout: Duration,
     /// Addresses that may connect and be dialled. Default none, which means all.
     pub allow: Vec<IpNet>,
     /// Whether to offer the native wire in handshakes. Default true.
@@ -120,6 +127,8 @@ impl Default for Config {
             shuffles_per_second: 20.0,
             pongs_per_second: 10.0,
             relayed_bytes_per_second: 134_217_728.0,
+            waits_for_receivers: true,
+            slow_receiver_timeout: Duration::from_secs(10),
             allow: Vec::new(),
             native: true,
         }

@@ -60,6 +60,8 @@ pub enum Input {
     TimerFired(Timer),
     /// The application broadcasts.
     Broadcast(Payload),
+    /// The application has consumed these messages, and all of their streams before them.
+    Consumed(Vec<Mark>),
     /// The application speaks to one peer.
     Direct {
         /// The peer's link.
@@ -88,6 +90,15 @@ pub enum Input {
     },
     /// Close every link, cancel every timer.
     Stop,
+}
+
+/// A place in what the application is given: everything of one stream up to `last`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Mark {
+    /// An origin's broadcasts, or a peer's direct messages.
+    pub stream: u32,
+    /// The number of the message; they count up by one within a stream.
+    pub last: u64,
 }
 
 /// How full a link's queue is.
@@ -134,6 +145,15 @@ pub enum Output {
     },
     /// Forget a timer.
     CancelTimer(Timer),
+    /// How much of what the application sent has not been consumed.
+    Window {
+        /// To one peer; `None` = broadcasts.
+        link: Option<LinkId>,
+        /// Bytes sent and not consumed.
+        outstanding: usize,
+        /// Bytes that may be outstanding before senders are to wait.
+        size: usize,
+    },
     /// Tell the application.
     Event(Event),
 }
@@ -200,6 +220,9 @@ pub enum Timer {
     Repair,
     /// Look after silent native links and old payloads.
     Heartbeat,
+    /// Look at what the application has consumed, tell those who wait for it, and see who makes no
+    /// progress. Before it fires, the driver gives the state [`Input::Consumed`].
+    Window,
     /// Below the number of peers that is sought: try again.
     Seek,
     /// Trade addresses with somebody.
@@ -239,6 +262,10 @@ pub enum Event {
         remote: SocketAddr,
         /// Whether the link carries native frames.
         native: bool,
+        /// Whether it says what it has consumed, so that it need not be slowed down by its socket.
+        windows: bool,
+        /// The largest message it takes, in bytes, if it says so.
+        max_message: Option<u32>,
     },
     /// A peer was removed; nothing about `link` comes later.
     PeerRemoved {
@@ -248,13 +275,20 @@ pub enum Event {
         reason: RemoveReason,
     },
     /// Broadcasts of others.
-    Broadcast(Payload),
+    Broadcast {
+        /// What.
+        payload: Payload,
+        /// Of the last message; `None` where nobody waits for it to be consumed.
+        mark: Option<Mark>,
+    },
     /// Direct messages of a peer.
     Direct {
         /// Which.
         link: LinkId,
         /// What.
         payload: Payload,
+        /// As for [`Event::Broadcast`].
+        mark: Option<Mark>,
     },
     /// A line with a path of the application's own: the JSON array's text.
     Line {
@@ -262,6 +296,8 @@ pub enum Event {
         link: LinkId,
         /// The array, valid JSON.
         text: Bytes,
+        /// As for [`Event::Broadcast`].
+        mark: Option<Mark>,
     },
     /// A seed no longer answers.
     Netsplit {
@@ -298,7 +334,36 @@ pub enum Event {
         origin: NodeId,
         /// How many.
         count: u64,
+        /// The stream in the [`Mark`]s of that origin's broadcasts.
+        stream: u32,
     },
+    /// The application of a node has consumed nothing for too long: this node's messages no longer
+    /// wait for it.
+    SlowReceiver {
+        /// The node.
+        id: NodeId,
+    },
+    /// A broadcast of this node was not sent to a peer, which takes none so large.
+    Oversized {
+        /// The peer.
+        id: NodeId,
+        /// The size of the message, in bytes.
+        size: usize,
+        /// The largest message the peer takes, in bytes.
+        limit: usize,
+    },
+}
+
+impl Event {
+    /// What is to be reported when the application has consumed this.
+    pub fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Broadcast { mark, .. } | Self::Direct { mark, .. } | Self::Line { mark, .. } => {
+                *mark
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Why a peer was removed.

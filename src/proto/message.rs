@@ -56,7 +56,8 @@ impl Hello {
     }
 }
 
-/// The `smoke2` member of a [`Hello`]: `{"v": 1, "address": …, "port": …, "epoch": "<hex>"}`.
+/// The `smoke2` member of a [`Hello`]: `{"v": 1, "address": …, "port": …, "epoch": "<hex>"}`, and
+/// the optional `intent`, `windows` and `max`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HelloNative {
     /// The version of the native wire; 1.
@@ -69,6 +70,11 @@ pub struct HelloNative {
     pub epoch: u64,
     /// What the sender wants.
     pub intent: Intent,
+    /// Whether it says what has been consumed, and understands it: the frames from
+    /// [`Native::Consumed`] on. Absent in 1.0.0.
+    pub windows: bool,
+    /// The largest message it takes, in bytes, if it says so.
+    pub max_message: Option<u32>,
 }
 
 /// What the sender of a [`Hello`] wants; the member `intent` of `smoke2`, left out for
@@ -223,6 +229,19 @@ pub enum Native {
     Gone(Range),
     /// "Do not push this origin to me: I get it from elsewhere."
     Prune(Origin),
+    /// "My application, and everyone I push these origins to, has consumed them up to here."
+    Consumed(Vec<Watermark>),
+    /// "That node's application no longer consumes this origin, and nobody waits for it."
+    Stalled {
+        /// The origin, to which this travels up its tree.
+        origin: Origin,
+        /// The slow receiver.
+        id: NodeId,
+    },
+    /// "This range is larger than you take, so I will not send it."
+    Oversized(Range),
+    /// "My application has consumed so many of your direct messages", since the link came up.
+    DirectConsumed(u64),
     /// "I am here", after silence.
     Heartbeat,
     /// A walk through the network with the address of a node that looks for peers.
@@ -309,15 +328,6 @@ impl Publish {
     pub fn last(&self) -> u64 {
         self.first
             .saturating_add(u64::from(self.payload.count()) - 1)
-    }
-
-    /// The run with a body of its own, if it has fewer than `below` bytes.
-    pub(super) fn detached(&self, below: usize) -> Self {
-        Self {
-            payload: self.payload.detached(below),
-            origin: self.origin.clone(),
-            ..*self
-        }
     }
 }
 

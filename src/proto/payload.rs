@@ -129,6 +129,15 @@ impl Payload {
         }
     }
 
+    /// How many messages begin before `offset` in the body.
+    pub(crate) fn count_before(&self, offset: usize) -> u32 {
+        let body = self.body.get(..offset).unwrap_or(&self.body);
+        match self.kind {
+            Kind::Events => memchr::memchr_iter(b'\n', body).count() as u32,
+            Kind::Chunks | Kind::Rich => count_prefixed(body).unwrap_or_default() as u32,
+        }
+    }
+
     /// Whether one of the events nests more deeply than any may.
     pub(super) fn is_deep(&self) -> bool {
         match self.kind {

@@ -162,6 +162,7 @@ impl State {
             Input::Pressure { link, level } => self.pressure(link, level),
             Input::TimerFired(timer) => self.timer(timer),
             Input::Broadcast(payload) => self.broadcast(payload),
+            Input::Consumed(marks) => self.on_consumed_here(&marks),
             Input::Direct { link, payload } => self.direct(link, &payload),
             Input::Line { link, text } => self.line(link, &text),
             Input::AddPeer { request, target } => self.add_peer(request, target),
@@ -195,6 +196,7 @@ impl State {
             Timer::Seek,
             Timer::Shuffle,
             Timer::Watch,
+            Timer::Window,
         ] {
             self.cancel_timer(timer);
         }
@@ -221,11 +223,8 @@ impl State {
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
             Message::PeerRequest(_) | Message::Pong(_) => {}
             Message::Packet(packet) => self.on_packet(link, packet),
-            Message::Direct(payload) => {
-                self.counters.direct_received += u64::from(payload.count());
-                self.emit(Event::Direct { link, payload });
-            }
-            Message::Line(text) => self.emit(Event::Line { link, text }),
+            Message::Direct(payload) => self.on_direct(link, &payload),
+            Message::Line(text) => self.on_line(link, &text),
             Message::Native(native) => self.on_native(link, native),
         }
     }
@@ -237,6 +236,10 @@ impl State {
             Native::Graft { range, max_age_ms } => self.on_graft(link, range, max_age_ms),
             Native::Gone(range) => self.on_gone(link, &range),
             Native::Prune(origin) => self.on_prune(link, &origin),
+            Native::Consumed(watermarks) => self.on_consumed(link, watermarks),
+            Native::Stalled { origin, id } => self.on_stalled(link, &origin, &id),
+            Native::Oversized(range) => self.on_oversized(link, &range),
+            Native::DirectConsumed(count) => self.on_direct_consumed(link, count),
             Native::Heartbeat => {}
             Native::ForwardJoin { urgent, ttl, who } => {
                 self.on_forward_join(link, urgent, ttl, who);
@@ -265,6 +268,7 @@ impl State {
             Timer::Seek => self.on_seek(),
             Timer::Shuffle => self.on_shuffle_timer(),
             Timer::Watch => self.on_watch(),
+            Timer::Window => self.on_window(),
             Timer::Join(seed) => self.on_join(seed),
             Timer::Probe(seed) => self.on_probe(seed),
         }

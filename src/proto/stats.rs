@@ -18,6 +18,10 @@ pub struct Counters {
     pub repaired: u64,
     /// Broadcasts that could not be had any more and were skipped.
     pub skipped: u64,
+    /// Receivers that consumed nothing for so long that this node's messages no longer wait for them.
+    pub slow_receivers: u64,
+    /// Broadcasts that were not sent to a peer because it takes none so large, once for each peer.
+    pub oversized: u64,
     /// Ranges asked of a peer.
     pub grafts: u64,
     /// Prunes sent.

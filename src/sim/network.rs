@@ -1,5 +1,6 @@
 //! Hosts, the wires between them, and time.
 
+mod application;
 mod connect;
 mod faults;
 mod wire;
@@ -12,6 +13,7 @@ use super::schedule::Schedule;
 use crate::proto::{
     Class, Config, Counters, Event, Input, LinkId, Moment, NodeId, Output, State, Timer,
 };
+use application::Application;
 use connect::Syn;
 use wire::{Frame, Port, Wire};
 
@@ -120,12 +122,15 @@ struct Host {
     dark: bool,
     starved_until: Moment,
     traffic: Traffic,
+    application: Application,
 }
 
 #[derive(Debug)]
 enum Cause {
     Arrival(Port),
     Timer(HostId, Timer),
+    /// A slow application has handled a message, in that life of its node.
+    Handled(HostId, u32),
     Syn(Box<Syn>),
     /// A dial fails, with this code.
     Refusal(Box<Syn>, &'static str),
@@ -198,6 +203,7 @@ impl Network {
             dark: false,
             starved_until: Moment(0),
             traffic: Traffic::default(),
+            application: Application::default(),
         });
         host
     }
@@ -213,6 +219,7 @@ impl Network {
         let node = &mut self.hosts[host.index()];
         node.life += 1;
         node.dark = false;
+        node.application.restart();
         node.state = Some(Box::new(State::new(
             node.config.clone(),
             node.id.clone(),
@@ -384,6 +391,7 @@ impl Network {
                     strangers.retain(|(other, ..)| other != link);
                     self.connected(host, *link);
                 }
+                self.give(host, &event);
                 let at = self.now;
                 self.happenings.push(Happening {
                     at,
@@ -418,6 +426,13 @@ impl Network {
                 });
             }
             Output::Close { link, how } => self.close(host, link, how),
+            Output::Window {
+                link: None,
+                outstanding,
+                size,
+            } => self.hosts[host.index()].application.window = (outstanding, size),
+            // No application of the simulator's sends to one peer alone.
+            Output::Window { link: Some(_), .. } => {}
         }
     }
 
@@ -429,6 +444,7 @@ impl Network {
         match cause {
             Cause::Arrival(port) => self.arrive(port),
             Cause::Timer(host, timer) => self.fire(host, timer, number),
+            Cause::Handled(host, life) => self.handled_by(host, life),
             Cause::Syn(syn) => self.arrive_syn(syn),
             Cause::Refusal(syn, code) => {
                 if self.hosts[syn.from.index()].life == syn.life {
@@ -451,6 +467,10 @@ impl Network {
             return;
         }
         node.timers.swap_remove(index);
+        if timer == Timer::Window {
+            let consumed = self.hosts[host.index()].application.take_consumed();
+            self.input(host, Input::Consumed(consumed));
+        }
         self.input(host, Input::TimerFired(timer));
     }
 }

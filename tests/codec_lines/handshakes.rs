@@ -139,6 +139,8 @@ fn native_hello() -> Hello {
         port: 4321,
         epoch: 0xab,
         intent: smokesignal::proto::Intent::Peer,
+        windows: false,
+        max_message: None,
     };
     Hello {
         native: Some(native),

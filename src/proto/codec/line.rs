@@ -157,8 +157,8 @@ fn read_hello(raw: &str) -> Option<Hello> {
 }
 
 fn read_hello_native(raw: &str) -> Option<HelloNative> {
-    let names = ["v", "address", "port", "epoch", "intent"];
-    let [version, address, port, epoch, intent] = json::fields(raw, names)?;
+    let names = ["v", "address", "port", "epoch", "intent", "windows", "max"];
+    let [version, address, port, epoch, intent, windows, max] = json::fields(raw, names)?;
     // Later versions are said to go on speaking version 1 with those who know no other.
     let version = version?.parse::<u32>().ok()?.min(1);
     let address = json::unquote(address?)?;
@@ -181,6 +181,8 @@ fn read_hello_native(raw: &str) -> Option<HelloNative> {
             .and_then(json::unquote)
             .map(|name| Intent::parse(&name))
             .unwrap_or_default(),
+        windows: windows == Some("true"),
+        max_message: max.and_then(|max| max.parse().ok()),
     })
 }
 
@@ -229,6 +231,8 @@ fn greeting(kind: &str, hello: &Hello) -> Bytes {
         port,
         epoch,
         intent,
+        windows,
+        max_message,
     }) = &hello.native
     {
         line.extend_from_slice(format!(r#","smoke2":{{"v":{version},"address":"#).as_bytes());
@@ -236,6 +240,12 @@ fn greeting(kind: &str, hello: &Hello) -> Bytes {
         line.extend_from_slice(format!(r#","port":{port},"epoch":"{epoch:016x}""#).as_bytes());
         if let Some(name) = intent.name() {
             line.extend_from_slice(format!(r#","intent":"{name}""#).as_bytes());
+        }
+        if *windows {
+            line.extend_from_slice(br#","windows":true"#);
+        }
+        if let Some(max) = max_message {
+            line.extend_from_slice(format!(r#","max":{max}"#).as_bytes());
         }
         line.push(b'}');
     }

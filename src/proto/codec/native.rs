@@ -12,6 +12,9 @@
 //! | `0x03` | graft | origin, `u64` first, `u64` last, `u32` greatest age in ms |
 //! | `0x04` | gone | origin, `u64` first, `u64` last |
 //! | `0x05` | prune | origin |
+//! | `0x06` | consumed | origin and `u64` high, repeated |
+//! | `0x07` | stalled | origin, `u8` length and id |
+//! | `0x08` | oversized | origin, `u64` first, `u64` last |
 //! | `0x10` | heartbeat | – |
 //! | `0x11` | forward join | `u8`: 1 = urgent, 0 = not; `u8` ttl, contact |
 //! | `0x12` | shuffle | `u32` nonce, `u8` ttl, contact, repeated |
@@ -22,10 +25,13 @@
 //! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
+//! | `0x23` | direct consumed | `u64` count |
+//!
+//! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`.
 //!
 //! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.
-//! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x06` to `0x0f` are kept for
-//! broadcasting, `0x17` to `0x1f` for links and membership, from `0x23` for applications.
+//! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are kept for
+//! broadcasting, `0x17` to `0x1f` for links and membership, from `0x24` for applications.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -44,6 +50,9 @@ const I_HAVE: u8 = 0x02;
 const GRAFT: u8 = 0x03;
 const GONE: u8 = 0x04;
 const PRUNE: u8 = 0x05;
+const CONSUMED: u8 = 0x06;
+const STALLED: u8 = 0x07;
+const OVERSIZED: u8 = 0x08;
 const HEARTBEAT: u8 = 0x10;
 const FORWARD_JOIN: u8 = 0x11;
 const SHUFFLE: u8 = 0x12;
@@ -54,6 +63,7 @@ const BEACON_TREE: u8 = 0x16;
 const DIRECT: u8 = 0x20;
 const PACKET: u8 = 0x21;
 const LINE: u8 = 0x22;
+const DIRECT_CONSUMED: u8 = 0x23;
 
 const FLAG_REPAIR: u8 = 1;
 
@@ -103,7 +113,7 @@ fn shallow(message: Message) -> Message {
 }
 
 fn is_known(kind: u8) -> bool {
-    matches!(kind, PUBLISH..=PRUNE | HEARTBEAT..=BEACON_TREE | DIRECT..=LINE)
+    matches!(kind, PUBLISH..=OVERSIZED | HEARTBEAT..=BEACON_TREE | DIRECT..=DIRECT_CONSUMED)
 }
 
 fn read(kind: u8, mut body: Bytes) -> Option<Message> {
@@ -123,6 +133,20 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
         PRUNE => {
             let origin = read_origin(&mut body)?;
             body.is_empty().then_some(Native::Prune(origin))?
+        }
+        CONSUMED => Native::Consumed(read_watermarks(body)?),
+        STALLED => {
+            let origin = read_origin(&mut body)?;
+            let id = read_id(&mut body)?;
+            body.is_empty().then_some(Native::Stalled { origin, id })?
+        }
+        OVERSIZED => {
+            let range = read_range(&mut body)?;
+            body.is_empty().then_some(Native::Oversized(range))?
+        }
+        DIRECT_CONSUMED => {
+            let count = body.try_get_u64().ok()?;
+            body.is_empty().then_some(Native::DirectConsumed(count))?
         }
         HEARTBEAT => body.is_empty().then_some(Native::Heartbeat)?,
         FORWARD_JOIN => {
@@ -307,11 +331,40 @@ pub fn publish(publish: &Publish, class: Class) -> Outgoing {
 
 /// An ihave frame.
 pub fn i_have(watermarks: &[Watermark]) -> Outgoing {
-    let mut head = head(I_HAVE);
+    with_watermarks(I_HAVE, watermarks)
+}
+
+/// A consumed frame.
+pub fn consumed(watermarks: &[Watermark]) -> Outgoing {
+    with_watermarks(CONSUMED, watermarks)
+}
+
+fn with_watermarks(kind: u8, watermarks: &[Watermark]) -> Outgoing {
+    let mut head = head(kind);
     for Watermark { origin, high } in watermarks {
         put_origin(&mut head, origin);
         head.put_u64(*high);
     }
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A stalled frame.
+pub fn stalled(origin: &Origin, id: &NodeId) -> Outgoing {
+    let mut head = head(STALLED);
+    put_origin(&mut head, origin);
+    put_id(&mut head, id);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// An oversized frame, in order with the broadcasts around it.
+pub fn oversized(range: &Range, class: Class) -> Outgoing {
+    finish(range_head(OVERSIZED, range), Bytes::new(), class)
+}
+
+/// A direct consumed frame.
+pub fn direct_consumed(count: u64) -> Outgoing {
+    let mut head = head(DIRECT_CONSUMED);
+    head.put_u64(count);
     finish(head, Bytes::new(), Class::Control)
 }
 

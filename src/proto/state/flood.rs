@@ -169,7 +169,10 @@ impl State {
         }
         self.counters.delivered += 1;
         self.relay_packet(link, &packet);
-        self.emit(Event::Broadcast(payload));
+        self.emit(Event::Broadcast {
+            payload,
+            mark: None,
+        });
     }
 
     /// What a legacy peer sends tells what it can take.

@@ -101,7 +101,18 @@ pub(super) struct Peer {
     pub(super) claims: Bucket,
     /// Origins that it may bring broadcasts of and that nobody has heard of.
     pub(super) origins: Bucket,
+    /// Whether it says what it has consumed, and wants to know what we have.
+    pub(super) windows: bool,
+    /// The largest message it takes, in bytes.
+    pub(super) max_message: usize,
+    /// What is sent to it alone, and what it sends to us.
+    direct: unicast::Window,
+    /// Slow receivers that it may tell of.
+    pub(super) stalls: Bucket,
 }
+
+/// Slow receivers that a peer may tell of at once; one a second on the long run.
+const STALL_BURST: f64 = 32.0;
 
 /// The generations of legacy nodes: what one's `data` crashes the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -32,6 +32,7 @@ mod stream;
 mod streams;
 mod tree;
 mod watermarks;
+pub(super) mod window;
 
 #[cfg(test)]
 mod forgery_tests;
@@ -49,10 +50,17 @@ use crate::proto::{Class, Event, LinkId, Moment, Origin, Payload, Publish};
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
 use stream::Doubt;
 use streams::Streams;
+use window::Outstanding;
 
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
 /// much gets a tree of its own.
 const EXPLORE_AT: u64 = 32;
+
+/// Payloads smaller than this are copied out of the buffer they were received in, which they would
+/// otherwise keep alive as a whole, wherever they wait.
+pub(super) const DETACH_BELOW: usize = 32 << 10;
+/// What the largest message may weigh beside its text or bytes: its lengths.
+pub(super) const SINGLE_OVERHEAD: usize = 8;
 
 /// What a node knows of native broadcasts.
 #[derive(Debug)]
@@ -70,6 +78,17 @@ pub(super) struct Publisher {
     /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning. Not so
     /// where a legacy peer came first: what was said since is on its way through it.
     synced: bool,
+    /// What this node has broadcast and not everyone has consumed.
+    outstanding: Outstanding,
+    /// What the driver was told of that: bytes, and the size of the window.
+    told: (usize, usize),
+    /// Streams that somebody has not consumed.
+    flowing: BTreeSet<Origin>,
+    /// Whether the window timer is set.
+    is_watching: bool,
+    /// How many origins broadcast, this node included; when that was counted.
+    active: usize,
+    counted_at: Moment,
 }
 
 impl Publisher {
@@ -82,7 +101,18 @@ impl Publisher {
             repair_at: None,
             joined_at: None,
             synced: false,
+            outstanding: Outstanding::default(),
+            told: (0, 0),
+            flowing: BTreeSet::new(),
+            is_watching: false,
+            active: 1,
+            counted_at: Moment::default(),
         }
+    }
+
+    /// A mark for what is no broadcast.
+    pub(super) fn new_mark(&mut self) -> u32 {
+        self.streams.new_mark()
     }
 
     pub(super) fn origin(&self) -> &Origin {
@@ -133,6 +163,7 @@ impl State {
         self.publisher.streams.cache(&run, now);
         self.push(&run, None, Class::Own);
         self.translate(&run, None, Class::Own);
+        self.note_sent(&run);
     }
 
     pub(super) fn on_publish(&mut self, link: LinkId, run: Publish) {
@@ -157,6 +188,7 @@ impl State {
             self.counters.relays_refused += u64::from(run.payload.count());
             return;
         }
+        let (now, windows) = (self.now, self.has_windows(link));
         let stream = self.open_stream(&run.origin, next, settled);
         if is_new && next > 1 {
             stream.doubt = Some(Doubt::new(None, next));
@@ -164,6 +196,7 @@ impl State {
         if native {
             let view = stream.view(link);
             view.high = view.high.max(last);
+            view.pushes |= windows && !view.was_told(now);
         }
         if stream.is_refuted_by(first, last) {
             self.take_back(&run.origin.clone(), first);
@@ -248,7 +281,7 @@ impl State {
         let run = Publish {
             first: run.first + u64::from(known),
             repair: false,
-            payload,
+            payload: payload.detached(DETACH_BELOW),
             ..run
         };
         let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
@@ -275,7 +308,11 @@ impl State {
         self.publisher.streams.cache(&run, now);
         self.push(&run, Some(link), Class::Forward);
         self.translate(&run, Some(link), Class::Forward);
-        self.emit(Event::Broadcast(run.payload));
+        let mark = self.note_given(&run.origin, run.first, run.last());
+        self.emit(Event::Broadcast {
+            payload: run.payload,
+            mark,
+        });
     }
 
     fn accept_held(&mut self, origin: &Origin) {

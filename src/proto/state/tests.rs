@@ -194,6 +194,8 @@ fn native_hello(id: &str, address: &str, port: u16) -> Hello {
         port,
         epoch: 1,
         intent: Intent::Peer,
+        windows: false,
+        max_message: None,
     };
     Hello {
         native: Some(native),

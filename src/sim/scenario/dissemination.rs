@@ -37,7 +37,7 @@ impl Outcome {
             ..Self::default()
         };
         for happening in network.take_happenings() {
-            let Event::Broadcast(payload) = &happening.event else {
+            let Event::Broadcast { payload, .. } = &happening.event else {
                 continue;
             };
             for number in number(payload) {

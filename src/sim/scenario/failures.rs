@@ -187,7 +187,7 @@ pub(super) fn churn(network: &mut Network) -> Figures {
     let mut seen: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
     let mut slowest = Duration::ZERO;
     for happening in network.take_happenings() {
-        if let Event::Broadcast(payload) = &happening.event
+        if let Event::Broadcast { payload, .. } = &happening.event
             && steady.contains(&happening.host)
         {
             for nth in number(payload).map(|number| number - first) {

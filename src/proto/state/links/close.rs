@@ -88,6 +88,7 @@ impl State {
         self.peer_lost(link, peer, reason);
         tracing::info!(%link, id = %peer.id, ?reason, "removed peer");
         self.emit(Event::PeerRemoved { link, reason });
+        self.receivers_changed();
         true
     }
 }

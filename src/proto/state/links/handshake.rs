@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::dial::Dial;
 use super::{
     CLAIM_BURST, CLAIMS_PER_SECOND, Generation, Link, ORIGIN_BURST, ORIGINS_PER_SECOND, Peer,
-    Phase, REPAIR_BURST, REPAIRS_PER_SECOND, WALKS_PER_SECOND, control,
+    Phase, REPAIR_BURST, REPAIRS_PER_SECOND, STALL_BURST, WALKS_PER_SECOND, control, unicast,
 };
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, native};
@@ -133,6 +133,8 @@ impl State {
             port: self.config.port,
             epoch: self.publisher.origin().epoch,
             intent,
+            windows: true,
+            max_message: u32::try_from(self.config.max_message).ok(),
         });
         Hello {
             id: self.me.clone(),
@@ -236,6 +238,9 @@ impl State {
             return;
         };
         let Some(remote) = state.remote else { return };
+        let said_native = hello.native.as_ref().filter(|_| native);
+        let windows = said_native.is_some_and(|native| native.windows);
+        let max_message = said_native.and_then(|native| native.max_message);
         let said = hello.native.as_ref().map(|native| Target {
             host: native.address.clone(),
             port: native.port,
@@ -262,6 +267,10 @@ impl State {
             repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
             claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
             origins: Bucket::new(ORIGIN_BURST, ORIGINS_PER_SECOND, self.now),
+            windows,
+            max_message: max_message.map_or(usize::MAX, |max| max as usize),
+            direct: unicast::Window::new(self.publisher.new_mark()),
+            stalls: Bucket::new(STALL_BURST, 1.0, self.now),
         }));
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));
@@ -271,6 +280,8 @@ impl State {
             id: hello.id.clone(),
             remote,
             native,
+            windows,
+            max_message,
         });
         self.publisher.joins(native, self.now);
         if native {

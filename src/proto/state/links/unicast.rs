@@ -1,8 +1,74 @@
-//! Unicast: what the application says to one peer.
+//! Unicast: what the application says to one peer, and how far it may run ahead of that.
+
+use bytes::Bytes;
 
 use crate::proto::codec::{line, native};
+use crate::proto::state::publish::DETACH_BELOW;
+use crate::proto::state::publish::window::Outstanding;
 use crate::proto::state::{State, flood};
-use crate::proto::{Class, LinkId, Outgoing, Payload};
+use crate::proto::{Class, Event, LinkId, Mark, Moment, Outgoing, Output, Payload};
+
+/// What a message costs beside its bytes.
+const OVERHEAD: usize = 256;
+
+/// How far both ends of a link have consumed each other's direct messages.
+///
+/// Each end numbers what it sends and what it receives. The receiver tells the number that its
+/// application has consumed; what lies between that and what was sent is outstanding.
+#[derive(Debug)]
+pub(super) struct Window {
+    sent: u64,
+    outstanding: Outstanding,
+    /// When the peer consumed something, or was sent something after it had consumed all.
+    since: Moment,
+    /// It has consumed nothing for so long that it is not waited for.
+    is_stalled: bool,
+    /// Names what it sends in what the application is given.
+    mark: u32,
+    received: u64,
+    consumed: u64,
+    /// Up to where it was told that we have consumed.
+    told: u64,
+}
+
+impl Window {
+    pub(super) fn new(mark: u32) -> Self {
+        Self {
+            sent: 0,
+            outstanding: Outstanding::default(),
+            since: Moment::default(),
+            is_stalled: false,
+            mark,
+            received: 0,
+            consumed: 0,
+            told: 0,
+        }
+    }
+
+    fn receive(&mut self, count: u32) -> Mark {
+        self.received += u64::from(count);
+        Mark {
+            stream: self.mark,
+            last: self.received,
+        }
+    }
+
+    fn send(&mut self, count: u32, bytes: usize, now: Moment) {
+        if self.outstanding.bytes() == 0 {
+            self.since = now;
+        }
+        self.sent += u64::from(count);
+        self.outstanding.sent(self.sent, bytes + OVERHEAD);
+    }
+
+    /// What senders are to wait for, in bytes.
+    fn awaited(&self) -> usize {
+        match self.is_stalled {
+            true => 0,
+            false => self.outstanding.bytes(),
+        }
+    }
+}
 
 impl State {
     pub(in crate::proto::state) fn direct(&mut self, link: LinkId, payload: &Payload) {
@@ -11,34 +77,141 @@ impl State {
         };
         self.counters.direct_sent += u64::from(payload.count());
         if native {
-            return self.send(link, native::direct(payload, Class::Own));
+            self.send(link, native::direct(payload, Class::Own));
+            return self.note_direct(link, payload.count(), payload.body().len());
         }
         for item in payload.items() {
-            let head = flood::direct_line(&item);
-            self.send(
-                link,
-                Outgoing {
-                    class: Class::Own,
-                    head,
-                    body: bytes::Bytes::new(),
-                },
-            );
+            self.send(link, own_line(flood::direct_line(&item)));
         }
     }
 
-    pub(in crate::proto::state) fn line(&mut self, link: LinkId, text: &bytes::Bytes) {
-        let Some(peer) = self.peer(link) else {
+    pub(in crate::proto::state) fn line(&mut self, link: LinkId, text: &Bytes) {
+        let Some(native) = self.peer(link).map(|peer| peer.native) else {
             return;
         };
-        let data = if peer.native {
-            native::application(text, Class::Own)
-        } else {
-            Outgoing {
-                class: Class::Own,
-                head: line::application(text),
-                body: bytes::Bytes::new(),
-            }
+        if native {
+            self.send(link, native::application(text, Class::Own));
+            return self.note_direct(link, 1, text.len());
+        }
+        self.send(link, own_line(line::application(text)));
+    }
+
+    pub(in crate::proto::state) fn on_direct(&mut self, link: LinkId, payload: &Payload) {
+        self.counters.direct_received += u64::from(payload.count());
+        let mark = self.note_received(link, payload.count());
+        let payload = payload.detached(DETACH_BELOW);
+        self.emit(Event::Direct {
+            link,
+            payload,
+            mark,
+        });
+    }
+
+    pub(in crate::proto::state) fn on_line(&mut self, link: LinkId, text: &Bytes) {
+        let mark = self.note_received(link, 1);
+        let text = Bytes::copy_from_slice(text);
+        self.emit(Event::Line { link, text, mark });
+    }
+
+    fn note_received(&mut self, link: LinkId, count: u32) -> Option<Mark> {
+        let peer = self.peer_mut(link).filter(|peer| peer.windows)?;
+        let mark = peer.direct.receive(count);
+        self.watch_windows();
+        Some(mark)
+    }
+
+    fn note_direct(&mut self, link: LinkId, count: u32, bytes: usize) {
+        let now = self.now;
+        let waits = self.config.waits_for_receivers;
+        let Some(peer) = self.peer_mut(link).filter(|peer| peer.windows && waits) else {
+            return;
         };
-        self.send(link, data);
+        peer.direct.send(count, bytes, now);
+        self.watch_windows();
+        self.update_direct_window(link);
+    }
+
+    fn update_direct_window(&mut self, link: LinkId) {
+        let size = self.config.link_queue;
+        if let Some(peer) = self.peer(link) {
+            let outstanding = peer.direct.awaited();
+            self.out.push(Output::Window {
+                link: Some(link),
+                outstanding,
+                size,
+            });
+        }
+    }
+
+    /// The application has consumed what a peer sent.
+    pub(in crate::proto::state) fn direct_consumed_here(&mut self, mark: &Mark) {
+        let is_meant = |link: &LinkId| {
+            let peer = self.peer(*link);
+            peer.is_some_and(|peer| peer.direct.mark == mark.stream)
+        };
+        let Some(link) = self.peers.iter().copied().find(is_meant) else {
+            return;
+        };
+        if let Some(peer) = self.peer_mut(link) {
+            peer.direct.consumed = mark.last.clamp(peer.direct.consumed, peer.direct.received);
+        }
+        self.tell_direct_consumed(link);
+    }
+
+    fn tell_direct_consumed(&mut self, link: LinkId) {
+        let Some(peer) = self.peer_mut(link) else {
+            return;
+        };
+        let consumed = peer.direct.consumed;
+        if std::mem::replace(&mut peer.direct.told, consumed) != consumed {
+            self.send(link, native::direct_consumed(consumed));
+        }
+    }
+
+    pub(in crate::proto::state) fn on_direct_consumed(&mut self, link: LinkId, count: u64) {
+        let now = self.now;
+        let Some(peer) = self.peer_mut(link) else {
+            return;
+        };
+        let before = peer.direct.outstanding.bytes();
+        let count = count.min(peer.direct.sent);
+        peer.direct.outstanding.consumed(count);
+        if peer.direct.outstanding.bytes() < before {
+            (peer.direct.since, peer.direct.is_stalled) = (now, false);
+        }
+        self.update_direct_window(link);
+    }
+
+    /// No longer waits for peers that have consumed nothing for too long; whether there are any to
+    /// look after.
+    pub(in crate::proto::state) fn look_after_directs(&mut self) -> bool {
+        let (now, patience) = (self.now, self.config.slow_receiver_timeout);
+        let mut is_waiting = false;
+        for link in self.peers.clone() {
+            let Some(peer) = self.peer_mut(link).filter(|peer| peer.windows) else {
+                continue;
+            };
+            let direct = &mut peer.direct;
+            is_waiting |= direct.outstanding.bytes() > 0 || direct.consumed < direct.received;
+            let is_late = direct.awaited() > 0 && now.since(direct.since) >= patience;
+            if !is_late {
+                continue;
+            }
+            direct.is_stalled = true;
+            let id = peer.id.clone();
+            tracing::warn!(%id, "a peer consumes nothing: direct messages no longer wait for it");
+            self.counters.slow_receivers += 1;
+            self.emit(Event::SlowReceiver { id });
+            self.update_direct_window(link);
+        }
+        is_waiting
+    }
+}
+
+fn own_line(head: Bytes) -> Outgoing {
+    Outgoing {
+        class: Class::Own,
+        head,
+        body: Bytes::new(),
     }
 }

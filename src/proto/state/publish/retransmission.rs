@@ -67,9 +67,10 @@ impl State {
             let units = repeated / REPAIR_UNIT + old / OLD_PER_UNIT;
             peer.repairs.spend(units as f64);
         }
-        if complete {
-            stream.view(link).lazy = false;
-        }
+        let view = stream.view(link);
+        view.lazy &= !complete;
+        view.sent = view.sent.max(view.served);
+        self.await_receiver(link, &range.origin, range.first);
         let mut next = range.first;
         for run in runs {
             self.tell_gone(link, &range.origin, next, run.first);
@@ -82,6 +83,9 @@ impl State {
                 hops,
                 ..run
             };
+            if self.is_oversized(link, &run, Class::Own) {
+                continue;
+            }
             self.send(link, native::publish(&run, Class::Own));
         }
         if complete {

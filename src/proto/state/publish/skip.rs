@@ -69,6 +69,7 @@ impl State {
             return;
         };
         let count = upto.saturating_sub(stream.next);
+        let mark = stream.intake.mark;
         stream.advance(upto);
         // What was before our time is not missed.
         let missed = std::mem::replace(&mut stream.settled, true);
@@ -77,9 +78,11 @@ impl State {
             // Hostile numbers can be as large as they like.
             self.counters.skipped = self.counters.skipped.saturating_add(count);
             tracing::warn!(origin = %origin.id, count, "skipped broadcasts that nobody holds");
+            let stream = mark;
             self.emit(Event::Skipped {
                 origin: origin.id.clone(),
                 count,
+                stream,
             });
         }
         self.accept_held(origin);

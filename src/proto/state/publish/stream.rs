@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::window::Intake;
 use crate::proto::{LinkId, Moment, Publish};
 
 /// How far apart two peers' numbers of one origin may be for the one to be merely behind the other.
@@ -47,6 +48,8 @@ pub(super) struct Stream {
     pub(super) doubt: Option<Doubt>,
     /// Numbers ahead of `next` that were delivered before a doubt proved right: from, to before.
     island: Option<(u64, u64)>,
+    /// What those who push it to us wait for.
+    pub(super) intake: Intake,
 }
 
 /// A jump to a number because somebody claimed it.
@@ -85,9 +88,33 @@ pub(super) struct View {
     pub(super) ahead: Option<Moment>,
     /// When it was asked to push because it is ahead.
     preferred: Option<Moment>,
+    /// The highest sequence number that it was sent, in any way.
+    pub(super) sent: u64,
+    /// Whether it pushes this origin to us, and has not been told to stop.
+    pub(super) pushes: bool,
+    /// Up to where it was told that we have consumed.
+    pub(super) acked: u64,
+    /// If we push this origin to it, what it has consumed.
+    pub(super) taken: Option<Taken>,
+}
+
+/// How far a peer has consumed what is pushed to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Taken {
+    /// Up to this number.
+    pub(super) upto: u64,
+    /// When it said so, or was sent more after it had consumed all.
+    pub(super) since: Moment,
+    /// It is not waited for.
+    pub(super) is_stalled: bool,
 }
 
 impl View {
+    /// It gets watermarks only from now on; somebody else waits for it.
+    pub(super) fn be_lazy(&mut self) {
+        (self.lazy, self.taken) = (true, None);
+    }
+
     /// Whether the peer has number `seq`, as far as its claims can be believed.
     pub(super) fn has(&self, seq: u64) -> bool {
         self.high >= seq && self.high - seq < AHEAD_MAX
@@ -116,8 +143,10 @@ pub(super) struct Gap {
 }
 
 impl Stream {
-    pub(super) fn new(next: u64, settled: bool, now: Moment) -> Self {
+    /// `mark` names it in what the application is given.
+    pub(super) fn new(next: u64, settled: bool, now: Moment, mark: u32) -> Self {
         Self {
+            intake: Intake::new(mark),
             next,
             settled,
             held: BTreeMap::new(),
@@ -251,6 +280,10 @@ impl Stream {
                     told: None,
                     ahead: None,
                     preferred: None,
+                    sent: 0,
+                    pushes: false,
+                    acked: 0,
+                    taken: None,
                 });
                 self.views.len() - 1
             }
@@ -313,7 +346,7 @@ impl Stream {
             (view.lazy, view.told) = (false, None);
         }
         for link in lazy {
-            self.view(*link).lazy = true;
+            self.view(*link).be_lazy();
         }
     }
 
@@ -323,6 +356,10 @@ impl Stream {
 
     pub(super) fn views(&self) -> &[View] {
         &self.views
+    }
+
+    pub(super) fn views_mut(&mut self) -> &mut [View] {
+        &mut self.views
     }
 
     pub(super) fn forget_link(&mut self, link: LinkId) {

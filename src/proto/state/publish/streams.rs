@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::DETACH_BELOW;
 use super::stream::{Stream, cost};
 use crate::proto::{LinkId, Moment, Origin, Publish};
 
@@ -16,9 +17,15 @@ const HELD_BYTES: usize = 8 << 20;
 pub(super) const MAX_STREAMS: usize = 16 << 10;
 /// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten first.
 pub(super) const MAX_CLAIMED: usize = 8 << 10;
-/// Payloads smaller than this are copied out of the buffer they were received in, which they would
-/// otherwise keep alive as a whole.
-const DETACH_BELOW: usize = 32 << 10;
+/// The next mark that is not taken.
+fn take_mark(next: &mut u32, is_taken: impl Fn(u32) -> bool) -> u32 {
+    loop {
+        *next = next.wrapping_add(1);
+        if !is_taken(*next) {
+            return *next;
+        }
+    }
+}
 
 /// All streams, their cache and the bounds on both.
 #[derive(Debug, Default)]
@@ -32,6 +39,9 @@ pub(super) struct Streams {
     cache: VecDeque<(Moment, Origin, u64, usize)>,
     cache_bytes: usize,
     held_bytes: usize,
+    /// By their marks.
+    marks: BTreeMap<u32, Origin>,
+    next_mark: u32,
 }
 
 impl Streams {
@@ -84,9 +94,23 @@ impl Streams {
             }
             self.claimed.push_back(origin.clone());
         }
-        self.map
-            .entry(origin.clone())
-            .or_insert_with(|| Stream::new(next, settled, now))
+        let (marks, next_mark) = (&mut self.marks, &mut self.next_mark);
+        self.map.entry(origin.clone()).or_insert_with(|| {
+            let mark = take_mark(next_mark, |mark| marks.contains_key(&mark));
+            marks.insert(mark, origin.clone());
+            Stream::new(next, settled, now, mark)
+        })
+    }
+
+    /// A mark that no stream has, for something else.
+    pub(super) fn new_mark(&mut self) -> u32 {
+        let marks = &self.marks;
+        take_mark(&mut self.next_mark, |mark| marks.contains_key(&mark))
+    }
+
+    /// The origin whose stream has that mark.
+    pub(super) fn marked(&self, mark: u32) -> Option<&Origin> {
+        self.marks.get(&mark)
     }
 
     /// Forgets the stream that was opened first, if nothing was heard of it since.
@@ -99,6 +123,7 @@ impl Streams {
             && self.map.get(&origin).is_some_and(is_unheard)
             && let Some(stream) = self.map.remove(&origin)
         {
+            self.marks.remove(&stream.intake.mark);
             self.held_bytes -= stream.held_cost();
         }
     }
@@ -119,6 +144,7 @@ impl Streams {
             let goes = left > 0 && own != Some(origin) && stream.age() <= youngest;
             if goes {
                 left -= 1;
+                self.marks.remove(&stream.intake.mark);
                 self.held_bytes -= stream.held_cost();
             }
             !goes
@@ -141,17 +167,20 @@ impl Streams {
         let Some(stream) = self.map.get_mut(&run.origin) else {
             return;
         };
-        stream.cache(run.detached(DETACH_BELOW), now);
+        stream.cache(run.clone(), now);
         self.cache
             .push_back((now, run.origin.clone(), run.first, bytes));
         self.cache_bytes += bytes;
         self.expire(now);
     }
 
-    /// Drops cached runs that are too old or too many.
+    /// Drops cached runs that are too many, or too old and needed by nobody who is waited for.
     pub(super) fn expire(&mut self, now: Moment) {
-        while let Some((at, ..)) = self.cache.front() {
-            if self.cache_bytes <= CACHE_BYTES && now.since(*at) < CACHE_FOR {
+        while let Some((at, origin, first, _)) = self.cache.front() {
+            let is_old = now.since(*at) >= CACHE_FOR;
+            let stream = self.map.get(origin);
+            let is_needed = || stream.is_some_and(|stream| stream.is_awaited(*first));
+            if self.cache_bytes <= CACHE_BYTES && (!is_old || is_needed()) {
                 return;
             }
             let Some((_, origin, first, bytes)) = self.cache.pop_front() else {
@@ -177,7 +206,10 @@ impl Streams {
         if !better || self.held_bytes + bytes > HELD_BYTES {
             return false;
         }
-        let run = run.detached(DETACH_BELOW);
+        let run = Publish {
+            payload: run.payload.detached(DETACH_BELOW),
+            ..run
+        };
         if let Some((_, old)) = stream.held.insert(run.first, (link, run)) {
             self.held_bytes -= cost(&old);
         }

@@ -35,28 +35,34 @@ impl State {
         let mut frame = None;
         let mut announce = false;
         for link in self.peers.clone() {
-            let Some(state) = self.links.get_mut(&link) else {
+            let Some(state) = self.links.get(&link) else {
                 continue;
             };
             let level = state.level;
-            let Some(peer) = state.peer_mut().filter(|peer| peer.native) else {
+            let Some(peer) = state.peer().filter(|peer| peer.native) else {
                 continue;
             };
             // Its origin need not be told.
             if Some(link) == except || peer.id == run.origin.id {
                 continue;
             }
-            let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+            let Some(stream) = self.publisher.streams.get(&run.origin) else {
                 return;
             };
             let view = stream.seen_view(link);
             if view.is_some_and(|view| view.has(run.last())) {
                 continue;
             }
+            let is_lazy = view.is_some_and(|view| view.lazy);
+            if !is_lazy {
+                self.await_receiver(link, &run.origin, run.first);
+            }
             if level == Level::Full || level == Level::High && class == Class::Forward {
-                peer.behind = true;
-            } else if view.is_some_and(|view| view.lazy) {
+                self.fall_behind(link);
+            } else if is_lazy {
                 announce = true;
+            } else if self.is_oversized(link, run, class) {
+                self.note_pushed(link, run);
             } else {
                 let make = || {
                     let hops = run.hops.saturating_add(1);
@@ -73,10 +79,25 @@ impl State {
                     self.counters.forwarded += u64::from(run.payload.count());
                 }
                 self.send(link, data);
+                self.note_pushed(link, run);
             }
         }
         if announce {
             self.announce(&run.origin);
+        }
+    }
+
+    /// A peer is not sent what it should be; it catches up when there is room.
+    fn fall_behind(&mut self, link: LinkId) {
+        if let Some(peer) = self.peer_mut(link) {
+            peer.behind = true;
+        }
+    }
+
+    fn note_pushed(&mut self, link: LinkId, run: &Publish) {
+        if let Some(stream) = self.publisher.streams.get_mut(&run.origin) {
+            let view = stream.view(link);
+            view.sent = view.sent.max(run.last());
         }
     }
 
@@ -132,14 +153,18 @@ impl State {
         if stream.view(link).was_told(now) {
             return;
         }
-        stream.view(link).told = Some(now);
+        let view = stream.view(link);
+        (view.told, view.pushes, view.acked) = (Some(now), false, 0);
         self.counters.prunes += 1;
         self.send(link, native::prune(&origin));
     }
 
     pub(in crate::proto::state) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
         if let Some(stream) = self.publisher.streams.get_mut(origin) {
-            stream.view(link).lazy = true;
+            stream.view(link).be_lazy();
+        }
+        if *origin == self.publisher.own {
+            self.update_window();
         }
     }
 

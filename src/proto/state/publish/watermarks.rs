@@ -16,7 +16,7 @@ const GREETING: Duration = Duration::from_secs(1);
 /// At most so many watermarks are told when a link comes up: the most recently active ones.
 const GREETING_MAX: usize = 4096;
 /// Watermarks per frame.
-const WATERMARKS_PER_FRAME: usize = 512;
+pub(super) const WATERMARKS_PER_FRAME: usize = 512;
 
 impl State {
     pub(super) fn announce(&mut self, origin: &Origin) {
@@ -152,7 +152,7 @@ impl State {
     }
 
     /// Whether a peer may tell of one more origin that is not known here.
-    fn takes_claim(&mut self, link: LinkId) -> bool {
+    pub(super) fn takes_claim(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)
             .is_some_and(|peer| peer.claims.take(now))

@@ -49,7 +49,7 @@ impl World {
             match output {
                 Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
-                Output::Event(Event::Broadcast(payload)) => {
+                Output::Event(Event::Broadcast { payload, .. }) => {
                     let text = std::str::from_utf8(payload.body()).unwrap();
                     self.heard.push(text.to_owned());
                 }
@@ -95,6 +95,8 @@ impl World {
                 port: 2000,
                 epoch,
                 intent: Intent::default(),
+                windows: false,
+                max_message: None,
             }),
         };
         let message = Message::Handshake(hello);

@@ -14,6 +14,8 @@ fn a_handshake_is_acknowledged_and_makes_a_peer() {
         id,
         remote: remote(),
         native: false,
+        windows: false,
+        max_message: None,
     };
     assert_eq!(node.events(), [added]);
 }

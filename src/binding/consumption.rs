@@ -1,0 +1,258 @@
+//! Up to where JavaScript has consumed each stream of messages.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::proto::Mark;
+
+/// Bytes consumed after which those who wait are told at once, not only when it is asked.
+const PROMPT: usize = 128 << 10;
+
+/// What is known of all streams, in one life of a node.
+#[derive(Debug, Default)]
+pub(super) struct Consumption {
+    streams: HashMap<u32, Stream>,
+    /// Channels whose stream chunks wait in JavaScript, where nobody reads them yet.
+    holds: HashMap<u32, Hold>,
+    /// Streams that went on since that was asked.
+    changed: BTreeSet<u32>,
+    /// Bytes consumed since then.
+    fresh: usize,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    /// Runs of messages that wait for JavaScript, and their bytes.
+    waiting: usize,
+    bytes: usize,
+    /// The last message that came, whether somebody wanted it or not.
+    last: u64,
+    /// The last one that was consumed, chunks that are held apart.
+    consumed: u64,
+    /// The first message of each run of chunks that is held.
+    held: VecDeque<u64>,
+    /// Chunks were handed to JavaScript.
+    has_chunks: bool,
+}
+
+#[derive(Debug, Default)]
+struct Hold {
+    /// The stream and the bytes of each run, oldest first.
+    runs: VecDeque<(u32, usize)>,
+    /// Bytes read, of the first run.
+    read: usize,
+}
+
+/// A run of messages, as it counts here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) mark: Mark,
+    pub(super) count: u32,
+    pub(super) bytes: usize,
+    /// The channel, if they are stream chunks.
+    pub(super) chunks: Option<u32>,
+}
+
+impl Run {
+    fn first(&self) -> u64 {
+        (self.mark.last + 1).saturating_sub(u64::from(self.count))
+    }
+}
+
+impl Consumption {
+    /// The bytes of one stream that wait.
+    pub(super) fn waiting(&self, stream: u32) -> usize {
+        self.streams.get(&stream).map_or(0, |stream| stream.bytes)
+    }
+
+    /// Whether chunks of a stream were handed to JavaScript.
+    pub(super) fn has_chunks(&self, stream: u32) -> bool {
+        self.streams.get(&stream).is_some_and(|it| it.has_chunks)
+    }
+
+    /// A run waits for JavaScript.
+    pub(super) fn queued(&mut self, run: &Run) {
+        let stream = self.streams.entry(run.mark.stream).or_default();
+        stream.waiting += 1;
+        stream.bytes += run.bytes;
+        stream.last = run.mark.last;
+    }
+
+    /// A run is not for JavaScript: nobody wants it, or there is no room for it.
+    pub(super) fn passed_over(&mut self, mark: Mark) {
+        let stream = self.streams.entry(mark.stream).or_default();
+        stream.last = mark.last;
+        if stream.waiting == 0 {
+            stream.consumed = mark.last;
+            self.changed.insert(mark.stream);
+        }
+    }
+
+    /// JavaScript is through with a run.
+    pub(super) fn consumed(&mut self, run: &Run) {
+        let Some(stream) = self.streams.get_mut(&run.mark.stream) else {
+            return;
+        };
+        stream.waiting -= 1;
+        stream.bytes -= run.bytes;
+        stream.consumed = match stream.waiting {
+            0 => stream.last,
+            _ => run.mark.last,
+        };
+        if let Some(channel) = run.chunks {
+            stream.has_chunks = true;
+            if let Some(hold) = self.holds.get_mut(&channel) {
+                stream.held.push_back(run.first());
+                hold.runs.push_back((run.mark.stream, run.bytes));
+                return;
+            }
+        }
+        self.fresh += run.bytes;
+        self.changed.insert(run.mark.stream);
+    }
+
+    /// JavaScript is through with the first `count` messages of a run.
+    pub(super) fn consumed_partly(&mut self, run: &Run, count: u32) {
+        let is_held = run.chunks.is_some_and(|it| self.holds.contains_key(&it));
+        if let Some(stream) = self.streams.get_mut(&run.mark.stream).filter(|_| !is_held) {
+            stream.consumed = (run.first() + u64::from(count)).saturating_sub(1);
+            self.changed.insert(run.mark.stream);
+        }
+    }
+
+    /// What comes for a channel's stream waits for its reader from now on.
+    pub(super) fn hold(&mut self, channel: u32) {
+        self.holds.entry(channel).or_default();
+    }
+
+    /// The reader took so many bytes of what waited for it.
+    pub(super) fn read(&mut self, channel: u32, bytes: usize) {
+        let Some(hold) = self.holds.get_mut(&channel) else {
+            return;
+        };
+        hold.read += bytes;
+        let mut freed = Vec::new();
+        while let Some((stream, bytes)) = hold.runs.front().copied()
+            && bytes <= hold.read
+        {
+            hold.read -= bytes;
+            hold.runs.pop_front();
+            freed.push((stream, bytes));
+        }
+        for (stream, bytes) in freed {
+            self.free(stream, bytes);
+        }
+    }
+
+    /// Nothing waits for the reader any more.
+    pub(super) fn release(&mut self, channel: u32) {
+        let hold = self.holds.remove(&channel).unwrap_or_default();
+        for (stream, bytes) in hold.runs {
+            self.free(stream, bytes);
+        }
+    }
+
+    fn free(&mut self, stream: u32, bytes: usize) {
+        self.fresh += bytes;
+        self.changed.insert(stream);
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.held.pop_front();
+        }
+    }
+
+    /// Whether so much was consumed that nobody should wait to be told.
+    pub(super) fn is_news(&self) -> bool {
+        self.fresh >= PROMPT
+    }
+
+    /// Up to where those streams are consumed that went on since the last call.
+    pub(super) fn take(&mut self) -> Vec<Mark> {
+        self.fresh = 0;
+        let changed = std::mem::take(&mut self.changed);
+        let mark = |id: u32| {
+            let stream = self.streams.get(&id)?;
+            let held = stream.held.front().map(|first| first - 1);
+            let last = held.map_or(stream.consumed, |held| held.min(stream.consumed));
+            Some(Mark { stream: id, last })
+        };
+        let marks = changed.iter().filter_map(|id| mark(*id)).collect();
+        let is_idle = |stream: &Stream| stream.waiting == 0 && stream.held.is_empty();
+        // A stream that has gone quiet is counted anew when it goes on.
+        if self.streams.len() > MAX_IDLE {
+            self.streams.retain(|_, stream| !is_idle(stream));
+        }
+        marks
+    }
+}
+
+/// Streams that are remembered although nothing of them waits.
+const MAX_IDLE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn run(stream: u32, last: u64, chunks: Option<u32>) -> Run {
+        Run {
+            mark: Mark { stream, last },
+            count: 2,
+            bytes: 100,
+            chunks,
+        }
+    }
+
+    fn marks(consumption: &mut Consumption) -> Vec<(u32, u64)> {
+        let marks = consumption.take();
+        marks.iter().map(|mark| (mark.stream, mark.last)).collect()
+    }
+
+    #[test]
+    fn a_stream_is_consumed_as_far_as_everything_before_is() {
+        let mut consumption = Consumption::default();
+        consumption.queued(&run(1, 2, None));
+        consumption.queued(&run(1, 4, None));
+        consumption.passed_over(Mark { stream: 1, last: 6 });
+        consumption.passed_over(Mark { stream: 2, last: 9 });
+        assert_eq!(marks(&mut consumption), [(2, 9)]);
+        consumption.consumed_partly(&run(1, 2, None), 1);
+        assert_eq!(marks(&mut consumption), [(1, 1)]);
+        consumption.consumed(&run(1, 2, None));
+        assert_eq!(marks(&mut consumption), [(1, 2)]);
+        consumption.consumed(&run(1, 4, None));
+        assert_eq!(marks(&mut consumption), [(1, 6)]);
+        assert_eq!(marks(&mut consumption), []);
+        assert_eq!(consumption.waiting(1), 0);
+    }
+
+    #[test]
+    fn chunks_that_nobody_reads_are_not_consumed() {
+        let mut consumption = Consumption::default();
+        consumption.hold(7);
+        for last in [2, 4, 6] {
+            let run = run(1, last, (last < 6).then_some(7));
+            consumption.queued(&run);
+            consumption.consumed(&run);
+        }
+        assert_eq!(marks(&mut consumption), [(1, 0)]);
+        consumption.read(7, 99);
+        assert_eq!(marks(&mut consumption), []);
+        consumption.read(7, 1);
+        assert_eq!(marks(&mut consumption), [(1, 2)]);
+        consumption.release(7);
+        assert_eq!(marks(&mut consumption), [(1, 6)]);
+    }
+
+    #[test]
+    fn much_that_was_consumed_is_news() {
+        let mut consumption = Consumption::default();
+        let run = Run {
+            bytes: PROMPT,
+            ..run(1, 2, None)
+        };
+        consumption.queued(&run);
+        assert!(!consumption.is_news());
+        consumption.consumed(&run);
+        assert!(consumption.is_news());
+        consumption.take();
+        assert!(!consumption.is_news());
+    }
+}

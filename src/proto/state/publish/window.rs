@@ -1,0 +1,501 @@
+//! Windows: how far an origin may run ahead of the slowest receiver.
+//!
+//! Whoever gets an origin's broadcasts tells those who push them to it up to where they are
+//! *consumed*: handled by its own application, and by everyone whom it pushes them to itself. So the
+//! origin knows, for each peer, the slowest receiver behind it. What it has sent and nobody may have
+//! consumed yet is *outstanding*; above a window its application is told to wait.
+//!
+//! - What is said to a peer leaves out what that peer itself has said. Otherwise two nodes that push
+//!   to each other, before one prunes the other, would wait for each other for good.
+//! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of what its
+//!   node says, and the origin is told its name (STALLED). So one application that hangs does not
+//!   stop the network. A node that says nothing at all is left out by its peers, a little later. Both
+//!   count again as soon as they go on.
+//! - Nodes of 1.0.0 and legacy nodes say nothing of this; they slow a sender down as far as their
+//!   sockets do.
+//!
+//! [`Config::slow_receiver_timeout`]: crate::proto::Config::slow_receiver_timeout
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::stream::{Stream, Taken};
+use crate::proto::codec::native;
+use crate::proto::state::State;
+use crate::proto::{
+    Event, Level, LinkId, Mark, Moment, NodeId, Origin, Output, Publish, Range, Timer, Watermark,
+};
+
+/// How often those who wait are told what has been consumed, however little it is. They are told
+/// sooner when it is much.
+const TELL_EVERY: Duration = Duration::from_millis(50);
+/// A node says of itself that it is slow; its peers wait this much longer for it to do so.
+const PEERS_WAIT_LONGER: Duration = Duration::from_secs(1);
+/// What all origins of a network may have outstanding together, so that what has to be repeated is
+/// still cached ([`super::streams`]) and fits into what receivers hold for their applications.
+const ALL_WINDOWS: usize = 32 << 20;
+/// An origin shares that with those who have broadcast within this time.
+const ACTIVE_FOR: Duration = Duration::from_secs(5);
+
+/// What was sent, and what of it has not been consumed.
+#[derive(Debug, Default)]
+pub(in crate::proto::state) struct Outstanding {
+    /// The last number of each run, and its cost.
+    runs: VecDeque<(u64, usize)>,
+    bytes: usize,
+}
+
+impl Outstanding {
+    pub(in crate::proto::state) fn sent(&mut self, last: u64, cost: usize) {
+        self.runs.push_back((last, cost));
+        self.bytes += cost;
+    }
+
+    /// Everything up to `high` has been consumed.
+    pub(in crate::proto::state) fn consumed(&mut self, high: u64) {
+        while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= high) {
+            self.bytes -= cost;
+            self.runs.pop_front();
+        }
+    }
+
+    pub(in crate::proto::state) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What a stream's broadcasts wait for at this node.
+#[derive(Debug)]
+pub(in crate::proto::state) struct Intake {
+    /// Names the stream in what the application is given.
+    pub(in crate::proto::state) mark: u32,
+    /// The last number that the application was given.
+    given: u64,
+    /// The last number that it has consumed.
+    consumed: u64,
+    /// Since when it has consumed nothing, although there is something.
+    since: Moment,
+    /// It is not waited for.
+    is_stalled: bool,
+    /// Whether the stream is among those that are looked after.
+    is_flowing: bool,
+}
+
+impl Intake {
+    pub(in crate::proto::state) fn new(mark: u32) -> Self {
+        Self {
+            mark,
+            given: 0,
+            consumed: 0,
+            since: Moment::default(),
+            is_stalled: false,
+            is_flowing: false,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.consumed >= self.given
+    }
+}
+
+impl Stream {
+    /// Up to where everyone has consumed this stream who is waited for: the application (of which
+    /// an origin's own stream has none) and the peers it is pushed to, without `except`.
+    fn consumed_by_all(&self, except: Option<LinkId>) -> u64 {
+        let own = match &self.intake {
+            intake if intake.is_done() || intake.is_stalled => self.high(),
+            intake => intake.consumed,
+        };
+        let others = self.views().iter().filter(|view| Some(view.link) != except);
+        let taken = others.filter_map(|view| view.taken.filter(|taken| !taken.is_stalled));
+        taken
+            .map(|taken| taken.upto)
+            .fold(own.min(self.high()), u64::min)
+    }
+
+    /// Whether somebody whom this stream is pushed to may yet need what ends at `last`.
+    pub(super) fn is_awaited(&self, last: u64) -> bool {
+        self.consumed_by_all(None) < last
+    }
+
+    /// Whether everything is consumed, and those who push know it.
+    fn is_at_rest(&self) -> bool {
+        let high = self.high();
+        self.intake.is_done()
+            && self.views().iter().all(|view| {
+                view.taken.is_none_or(|taken| taken.upto >= high)
+                    && (!view.pushes || view.acked >= high)
+            })
+    }
+}
+
+impl State {
+    /// A run of ours was sent.
+    pub(super) fn note_sent(&mut self, run: &Publish) {
+        if self.config.waits_for_receivers {
+            self.publisher
+                .outstanding
+                .sent(run.last(), super::stream::cost(run));
+        }
+        let own = self.publisher.own.clone();
+        self.note_flow(&own);
+        self.update_window();
+    }
+
+    /// The messages from `first` to `last` are given to the application; returns their mark.
+    pub(super) fn note_given(&mut self, origin: &Origin, first: u64, last: u64) -> Option<Mark> {
+        let now = self.now;
+        let stream = self.publisher.streams.get_mut(origin)?;
+        let intake = &mut stream.intake;
+        if intake.is_done() {
+            (intake.consumed, intake.since) = (first - 1, now);
+        }
+        intake.given = last;
+        let mark = Mark {
+            stream: intake.mark,
+            last,
+        };
+        self.note_flow(origin);
+        Some(mark)
+    }
+
+    /// Looks after a stream until everything is consumed.
+    fn note_flow(&mut self, origin: &Origin) {
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        if std::mem::replace(&mut stream.intake.is_flowing, true) {
+            return;
+        }
+        self.publisher.flowing.insert(origin.clone());
+        self.watch_windows();
+    }
+
+    /// Sees to it that the windows are looked at soon.
+    pub(in crate::proto::state) fn watch_windows(&mut self) {
+        if !std::mem::replace(&mut self.publisher.is_watching, true) {
+            self.set_timer(Timer::Window, TELL_EVERY);
+        }
+    }
+
+    pub(in crate::proto::state) fn on_consumed_here(&mut self, marks: &[Mark]) {
+        let now = self.now;
+        let mut changed = Vec::new();
+        for mark in marks {
+            let Some(origin) = self.publisher.streams.marked(mark.stream).cloned() else {
+                self.direct_consumed_here(mark);
+                continue;
+            };
+            let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+                continue;
+            };
+            let intake = &mut stream.intake;
+            if mark.last > intake.consumed {
+                intake.consumed = mark.last.min(intake.given);
+                intake.since = now;
+                if std::mem::take(&mut intake.is_stalled) {
+                    tracing::info!(origin = %origin.id, "the application goes on: it is waited for again");
+                }
+                changed.push(origin);
+            }
+        }
+        self.tell_consumed(&changed);
+    }
+
+    pub(in crate::proto::state) fn on_consumed(&mut self, link: LinkId, marks: Vec<Watermark>) {
+        let now = self.now;
+        let mut changed = Vec::new();
+        let mut is_own = false;
+        for Watermark { origin, high } in marks {
+            let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+                continue;
+            };
+            let high = high.min(stream.high());
+            let Some(taken) = stream.view(link).taken.as_mut() else {
+                continue;
+            };
+            if high > taken.upto {
+                (taken.since, taken.is_stalled) = (now, false);
+            }
+            taken.upto = high;
+            if origin == self.publisher.own {
+                is_own = true;
+            } else {
+                changed.push(origin);
+            }
+        }
+        if is_own {
+            self.update_window();
+        }
+        self.tell_consumed(&changed);
+    }
+
+    /// Tells those who push these streams up to where they are consumed, if that is news.
+    fn tell_consumed(&mut self, origins: &[Origin]) {
+        let mut news: BTreeMap<LinkId, Vec<Watermark>> = BTreeMap::new();
+        for origin in origins {
+            let Some(stream) = self.publisher.streams.get_mut(origin) else {
+                continue;
+            };
+            let pushers = stream.views().iter().filter(|view| view.pushes);
+            let links: Vec<_> = pushers.map(|view| (view.link, view.acked)).collect();
+            for (link, acked) in links {
+                let high = stream.consumed_by_all(Some(link));
+                if high == acked {
+                    continue;
+                }
+                stream.view(link).acked = high;
+                news.entry(link).or_default().push(Watermark {
+                    origin: origin.clone(),
+                    high,
+                });
+            }
+        }
+        for (link, watermarks) in news {
+            for part in watermarks.chunks(super::watermarks::WATERMARKS_PER_FRAME) {
+                self.send(link, native::consumed(part));
+            }
+        }
+    }
+
+    /// Whoever waits for peers of ours looks again: one has come, gone or been told to go elsewhere.
+    pub(in crate::proto::state) fn receivers_changed(&mut self) {
+        self.update_window();
+        let flowing: Vec<Origin> = self.publisher.flowing.iter().cloned().collect();
+        self.tell_consumed(&flowing);
+    }
+
+    /// Tells the driver how much of ours is outstanding.
+    pub(super) fn update_window(&mut self) {
+        let own = self.publisher.own.clone();
+        let Some(stream) = self.publisher.streams.get(&own) else {
+            return;
+        };
+        let high = stream.consumed_by_all(None);
+        self.publisher.outstanding.consumed(high);
+        let window = (self.publisher.outstanding.bytes(), self.window());
+        if std::mem::replace(&mut self.publisher.told, window) != window {
+            let (outstanding, size) = window;
+            self.out.push(Output::Window {
+                link: None,
+                outstanding,
+                size,
+            });
+        }
+    }
+
+    /// How much this node may have outstanding.
+    fn window(&self) -> usize {
+        let share = ALL_WINDOWS / self.publisher.active.max(1);
+        self.config.link_queue.min(share)
+    }
+
+    pub(in crate::proto::state) fn on_window(&mut self) {
+        self.publisher.is_watching = false;
+        self.count_active();
+        let flowing: Vec<Origin> = self.publisher.flowing.iter().cloned().collect();
+        for origin in &flowing {
+            self.look_for_stalled(origin);
+        }
+        self.tell_consumed(&flowing);
+        for origin in &flowing {
+            if let Some(stream) = self.publisher.streams.get_mut(origin) {
+                if !stream.is_at_rest() {
+                    continue;
+                }
+                stream.intake.is_flowing = false;
+            }
+            self.publisher.flowing.remove(origin);
+        }
+        self.update_window();
+        let is_waiting = self.look_after_directs();
+        if is_waiting || !self.publisher.flowing.is_empty() {
+            self.watch_windows();
+        }
+    }
+
+    fn count_active(&mut self) {
+        let now = self.now;
+        if now.since(self.publisher.counted_at) < ACTIVE_FOR / 10 {
+            return;
+        }
+        self.publisher.counted_at = now;
+        let own = &self.publisher.own;
+        let is_active = |(origin, stream): &(&Origin, &Stream)| {
+            *origin == own
+                || stream.heard_at.is_some() && now.since(stream.last_active) < ACTIVE_FOR
+        };
+        self.publisher.active = self.publisher.streams.iter().filter(is_active).count();
+    }
+
+    /// No longer waits for whoever has consumed nothing of a stream for too long.
+    fn look_for_stalled(&mut self, origin: &Origin) {
+        let (now, patience) = (self.now, self.config.slow_receiver_timeout);
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let mut stalled = Vec::new();
+        let intake = &mut stream.intake;
+        if !intake.is_done() && !intake.is_stalled && now.since(intake.since) >= patience {
+            intake.is_stalled = true;
+            tracing::warn!(origin = %origin.id, "the application consumes nothing: nobody waits for it any more");
+            stalled.push(self.me.clone());
+        }
+        let high = stream.high();
+        let patience = patience.saturating_add(PEERS_WAIT_LONGER);
+        let mut links = Vec::new();
+        for view in stream.views_mut() {
+            let Some(taken) = view.taken.as_mut() else {
+                continue;
+            };
+            if taken.upto < high && !taken.is_stalled && now.since(taken.since) >= patience {
+                taken.is_stalled = true;
+                links.push(view.link);
+            }
+        }
+        stalled.extend(
+            links
+                .iter()
+                .filter_map(|link| Some(self.peer(*link)?.id.clone())),
+        );
+        for id in stalled {
+            self.tell_stalled(origin, &id);
+        }
+    }
+
+    /// Passes the name of a slow receiver on towards the origin.
+    fn tell_stalled(&mut self, origin: &Origin, id: &NodeId) {
+        if *origin == self.publisher.own {
+            tracing::warn!(%id, "a receiver consumes nothing: its messages no longer wait for it");
+            self.counters.slow_receivers += 1;
+            return self.emit(Event::SlowReceiver { id: id.clone() });
+        }
+        let Some(stream) = self.publisher.streams.get(origin) else {
+            return;
+        };
+        let pushers = stream.views().iter().filter(|view| view.pushes);
+        let links: Vec<LinkId> = pushers.map(|view| view.link).collect();
+        for link in links {
+            self.send(link, native::stalled(origin, id));
+        }
+    }
+
+    pub(in crate::proto::state) fn on_stalled(
+        &mut self,
+        link: LinkId,
+        origin: &Origin,
+        id: &NodeId,
+    ) {
+        let now = self.now;
+        let is_child = self
+            .publisher
+            .streams
+            .get(origin)
+            .and_then(|stream| stream.seen_view(link))
+            .is_some_and(|view| view.taken.is_some());
+        // What a peer may tell of is bounded; whom it is pushed to is not for it to say.
+        if is_child
+            && self
+                .peer_mut(link)
+                .is_some_and(|peer| peer.stalls.take(now))
+        {
+            self.tell_stalled(origin, id);
+        }
+    }
+
+    /// A run is pushed to `link`, or would be if there were room: it is waited for from now on.
+    pub(super) fn await_receiver(&mut self, link: LinkId, origin: &Origin, first: u64) {
+        let now = self.now;
+        if !self.has_windows(link) {
+            return;
+        }
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let taken = &mut stream.view(link).taken;
+        match taken {
+            Some(taken) if taken.upto + 1 >= first => taken.since = now,
+            Some(_) => {}
+            None => {
+                *taken = Some(Taken {
+                    upto: first - 1,
+                    since: now,
+                    is_stalled: false,
+                });
+            }
+        }
+    }
+
+    /// Whether a peer says what it has consumed.
+    pub(in crate::proto::state) fn has_windows(&self, link: LinkId) -> bool {
+        self.peer(link).is_some_and(|peer| peer.windows)
+    }
+
+    /// If a peer does not take a run because of its size, tells it so in place of the run; whether
+    /// that is so.
+    pub(super) fn is_oversized(
+        &mut self,
+        link: LinkId,
+        run: &Publish,
+        class: crate::proto::Class,
+    ) -> bool {
+        let size = run.payload.body().len();
+        let Some(peer) = self.peer(link) else {
+            return false;
+        };
+        let limit = peer.max_message;
+        if run.payload.count() > 1 || size <= limit.saturating_add(super::SINGLE_OVERHEAD) {
+            return false;
+        }
+        let id = peer.id.clone();
+        self.counters.oversized += 1;
+        tracing::warn!(peer = %id, origin = %run.origin.id, size, limit, "a broadcast is larger than a peer takes");
+        let range = Range {
+            origin: run.origin.clone(),
+            first: run.first,
+            last: run.last(),
+        };
+        self.send(link, native::oversized(&range, class));
+        if run.origin == self.publisher.own {
+            self.emit(Event::Oversized { id, size, limit });
+        }
+        true
+    }
+
+    /// A peer holds what is too large for us: somebody else will not send it either.
+    pub(in crate::proto::state) fn on_oversized(&mut self, link: LinkId, range: &Range) {
+        let known = self.publisher.streams.get(&range.origin).is_some();
+        if !known && !self.takes_claim(link) {
+            return self.blame(link, -1, "it tells of more origins than there can be");
+        }
+        if range.origin == self.publisher.own {
+            return;
+        }
+        let windows = self.has_windows(link);
+        let stream = self.open_stream(&range.origin, 1, range.first == 1);
+        let view = stream.view(link);
+        view.high = view.high.max(range.last);
+        view.gone = view.gone.max(range.last);
+        view.pushes |= windows;
+        self.note_gap(&range.origin, range.last, super::repair::GRAFT_HOLE_AFTER);
+    }
+
+    /// Whether a peer has been given all that this node has broadcast, or has others who do that.
+    pub(crate) fn has_said_all(&self, link: LinkId) -> bool {
+        let Some(state) = self.links.get(&link) else {
+            return true;
+        };
+        let Some(peer) = state.peer().filter(|peer| peer.native) else {
+            return true;
+        };
+        let is_behind = peer.behind || state.level == Level::Full;
+        let Some(stream) = self.publisher.streams.get(&self.publisher.own) else {
+            return true;
+        };
+        let view = stream.seen_view(link);
+        let taken = view.and_then(|view| view.taken);
+        // What it has consumed, it has been given.
+        !is_behind && view.is_none_or(|view| view.lazy || view.sent >= stream.high())
+            || taken.is_some_and(|taken| taken.upto >= stream.high())
+    }
+}

@@ -1,0 +1,96 @@
+//! What runs on a host's node: takes what it is given, at a pace of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{Cause, HostId, Network};
+use crate::proto::{Event, Mark};
+
+/// An application, as its node sees it.
+#[derive(Debug, Default)]
+pub(super) struct Application {
+    /// How long it takes over a message; none if it keeps up with whatever comes.
+    pace: Option<Duration>,
+    /// What it was given and has not handled.
+    waiting: VecDeque<Mark>,
+    /// Up to where it has handled each stream, if its node does not know yet.
+    consumed: BTreeMap<u32, u64>,
+    /// Bytes of what it sent that are not consumed, and how many there may be before it waits.
+    pub(super) window: (usize, usize),
+    is_pressed: bool,
+}
+
+impl Application {
+    pub(super) fn restart(&mut self) {
+        let pace = self.pace;
+        *self = Self {
+            pace,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn take_consumed(&mut self) -> Vec<Mark> {
+        let consumed = std::mem::take(&mut self.consumed);
+        let mark = |(stream, last)| Mark { stream, last };
+        consumed.into_iter().map(mark).collect()
+    }
+}
+
+impl Network {
+    /// Has a host's application take so long over each run of messages from now on.
+    pub fn slow_down(&mut self, host: HostId, pace: Option<Duration>) {
+        self.hosts[host.index()].application.pace = pace;
+    }
+
+    /// How many runs wait for a host's application.
+    pub fn waiting(&self, host: HostId) -> usize {
+        self.hosts[host.index()].application.waiting.len()
+    }
+
+    /// Whether a host's application is to wait before it broadcasts more, as `emit` and `drain` of the
+    /// JavaScript API tell it.
+    pub fn is_pressed(&mut self, host: HostId) -> bool {
+        let application = &mut self.hosts[host.index()].application;
+        let (outstanding, size) = application.window;
+        application.is_pressed = match application.is_pressed {
+            true => outstanding > size / 2,
+            false => outstanding > size,
+        };
+        application.is_pressed
+    }
+
+    pub(super) fn give(&mut self, host: HostId, event: &Event) {
+        let node = &mut self.hosts[host.index()];
+        let Event::Broadcast {
+            mark: Some(mark), ..
+        } = event
+        else {
+            return;
+        };
+        let application = &mut node.application;
+        let Some(pace) = application.pace else {
+            application.consumed.insert(mark.stream, mark.last);
+            return;
+        };
+        application.waiting.push_back(*mark);
+        if application.waiting.len() == 1 {
+            let life = node.life;
+            self.at(self.now.after(pace), Cause::Handled(host, life));
+        }
+    }
+
+    pub(super) fn handled_by(&mut self, host: HostId, life: u32) {
+        let node = &mut self.hosts[host.index()];
+        if node.life != life {
+            return;
+        }
+        let application = &mut node.application;
+        if let Some(mark) = application.waiting.pop_front() {
+            application.consumed.insert(mark.stream, mark.last);
+        }
+        let pace = application.pace.unwrap_or_default();
+        if !application.waiting.is_empty() {
+            self.at(self.now.after(pace), Cause::Handled(host, life));
+        }
+    }
+}
