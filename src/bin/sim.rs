@@ -11,7 +11,7 @@ const USAGE: &str = "\
 usage: sim [options]
   --nodes N[,N...]      how many nodes (default 100)
   --scenario S[,S...]   join, steady, one-sender, random-senders, half-die, most-die, partition,
-                        churn, or all (the default)
+                        churn, slow-receivers, or all (the default)
   --seeds K[,K...]      how many runs, with seeds 1 to K, for each number of nodes (default 3)
   --seed S              the first seed (default 1)
   --min N[,N...]        minPeerNo (default 3); each number of nodes with each of them

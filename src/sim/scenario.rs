@@ -6,6 +6,7 @@
 mod dissemination;
 mod failures;
 mod overlay;
+mod receivers;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub(super) use dissemination::coverage;
 use dissemination::{one_sender, random_senders};
 use failures::{HALF, MOST, churn, deaths, partition};
 use overlay::{join, steady};
+use receivers::slow_receivers;
 
 /// How often the network is looked at while something is awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -92,11 +94,13 @@ pub enum Scenario {
     Partition,
     /// Nodes come and go while others broadcast.
     Churn,
+    /// One broadcasts as fast as it may, and one in a hundred takes ten times as long over that.
+    SlowReceivers,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Join,
         Self::Steady,
         Self::OneSender,
@@ -105,6 +109,7 @@ impl Scenario {
         Self::HalfDie,
         Self::MostDie,
         Self::Churn,
+        Self::SlowReceivers,
     ];
 
     /// Its name on the command line.
@@ -118,6 +123,7 @@ impl Scenario {
             Self::MostDie => "most-die",
             Self::Partition => "partition",
             Self::Churn => "churn",
+            Self::SlowReceivers => "slow-receivers",
         }
     }
 
@@ -137,6 +143,7 @@ impl Scenario {
             Self::MostDie => deaths(network, 0.8, &MOST),
             Self::Partition => partition(network),
             Self::Churn => churn(network),
+            Self::SlowReceivers => slow_receivers(network),
         }
     }
 }

@@ -27,6 +27,7 @@
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //! | `0x23` | direct consumed | `u64` count |
 //!
+//! A `high` of 2⁶⁴ − 2 in consumed says that nobody need wait for the sender.
 //! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`.
 //!
 //! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.

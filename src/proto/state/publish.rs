@@ -172,6 +172,7 @@ impl State {
         if run.origin == self.publisher.own {
             // Nobody else speaks for us, whatever the numbers.
             self.counters.duplicates += count;
+            self.let_go(link, &run.origin);
             if native && !run.repair {
                 self.prune(link, run.origin);
             }
@@ -188,7 +189,6 @@ impl State {
             self.counters.relays_refused += u64::from(run.payload.count());
             return;
         }
-        let (now, windows) = (self.now, self.has_windows(link));
         let stream = self.open_stream(&run.origin, next, settled);
         if is_new && next > 1 {
             stream.doubt = Some(Doubt::new(None, next));
@@ -196,15 +196,22 @@ impl State {
         if native {
             let view = stream.view(link);
             view.high = view.high.max(last);
-            view.pushes |= windows && !view.was_told(now);
         }
         if stream.is_refuted_by(first, last) {
             self.take_back(&run.origin.clone(), first);
         }
+        let is_known = self
+            .publisher
+            .streams
+            .get(&run.origin)
+            .is_some_and(|it| last < it.next);
+        if native {
+            self.note_awaited(link, &run.origin, is_known);
+        }
         let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
             return;
         };
-        if last < stream.next {
+        if is_known {
             self.counters.duplicates += count;
             if native && !run.repair {
                 self.on_duplicate(link, run.origin);
@@ -288,6 +295,7 @@ impl State {
             return;
         };
         stream.advance(run.last() + 1);
+        stream.parent = Some(link);
         stream.last_active = now;
         stream.heard_at = Some(now);
         stream.settled = true;

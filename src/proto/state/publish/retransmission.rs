@@ -70,7 +70,9 @@ impl State {
         let view = stream.view(link);
         view.lazy &= !complete;
         view.sent = view.sent.max(view.served);
-        self.await_receiver(link, &range.origin, range.first);
+        if complete {
+            self.await_receiver(link, &range.origin, range.first);
+        }
         let mut next = range.first;
         for run in runs {
             self.tell_gone(link, &range.origin, next, run.first);

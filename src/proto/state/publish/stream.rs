@@ -48,7 +48,9 @@ pub(super) struct Stream {
     pub(super) doubt: Option<Doubt>,
     /// Numbers ahead of `next` that were delivered before a doubt proved right: from, to before.
     island: Option<(u64, u64)>,
-    /// What those who push it to us wait for.
+    /// Who brought the latest run that was accepted.
+    pub(super) parent: Option<LinkId>,
+    /// What the parent waits for.
     pub(super) intake: Intake,
 }
 
@@ -90,8 +92,8 @@ pub(super) struct View {
     preferred: Option<Moment>,
     /// The highest sequence number that it was sent, in any way.
     pub(super) sent: u64,
-    /// Whether it pushes this origin to us, and has not been told to stop.
-    pub(super) pushes: bool,
+    /// Whether it has sent us something of this origin, so that it may wait for us.
+    pub(super) awaits: bool,
     /// Up to where it was told that we have consumed.
     pub(super) acked: u64,
     /// If we push this origin to it, what it has consumed.
@@ -146,6 +148,7 @@ impl Stream {
     /// `mark` names it in what the application is given.
     pub(super) fn new(next: u64, settled: bool, now: Moment, mark: u32) -> Self {
         Self {
+            parent: None,
             intake: Intake::new(mark),
             next,
             settled,
@@ -281,7 +284,7 @@ impl Stream {
                     ahead: None,
                     preferred: None,
                     sent: 0,
-                    pushes: false,
+                    awaits: false,
                     acked: 0,
                     taken: None,
                 });
@@ -365,6 +368,7 @@ impl Stream {
     pub(super) fn forget_link(&mut self, link: LinkId) {
         self.views.retain(|view| view.link != link);
         self.feeder = self.feeder.filter(|feeder| *feeder != link);
+        self.parent = self.parent.filter(|parent| *parent != link);
     }
 
     /// Keeps a run for those who missed it.

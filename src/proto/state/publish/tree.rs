@@ -153,8 +153,7 @@ impl State {
         if stream.view(link).was_told(now) {
             return;
         }
-        let view = stream.view(link);
-        (view.told, view.pushes, view.acked) = (Some(now), false, 0);
+        stream.view(link).told = Some(now);
         self.counters.prunes += 1;
         self.send(link, native::prune(&origin));
     }

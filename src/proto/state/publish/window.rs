@@ -5,8 +5,10 @@
 //! origin knows, for each peer, the slowest receiver behind it. What it has sent and nobody may have
 //! consumed yet is *outstanding*; above a window its application is told to wait.
 //!
-//! - What is said to a peer leaves out what that peer itself has said. Otherwise two nodes that push
-//!   to each other, before one prunes the other, would wait for each other for good.
+//! - A node tells its *parent* alone: the peer that brought the latest run it has accepted. Others that
+//!   have sent it something are told not to wait. So nobody ever waits for itself, even where nodes
+//!   push to each other in a circle: along it, everyone's latest run would be the same, and each
+//!   would have got it before the one behind.
 //! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of what its
 //!   node says, and the origin is told its name (STALLED). So one application that hangs does not
 //!   stop the network. A node that says nothing at all is left out by its peers, a little later. Both
@@ -23,9 +25,12 @@ use super::stream::{Stream, Taken};
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::{
-    Event, Level, LinkId, Mark, Moment, NodeId, Origin, Output, Publish, Range, Timer, Watermark,
+    Event, LAST_SEQUENCE, Level, LinkId, Mark, Moment, NodeId, Origin, Output, Publish, Range,
+    Timer, Watermark,
 };
 
+/// Told in place of a number by a node that somebody else waits for. No broadcast has it.
+const NO_MATTER: u64 = LAST_SEQUENCE;
 /// How often those who wait are told what has been consumed, however little it is. They are told
 /// sooner when it is much.
 const TELL_EVERY: Duration = Duration::from_millis(50);
@@ -124,7 +129,7 @@ impl Stream {
         self.intake.is_done()
             && self.views().iter().all(|view| {
                 view.taken.is_none_or(|taken| taken.upto >= high)
-                    && (!view.pushes || view.acked >= high)
+                    && (!view.awaits || self.parent == Some(view.link) && view.acked >= high)
             })
     }
 }
@@ -157,6 +162,31 @@ impl State {
         };
         self.note_flow(origin);
         Some(mark)
+    }
+
+    /// A peer has sent us something of a stream, and may wait for us.
+    pub(super) fn note_awaited(&mut self, link: LinkId, origin: &Origin, is_known: bool) {
+        if !self.has_windows(link) {
+            return;
+        }
+        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            return;
+        };
+        let view = stream.view(link);
+        view.awaits = true;
+        if is_known {
+            // It may have forgotten what it was told.
+            view.acked = 0;
+        }
+        self.note_flow(origin);
+    }
+
+    /// Tells a peer not to wait for us.
+    pub(super) fn let_go(&mut self, link: LinkId, origin: &Origin) {
+        if self.has_windows(link) {
+            let (origin, high) = (origin.clone(), NO_MATTER);
+            self.send(link, native::consumed(&[Watermark { origin, high }]));
+        }
     }
 
     /// Looks after a stream until everything is consumed.
@@ -210,14 +240,19 @@ impl State {
             let Some(stream) = self.publisher.streams.get_mut(&origin) else {
                 continue;
             };
-            let high = high.min(stream.high());
-            let Some(taken) = stream.view(link).taken.as_mut() else {
-                continue;
-            };
-            if high > taken.upto {
-                (taken.since, taken.is_stalled) = (now, false);
-            }
-            taken.upto = high;
+            let most = stream.high();
+            let taken = &mut stream.view(link).taken;
+            *taken = (high != NO_MATTER).then(|| {
+                let upto = high.min(most);
+                let went_on = taken.filter(|taken| upto <= taken.upto);
+                let (since, is_stalled) =
+                    went_on.map_or((now, false), |taken| (taken.since, taken.is_stalled));
+                Taken {
+                    upto,
+                    since,
+                    is_stalled,
+                }
+            });
             if origin == self.publisher.own {
                 is_own = true;
             } else {
@@ -230,21 +265,27 @@ impl State {
         self.tell_consumed(&changed);
     }
 
-    /// Tells those who push these streams up to where they are consumed, if that is news.
+    /// Tells the parents of these streams up to where they are consumed, if that is news, and others
+    /// not to wait.
     fn tell_consumed(&mut self, origins: &[Origin]) {
         let mut news: BTreeMap<LinkId, Vec<Watermark>> = BTreeMap::new();
         for origin in origins {
             let Some(stream) = self.publisher.streams.get_mut(origin) else {
                 continue;
             };
-            let pushers = stream.views().iter().filter(|view| view.pushes);
-            let links: Vec<_> = pushers.map(|view| (view.link, view.acked)).collect();
+            let waiting = stream.views().iter().filter(|view| view.awaits);
+            let links: Vec<_> = waiting.map(|view| (view.link, view.acked)).collect();
             for (link, acked) in links {
-                let high = stream.consumed_by_all(Some(link));
-                if high == acked {
+                let is_parent = stream.parent == Some(link);
+                let high = match is_parent {
+                    true => stream.consumed_by_all(Some(link)),
+                    false => NO_MATTER,
+                };
+                if is_parent && high == acked {
                     continue;
                 }
-                stream.view(link).acked = high;
+                let view = stream.view(link);
+                (view.acked, view.awaits) = (high, is_parent);
                 news.entry(link).or_default().push(Watermark {
                     origin: origin.clone(),
                     high,
@@ -370,13 +411,11 @@ impl State {
             self.counters.slow_receivers += 1;
             return self.emit(Event::SlowReceiver { id: id.clone() });
         }
-        let Some(stream) = self.publisher.streams.get(origin) else {
-            return;
-        };
-        let pushers = stream.views().iter().filter(|view| view.pushes);
-        let links: Vec<LinkId> = pushers.map(|view| view.link).collect();
-        for link in links {
-            self.send(link, native::stalled(origin, id));
+        let stream = self.publisher.streams.get(origin);
+        if let Some(parent) = stream.and_then(|stream| stream.parent)
+            && self.has_windows(parent)
+        {
+            self.send(parent, native::stalled(origin, id));
         }
     }
 
@@ -471,12 +510,11 @@ impl State {
         if range.origin == self.publisher.own {
             return;
         }
-        let windows = self.has_windows(link);
         let stream = self.open_stream(&range.origin, 1, range.first == 1);
         let view = stream.view(link);
         view.high = view.high.max(range.last);
         view.gone = view.gone.max(range.last);
-        view.pushes |= windows;
+        self.note_awaited(link, &range.origin, false);
         self.note_gap(&range.origin, range.last, super::repair::GRAFT_HOLE_AFTER);
     }
 
