@@ -22,6 +22,7 @@ const SUITES = [
   { name: 'security', concurrency: 1 },
   { name: 'interop', concurrency: 2 },
   { name: 'exactly-once', concurrency: 1 },
+  { name: 'pressure', concurrency: 1 },
   { name: 'faults', concurrency: 1 },
   { name: 'hosts', concurrency: 1 },
   { name: 'attackers', concurrency: 1 },

@@ -16,7 +16,7 @@ const SLOW_PACE: Duration = Duration::from_millis(10);
 const PRODUCER_PACE: Duration = Duration::from_millis(1);
 /// Large, so that a window holds few, and no relay copies them.
 const MESSAGE: usize = 40 << 10;
-const PLAY: Duration = Duration::from_secs(10);
+const PLAY: Duration = Duration::from_secs(5);
 /// How long the slow ones may take over what a window holds.
 const REST: Duration = Duration::from_secs(10);
 

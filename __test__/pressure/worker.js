@@ -1,0 +1,138 @@
+'use strict'
+
+// A node in a process of its own, told over IPC how to send and how slowly to receive. What is sent
+// is numbered per sender, so that the receiver knows what is missing.
+
+const { Writable } = require('node:stream')
+const { setImmediate: turn } = require('node:timers/promises')
+const { createNode } = require('../..')
+
+let node
+let slowness = { kind: 'none' }
+/** What was heard of each sender, by its number. */
+const heard = new Map()
+const told = { lost: 0, skipped: 0, slow: [], oversized: 0, streamErrors: [] }
+
+function tell(message) {
+  if (process.connected) process.send(message)
+}
+
+process.on('disconnect', () => process.exit())
+process.on('uncaughtException', (error) => {
+  tell({ t: 'uncaught', error: error.stack })
+  setImmediate(() => process.exit(70))
+})
+
+function hear(sender, number, bytes) {
+  const state = heard.get(sender) ?? { count: 0, last: -1, wrong: 0, bytes: 0 }
+  heard.set(sender, state)
+  if (number !== state.last + 1) state.wrong++
+  state.last = number
+  state.count++
+  state.bytes += bytes
+  if (slowness.kind === 'handler') busy(slowness.ms)
+}
+
+/** Keeps the thread for `ms`, without keeping a processor: cells run on small machines. */
+function busy(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** A chunk's first bytes are its sender and its number. */
+function hearChunk(chunk) {
+  hear(chunk.readUInt32BE(0), chunk.readUInt32BE(4), chunk.length)
+}
+
+function listen(channel) {
+  channel.on('n', (sender, number, pad) => hear(sender, number, pad.length))
+  const { kind, ms } = slowness
+  if (kind === 'writable') {
+    const write = (chunk, _encoding, done) => {
+      hearChunk(chunk)
+      setTimeout(done, ms)
+    }
+    // As an application would: it may have errors of its own, the stream says what it lost.
+    channel.stream.on('error', (error) => told.streamErrors.push(error.message))
+    return channel.pipe(new Writable({ write, highWaterMark: 1 }))
+  }
+  channel.stream.on('error', (error) => told.streamErrors.push(error.message))
+  channel.on('data', (chunk) => {
+    hearChunk(chunk)
+    if (kind !== 'paused') return
+    channel.pause()
+    setTimeout(() => channel.resume(), ms)
+  })
+}
+
+/** Makes the message number `number` in a mode, as what `send` takes. */
+function message(mode, sender, number, size) {
+  if (mode === 'write') {
+    const chunk = Buffer.alloc(Math.max(8, size))
+    chunk.writeUInt32BE(sender, 0)
+    chunk.writeUInt32BE(number, 4)
+    return chunk
+  }
+  return mode === 'buffer' ? Buffer.alloc(size) : 'x'.repeat(size)
+}
+
+function send(channel, mode, sender, number, body) {
+  return mode === 'write' ? channel.write(body) : channel.emit('n', sender, number, body)
+}
+
+const commands = {
+  async start({ options, slow = { kind: 'none' }, limits }) {
+    slowness = slow
+    node = createNode({ ...options, limits })
+    node.on('lost', ({ count }) => {
+      told.lost += count
+    })
+    node.on('skipped', ({ count }) => {
+      told.skipped += count
+    })
+    node.on('slow receiver', ({ id }) => told.slow.push(id))
+    node.on('oversized', () => told.oversized++)
+    listen(node.broadcast)
+    node.peers.on('add', (peer) => {
+      listen(peer)
+      tell({ t: 'add', id: peer.id, peers: node.peers.dump() })
+    })
+    node.peers.on('remove', (peer) => tell({ t: 'remove', id: peer.id, peers: node.peers.dump() }))
+    await node.start()
+    if (slow.kind === 'blocked') setInterval(() => busy(slow.ms), slow.ms * 2)
+    return { id: node.id, port: node.options.port }
+  },
+
+  /** Sends `count` messages to everyone, or to each peer; waits for room whenever it is told to. */
+  async produce({ mode, size, count, sender }) {
+    const channels = mode === 'direct' ? [...node.peers.list] : [node.broadcast]
+    const body = message(mode, sender, 0, size)
+    let waits = 0
+    const began = performance.now()
+    const produceOn = async (channel) => {
+      for (let number = 0; number < count; number++) {
+        const next = mode === 'write' ? message(mode, sender, number, size) : body
+        if (send(channel, mode, sender, number, next)) continue
+        waits++
+        await new Promise((resolve) => channel.once('drain', resolve))
+      }
+    }
+    await Promise.all(channels.map(produceOn))
+    await turn()
+    return { waits, ms: performance.now() - began }
+  },
+
+  heard: () => Object.fromEntries(heard),
+  told: () => told,
+  stats: () => node.stats(),
+  rss: () => process.memoryUsage.rss(),
+  stop: () => node.stop().then(() => null),
+}
+
+process.on('message', async ({ n, command, ...rest }) => {
+  try {
+    tell({ n, value: (await commands[command](rest)) ?? null })
+  } catch (error) {
+    tell({ n, error: error.stack })
+  }
+})
+tell({ t: 'ready' })
