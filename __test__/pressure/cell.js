@@ -39,9 +39,9 @@ const MOST_RSS = 450 * MIB
 const STUCK_MS = 30_000
 
 /** Whether a cell makes sense: readers are slow at chunks only, direct messages need neighbours. */
-function isSensible({ slow, mode, relays }) {
+function isSensible({ slow, mode, relays, origins }) {
   if (READERS.includes(slow) && mode !== 'write') return false
-  return !(mode === 'direct' && relays > 0)
+  return !(mode === 'direct' && (relays > 0 || origins > 1))
 }
 
 /** How many messages: enough that senders have to wait, few enough that the slow one gets through. */
@@ -175,8 +175,9 @@ class Cell {
       const count = counts.reduce((sum, one) => sum + one)
       if (count > progress.count) progress = { count, at: Date.now() }
       if (Date.now() - progress.at > STUCK_MS) {
-        const told = await Promise.all(this.nodes.map((node) => node.command('told')))
-        assert.fail(`stuck at ${counts} of ${total} for ${STUCK_MS} ms: ${JSON.stringify(told)}`)
+        const states = this.nodes.map((node) => [node.command('told'), node.command('stats')])
+        const state = await Promise.all(states.map((both) => Promise.all(both)))
+        assert.fail(`stuck at ${counts} of ${total} for ${STUCK_MS} ms: ${JSON.stringify(state)}`)
       }
       await pause(50)
     }

@@ -208,7 +208,10 @@ impl State {
         match level {
             Level::Full => peer.behind = true,
             Level::High => {}
-            Level::Low if peer.native && std::mem::take(&mut peer.behind) => self.catch_up(link),
+            Level::Low if peer.native && std::mem::take(&mut peer.behind) => {
+                self.doubt_receiver(link);
+                self.catch_up(link);
+            }
             Level::Low => {}
         }
     }

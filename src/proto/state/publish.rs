@@ -187,6 +187,7 @@ impl State {
         let is_new = self.publisher.streams.get(&run.origin).is_none();
         if is_new && !self.takes_origin(link) {
             self.counters.relays_refused += u64::from(run.payload.count());
+            self.let_go(link, &run.origin);
             return;
         }
         let stream = self.open_stream(&run.origin, next, settled);

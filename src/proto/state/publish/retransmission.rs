@@ -70,8 +70,8 @@ impl State {
         let view = stream.view(link);
         view.lazy &= !complete;
         view.sent = view.sent.max(view.served);
-        if complete {
-            self.await_receiver(link, &range.origin, range.first);
+        if let Some(run) = runs.first().filter(|_| complete) {
+            self.await_receiver(link, &range.origin, run.first);
         }
         let mut next = range.first;
         for run in runs {

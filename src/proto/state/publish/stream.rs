@@ -109,6 +109,8 @@ pub(super) struct Taken {
     pub(super) since: Moment,
     /// It is not waited for.
     pub(super) is_stalled: bool,
+    /// It has said so itself. Otherwise it may never have got what was sent to it.
+    pub(super) is_confirmed: bool,
 }
 
 impl View {
@@ -359,6 +361,14 @@ impl Stream {
 
     pub(super) fn views(&self) -> &[View] {
         &self.views
+    }
+
+    /// What was sent to a peer was dropped on its way; only what it has said itself is known of it.
+    pub(super) fn doubt_receiver(&mut self, link: LinkId) {
+        let mut views = self.views.iter_mut().filter(|view| view.link == link);
+        if let Some(view) = views.next() {
+            view.taken = view.taken.filter(|taken| taken.is_confirmed);
+        }
     }
 
     pub(super) fn views_mut(&mut self) -> &mut [View] {

@@ -161,6 +161,12 @@ impl Streams {
         }
     }
 
+    pub(super) fn doubt_receiver(&mut self, link: LinkId) {
+        for stream in self.map.values_mut() {
+            stream.doubt_receiver(link);
+        }
+    }
+
     /// Keeps a run for those who missed it.
     pub(super) fn cache(&mut self, run: &Publish, now: Moment) {
         let bytes = cost(run);

@@ -54,9 +54,6 @@ impl State {
                 continue;
             }
             let is_lazy = view.is_some_and(|view| view.lazy);
-            if !is_lazy {
-                self.await_receiver(link, &run.origin, run.first);
-            }
             if level == Level::Full || level == Level::High && class == Class::Forward {
                 self.fall_behind(link);
             } else if is_lazy {
@@ -95,6 +92,7 @@ impl State {
     }
 
     fn note_pushed(&mut self, link: LinkId, run: &Publish) {
+        self.await_receiver(link, &run.origin, run.first);
         if let Some(stream) = self.publisher.streams.get_mut(&run.origin) {
             let view = stream.view(link);
             view.sent = view.sent.max(run.last());

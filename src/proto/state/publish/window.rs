@@ -251,6 +251,7 @@ impl State {
                     upto,
                     since,
                     is_stalled,
+                    is_confirmed: true,
                 }
             });
             if origin == self.publisher.own {
@@ -460,9 +461,16 @@ impl State {
                     upto: first - 1,
                     since: now,
                     is_stalled: false,
+                    is_confirmed: false,
                 });
             }
         }
+    }
+
+    /// A peer was not sent all that it should have been: it is waited for once it says what it has.
+    pub(in crate::proto::state) fn doubt_receiver(&mut self, link: LinkId) {
+        self.publisher.streams.doubt_receiver(link);
+        self.receivers_changed();
     }
 
     /// Whether a peer says what it has consumed.
