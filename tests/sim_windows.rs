@@ -135,6 +135,21 @@ fn four_producers_wait_for_one_slow_receiver_and_nothing_is_lost() {
 }
 
 #[test]
+fn at_rest_nobody_waits_for_anybody() {
+    let mut network = Setup::new(100, 2).build();
+    settle(&mut network);
+    for round in 0..3 {
+        for host in [3, 50, 80].map(HostId) {
+            produce(&mut network, host, 20 + round, Duration::from_millis(500));
+        }
+        network.run_for(secs(2));
+        let flowing = |host| network.state(host).unwrap().footprint().flowing;
+        let waiting: Vec<_> = network.living().into_iter().map(flowing).collect();
+        assert_eq!(waiting, [0; 100]);
+    }
+}
+
+#[test]
 fn one_slow_node_in_a_hundred_loses_nothing_and_delays_nobody_else() {
     let mut network = Setup::new(100, 1).build();
     settle(&mut network);

@@ -268,7 +268,10 @@ impl Reader {
             }
             match end {
                 None => {}
-                Some(Ok(())) => return Ok(rest),
+                Some(Ok(())) => {
+                    self.input.end_large();
+                    return Ok(rest);
+                }
                 Some(Err(error)) => {
                     tracing::info!(link = %self.link, %error, "closing a link that makes no sense");
                     return Err("EPROTO".into());
@@ -323,6 +326,16 @@ impl Input {
             self.renew(bytes.len());
         }
         self.filled.extend_from_slice(bytes);
+    }
+
+    /// Goes on in a buffer of the usual size when a large message is complete: what comes next must not
+    /// keep all of its buffer alive.
+    fn end_large(&mut self) {
+        if self.size > BUFFER && self.filled.len() < READ {
+            let mut filled = BytesMut::with_capacity(BUFFER);
+            filled.extend_from_slice(&self.filled);
+            (self.filled, self.size) = (filled, BUFFER);
+        }
     }
 
     /// Goes on in another buffer, or in the old one if nobody holds any of it any more, with room for
@@ -417,6 +430,23 @@ mod tests {
             kept.push(input.filled.split().freeze());
         }
         assert!(input.size >= BUFFER);
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_large_message_does_not_keep_its_buffer_alive() {
+        let (mut near, socket) = connection().await;
+        let mut input = Input::default();
+        for _ in 0..32 {
+            near.write_all(&[7; READ]).unwrap();
+            read(&mut input, &socket, READ).await;
+        }
+        assert!(input.filled.capacity() > BUFFER);
+        input.end_large();
+        assert!(input.filled.capacity() > BUFFER, "it is not complete yet");
+        let large = input.filled.split_to(31 * READ + 1).freeze();
+        input.end_large();
+        assert_eq!(input.filled.len(), READ - 1);
+        assert!(large.is_unique());
     }
 
     #[tokio::test]

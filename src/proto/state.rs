@@ -71,6 +71,8 @@ pub struct Footprint {
     pub cached_bytes: usize,
     /// Bytes of broadcasts held back behind gaps.
     pub held_bytes: usize,
+    /// Origins whose broadcasts somebody has not consumed.
+    pub flowing: usize,
 }
 
 impl State {
@@ -129,6 +131,7 @@ impl State {
             streams,
             cached_bytes,
             held_bytes,
+            flowing: self.publisher.flowing(),
         }
     }
 

@@ -136,6 +136,11 @@ impl Publisher {
         self.streams.footprint()
     }
 
+    /// Streams that somebody has not consumed.
+    pub(super) fn flowing(&self) -> usize {
+        self.flowing.len()
+    }
+
     pub(super) fn expire(&mut self, now: Moment) {
         self.streams.expire(now);
     }
