@@ -45,6 +45,7 @@ enum Step {
     ClosePeer(usize),
     Pass(u32),
     Consume(u8),
+    Moving(usize),
     Consumed(usize, u8, u64),
     DirectConsumed(usize, u64),
     Oversized(usize, u8, u64, u64),
@@ -95,6 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..4_u8).prop_map(Step::Broadcast),
         1 => link.clone().prop_map(Step::ClosePeer),
         3 => (0..4_u8).prop_map(Step::Consume),
+        1 => link.clone().prop_map(Step::Moving),
         2 => (link.clone(), 0..3_u8, claim).prop_map(|(l, o, h)| Step::Consumed(l, o, h)),
         1 => (link.clone(), any::<u64>()).prop_map(|(l, n)| Step::DirectConsumed(l, n)),
         1 => (link.clone(), 0..3_u8, asked, 0..20_u64)
@@ -415,6 +417,10 @@ impl Bench {
                 let count = usize::from(count).min(self.given.len());
                 let marks = self.given.drain(..count).collect();
                 self.input(Input::Consumed(marks));
+            }
+            Step::Moving(link) => {
+                let links = self.link(link).into_iter().collect();
+                self.input(Input::Moving(links));
             }
             Step::Consumed(link, number, high) => {
                 let origin = origin(number);

@@ -36,11 +36,13 @@ const SIZES = [10, 1000, 65_536, MIB]
 /** Every process may grow to this: V8's heap, a window, the caches. */
 const MOST_RSS = 450 * MIB
 /** Without any progress of the slow receiver for so long, a cell has failed. */
-const STUCK_MS = 30_000
+const STUCK_MS = 60_000
 
 /** Whether a cell makes sense: readers are slow at chunks only, direct messages need neighbours. */
-function isSensible({ slow, mode, relays, origins }) {
+function isSensible({ slow, mode, size, relays, origins }) {
   if (READERS.includes(slow) && mode !== 'write') return false
+  // A mebibyte takes eight seconds, as often as several peers begin to send it.
+  if (SLOWNESS[slow].rate && size > 65_536) return false
   return !(mode === 'direct' && (relays > 0 || origins > 1))
 }
 
@@ -49,7 +51,8 @@ function amount({ slow, size, origins, seconds }) {
   const { kind, ms, rate } = SLOWNESS[slow]
   const bytes = { handler: Infinity, link: 125_000 * seconds }[rate ? 'link' : kind] ?? 48 * MIB
   const items = ['handler', 'paused', 'writable'].includes(kind) ? (1000 * seconds) / ms : 200_000
-  return Math.max(20, Math.ceil(Math.min(items, bytes / size, (96 * MIB) / size) / origins))
+  const least = kind === 'link' ? 2 : 20
+  return Math.max(least, Math.ceil(Math.min(items, bytes / size, (96 * MIB) / size) / origins))
 }
 
 /** A window small enough that a slow receiver fills it within the cell. */

@@ -258,6 +258,7 @@ impl Core {
         while let Some(timer) = self.timers.pop(now) {
             if timer == Timer::Window {
                 self.note_consumed();
+                self.note_moving();
             }
             self.handle(Input::TimerFired(timer));
         }
@@ -326,6 +327,17 @@ impl Core {
         let marks = self.sink.consumed();
         if !marks.is_empty() {
             self.handle(Input::Consumed(marks));
+        }
+    }
+
+    fn note_moving(&mut self) {
+        let moving = self
+            .links
+            .iter()
+            .filter(|(_, open)| open.queue.is_draining());
+        let links: Vec<LinkId> = moving.map(|(link, _)| *link).collect();
+        if !links.is_empty() {
+            self.handle(Input::Moving(links));
         }
     }
 

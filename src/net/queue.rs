@@ -15,6 +15,8 @@ use crate::proto::{Class, CloseHow, Level, Outgoing};
 /// factor. Senders are held to the limit itself before their data gets here; the factor is for what
 /// encoding adds.
 const SLACK: usize = 2;
+/// A link that took bytes within this time goes on, if slowly.
+const MOVING_WITHIN: Duration = Duration::from_secs(1);
 /// A link that took no bytes for so long no longer holds senders back.
 ///
 /// That is so where senders do not wait for receivers; elsewhere it takes as long as any slow receiver
@@ -227,6 +229,12 @@ impl Queue {
     pub(super) fn is_moving(&self) -> bool {
         let inner = self.lock();
         inner.bytes == 0 || inner.progress.elapsed() < self.patience
+    }
+
+    /// Whether bytes wait and some were taken lately.
+    pub(super) fn is_draining(&self) -> bool {
+        let inner = self.lock();
+        inner.bytes > 0 && inner.progress.elapsed() < MOVING_WITHIN
     }
 
     /// Whether bytes wait and none was taken for so long.

@@ -62,6 +62,8 @@ pub enum Input {
     Broadcast(Payload),
     /// The application has consumed these messages, and all of their streams before them.
     Consumed(Vec<Mark>),
+    /// These links take bytes, if slowly: what is on its way there may be one large message.
+    Moving(Vec<LinkId>),
     /// The application speaks to one peer.
     Direct {
         /// The peer's link.
@@ -221,7 +223,7 @@ pub enum Timer {
     /// Look after silent native links and old payloads.
     Heartbeat,
     /// Look at what the application has consumed, tell those who wait for it, and see who makes no
-    /// progress. Before it fires, the driver gives the state [`Input::Consumed`].
+    /// progress. Before it fires, the driver gives the state [`Input::Consumed`] and [`Input::Moving`].
     Window,
     /// Below the number of peers that is sought: try again.
     Seek,

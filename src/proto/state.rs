@@ -166,6 +166,7 @@ impl State {
             Input::TimerFired(timer) => self.timer(timer),
             Input::Broadcast(payload) => self.broadcast(payload),
             Input::Consumed(marks) => self.on_consumed_here(&marks),
+            Input::Moving(links) => self.on_moving(&links),
             Input::Direct { link, payload } => self.direct(link, &payload),
             Input::Line { link, text } => self.line(link, &text),
             Input::AddPeer { request, target } => self.add_peer(request, target),

@@ -182,6 +182,14 @@ impl State {
         self.update_direct_window(link);
     }
 
+    /// What waits for a peer moves on.
+    pub(in crate::proto::state) fn direct_moves(&mut self, link: LinkId) {
+        let now = self.now;
+        if let Some(peer) = self.peer_mut(link) {
+            peer.direct.since = now;
+        }
+    }
+
     /// No longer waits for peers that have consumed nothing for too long; whether there are any to
     /// look after.
     pub(in crate::proto::state) fn look_after_directs(&mut self) -> bool {

@@ -10,7 +10,8 @@
 //!   push to each other in a circle: along it, everyone's latest run would be the same, and each
 //!   would have got it before the one behind.
 //! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of what its
-//!   node says, and the origin is told its name (STALLED). So one application that hangs does not
+//!   node says, and the origin is told its name (STALLED). A message that takes longer than that to get
+//!   over a link does not count as nothing. So one application that hangs does not
 //!   stop the network. A node that says nothing at all is left out by its peers, a little later. Both
 //!   count again as soon as they go on.
 //! - Nodes of 1.0.0 and legacy nodes say nothing of this; they slow a sender down as far as their
@@ -34,6 +35,8 @@ const NO_MATTER: u64 = LAST_SEQUENCE;
 /// How often those who wait are told what has been consumed, however little it is. They are told
 /// sooner when it is much.
 const TELL_EVERY: Duration = Duration::from_millis(50);
+/// How often a parent is told the same again, while something large is on its way.
+const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// A node says of itself that it is slow; its peers wait this much longer for it to do so.
 const PEERS_WAIT_LONGER: Duration = Duration::from_secs(1);
 /// What all origins of a network may have outstanding together, so that what has to be repeated is
@@ -84,6 +87,10 @@ pub(in crate::proto::state) struct Intake {
     is_stalled: bool,
     /// Whether the stream is among those that are looked after.
     is_flowing: bool,
+    /// Somebody behind us is still being sent what it has not consumed.
+    is_moving: bool,
+    /// When the parent was told something.
+    told_at: Moment,
 }
 
 impl Intake {
@@ -95,6 +102,8 @@ impl Intake {
             since: Moment::default(),
             is_stalled: false,
             is_flowing: false,
+            is_moving: false,
+            told_at: Moment::default(),
         }
     }
 
@@ -232,6 +241,31 @@ impl State {
         self.tell_consumed(&changed);
     }
 
+    /// What waits for these links moves on, so that nobody behind them is stalled.
+    pub(in crate::proto::state) fn on_moving(&mut self, links: &[LinkId]) {
+        let now = self.now;
+        for origin in self.publisher.flowing.clone() {
+            let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+                continue;
+            };
+            let high = stream.high();
+            let mut is_moving = false;
+            for view in stream.views_mut() {
+                let Some(taken) = view.taken.as_mut().filter(|taken| taken.upto < high) else {
+                    continue;
+                };
+                if links.contains(&view.link) {
+                    taken.since = now;
+                    is_moving = true;
+                }
+            }
+            stream.intake.is_moving |= is_moving;
+        }
+        for link in links {
+            self.direct_moves(*link);
+        }
+    }
+
     pub(in crate::proto::state) fn on_consumed(&mut self, link: LinkId, marks: Vec<Watermark>) {
         let now = self.now;
         let mut changed = Vec::new();
@@ -243,17 +277,15 @@ impl State {
             let most = stream.high();
             let taken = &mut stream.view(link).taken;
             *taken = (high != NO_MATTER).then(|| {
-                let upto = high.min(most);
-                let went_on = taken.filter(|taken| upto <= taken.upto);
-                let (since, is_stalled) =
-                    went_on.map_or((now, false), |taken| (taken.since, taken.is_stalled));
+                // To say the same again is to say that something is on its way.
                 Taken {
-                    upto,
-                    since,
-                    is_stalled,
+                    upto: high.min(most),
+                    since: now,
+                    is_stalled: false,
                     is_confirmed: true,
                 }
             });
+            stream.intake.is_moving = true;
             if origin == self.publisher.own {
                 is_own = true;
             } else {
@@ -269,6 +301,7 @@ impl State {
     /// Tells the parents of these streams up to where they are consumed, if that is news, and others
     /// not to wait.
     fn tell_consumed(&mut self, origins: &[Origin]) {
+        let now = self.now;
         let mut news: BTreeMap<LinkId, Vec<Watermark>> = BTreeMap::new();
         for origin in origins {
             let Some(stream) = self.publisher.streams.get_mut(origin) else {
@@ -282,8 +315,13 @@ impl State {
                     true => stream.consumed_by_all(Some(link)),
                     false => NO_MATTER,
                 };
-                if is_parent && high == acked {
+                let intake = &mut stream.intake;
+                let is_late = now.since(intake.told_at) >= REPEAT_EVERY;
+                if is_parent && high == acked && !(intake.is_moving && is_late) {
                     continue;
+                }
+                if is_parent {
+                    (intake.is_moving, intake.told_at) = (false, now);
                 }
                 let view = stream.view(link);
                 (view.acked, view.awaits) = (high, is_parent);
