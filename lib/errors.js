@@ -49,4 +49,14 @@ function argumentError(Base, code, message) {
   return coded(new Base(message), code)
 }
 
-module.exports = { SmokeError, argumentError, codes, optionError }
+function tooDeep(depth) {
+  const message = `arguments must not nest more than ${depth} deep`
+  return argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
+}
+
+function tooLarge(maxSize) {
+  const message = `a message must not be larger than ${maxSize} bytes (maxMessageSize)`
+  return argumentError(RangeError, 'ERR_SMOKE_TOO_LARGE', message)
+}
+
+module.exports = { SmokeError, argumentError, codes, optionError, tooDeep, tooLarge }

@@ -1,7 +1,7 @@
 'use strict'
 
 const { MAX_DEPTH, isDeep } = require('./depth')
-const { SmokeError, argumentError } = require('./errors')
+const { SmokeError, tooDeep, tooLarge } = require('./errors')
 
 // What the addon says became of a message; see src/binding/node.rs.
 const PRESSED = 1
@@ -236,14 +236,7 @@ class Outbox {
 }
 
 function checkDepth(json, depth) {
-  if (!isDeep(json, depth)) return
-  const message = `arguments must not nest more than ${MAX_DEPTH} deep`
-  throw argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
-}
-
-function tooLarge(maxSize) {
-  const message = `a message must not be larger than ${maxSize} bytes (maxMessageSize)`
-  return argumentError(RangeError, 'ERR_SMOKE_TOO_LARGE', message)
+  if (isDeep(json, depth)) throw tooDeep(MAX_DEPTH)
 }
 
 module.exports = { Outbox }
