@@ -1,9 +1,10 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
-const { detach, isOrHasBinary } = require('./attachments')
+const { detach, needsWriting } = require('./attachments')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
+const { setImmediate, stringify } = require('./globals')
 const { Outbox } = require('./outbox')
 const symbols = require('./symbols')
 
@@ -29,6 +30,7 @@ const emitLocally = EventEmitter.prototype.emit
 class Channel extends EventEmitter {
   #crossing
   #handle
+  #maxMessageSize
   #outbox
   #stream = null
   // Our listeners on the stream, by event; each stands for the channel's own listeners.
@@ -48,6 +50,7 @@ class Channel extends EventEmitter {
     super({ captureRejections: false })
     this.#crossing = crossing
     this.#handle = handle
+    this.#maxMessageSize = maxMessageSize
     this.#allowHalfOpen = allowHalfOpen
     this.#forwarded = new Set(STREAM_EVENTS.filter((event) => !localEvents.includes(event)))
     this.#outbox = new Outbox(crossing.native, handle, maxMessageSize)
@@ -62,8 +65,8 @@ class Channel extends EventEmitter {
     // biome-ignore lint/complexity/noArguments: see above
     const given = arguments
     // Most events are followed by more of the same name.
-    if (event === lastEvent && given.length === 2 && !isOrHasBinary(argument)) {
-      return this.#outbox.event(lastLead, JSON.stringify(argument) ?? 'null')
+    if (event === lastEvent && given.length === 2 && !needsWriting(argument)) {
+      return this.#outbox.event(lastLead, stringify(argument) ?? 'null')
     }
     return this.#emit(event, [...given])
   }
@@ -81,13 +84,21 @@ class Channel extends EventEmitter {
     if (event === 'error' && message[1] instanceof Error && isCalledByPlumbing()) {
       return this.stream.emit('error', message[1])
     }
-    if (!message.some(isOrHasBinary)) {
-      if (message.length !== 2) return this.#outbox.event('', JSON.stringify(message).slice(0, -1))
-      return this.#outbox.event(leadOf(event), JSON.stringify(message[1]) ?? 'null')
-    }
-    const attachments = []
-    const json = JSON.stringify(detach(message, attachments))
-    return this.#outbox.rich(json, attachments)
+    return message.some(needsWriting) || typeof message.toJSON === 'function'
+      ? this.#emitWritten(message)
+      : this.#emitPlain(event, message)
+  }
+
+  #emitPlain(event, message) {
+    if (message.length !== 2) return this.#outbox.event('', stringify(message).slice(0, -1))
+    return this.#outbox.event(leadOf(event), stringify(message[1]) ?? 'null')
+  }
+
+  #emitWritten(message) {
+    const { json, attachments } = detach(message, this.#maxMessageSize)
+    return attachments.length > 0
+      ? this.#outbox.rich(json, attachments)
+      : this.#outbox.event('', json.slice(0, -1))
   }
 
   on(event, listener) {
@@ -322,7 +333,7 @@ const MEANINGFUL = new Set(['pipe', 'unpipe', 'error', 'newListener', 'removeLis
 function leadOf(event) {
   let lead = leads.get(event)
   if (lead === undefined) {
-    lead = `[${JSON.stringify(event)},`
+    lead = `[${stringify(event)},`
     if (leads.size < MAX_LEADS && event.length <= MAX_NAME) leads.set(event, lead)
   }
   if (!MEANINGFUL.has(event)) {
