@@ -3,6 +3,7 @@
 const { randomBytes, randomInt } = require('node:crypto')
 const { setFilter, receive, receiveOne, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
+const { nextTick, now, parse, queueMicrotask, setImmediate } = require('./globals')
 
 /**
  * What the addon hands over was written by others, and it does not look at all of it. These secrets make sure that it
@@ -113,14 +114,14 @@ class Crossing {
     try {
       if (this.#workOff()) return
     } catch (error) {
-      process.nextTick(rethrow, error)
+      nextTick(rethrow, error)
     }
     setImmediate(this.#drain)
   }
 
   /** Returns whether nothing is left; false when the turn's budget is used up. */
   #workOff() {
-    const deadline = performance.now() + MAX_MS
+    const deadline = now() + MAX_MS
     for (let chunks = 0; chunks < MAX_CHUNKS; chunks++) {
       if (this.#items === null && !this.#fetch()) return true
       if (!this.#dispatch(deadline)) return false
@@ -139,7 +140,7 @@ class Crossing {
     this.#channel = undefined
     this.#buffers = null
     try {
-      this.#items = JSON.parse(text)
+      this.#items = parse(text)
     } catch (error) {
       if (!this.#distrust()) throw error
     }
@@ -160,11 +161,11 @@ class Crossing {
       this.#consumed++
       if (this.#list !== null) this.#dispatchListed()
       else this.#dispatchItem(items[this.#next++])
-      if (this.#consumed % CLOCK_EVERY === 0 && performance.now() > deadline) return false
+      if (this.#consumed % CLOCK_EVERY === 0 && now() > deadline) return false
     }
     if (this.#isStale) return this.#rewind()
     this.#items = null
-    return performance.now() <= deadline
+    return now() <= deadline
   }
 
   #dispatchItem(item) {

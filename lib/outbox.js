@@ -2,6 +2,7 @@
 
 const { MAX_DEPTH, isDeep } = require('./depth')
 const { SmokeError, tooDeep, tooLarge } = require('./errors')
+const { setImmediate } = require('./globals')
 
 // What the addon says became of a message; see src/binding/node.rs.
 const PRESSED = 1
