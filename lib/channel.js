@@ -1,6 +1,6 @@
 'use strict'
 
-const { EventEmitter } = require('node:events')
+const { EventEmitter, captureRejectionSymbol, errorMonitor } = require('node:events')
 const { detach, needsWriting } = require('./attachments')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
@@ -47,7 +47,7 @@ class Channel extends EventEmitter {
 
   /** `localEvents`: events of the stream's that the channel emits on its own account. */
   constructor(crossing, handle, { maxMessageSize, allowHalfOpen, localEvents = [] }) {
-    super({ captureRejections: false })
+    super()
     this.#crossing = crossing
     this.#handle = handle
     this.#maxMessageSize = maxMessageSize
@@ -152,6 +152,11 @@ class Channel extends EventEmitter {
     this.#stream?.finish()
   }
 
+  /** With `events.captureRejections`, Node.js would send a listener's failure to the other side. */
+  [captureRejectionSymbol](error) {
+    Promise.reject(error)
+  }
+
   /** Sends what was collected in this tick. */
   [symbols.flush]() {
     this.#outbox.flush()
@@ -168,14 +173,14 @@ class Channel extends EventEmitter {
 
   /** An event came: `[event, ...args]`. */
   [symbols.receive](message) {
-    if (message[0] === 'error' && this.listenerCount('error') === 0) return
+    if (message[0] === 'error' && this.listenerCount('error') === 0) message[0] = errorMonitor
     Reflect.apply(emitLocally, this, message)
   }
 
   /** An event with one argument came. */
   [symbols.receiveOne](event, argument) {
-    if (event === 'error' && this.listenerCount('error') === 0) return
-    emitLocally.call(this, event, argument)
+    const isUnheard = event === 'error' && this.listenerCount('error') === 0
+    emitLocally.call(this, isUnheard ? errorMonitor : event, argument)
   }
 
   /** A chunk of the stream came. */
@@ -185,10 +190,13 @@ class Channel extends EventEmitter {
 
   /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
   [symbols.setFilter](native, wantsLines = false) {
-    const names = this.eventNames().filter((event) => typeof event === 'string')
-    this.#names = new Set(names)
+    this.#names = new Set(
+      this.eventNames()
+        .map(nameOf)
+        .filter((name) => name !== undefined),
+    )
     this.#flags = (this.#stream?.isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
-    native.setFilter(this.#handle, names, this.#flags)
+    native.setFilter(this.#handle, [...this.#names], this.#flags)
   }
 
   /** Makes sure that everything comes in until the filter is set again. */
@@ -243,9 +251,8 @@ class Channel extends EventEmitter {
     }
     this.#register(add, event, listener)
     if (this.#forwarded.has(event)) this.#forward(event)
-    if (typeof event === 'string' && this.#names !== null && !this.#names.has(event)) {
-      this[symbols.widen]()
-    }
+    const name = nameOf(event)
+    if (name !== undefined && this.#names !== null && !this.#names.has(name)) this[symbols.widen]()
     return this
   }
 
@@ -271,6 +278,8 @@ class Channel extends EventEmitter {
   }
 
   #emitOddly(message) {
+    // EventEmitter says so before it emits 'error', by `this.emit`.
+    if (message[0] === errorMonitor) return emitLocally.apply(this, message)
     if (typeof message[0] === 'number') return this.emit(String(message[0]), ...message.slice(1))
     const name = String(message[0])
     throw argumentError(TypeError, 'ERR_SMOKE_BAD_EVENT', `an event is a string, not ${name}`)
@@ -300,6 +309,12 @@ for (const name of [
     return this.stream[name]
   }
   Object.defineProperty(Channel.prototype, name, { get, configurable: true })
+}
+
+/** The name that others give the events that a listener for `event` hears. */
+function nameOf(event) {
+  if (event === errorMonitor) return 'error'
+  return typeof event === 'string' ? event : undefined
 }
 
 function isStream(value) {

@@ -1,6 +1,7 @@
 'use strict'
 
 const { SmokeError, argumentError, codes } = require('./errors')
+const { nextTick } = require('./globals')
 
 const MAX_PORT = 65535
 
@@ -44,7 +45,7 @@ class Dials {
       go: () => {
         if (this.#open.has(request)) this.#crossing.native.addPeer(request, address, Number(port))
       },
-      fail: (error) => process.nextTick(() => this.#settle(request, error)),
+      fail: (error) => nextTick(() => this.#settle(request, error)),
     }
   }
 
@@ -59,7 +60,7 @@ class Dials {
   /** Nothing will come of any dial. */
   failAll(error) {
     for (const request of this.#open.keys()) {
-      process.nextTick(() => this.#settle(request, error))
+      nextTick(() => this.#settle(request, error))
     }
   }
 

@@ -7,6 +7,7 @@ const { readCredentials } = require('./credentials')
 const { Crossing } = require('./crossing')
 const { Dials } = require('./dials')
 const { SmokeError, optionError } = require('./errors')
+const { clearInterval, parse, setInterval } = require('./globals')
 const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
@@ -133,7 +134,7 @@ class Node extends EventEmitter {
 
   /** What the node has counted since it was started. */
   stats() {
-    return { ...JSON.parse(this.#crossing.native.stats()), limits: { ...this.options.limits } }
+    return { ...parse(this.#crossing.native.stats()), limits: { ...this.options.limits } }
   }
 
   #launch() {

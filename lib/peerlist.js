@@ -1,6 +1,7 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
+const { nextTick } = require('./globals')
 const symbols = require('./symbols')
 
 /** A node's peers. */
@@ -74,7 +75,7 @@ function callAll(functions) {
     try {
       call()
     } catch (error) {
-      if (isFailed) process.nextTick(rethrow, error)
+      if (isFailed) nextTick(rethrow, error)
       else [isFailed, failure] = [true, error]
     }
   }
