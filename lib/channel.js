@@ -6,6 +6,7 @@ const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
 const { setImmediate, stringify } = require('./globals')
 const { Outbox } = require('./outbox')
+const { isPlumbing } = require('./plumbing')
 const symbols = require('./symbols')
 
 const WANTS_CHUNKS = 1
@@ -80,9 +81,9 @@ class Channel extends EventEmitter {
       this.stream.emit(...message)
       return emitLocally.apply(this, message)
     }
-    // Readable#pipe hands an error on to its destination when that has failed before.
-    if (event === 'error' && message[1] instanceof Error && isCalledByPlumbing()) {
-      return this.stream.emit('error', message[1])
+    // Readable#pipe hands on an error that the stream has told already.
+    if (event === 'error' && message[1] instanceof Error && message[1] === this.#stream?.errored) {
+      return this.#stream.emit('error', message[1])
     }
     return message.some(needsWriting) || typeof message.toJSON === 'function'
       ? this.#emitWritten(message)
@@ -244,7 +245,7 @@ class Channel extends EventEmitter {
   #addListener(add, event, listener) {
     // Were the stream's plumbing to listen here, any node could unplug it with an event named
     // 'close' or 'error'.
-    if (PLUMBING_EVENTS.has(event) && isCalledByPlumbing()) {
+    if (PLUMBING_EVENTS.has(event) && isPlumbing(listener)) {
       const method = add === super.prependListener ? 'prependListener' : 'on'
       this.stream[method](event, listener)
       return this
@@ -319,20 +320,6 @@ function nameOf(event) {
 
 function isStream(value) {
   return typeof value?.pipe === 'function' && typeof value.on === 'function'
-}
-
-/**
- * Whether it is Node's own stream code (`pipe`, `pipeline`, `finished`) that called the channel.
- * It takes the channel for a stream, and has no other way to tell it apart from an application.
- */
-function isCalledByPlumbing() {
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 8
-  const { stack } = new Error()
-  Error.stackTraceLimit = stackTraceLimit
-  const callers = String(stack).split('\n').slice(1)
-  const caller = callers.find((line) => !line.includes(__filename) && !line.includes('node:events'))
-  return caller?.includes('node:internal/streams/') ?? false
 }
 
 /** The beginnings of messages, `["event",`, of the events emitted so far. */
