@@ -1,5 +1,6 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { randomBytes, randomInt } = require('node:crypto')
 const { setFilter, receive, receiveOne, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
@@ -52,6 +53,8 @@ class Crossing {
   #consumed = 0
   #channel = undefined
   #buffers = null
+  // Listeners run in the context in which the node was created, whatever thread or path delivers.
+  #context = new AsyncResource('SMOKESIGNAL_NODE')
   #drain = () => this.#work()
   #sync = () => this.#setFilters()
 
@@ -64,6 +67,11 @@ class Crossing {
 
   get native() {
     return this.#native
+  }
+
+  /** Calls a function, as a method of this, in the context of the node's listeners. */
+  run(method) {
+    return this.#context.runInAsyncScope(method, this)
   }
 
   /** Dispatches what comes for `handle` to `channel` from now on. */
@@ -112,7 +120,7 @@ class Crossing {
 
   #work() {
     try {
-      if (this.#workOff()) return
+      if (this.run(this.#workOff)) return
     } catch (error) {
       nextTick(rethrow, error)
     }
