@@ -1,5 +1,6 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { Duplex } = require('node:stream')
 
 const HIGH_WATER_MARK = 64 * 1024
@@ -71,6 +72,14 @@ class ChannelStream extends Duplex {
     return this.#unlistened()
   }
 
+  write(chunk, encoding, callback) {
+    return super.write(chunk, bound(encoding), bound(callback))
+  }
+
+  end(chunk, encoding, callback) {
+    return super.end(bound(chunk), bound(encoding), bound(callback))
+  }
+
   read(size) {
     const isPolling = this.readableFlowing !== true && this.listenerCount('readable') === 0
     if (isPolling && size !== 0 && !this.#isPolled) {
@@ -97,6 +106,11 @@ class ChannelStream extends Duplex {
     if (!this.isRead) this.#onReaders(false)
     return this
   }
+}
+
+/** A callback that is called in the context it was given in; other values as they are. */
+function bound(value) {
+  return typeof value === 'function' ? AsyncResource.bind(value, 'SMOKESIGNAL_WRITE') : value
 }
 
 module.exports = { ChannelStream }
