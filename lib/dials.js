@@ -1,5 +1,6 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { SmokeError, argumentError, codes } = require('./errors')
 const { nextTick } = require('./globals')
 
@@ -36,7 +37,8 @@ class Dials {
     checkArguments(address, port, callback)
     const request = this.#nextRequest()
     const promise = new Promise((resolve, reject) => {
-      this.#open.set(request, { address, port, resolve, reject, callback })
+      const bound = callback && AsyncResource.bind(callback, 'SMOKESIGNAL_DIAL')
+      this.#open.set(request, { address, port, resolve, reject, callback: bound })
     })
     // An outcome that nobody asks for is no unhandled rejection.
     promise.catch(() => {})

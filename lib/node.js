@@ -115,7 +115,7 @@ class Node extends EventEmitter {
     for (const peer of this.peers.list) peer[flush]()
     this.#crossing.native.stop()
     this.broadcast[close](false)
-    this.#removeAllPeers()
+    this.#crossing.run(() => this.#removeAllPeers())
     return promise
   }
 

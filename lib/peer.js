@@ -34,7 +34,7 @@ class Peer extends Channel {
     if (this.closed) return
     this[flush]()
     this.#crossing.native.closePeer(this.#handle)
-    this.node.peers[remove](this)
+    this.#crossing.run(() => this.node.peers[remove](this))
   }
 
   /** The connection has ended: says so. */

@@ -11,7 +11,7 @@ const {
 } = require('node:stream')
 const readline = require('node:readline')
 
-const { toString } = Function.prototype
+const sourceOf = Function.prototype.toString
 /** The texts of the functions with which Node.js listens on a stream; found when first needed. */
 let texts = null
 
@@ -67,7 +67,7 @@ function probe() {
 /** What `once` listens with carries the listener. */
 function textOf(listener) {
   const { listener: original } = listener
-  return Reflect.apply(toString, typeof original === 'function' ? original : listener, [])
+  return Reflect.apply(sourceOf, typeof original === 'function' ? original : listener, [])
 }
 
 async function* nothing() {}
