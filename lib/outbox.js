@@ -85,9 +85,13 @@ class Outbox {
     this.#isPressed = false
   }
 
-  /** Sends what was collected in this tick, and nothing afterwards. */
+  /**
+   * Sends what was collected in this tick, and nothing afterwards. Returns whether 'drain' is due to
+   * those who were told to wait.
+   */
   close() {
-    if (!this.#isOpen) return
+    if (!this.#isOpen) return false
+    const isAwaited = this.#isPressed
     this.flush()
     this.#isOpen = false
     this.#hasRoom = false
@@ -96,6 +100,7 @@ class Outbox {
     this.#heldSize = 0
     this.#releaseChunk()
     for (const { done } of held) done?.()
+    return isAwaited
   }
 
   /**
