@@ -208,6 +208,17 @@ declare namespace smoke {
     error: [error: NodeJS.ErrnoException]
   }
 
+  /** An operation that can be given up: it then fails with an `AbortError`. */
+  interface Abortable {
+    signal?: AbortSignal | null | undefined
+  }
+
+  /** Called when a dial has ended: with an error, or with null and the peer. */
+  type DialCallback<M extends EventMap<M> = AnyEvents> = (
+    error: NodeJS.ErrnoException | null,
+    peer?: Peer<M>,
+  ) => void
+
   /** One member of the network. */
   interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
     /**
@@ -230,19 +241,31 @@ declare namespace smoke {
     readonly broadcast: Broadcast<M>
 
     /**
-     * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`.
+     * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`,
+     * unless {@link unref} says otherwise. `signal` gives up a start that has not come about yet.
      * Resolves once the node listens. When it cannot, rejects and emits `'error'`; the promise
      * may be ignored, and so may the event if the promise is not.
      */
-    start(): Promise<void>
+    start(options?: Abortable): Promise<void>
     /** Leaves the network and closes everything. May be called at any time, and `start()` after it. */
     stop(): Promise<void>
-    /** Dials a node, also beyond `minPeerNo`. Rejects or calls back with an error that has a `code`. */
-    addPeer(address: string, port: number): Promise<Peer<M>>
+    /** The same as `stop()`, for `await using node = …`. */
+    [Symbol.asyncDispose](): Promise<void>
+    /** Keeps the process alive while the node runs; it does so from the beginning. */
+    ref(): this
+    /** Lets the process end although the node runs. */
+    unref(): this
+    /**
+     * Dials a node, also beyond `minPeerNo`. Rejects or calls back with an error that has a `code`.
+     * Before the first `start()`, waits for it. `signal` gives up the dial.
+     */
+    addPeer(address: string, port: number | string, options?: Abortable): Promise<Peer<M>>
+    addPeer(address: string, port: number | string, callback: DialCallback<M>): Promise<Peer<M>>
     addPeer(
       address: string,
-      port: number,
-      callback: (error: NodeJS.ErrnoException | null, peer?: Peer<M>) => void,
+      port: number | string,
+      options: Abortable | undefined,
+      callback: DialCallback<M>,
     ): Promise<Peer<M>>
     /** What the node has counted since it started. */
     stats(): Stats
@@ -259,6 +282,7 @@ declare namespace smoke {
   /** The nodes a node has a link to. */
   interface Peerlist<M extends EventMap<M> = AnyEvents> extends TypedEmitter<PeerlistEvents<M>> {
     readonly node: Node<M>
+    /** Another array after each change, so that whoever loops over one may close peers. */
     readonly list: readonly Peer<M>[]
     /** The peer itself, or false. */
     inList(peer: Peer<M> | string): Peer<M> | false
@@ -277,7 +301,10 @@ declare namespace smoke {
     /** A stream chunk came: a Buffer, or a string after `setEncoding()`. */
     // biome-ignore lint/suspicious/noExplicitAny: as in Node's own stream types
     data: [chunk: any]
-    /** There is room again after `emit` or `write` returned false. */
+    /**
+     * There is room again after `emit` or `write` returned false; also when the peer closes or the
+     * node stops, with `peer.closed` or `node.listening` to tell.
+     */
     drain: []
     /** Nothing more will come. */
     end: []
@@ -339,8 +366,11 @@ declare namespace smoke {
     readonly remotePort: number
     readonly closed: boolean
     readonly socket: PeerSocket
-    /** Cuts the link. `'close'` and `'end'` follow. */
+    /** Cuts the link. `'close'` and `'end'` follow; `destroy()` does the same. */
     close(): void
+    /** The same as `close()`, for `using peer = …`. */
+    [Symbol.dispose](): void
+    [Symbol.asyncDispose](): Promise<void>
   }
 
   /**

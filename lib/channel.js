@@ -34,6 +34,8 @@ class Channel extends EventEmitter {
   #maxMessageSize
   #outbox
   #stream = null
+  // Streams whose writing has ended and that are still read.
+  #halves = new Set()
   // Our listeners on the stream, by event; each stands for the channel's own listeners.
   #forwarders = new Map()
   // The filter that the addon has: the names (null = all) and the flags.
@@ -116,7 +118,9 @@ class Channel extends EventEmitter {
 
   removeListener(event, listener) {
     this.#register(super.removeListener, event, listener)
-    if (PLUMBING_EVENTS.has(event)) this.#stream?.removeListener(event, listener)
+    if (PLUMBING_EVENTS.has(event)) {
+      for (const stream of this.#streams()) stream.removeListener(event, listener)
+    }
     this.#listenerRemoved(event)
     return this
   }
@@ -145,12 +149,24 @@ class Channel extends EventEmitter {
     this.#outbox.open()
   }
 
-  /** Lets no more messages out. `isFinal`: nor will any come in; the stream ends. */
+  /**
+   * Lets no more messages out. `isFinal`: nor will any come in; the stream ends. Returns what is to be
+   * called then.
+   */
   [symbols.close](isFinal) {
-    this.#outbox.close()
-    if (!isFinal) return
-    this.#isClosed = true
-    this.#stream?.finish()
+    // The stream would not say it any more.
+    const needsDrain = isFinal && this.#stream?.writableNeedDrain === true
+    const isAwaited = this.#outbox.close() || needsDrain
+    if (isFinal) {
+      this.#isClosed = true
+      for (const stream of this.#streams()) stream.finish()
+    }
+    return isAwaited ? [() => emitLocally.call(this, 'drain')] : []
+  }
+
+  /** The channel's stream was destroyed. The channel lives on, with a new one. */
+  [symbols.streamClosed]() {
+    this.#replaceStream()
   }
 
   /** With `events.captureRejections`, Node.js would send a listener's failure to the other side. */
@@ -187,6 +203,7 @@ class Channel extends EventEmitter {
   /** A chunk of the stream came. */
   [symbols.receiveChunk](chunk) {
     this.#stream?.receive(chunk)
+    if (this.#halves.size > 0) for (const stream of this.#halves) stream.receive(chunk)
   }
 
   /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
@@ -196,7 +213,8 @@ class Channel extends EventEmitter {
         .map(nameOf)
         .filter((name) => name !== undefined),
     )
-    this.#flags = (this.#stream?.isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
+    const isRead = this.#streams().some((stream) => stream.isRead)
+    this.#flags = (isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
     native.setFilter(this.#handle, [...this.#names], this.#flags)
   }
 
@@ -205,6 +223,11 @@ class Channel extends EventEmitter {
     this.#names = null
     this.#flags = WANTS_CHUNKS | WANTS_LINES
     this.#crossing.widen(this.#handle)
+  }
+
+  /** Calls a method of the streams that are only read. */
+  [symbols.halves](name, args) {
+    for (const stream of this.#halves) stream[name](...args)
   }
 
   #createStream() {
@@ -216,22 +239,46 @@ class Channel extends EventEmitter {
         else if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
       },
     })
-    // A pipeline destroys its streams when it ends. The channel lives on, with a new one.
+    // A pipeline that fails destroys its streams.
     stream.once('close', () => {
+      this.#halves.delete(stream)
       setImmediate(() => {
-        if (!this.#isClosed) this.#replaceStream()
+        if (!this.#isClosed && stream === this.#stream) this[symbols.streamClosed]()
       })
     })
     if (this.#isClosed) stream.finish()
     return stream
   }
 
+  /** What the channel's own listeners and settings were on the old stream, they are on a new one. */
   #replaceStream() {
-    const events = [...this.#forwarders.keys()]
+    const old = this.#stream
+    const events = [...this.#forwarders]
     this.#forwarders.clear()
-    this.#stream = null
-    for (const event of events) this.#forward(event)
+    for (const [event, forwarder] of events) old.removeListener(event, forwarder)
+    this.#stream = this.#createStream()
+    if (old.readableEncoding !== null) this.#stream.setEncoding(old.readableEncoding)
+    for (const [event] of events) this.#forward(event)
     this.#crossing.narrow(this.#handle)
+    return old
+  }
+
+  /**
+   * Once a stream has ended and all of it is sent, the next source is piped into a new one. Whoever
+   * still reads the old one goes on with it.
+   */
+  #renewStream() {
+    const stream = this.#stream
+    if (!stream?.writableFinished || stream.destroyed || this.#isClosed) return
+    const wasPaused = stream.isPaused()
+    this.#replaceStream()
+    if (wasPaused) this.#stream.pause()
+    if (stream.isRead) this.#halves.add(stream)
+  }
+
+  /** The stream at hand, if there is one, and those that are only read. */
+  #streams() {
+    return this.#stream === null ? [] : [this.#stream, ...this.#halves]
   }
 
   /** Has the channel's own listeners hear the stream's `event`. */
@@ -246,6 +293,8 @@ class Channel extends EventEmitter {
     // Were the stream's plumbing to listen here, any node could unplug it with an event named
     // 'close' or 'error'.
     if (PLUMBING_EVENTS.has(event) && isPlumbing(listener)) {
+      // With these a source begins.
+      if (event === 'unpipe' || event === 'drain') this.#renewStream()
       const method = add === super.prependListener ? 'prependListener' : 'on'
       this.stream[method](event, listener)
       return this
@@ -290,12 +339,20 @@ class Channel extends EventEmitter {
 // The channel as a stream: what `stream` has, for those who were given the channel instead.
 for (const name of [
   ...['write', 'end', 'cork', 'uncork', 'setDefaultEncoding'],
-  ...['read', 'pipe', 'unpipe', 'pause', 'resume', 'isPaused', 'setEncoding', 'unshift'],
-  ...['destroy', Symbol.asyncIterator],
+  ...['read', 'pipe', 'isPaused', 'setEncoding', 'unshift', Symbol.asyncIterator],
 ]) {
   const value = function (...args) {
     const result = this.stream[name](...args)
     return result === this.stream ? this : result
+  }
+  Object.defineProperty(Channel.prototype, name, { value, writable: true, configurable: true })
+}
+// What concerns readers reaches those of older streams, too.
+for (const name of ['unpipe', 'pause', 'resume', 'destroy']) {
+  const value = function (...args) {
+    this[symbols.halves](name, args)
+    this.stream[name](...args)
+    return this
   }
   Object.defineProperty(Channel.prototype, name, { value, writable: true, configurable: true })
 }

@@ -49,6 +49,22 @@ function argumentError(Base, code, message) {
   return coded(new Base(message), code)
 }
 
+/** What comes of an operation whose signal was aborted, like of Node.js's own. */
+function abortError(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason })
+  return coded(error, 'ABORT_ERR', { name: 'AbortError' })
+}
+
+/** Checks the `signal` among the options of a method. */
+function readSignal(options) {
+  const signal = options?.signal
+  if (signal === undefined || signal === null) return undefined
+  if (typeof signal.aborted === 'boolean' && typeof signal.addEventListener === 'function') {
+    return signal
+  }
+  throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', 'signal must be an AbortSignal')
+}
+
 function tooDeep(depth) {
   const message = `arguments must not nest more than ${depth} deep`
   return argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
@@ -59,4 +75,6 @@ function tooLarge(maxSize) {
   return argumentError(RangeError, 'ERR_SMOKE_TOO_LARGE', message)
 }
 
-module.exports = { SmokeError, argumentError, codes, optionError, tooDeep, tooLarge }
+module.exports = {
+  ...{ SmokeError, abortError, argumentError, codes, optionError, readSignal, tooDeep, tooLarge },
+}

@@ -6,14 +6,14 @@ const { Broadcast } = require('./broadcast')
 const { readCredentials } = require('./credentials')
 const { Crossing } = require('./crossing')
 const { Dials } = require('./dials')
-const { SmokeError, optionError } = require('./errors')
+const { SmokeError, abortError, argumentError, optionError, readSignal } = require('./errors')
 const { clearInterval, parse, setInterval } = require('./globals')
 const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
 const { Peerlist, callAll } = require('./peerlist')
 const { StartPromise } = require('./start-promise')
-const { add, close, drained, flush, open, remove } = require('./symbols')
+const { add, asyncDispose, close, drained, flush, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
@@ -44,8 +44,13 @@ class Node extends EventEmitter {
   // start() was called while the node was stopping.
   #startsAgain = false
   #isConnectTold = false
-  // Keeps the process alive while the node runs.
+  // Keeps the process alive while the node runs, unless it is not to.
   #lifeline = null
+  #isRef = true
+  // The port that the system chose; the next start may get another.
+  #anyPort = null
+  // What addPeer was called for before the first start; null afterwards.
+  #early = []
 
   /** `binding`: the native addon. */
   constructor(options, binding = loadBinding()) {
@@ -57,8 +62,8 @@ class Node extends EventEmitter {
     this.listening = false
     this.connected = false
     this.#crossing = new Crossing(binding.NativeNode, (notice) => this.#onNotice(notice))
-    this.#dials = new Dials(this.#crossing)
     this.peers = new Peerlist(this, (event, peer) => this.#onPeersChanged(event, peer))
+    this.#dials = new Dials(this.#crossing, this.peers)
     this.broadcast = new Broadcast(this, this.#crossing, BROADCAST, this.options.maxMessageSize)
     this.#crossing.attach(BROADCAST, this.broadcast)
   }
@@ -84,8 +89,23 @@ class Node extends EventEmitter {
     return this.peers
   }
 
-  /** Listens and enters the network. The promise may be ignored: see the event 'error'. */
-  start() {
+  /**
+   * Listens and enters the network. The promise may be ignored: see the event 'error'. `signal` gives
+   * up what has not come about yet.
+   */
+  start(options) {
+    const signal = readSignal(options)
+    if (signal?.aborted) {
+      const failed = StartPromise.create()
+      failed.reject(abortError(signal))
+      return failed.promise
+    }
+    this.#start()
+    if (signal !== undefined) this.#heed(signal)
+    return this.#started.promise
+  }
+
+  #start() {
     if (this.#state === IDLE) {
       this.#started = StartPromise.create()
       this.#launch()
@@ -93,7 +113,21 @@ class Node extends EventEmitter {
       this.#started = StartPromise.create()
       this.#startsAgain = true
     }
-    return this.#started.promise
+    if (this.#early === null) return
+    for (const dial of this.#early) this.#started.promise.whenSettled(dial.go, dial.fail)
+    this.#early = null
+  }
+
+  /** Stops if `signal` is aborted before the node listens. */
+  #heed(signal) {
+    const started = this.#started
+    const onAbort = () => {
+      started.reject(abortError(signal))
+      if (this.#started === started) this.stop()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    const settled = () => signal.removeEventListener('abort', onAbort)
+    started.promise.whenSettled(settled, settled)
   }
 
   /** Ends every connection and frees the port. The promise may be ignored. */
@@ -102,7 +136,11 @@ class Node extends EventEmitter {
       this.#startsAgain = false
       this.#started.reject(new SmokeError('ERR_SMOKE_STOPPED', 'the node was stopped'))
     }
-    if (this.#state === IDLE) return Promise.resolve()
+    if (this.#state === IDLE) {
+      for (const dial of this.#early ?? []) dial.fail(new SmokeError('ERR_SMOKE_STOPPED'))
+      this.#early &&= []
+      return Promise.resolve()
+    }
     if (this.#state === STOPPING) return this.#stopped.promise
     this.#stopped = outcome()
     if (this.#state === STARTING) {
@@ -114,19 +152,43 @@ class Node extends EventEmitter {
     this.broadcast[flush]()
     for (const peer of this.peers.list) peer[flush]()
     this.#crossing.native.stop()
-    this.broadcast[close](false)
-    this.#crossing.run(() => this.#removeAllPeers())
+    const followUps = this.broadcast[close](false)
+    this.#crossing.run(() => callAll([() => this.#removeAllPeers(), ...followUps]))
     return promise
   }
 
+  [asyncDispose]() {
+    return this.stop()
+  }
+
+  /** A running node keeps the process alive; this is how it is from the beginning. */
+  ref() {
+    this.#isRef = true
+    this.#lifeline?.ref()
+    return this
+  }
+
+  /** Lets the process end although the node runs. */
+  unref() {
+    this.#isRef = false
+    this.#lifeline?.unref()
+    return this
+  }
+
   /**
-   * Makes the node at `address` and `port` a peer. `callback(error, peer)` and the promise both
-   * tell the outcome; both may be ignored.
+   * Makes the node at `address` and `port` a peer, once the node listens. `callback(error, peer)` and
+   * the promise both tell the outcome; both may be ignored. `options`, which may be left out, has a
+   * `signal` that gives up the dial.
    */
-  addPeer(address, port, callback) {
+  addPeer(address, port, options, callback) {
+    if (typeof options === 'function') return this.addPeer(address, port, undefined, options)
+    if (typeof options !== 'object' && options !== undefined) {
+      throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', 'callback must be a function')
+    }
     const isReady = this.#state === LISTENING
-    const dial = this.#dials.create(address, port, callback)
+    const dial = this.#dials.create(address, port, readSignal(options), callback)
     if (isReady) dial.go()
+    else if (this.#early !== null) this.#early.push(dial)
     else if (this.#state === STARTING) this.#started.promise.whenSettled(dial.go, dial.fail)
     else dial.fail(new SmokeError('ERR_SMOKE_STOPPED'))
     return dial.promise
@@ -142,7 +204,9 @@ class Node extends EventEmitter {
     const { logger, ...rest } = options
     this.#state = STARTING
     running.add(this)
+    clearInterval(this.#lifeline)
     this.#lifeline = setInterval(() => {}, FOREVER)
+    if (!this.#isRef) this.#lifeline.unref()
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
       logLevels: logLevels(logger),
@@ -194,6 +258,7 @@ class Node extends EventEmitter {
   #onListening({ port }) {
     if (this.#state !== STARTING) return
     this.#state = LISTENING
+    if (this.options.port === 0) this.#anyPort = port
     this.options.port = port
     this.listening = true
     this.#started.resolve()
@@ -202,6 +267,11 @@ class Node extends EventEmitter {
   #onFailed({ code, message }) {
     // It was to stop anyway.
     if (this.#state === STOPPING) return this.#onStopped()
+    // Somebody else has the port by now that was as good as any.
+    if (this.#state === STARTING && code === 'EADDRINUSE' && this.options.port === this.#anyPort) {
+      this.options.port = 0
+      return this.#launch()
+    }
     const error = Object.assign(new Error(message), { code })
     const started = this.#started
     const isStarting = this.#state === STARTING
@@ -234,9 +304,10 @@ class Node extends EventEmitter {
     this.listening = false
     running.delete(this)
     clearInterval(this.#lifeline)
-    this.broadcast[close](false)
+    const followUps = this.broadcast[close](false)
     callAll([
       () => this.#removeAllPeers(),
+      ...followUps,
       () => this.#dials.failAll(reason),
       () => stopped?.resolve(),
     ])

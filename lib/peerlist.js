@@ -49,15 +49,15 @@ class Peerlist extends EventEmitter {
   }
 
   [symbols.add](peer) {
-    this.list.push(peer)
+    // Another array each time: whoever loops over one may close peers.
+    this.list = [...this.list, peer]
     const followUps = this.#onChange('add', peer)
     callAll([() => this.emit('add', peer), ...followUps])
   }
 
   [symbols.remove](peer) {
-    const index = this.list.indexOf(peer)
-    if (index < 0) return
-    this.list.splice(index, 1)
+    if (!this.list.includes(peer)) return
+    this.list = this.list.filter((other) => other !== peer)
     peer.closed = true
     const followUps = this.#onChange('remove', peer)
     callAll([() => this.emit('remove', peer), ...followUps, ...peer[symbols.close]()])
