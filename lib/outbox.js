@@ -44,8 +44,9 @@ class Outbox {
   #channel
   #maxSize
   #isOpen = false
-  // What sending comes to while not open.
+  // What sending comes to while not open, and who is told of it when it is false.
   #hasRoom = true
+  #onRefused
   // A flush is due at the end of the tick; until then events are collected.
   #isCollecting = false
   #isBusy = false
@@ -74,7 +75,8 @@ class Outbox {
     }
   }
 
-  constructor(native, channel, maxSize) {
+  constructor(native, channel, maxSize, onRefused = () => {}) {
+    this.#onRefused = onRefused
     this.#native = native
     this.#channel = channel
     this.#maxSize = maxSize
@@ -114,7 +116,7 @@ class Outbox {
       this.#checkSize(Buffer.byteLength(lead) + Buffer.byteLength(rest) + 1)
     }
     if (length > 2 * MAX_DEPTH) checkDepth(rest, lead === '' ? 0 : 1)
-    if (!this.#isOpen) return this.#hasRoom
+    if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     if (length >= BATCH) {
       this.flush()
@@ -144,7 +146,7 @@ class Outbox {
     for (const { byteLength } of attachments) size += byteLength + 4
     this.#checkSize(size)
     checkDepth(json, 0)
-    if (!this.#isOpen) return this.#hasRoom
+    if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
     return this.#send(RICH, json, attachments, size)
@@ -154,10 +156,15 @@ class Outbox {
   line(text) {
     if (text.length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
     checkDepth(text, 0)
-    if (!this.#isOpen) return this.#hasRoom
+    if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
     return this.#send(LINE, text, undefined, text.length)
+  }
+
+  #refuse() {
+    if (!this.#hasRoom) this.#onRefused()
+    return this.#hasRoom
   }
 
   /** Sends a chunk of the stream; `done` is called when the next one may come. */
