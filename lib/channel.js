@@ -47,6 +47,8 @@ class Channel extends EventEmitter {
   #forwarded
   #allowHalfOpen
   #isClosed = false
+  // Somebody was told to wait although nothing goes out; 'drain' is due to them.
+  #isWaitedFor = false
 
   /** `localEvents`: events of the stream's that the channel emits on its own account. */
   constructor(crossing, handle, { maxMessageSize, allowHalfOpen, localEvents = [] }) {
@@ -56,7 +58,7 @@ class Channel extends EventEmitter {
     this.#maxMessageSize = maxMessageSize
     this.#allowHalfOpen = allowHalfOpen
     this.#forwarded = new Set(STREAM_EVENTS.filter((event) => !localEvents.includes(event)))
-    this.#outbox = new Outbox(crossing.native, handle, maxMessageSize)
+    this.#outbox = new Outbox(crossing.native, handle, maxMessageSize, () => this.#onRefused())
   }
 
   /**
@@ -147,6 +149,7 @@ class Channel extends EventEmitter {
   /** Lets messages out. */
   [symbols.open]() {
     this.#outbox.open()
+    if (this.#isWaitedFor) this.#drainSoon()
   }
 
   /**
@@ -228,6 +231,21 @@ class Channel extends EventEmitter {
   /** Calls a method of the streams that are only read. */
   [symbols.halves](name, args) {
     for (const stream of this.#halves) stream[name](...args)
+  }
+
+  /** Nothing was sent, as the channel is closed: for good, or until the node is started again. */
+  #onRefused() {
+    if (this.#isClosed && !this.#isWaitedFor) this.#drainSoon()
+    this.#isWaitedFor = true
+  }
+
+  #drainSoon() {
+    const drain = () => {
+      this.#isWaitedFor = false
+      this.#crossing.run(() => emitLocally.call(this, 'drain'))
+    }
+    // Whoever sends for ever is not to keep the process alive.
+    setImmediate(drain).unref()
   }
 
   #createStream() {

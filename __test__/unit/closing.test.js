@@ -201,6 +201,14 @@ test('whoever waits for drain is told when the peer closes or the node stops', a
   node.stop()
   assert.deepEqual(heard, ['peer', 'close', 'broadcast'])
   assert.deepEqual([peer.emit('x'), node.broadcast.emit('x')], [false, false])
+  await settled()
+  assert.deepEqual(heard, ['peer', 'close', 'broadcast', 'peer'], 'a peer is closed for good')
+  native.push(STOPPED)
+  await settled()
+  node.start()
+  await settled()
+  assert.deepEqual(heard.at(-1), 'broadcast')
+  assert.equal(heard.length, 5)
 })
 
 test('whoever waits to write to a peer is told when it closes', async (t) => {
