@@ -18,7 +18,7 @@ const codes = {
   ERR_SMOKE_TIMEOUT: 'the other node did not answer in time',
   ERR_SMOKE_SELF: 'that address is the node itself',
   ERR_SMOKE_CLOSED: 'the peer is closed',
-  ERR_SMOKE_NO_BINARY: 'there is no native addon for this platform',
+  ERR_SMOKE_NO_BINARY: 'the native addon cannot be loaded',
   ERR_SMOKE_SUBNET: 'localIp was given something that is not a subnet',
   ERR_SMOKE_NO_ADDRESS: 'no address of this machine lies in the subnet',
 }
