@@ -54,7 +54,7 @@ class Crossing {
   #channel = undefined
   #buffers = null
   // Listeners run in the context in which the node was created, whatever thread or path delivers.
-  #context = new AsyncResource('SMOKESIGNAL_NODE')
+  #context = new Context('SMOKESIGNAL_NODE')
   #drain = () => this.#work()
   #sync = () => this.#setFilters()
 
@@ -72,6 +72,11 @@ class Crossing {
   /** Calls a function, as a method of this, in the context of the node's listeners. */
   run(method) {
     return this.#context.runInAsyncScope(method, this)
+  }
+
+  /** Works off what came while the addon did not ring. */
+  wake() {
+    setImmediate(this.#drain)
   }
 
   /** Dispatches what comes for `handle` to `channel` from now on. */
@@ -254,6 +259,13 @@ class Crossing {
     this.#items = null
     this.#list = null
     return true
+  }
+}
+
+/** Whoever looks for open handles asks whether this is one. */
+class Context extends AsyncResource {
+  hasRef() {
+    return false
   }
 }
 

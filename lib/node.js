@@ -212,6 +212,7 @@ class Node extends EventEmitter {
       logLevels: logLevels(logger),
       usesLibuv: USES_LIBUV,
     })
+    this.#crossing.wake()
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()
   }
@@ -272,7 +273,8 @@ class Node extends EventEmitter {
       this.options.port = 0
       return this.#launch()
     }
-    const error = Object.assign(new Error(message), { code })
+    const { address, port } = this.options
+    const error = Object.assign(new Error(message), { code, syscall: 'listen', address, port })
     const started = this.#started
     const isStarting = this.#state === STARTING
     callAll([
@@ -304,6 +306,7 @@ class Node extends EventEmitter {
     this.listening = false
     running.delete(this)
     clearInterval(this.#lifeline)
+    this.#crossing.native.rest()
     const followUps = this.broadcast[close](false)
     callAll([
       () => this.#removeAllPeers(),

@@ -116,6 +116,8 @@ class FakeNative {
     this.calls.push(['stop'])
   }
 
+  rest() {}
+
   addPeer(...args) {
     this.calls.push(['addPeer', ...args])
   }
