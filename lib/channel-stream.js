@@ -2,6 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const { Duplex } = require('node:stream')
+const { tooLarge } = require('./errors')
 
 const HIGH_WATER_MARK = 64 * 1024
 /** What waits for a reader that has paused, at most; further chunks are dropped. */
@@ -10,17 +11,19 @@ const MAX_UNREAD = 16 * 1024 * 1024
 /** The byte stream of a channel. A chunk that comes while nobody reads is dropped. */
 class ChannelStream extends Duplex {
   #outbox
+  #maxMessageSize
   #onReaders
   #isPolled = false
 
   /** `onReaders(isRead)` is called when somebody begins to read, or may have stopped. */
-  constructor({ outbox, allowHalfOpen, onReaders }) {
+  constructor({ outbox, maxMessageSize, allowHalfOpen, onReaders }) {
     super({
       allowHalfOpen,
       readableHighWaterMark: HIGH_WATER_MARK,
       writableHighWaterMark: HIGH_WATER_MARK,
     })
     this.#outbox = outbox
+    this.#maxMessageSize = maxMessageSize
     this.#onReaders = onReaders
   }
 
@@ -73,11 +76,25 @@ class ChannelStream extends Duplex {
   }
 
   write(chunk, encoding, callback) {
+    this.#checkSize(chunk, encoding)
     return super.write(chunk, bound(encoding), bound(callback))
   }
 
   end(chunk, encoding, callback) {
+    this.#checkSize(chunk, encoding)
     return super.end(bound(chunk), bound(encoding), bound(callback))
+  }
+
+  /** A chunk that is written arrives as one. */
+  #checkSize(chunk, encoding) {
+    const most = this.#maxMessageSize
+    if (typeof chunk !== 'string') {
+      if (chunk?.byteLength > most) throw tooLarge(most)
+      // A UTF-16 unit takes at most three bytes of UTF-8.
+    } else if (chunk.length * 3 > most) {
+      const known = typeof encoding === 'string' ? encoding : undefined
+      if (Buffer.byteLength(chunk, known) > most) throw tooLarge(most)
+    }
   }
 
   read(size) {

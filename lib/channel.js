@@ -2,6 +2,7 @@
 
 const { EventEmitter, captureRejectionSymbol, errorMonitor } = require('node:events')
 const { detach, needsWriting } = require('./attachments')
+const { Stream } = require('node:stream')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
 const { setImmediate, stringify } = require('./globals')
@@ -28,7 +29,7 @@ const emitLocally = EventEmitter.prototype.emit
  * The stream is an object of its own, `stream`; the channel has its methods and properties too, so
  * that it can be piped to and from and given to `stream.pipeline`.
  */
-class Channel extends EventEmitter {
+class Channel extends Stream {
   #crossing
   #handle
   #maxMessageSize
@@ -251,6 +252,7 @@ class Channel extends EventEmitter {
   #createStream() {
     const stream = new ChannelStream({
       outbox: this.#outbox,
+      maxMessageSize: this.#maxMessageSize,
       allowHalfOpen: this.#allowHalfOpen,
       onReaders: (isRead) => {
         if (!isRead) this.#crossing.narrow(this.#handle)

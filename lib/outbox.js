@@ -171,12 +171,7 @@ class Outbox {
   chunk(chunk, done) {
     if (!this.#isOpen || chunk.length === 0) return done()
     this.flush()
-    let rest = chunk
-    while (rest.length > this.#maxSize) {
-      this.#send(CHUNK, rest.subarray(0, this.#maxSize), undefined, this.#maxSize)
-      rest = rest.subarray(this.#maxSize)
-    }
-    this.#send(CHUNK, rest, undefined, rest.length, done)
+    this.#send(CHUNK, chunk, undefined, chunk.length, done)
   }
 
   /** Sends what was collected in this tick. */

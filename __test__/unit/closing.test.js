@@ -245,3 +245,22 @@ test('a port that was asked for is not exchanged for another', async () => {
   await assert.rejects(started, { code: 'EADDRINUSE' })
   assert.equal(native.calls.length, 1)
 })
+
+test('what is written arrives as one chunk, or is refused', async (t) => {
+  const { native, node, peer } = await fakeNetwork(t, { maxMessageSize: 1024 })
+  for (const channel of [node.broadcast, peer]) {
+    native.sent()
+    const tooLarge = { name: 'RangeError', code: 'ERR_SMOKE_TOO_LARGE' }
+    for (const chunk of [Buffer.alloc(1025), new Uint8Array(1025), 'x'.repeat(1025)]) {
+      assert.throws(() => channel.write(chunk), tooLarge)
+      assert.throws(() => channel.end(chunk), tooLarge)
+    }
+    channel.write('é'.repeat(512))
+    channel.write('ab'.repeat(1024), 'hex')
+    assert.deepEqual(
+      native.sent().map(([, , chunk]) => chunk.length),
+      [512, 1024],
+    )
+    assert.equal(channel.destroyed, false)
+  }
+})
