@@ -41,7 +41,7 @@ test('listeners run in the context in which the node was created, wherever event
   storage.run('closing', () => node.peers.list[0].close())
   assert.deepEqual(
     heard,
-    [...['add', 'connect', 'new peer', 'n', 'data', 'peer n', 'drain', 'remove', 'disconnect']].map(
+    [...['connect', 'new peer', 'add', 'n', 'data', 'peer n', 'drain', 'disconnect', 'remove']].map(
       (name) => [name, 'boot'],
     ),
   )

@@ -111,10 +111,10 @@ test('the order of events around the first and the last peer', async () => {
   native.push({ t: 'remove', peer: 8, reason: 'silent' })
   await settled()
   assert.deepEqual(heard, [
-    ...['add abc true abc', 'connect true abc', 'new peer abc'],
-    ...['add def true abc,def', 'new peer def'],
+    ...['connect true abc', 'new peer abc', 'add abc true abc'],
+    ...['new peer def', 'add def true abc,def'],
     'remove abc true true def',
-    ...['remove def true false ', 'disconnect false '],
+    ...['disconnect false ', 'remove def true false '],
   ])
   native.push(STOPPED)
   await node.stop()
