@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict')
 const { EventEmitter, errorMonitor } = require('node:events')
 const { mock, test } = require('node:test')
+const sinon = require('sinon')
 const { PEER, fakeNetwork } = require('./fake-node')
 
 // Ours: what is faked below must not be what a test waits with.
@@ -47,6 +48,15 @@ const CHANGES = [
   ['Date.now stands still', (t) => patch(t, Date, 'now', () => 0)],
   ['JSON.parse is patched', (t) => patch(t, JSON, 'parse', broken)],
   ['JSON.stringify is patched', (t) => patch(t, JSON, 'stringify', broken)],
+  [
+    'timers are faked by sinon',
+    (t) => {
+      const clock = sinon.useFakeTimers()
+      const restore = () => clock.restore()
+      t.after(restore)
+      return restore
+    },
+  ],
   [
     'timers are mocked by node:test',
     (t) => {
