@@ -2,7 +2,7 @@
 
 const { EventEmitter, captureRejectionSymbol, errorMonitor } = require('node:events')
 const { detach, needsWriting } = require('./attachments')
-const { Stream } = require('node:stream')
+const { Readable, Stream } = require('node:stream')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
 const { setImmediate, stringify } = require('./globals')
@@ -356,10 +356,17 @@ class Channel extends Stream {
   }
 }
 
+/** What later versions of Node.js have given to readable streams, as far as this one has it. */
+const READERS = [
+  ...['compose', 'drop', 'every', 'filter', 'find', 'flatMap', 'forEach', 'iterator', 'map'],
+  ...['reduce', 'some', 'take', 'toArray'],
+].filter((name) => name in Readable.prototype)
+
 // The channel as a stream: what `stream` has, for those who were given the channel instead.
 for (const name of [
   ...['write', 'end', 'cork', 'uncork', 'setDefaultEncoding'],
   ...['read', 'pipe', 'isPaused', 'setEncoding', 'unshift', Symbol.asyncIterator],
+  ...READERS,
 ]) {
   const value = function (...args) {
     const result = this.stream[name](...args)

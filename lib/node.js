@@ -106,6 +106,7 @@ class Node extends EventEmitter {
   }
 
   #start() {
+    if (this.#state === IDLE || this.#state === STOPPING) this.#checkOptions()
     if (this.#state === IDLE) {
       this.#started = StartPromise.create()
       this.#launch()
@@ -116,6 +117,12 @@ class Node extends EventEmitter {
     if (this.#early === null) return
     for (const dial of this.#early) this.#started.promise.whenSettled(dial.go, dial.fail)
     this.#early = null
+  }
+
+  /** The application may have changed them. */
+  #checkOptions() {
+    const { logger: _, ...options } = readOptions({ ...this.options, logger: undefined })
+    Object.assign(this.options, options)
   }
 
   /** Stops if `signal` is aborted before the node listens. */
