@@ -255,8 +255,13 @@ class Channel extends Stream {
       maxMessageSize: this.#maxMessageSize,
       allowHalfOpen: this.#allowHalfOpen,
       onReaders: (isRead) => {
-        if (!isRead) this.#crossing.narrow(this.#handle)
-        else if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
+        if (isRead) {
+          if (stream !== this.#stream && !stream.destroyed) this.#halves.add(stream)
+          if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
+        } else {
+          this.#halves.delete(stream)
+          this.#crossing.narrow(this.#handle)
+        }
       },
     })
     // A pipeline that fails destroys its streams.

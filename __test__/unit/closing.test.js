@@ -264,3 +264,24 @@ test('what is written arrives as one chunk, or is refused', async (t) => {
     assert.equal(channel.destroyed, false)
   }
 })
+
+test('a stream that has ended is read as long as somebody does', async (t) => {
+  const { native, node } = await fakeNetwork(t)
+  const first = node.broadcast.stream
+  const heard = []
+  const listener = (chunk) => heard.push(String(chunk))
+  first.on('data', listener)
+  for (const text of ['one', 'two']) await pipeline(Readable.from([text]), node.broadcast)
+  assert.notEqual(node.broadcast.stream, first)
+  const next = async (text) => {
+    native.push([0, text])
+    await settled()
+  }
+  await next('a')
+  first.off('data', listener)
+  await next('b')
+  assert.deepEqual(native.filters.get(0), { names: [], flags: 0 })
+  first.on('data', listener)
+  await next('c')
+  assert.deepEqual(heard, ['a', 'c'])
+})

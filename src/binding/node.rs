@@ -137,7 +137,7 @@ impl NativeNode {
         let rung = bell.clone();
         let ring = move || {
             poll::is_at_the_door()
-                || lock(&rung).as_ref().map_or(true, |bell| {
+                || lock(&rung).as_ref().is_none_or(|bell| {
                     bell.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Closing
                 })
         };
