@@ -208,6 +208,14 @@ impl NativeNode {
         }
     }
 
+    /// Takes over these options of a node that runs.
+    #[napi]
+    pub fn reconfigure(&self, max_peer_no: f64, seeds: Vec<Seed>) {
+        if let Some(node) = &*self.node() {
+            node.reconfigure(count(max_peer_no), targets(seeds));
+        }
+    }
+
     /// Drops a peer; `{"t":"remove"}` follows.
     #[napi]
     pub fn close_peer(&self, peer: u32) {
@@ -390,28 +398,30 @@ fn milliseconds(number: f64) -> Duration {
     Duration::from_secs_f64((number / 1000.0).max(0.0))
 }
 
+fn count(number: f64) -> usize {
+    if number.is_finite() {
+        number as usize
+    } else {
+        usize::MAX
+    }
+}
+
+fn targets(seeds: Vec<Seed>) -> Vec<Target> {
+    let target = |Seed { address, port }| Target {
+        host: address,
+        port,
+    };
+    seeds.into_iter().map(target).collect()
+}
+
 impl From<StartConfig> for Config {
     fn from(config: StartConfig) -> Self {
-        let count = |number: f64| {
-            if number.is_finite() {
-                number as usize
-            } else {
-                usize::MAX
-            }
-        };
         Self {
             address: config.address,
             port: config.port,
             min_peers: count(config.min_peer_no),
             max_peers: count(config.max_peer_no),
-            seeds: config
-                .seeds
-                .into_iter()
-                .map(|Seed { address, port }| Target {
-                    host: address,
-                    port,
-                })
-                .collect(),
+            seeds: targets(config.seeds),
             ping_timeout: milliseconds(config.ping_timeout),
             max_message: config.max_message_size as usize,
             handshake_timeout: milliseconds(config.limits.handshake_timeout),

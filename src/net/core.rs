@@ -304,6 +304,9 @@ impl Core {
             Command::Line(link, text) => self.handle(Input::Line { link, text }),
             Command::AddPeer(request, target) => self.handle(Input::AddPeer { request, target }),
             Command::ClosePeer(link) => self.handle(Input::ClosePeer { link }),
+            Command::Reconfigure(max_peers, seeds) => {
+                self.handle(Input::Reconfigure { max_peers, seeds });
+            }
             // The driver's own business.
             Command::Stop => {}
         }

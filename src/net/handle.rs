@@ -70,6 +70,7 @@ pub(super) enum Command {
     Line(LinkId, Bytes),
     AddPeer(u32, Target),
     ClosePeer(LinkId),
+    Reconfigure(usize, Vec<Target>),
     Stop,
 }
 
@@ -81,7 +82,7 @@ impl Command {
                 payload.body().len() + payload.count() as usize * MESSAGE_OVERHEAD
             }
             Self::Line(_, text) => text.len() + MESSAGE_OVERHEAD,
-            Self::AddPeer(..) | Self::ClosePeer(_) | Self::Stop => 0,
+            Self::AddPeer(..) | Self::ClosePeer(_) | Self::Reconfigure(..) | Self::Stop => 0,
         }
     }
 }
@@ -353,6 +354,12 @@ impl Node {
     pub fn close_peer(&self, peer: LinkId) {
         // A node that is gone has nothing left to do.
         self.command(Command::ClosePeer(peer)).ok();
+    }
+
+    /// Accepts that many peers from now on, and enters the network through these seeds.
+    pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::Reconfigure(max_peers, seeds)).ok();
     }
 
     /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.
