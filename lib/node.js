@@ -7,7 +7,7 @@ const { readCredentials } = require('./credentials')
 const { Crossing } = require('./crossing')
 const { Dials } = require('./dials')
 const { SmokeError, abortError, argumentError, optionError, readSignal } = require('./errors')
-const { clearInterval, parse, setInterval } = require('./globals')
+const { clearInterval, parse, setInterval, stringify } = require('./globals')
 const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
@@ -19,8 +19,8 @@ const { add, asyncDispose, close, drained, flush, open, remove } = require('./sy
 const BROADCAST = 0
 /** Nodes between start and stop: like a listening server, a running node is never collected. */
 const running = new Set()
-/** The longest delay of a timer. */
-const FOREVER = 2 ** 31 - 1
+/** How often a running node looks whether the application has changed its options, in ms. */
+const LOOK_EVERY = 5000
 
 /** Others have the functions too, and end the process when they are called. */
 const USES_LIBUV = process.versions.bun === undefined && process.versions.deno === undefined
@@ -49,6 +49,8 @@ class Node extends EventEmitter {
   #isRef = true
   // The port that the system chose; the next start may get another.
   #anyPort = null
+  // The options that can be changed, as the addon has them.
+  #inForce = ''
   // What addPeer was called for before the first start; null afterwards.
   #early = []
 
@@ -123,6 +125,24 @@ class Node extends EventEmitter {
   #checkOptions() {
     const { logger: _, ...options } = readOptions({ ...this.options, logger: undefined })
     Object.assign(this.options, options)
+  }
+
+  /** `seeds` and `maxPeerNo` may be changed while the node runs. */
+  #takeOverOptions() {
+    const wanted = inForce(this.options)
+    if (wanted === this.#inForce) return
+    this.#inForce = wanted
+    const { address, seeds, maxPeerNo } = this.options
+    try {
+      const checked = readOptions({ address, seeds, maxPeerNo, logger: this.logger })
+      this.options.seeds = checked.seeds
+      this.options.maxPeerNo = checked.maxPeerNo
+      this.options.minPeerNo = Math.min(this.options.minPeerNo, checked.maxPeerNo)
+      this.#inForce = inForce(checked)
+      this.#crossing.native.reconfigure(checked.maxPeerNo, checked.seeds)
+    } catch (error) {
+      this.logger.warn(`the change of options is ignored: ${error.message}`)
+    }
   }
 
   /** Stops if `signal` is aborted before the node listens. */
@@ -212,8 +232,9 @@ class Node extends EventEmitter {
     this.#state = STARTING
     running.add(this)
     clearInterval(this.#lifeline)
-    this.#lifeline = setInterval(() => {}, FOREVER)
+    this.#lifeline = setInterval(() => this.#takeOverOptions(), LOOK_EVERY)
     if (!this.#isRef) this.#lifeline.unref()
+    this.#inForce = inForce(options)
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
       logLevels: logLevels(logger),
@@ -356,6 +377,11 @@ class Node extends EventEmitter {
       },
     ]
   }
+}
+
+/** The options that can be changed while a node runs, as text. */
+function inForce({ seeds, maxPeerNo }) {
+  return stringify([seeds, String(maxPeerNo)])
 }
 
 /** A promise and what settles it. */

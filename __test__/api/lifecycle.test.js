@@ -164,6 +164,25 @@ test('a full node refuses more peers', async (t) => {
   })
 })
 
+test('seeds can be changed while the node runs', { timeout: 40_000 }, async (t) => {
+  const [first, late] = [await startNode(t), await startNode(t)]
+  late.options.seeds.push({ address: '127.0.0.1', port: first.options.port })
+  await poll(() => late.connected && first.connected, 30_000, 'it enters')
+})
+
+test('maxPeerNo can be changed while the node runs', { timeout: 40_000 }, async (t) => {
+  const [first] = await startNetwork(t, 2, { minPeerNo: 1, maxPeerNo: 1 })
+  const late = await startNode(t)
+  const { port } = first.options
+  await assert.rejects(late.addPeer('127.0.0.1', port), { code: 'ERR_SMOKE_REFUSED' })
+  first.options.maxPeerNo = 2
+  const deadline = Date.now() + 30_000
+  while (!late.connected && Date.now() < deadline) {
+    await late.addPeer('127.0.0.1', port).catch(() => new Promise((go) => setTimeout(go, 500)))
+  }
+  assert.equal(late.connected, true)
+})
+
 test('localIp finds the address in a subnet, in every notation', () => {
   for (const subnet of [
     ...['127.0.0.0/8', '127.0.0.1/255.0.0.0', '127.0.0.1'],

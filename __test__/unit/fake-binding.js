@@ -118,6 +118,10 @@ class FakeNative {
 
   rest() {}
 
+  reconfigure(...args) {
+    this.calls.push(['reconfigure', ...args])
+  }
+
   addPeer(...args) {
     this.calls.push(['addPeer', ...args])
   }

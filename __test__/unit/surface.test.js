@@ -6,8 +6,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { Duplex, Stream, Writable } = require('node:stream')
 const { test } = require('node:test')
+const timers = require('node:timers')
 const smoke = require('../..')
-const { fakeNetwork, fakeNode } = require('./fake-node')
+const { fakeBinding } = require('./fake-binding')
+const { fakeNetwork, fakeNode, settled } = require('./fake-node')
 
 const ROOT = path.join(__dirname, '..', '..')
 
@@ -97,4 +99,45 @@ test('options that were changed count, and are checked, when the node is started
   assert.deepEqual(native.calls.at(-1)[1].seeds, [{ address: 'localhost', port: 14 }])
   native.push({ t: 'listening', port: 4000 }, { t: 'stopped' })
   await node.stop()
+})
+
+test('seeds and maxPeerNo can be changed while the node runs', async (t) => {
+  let look
+  t.mock.method(timers, 'setInterval', (callback) => {
+    look = callback
+    return { unref() {}, ref() {} }
+  })
+  delete require.cache[require.resolve('../../lib/globals')]
+  delete require.cache[require.resolve('../../lib/node')]
+  const { Node } = require('../../lib/node')
+  const warnings = []
+  const binding = fakeBinding()
+  const logger = { warn: (message) => warnings.push(message) }
+  const node = new Node({ address: '127.0.0.1', logger }, binding)
+  const native = binding.last
+  node.start()
+  native.push({ t: 'listening', port: 4000 })
+  await settled()
+  native.calls = []
+  look()
+  assert.deepEqual(native.calls, [], 'nothing was changed')
+  node.options.seeds.push({ address: '127.0.0.1', port: '14' })
+  look()
+  node.options.maxPeerNo = Infinity
+  look()
+  look()
+  node.options.maxPeerNo = -1
+  look()
+  const seeds = [{ address: '127.0.0.1', port: 14 }]
+  assert.deepEqual(native.calls, [
+    ['reconfigure', 5, seeds],
+    ['reconfigure', Infinity, seeds],
+  ])
+  assert.deepEqual(warnings, [
+    'the change of options is ignored: "maxPeerNo" option must be at least 1, not -1',
+  ])
+  node.options.maxPeerNo = 5
+  native.push({ t: 'stopped' })
+  await settled()
+  assert.equal(node.listening, false)
 })
