@@ -2,6 +2,14 @@
 
 import type { Duplex } from 'node:stream'
 
+declare global {
+  // Older libraries of TypeScript and Node.js do not declare these.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol
+    readonly dispose: unique symbol
+  }
+}
+
 /**
  * Peer-to-peer networking without a broker. See the README for a first program.
  */
@@ -67,10 +75,10 @@ declare namespace smoke {
   }
 
   /** What an application's map of events looks like: the arguments of each, by its name. */
-  type EventMap<M> = { [K in keyof M]: unknown[] }
+  type EventMap<M> = { [K in keyof M]: readonly unknown[] }
 
   /** The arguments of one event. */
-  type Arguments<M, K extends keyof M> = M[K] extends unknown[] ? M[K] : never
+  type Arguments<M, K extends keyof M> = M[K] extends readonly unknown[] ? M[K] : never
 
   /** The map of an application that does not type its events. */
   // biome-ignore lint/suspicious/noExplicitAny: what came over the network can be anything
@@ -80,20 +88,20 @@ declare namespace smoke {
     /** The address other nodes reach this one at: an IP literal. Required. See {@link localIp}. */
     address: string
     /** The TCP port to listen on. Default 0: any free one; `options.port` tells which. */
-    port?: number
+    port?: number | undefined
     /** How many peers the node actively seeks. Default 3, or `maxPeerNo` if that is less. */
-    minPeerNo?: number
+    minPeerNo?: number | undefined
     /**
      * How many peers it accepts at most; `Infinity` for no limit. Default 5, or `minPeerNo` if that
      * is more.
      */
-    maxPeerNo?: number
+    maxPeerNo?: number | undefined
     /** Known nodes to enter the network through. Default none. */
-    seeds?: Address[]
+    seeds?: readonly Address[] | undefined
     /** After how long without an answer a seed counts as lost, in milliseconds. Default 3000. */
-    pingTimeout?: number
+    pingTimeout?: number | undefined
     /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
-    maxMessageSize?: number
+    maxMessageSize?: number | undefined
     /**
      * What becomes of a receiver that handles messages more slowly than this node sends them.
      * `'wait'`, the default: `emit` and `write` return false until it has caught up, so that a
@@ -112,59 +120,59 @@ declare namespace smoke {
      * then encrypted, and nodes without it, older versions among them, stay outside. Passphrases
      * can be guessed; random bytes cannot. Not kept in {@link Node.options}.
      */
-    secret?: string | Uint8Array
+    secret?: string | Uint8Array | undefined
     /**
      * With a `secret`, the node's private key, from which its id follows: 32 random bytes, or the
      * path of a file that holds it and is made if there is none. Default: another for each node.
      * No two nodes may have the same. Not kept in {@link Node.options}.
      */
-    identity?: string | Uint8Array
+    identity?: string | Uint8Array | undefined
     /**
      * The networks, such as `'10.0.0.0/8'`, and addresses that may connect and are dialled. Default
      * none, which means all.
      */
-    allow?: string[]
+    allow?: readonly string[] | undefined
     /** Bounds on what others can make the node spend. */
-    limits?: Limits
+    limits?: Limits | undefined
     /** Where the node logs to. Default nowhere. A level that is absent costs nothing. */
-    logger?: Logger
+    logger?: Logger | undefined
   }
 
   /** What others can make a node spend. `node.stats()` tells how often a limit was reached. */
   interface Limits {
     /** From connection to handshake, and from handshake to its answer, in ms. Default 5000. */
-    handshakeTimeout?: number
+    handshakeTimeout?: number | undefined
     /** From dialling to a connection, in ms. Default 3000. */
-    dialTimeout?: number
+    dialTimeout?: number | undefined
     /** Connections that have not become peers. Default 256. */
-    maxUnconnected?: number
+    maxUnconnected?: number | undefined
     /** The same of one address; those of this machine do not count. Default 4. */
-    maxUnconnectedPerAddress?: number
+    maxUnconnectedPerAddress?: number | undefined
     /**
      * Connections that are accepted per second; twice as many at once. Default 1000. What is more
      * waits until it is its turn.
      */
-    connectionsPerSecond?: number
+    connectionsPerSecond?: number | undefined
     /** Encrypted handshakes that are computed per second; twice as many at once. Default 200. */
-    handshakesPerSecond?: number
+    handshakesPerSecond?: number | undefined
     /**
      * Bytes that wait for one peer, and bytes that receivers may be behind before `emit` returns
      * false. Default 8 MiB; 64 KiB to 1 GiB.
      */
-    queuePerPeer?: number
+    queuePerPeer?: number | undefined
     /** Dials that others cause, at the same time. Default 8. */
-    maxDials?: number
+    maxDials?: number | undefined
     /** Dials that others cause, per second; twice as many at once. Default 4. */
-    dialsPerSecond?: number
+    dialsPerSecond?: number | undefined
     /** Requests for peers that are taken from one peer, per second. Default 10. */
-    peerRequestsPerSecond?: number
+    peerRequestsPerSecond?: number | undefined
     /** Pings that are answered per second. Default 10. */
-    pongsPerSecond?: number
+    pongsPerSecond?: number | undefined
     /**
      * Bytes of one peer's broadcasts that are passed on to others, per second; what is more is read
      * later. Default 128 MiB, which is about a gigabit; 1 KiB to 10^12.
      */
-    relayedBytesPerSecond?: number
+    relayedBytesPerSecond?: number | undefined
   }
 
   /** A connection that was refused or closed for the sake of the network's security. */
@@ -196,11 +204,25 @@ declare namespace smoke {
   }
 
   /** The options of a node, with every default filled in. */
-  type ResolvedOptions = Required<Omit<Options, 'secret' | 'identity' | 'limits'>> & {
-    limits: Required<Limits>
+  type ResolvedOptions = Resolved<Omit<Options, 'secret' | 'identity' | 'limits' | 'seeds'>> & {
+    limits: Resolved<Limits>
+    seeds: Address[]
   }
 
-  /** The events of a {@link Node}. */
+  /** `T` with nothing left out. */
+  type Resolved<T> = { [K in keyof T]-?: Exclude<T[K], undefined> }
+
+  /**
+   * The events of a {@link Node}. For events of the application's own on a node, it may declare more:
+   *
+   * ```ts
+   * declare module 'smokesignal' {
+   *   interface NodeEvents<M> {
+   *     ready: [since: Date]
+   *   }
+   * }
+   * ```
+   */
   interface NodeEvents<M extends EventMap<M> = AnyEvents> {
     /** There is a first peer. */
     connect: []
@@ -232,6 +254,17 @@ declare namespace smoke {
     error: [error: NodeJS.ErrnoException]
   }
 
+  /** An operation that can be given up: it then fails with an `AbortError`. */
+  interface Abortable {
+    signal?: AbortSignal | null | undefined
+  }
+
+  /** Called when a dial has ended: with an error, or with null and the peer. */
+  type DialCallback<M extends EventMap<M> = AnyEvents> = (
+    error: NodeJS.ErrnoException | null,
+    peer?: Peer<M>,
+  ) => void
+
   /** One member of the network. */
   interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
     /**
@@ -254,19 +287,31 @@ declare namespace smoke {
     readonly broadcast: Broadcast<M>
 
     /**
-     * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`.
+     * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`,
+     * unless {@link unref} says otherwise. `signal` gives up a start that has not come about yet.
      * Resolves once the node listens. When it cannot, rejects and emits `'error'`; the promise
      * may be ignored, and so may the event if the promise is not.
      */
-    start(): Promise<void>
+    start(options?: Abortable): Promise<void>
     /** Leaves the network and closes everything. May be called at any time, and `start()` after it. */
     stop(): Promise<void>
-    /** Dials a node, also beyond `minPeerNo`. Rejects or calls back with an error that has a `code`. */
-    addPeer(address: string, port: number): Promise<Peer<M>>
+    /** The same as `stop()`, for `await using node = …`. */
+    [Symbol.asyncDispose](): Promise<void>
+    /** Keeps the process alive while the node runs; it does so from the beginning. */
+    ref(): this
+    /** Lets the process end although the node runs. */
+    unref(): this
+    /**
+     * Dials a node, also beyond `minPeerNo`. Rejects or calls back with an error that has a `code`.
+     * Before the first `start()`, waits for it. `signal` gives up the dial.
+     */
+    addPeer(address: string, port: number, options?: Abortable): Promise<Peer<M>>
+    addPeer(address: string, port: number, callback: DialCallback<M>): Promise<Peer<M>>
     addPeer(
       address: string,
       port: number,
-      callback: (error: NodeJS.ErrnoException | null, peer?: Peer<M>) => void,
+      options: Abortable | undefined,
+      callback: DialCallback<M>,
     ): Promise<Peer<M>>
     /** What the node has counted since it started. */
     stats(): Stats
@@ -283,6 +328,7 @@ declare namespace smoke {
   /** The nodes a node has a link to. */
   interface Peerlist<M extends EventMap<M> = AnyEvents> extends TypedEmitter<PeerlistEvents<M>> {
     readonly node: Node<M>
+    /** Another array after each change, so that whoever loops over one may close peers. */
     readonly list: readonly Peer<M>[]
     /** The peer itself, or false. */
     inList(peer: Peer<M> | string): Peer<M> | false
@@ -301,17 +347,25 @@ declare namespace smoke {
     /** A stream chunk came: a Buffer, or a string after `setEncoding()`. */
     // biome-ignore lint/suspicious/noExplicitAny: as in Node's own stream types
     data: [chunk: any]
-    /** There is room again after `emit` or `write` returned false. */
+    /**
+     * There is room again after `emit` or `write` returned false; also when the peer closes or the
+     * node stops, with `peer.closed` or `node.listening` to tell.
+     */
     drain: []
     /** Nothing more will come. */
     end: []
     close: []
+    /** The stream failed, with an Error; or another node emitted `'error'`, with what it likes. */
+    // biome-ignore lint/suspicious/noExplicitAny: see above
+    error: any[]
     finish: []
     pause: []
     resume: []
     readable: []
     pipe: [source: NodeJS.ReadableStream]
     unpipe: [source: NodeJS.ReadableStream]
+    newListener: [event: string | symbol, listener: (...args: never[]) => void]
+    removeListener: [event: string | symbol, listener: (...args: never[]) => void]
   }
 
   /**
@@ -342,18 +396,45 @@ declare namespace smoke {
     prependListener: Listen<M, this>
     prependOnceListener: Listen<M, this>
 
+    readonly allowHalfOpen: boolean
+    readonly destroyed: boolean
+    readonly errored: Error | null
+    readonly readableEncoding: BufferEncoding | null
+    readonly readableEnded: boolean
+    readonly readableFlowing: boolean | null
+    readonly readableHighWaterMark: number
+    readonly readableLength: number
+    readonly writableCorked: number
+    readonly writableEnded: boolean
+    readonly writableFinished: boolean
+    readonly writableHighWaterMark: number
+    readonly writableLength: number
+    readonly writableNeedDrain: boolean
+    cork(): void
+    uncork(): void
     destroy(error?: Error): this
-    [Symbol.asyncIterator](): NodeJS.AsyncIterator<Buffer | string>
   }
 
   /** `on` and its kin: an event of the application's map, or a local one. */
   interface Listen<M extends EventMap<M>, Self> {
-    <K extends keyof M & string>(event: K, listener: (...args: Arguments<M, K>) => void): Self
-    <K extends keyof ChannelEvents>(event: K, listener: (...args: ChannelEvents[K]) => void): Self
+    <K extends keyof M & string>(
+      event: K,
+      listener: (this: Self, ...args: Arguments<M, K>) => void,
+    ): Self
+    <K extends keyof ChannelEvents>(
+      event: K,
+      listener: (this: Self, ...args: ChannelEvents[K]) => void,
+    ): Self
+    /** `errorMonitor`. */
+    // biome-ignore lint/suspicious/noExplicitAny: as of any EventEmitter
+    (event: symbol, listener: (this: Self, ...args: any[]) => void): Self
   }
 
   /** Everyone in the network but the node itself. */
-  interface Broadcast<M extends EventMap<M> = AnyEvents> extends Channel<M> {}
+  interface Broadcast<M extends EventMap<M> = AnyEvents> extends Channel<M> {
+    /** Whether its stream is closed. */
+    readonly closed: boolean
+  }
 
   /** One node this one has a link to. */
   interface Peer<M extends EventMap<M> = AnyEvents> extends Channel<M> {
@@ -363,8 +444,11 @@ declare namespace smoke {
     readonly remotePort: number
     readonly closed: boolean
     readonly socket: PeerSocket
-    /** Cuts the link. `'close'` and `'end'` follow. */
+    /** Cuts the link. `'close'` and `'end'` follow; `destroy()` does the same. */
     close(): void
+    /** The same as `close()`, for `using peer = …`. */
+    [Symbol.dispose](): void
+    [Symbol.asyncDispose](): Promise<void>
   }
 
   /**
@@ -379,13 +463,17 @@ declare namespace smoke {
     readonly port: number
     readonly connected: boolean
     /** Sends `data` under `path`; whether there is room for more. */
-    send(path: string | string[], data?: unknown, callback?: (error?: SmokeError) => void): boolean
+    send(
+      path: string | readonly string[],
+      data?: unknown,
+      callback?: (error?: SmokeError) => void,
+    ): boolean
     /** Calls `listener` with the data of every message under `path`. */
-    data(path: string | string[], listener: (data: unknown) => void): this
+    data(path: string | readonly string[], listener: (data: unknown) => void): this
     /** The same, once. */
-    dataOnce(path: string | string[], listener: (data: unknown) => void): this
+    dataOnce(path: string | readonly string[], listener: (data: unknown) => void): this
     /** Takes a listener off again. */
-    undata(path: string | string[], listener: (data: unknown) => void): this
+    undata(path: string | readonly string[], listener: (data: unknown) => void): this
     /** Closes the peer. */
     end(): void
     /** Closes the peer. */
@@ -466,7 +554,7 @@ declare namespace smoke {
     /** Connections that have not become peers, right now. */
     readonly unconnected: number
     /** The limits in force. */
-    readonly limits: Required<Limits>
+    readonly limits: Resolved<Limits>
     /** Each peer's link, right now. */
     readonly links: readonly LinkStats[]
     /** Messages that were handed to this node's listeners. */
@@ -496,15 +584,24 @@ declare namespace smoke {
 
   /** An EventEmitter whose events are known. */
   interface TypedEmitter<E extends { [K in keyof E]: unknown[] }> extends NodeJS.EventEmitter {
-    on<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
-    once<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
-    off<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
-    addListener<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
-    removeListener<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
-    prependListener<K extends keyof E & string>(event: K, listener: (...args: E[K]) => void): this
+    on<K extends keyof E & string>(event: K, listener: (this: this, ...args: E[K]) => void): this
+    once<K extends keyof E & string>(event: K, listener: (this: this, ...args: E[K]) => void): this
+    off<K extends keyof E & string>(event: K, listener: (this: this, ...args: E[K]) => void): this
+    addListener<K extends keyof E & string>(
+      event: K,
+      listener: (this: this, ...args: E[K]) => void,
+    ): this
+    removeListener<K extends keyof E & string>(
+      event: K,
+      listener: (this: this, ...args: E[K]) => void,
+    ): this
+    prependListener<K extends keyof E & string>(
+      event: K,
+      listener: (this: this, ...args: E[K]) => void,
+    ): this
     prependOnceListener<K extends keyof E & string>(
       event: K,
-      listener: (...args: E[K]) => void,
+      listener: (this: this, ...args: E[K]) => void,
     ): this
     emit<K extends keyof E & string>(event: K, ...args: E[K]): boolean
   }

@@ -1,60 +1,240 @@
 'use strict'
 
-const { isAnyArrayBuffer } = require('node:util/types')
+const { isAnyArrayBuffer, isBoxedPrimitive, isSymbolObject } = require('node:util/types')
+const { MAX_DEPTH } = require('./depth')
+const { tooDeep, tooLarge } = require('./errors')
+const { parse, stringify } = require('./globals')
 
 /** Stands for an attachment in the JSON of an event: `{"\u0000b": index}`. */
 const PLACEHOLDER = '\u0000b'
+/** An application's keys that look like a placeholder's; each gets another `b`. */
+const ESCAPED = new RegExp(`^${PLACEHOLDER}+$`)
+const dateToJSON = Date.prototype.toJSON
+/** Texts of `JSON.rawJSON`, which not every Node.js has. */
+const isRawJSON = JSON.isRawJSON ?? (() => false)
 
-/** Whether there is binary data anywhere in `value`. */
-function isOrHasBinary(value) {
-  return typeof value === 'object' && value !== null && findsBinary(value, null)
+/** How many objects are looked at before those that were seen are remembered. */
+const MANY = 1000
+const NO = 0
+const YES = 1
+const TOO_MANY = 2
+// How many more objects are looked at without remembering them.
+let left = 0
+
+/**
+ * Whether `value` takes `detach`: there is binary data in it, or something that describes itself by
+ * `toJSON` and may come to binary data. Everything else is `JSON.stringify`'s.
+ *
+ * Takes time in proportion to the objects in `value`, however they refer to each other.
+ */
+function needsWriting(value) {
+  if (typeof value !== 'object') return typeof value === 'function' && describesItself(value)
+  if (value === null) return false
+  left = MANY
+  const found = look(value)
+  return found === TOO_MANY ? lookEverywhere(value) : found === YES
 }
 
-// Every object that is emitted passes here: the usual ones, flat and plain, have the short way.
-function findsBinary(value, ancestors) {
-  const type = value.constructor
-  if (type !== Object && type !== Array && isBinary(value)) return true
-  // What describes itself is JSON's business.
-  if (typeof value.toJSON === 'function') return false
-  let path = null
+// Every object that is emitted passes here: the usual ones are few and plain.
+function look(value) {
+  if (isBinaryOrDescribesItself(value)) return YES
+  if (--left < 0) return TOO_MANY
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      const found = lookAtMember(value[index])
+      if (found !== NO) return found
+    }
+    return NO
+  }
   for (const key in value) {
-    const member = value[key]
-    if (typeof member !== 'object' || member === null) continue
-    path ??= ancestors === null ? [value] : [...ancestors, value]
-    // So is a cycle: JSON.stringify throws for it.
-    if (!path.includes(member) && findsBinary(member, path)) return true
+    const found = lookAtMember(value[key])
+    if (found !== NO) return found
+  }
+  return NO
+}
+
+function lookAtMember(member) {
+  if (typeof member === 'object') return member === null ? NO : look(member)
+  return typeof member === 'function' && describesItself(member) ? YES : NO
+}
+
+/** The same for values with many objects, or deep ones, or cycles. */
+function lookEverywhere(value) {
+  const seen = new Set([value])
+  // A set is iterated in the order of addition, and what is added on the way has its turn.
+  for (const object of seen) {
+    if (isBinaryOrDescribesItself(object)) return true
+    const members = Array.isArray(object) ? object : Object.values(object)
+    for (let index = 0; index < members.length; index++) {
+      const member = members[index]
+      if (typeof member === 'object' && member !== null) seen.add(member)
+      else if (typeof member === 'function' && describesItself(member)) return true
+    }
   }
   return false
 }
 
-/** A copy of `value` with placeholders for binary data, which goes into `attachments`. */
-function detach(value, attachments) {
-  if (typeof value !== 'object' || value === null) return value
-  if (isBinary(value)) {
-    attachments.push(bytesOf(value))
-    return { [PLACEHOLDER]: attachments.length - 1 }
+function isBinaryOrDescribesItself(value) {
+  const type = value.constructor
+  return (type !== Object && type !== Array && isBinary(value)) || describesItself(value)
+}
+
+/** A Date comes to text. */
+function describesItself(value) {
+  return typeof value.toJSON === 'function' && value.toJSON !== dateToJSON
+}
+
+/** Writes one message; see `detach`. */
+class Writer {
+  attachments = []
+  hasEscaped = false
+  #message
+  #maxSize
+  #size = 0
+  // The objects that the one at hand is in.
+  #ancestors = new Set()
+
+  constructor(message, maxSize) {
+    this.#message = message
+    this.#maxSize = maxSize
   }
-  if (typeof value.toJSON === 'function') return value
-  if (Array.isArray(value)) return value.map((element) => detach(element, attachments))
-  // Without a prototype, so that a member named __proto__ is a member like any other.
-  const copy = Object.create(null)
-  for (const key of Object.keys(value)) copy[key] = detach(value[key], attachments)
-  return copy
+
+  /** The text of the whole message. */
+  write() {
+    let text = '['
+    for (let index = 0; index < this.#message.length; index++) {
+      const argument = this.#message[index]
+      if (index > 0) text += ','
+      text += (needsWriting(argument) ? this.#value(argument, '') : this.#plain(argument)) ?? 'null'
+    }
+    return `${text}]`
+  }
+
+  #plain(argument) {
+    const text = stringify(argument)
+    // Perhaps a key that looks like a placeholder's.
+    return text?.includes('\\u0000b') ? this.#value(argument, '') : text
+  }
+
+  #value(given, key) {
+    let value = given
+    if (value !== null && (typeof value === 'object' || typeof value === 'function')) {
+      if (isBinary(value)) return this.#attach(value)
+      if (typeof value.toJSON === 'function') value = value.toJSON(key)
+    }
+    if (typeof value !== 'object' || value === null) {
+      // JSON has no texts for functions, whatever describes them.
+      return typeof value === 'function' ? undefined : this.#count(stringify(value))
+    }
+    if (isBinary(value)) return this.#attach(value)
+    if (isRawJSON(value) || (isBoxedPrimitive(value) && !isSymbolObject(value))) {
+      return this.#count(stringify(value))
+    }
+    // The arguments are in an array, too.
+    if (this.#ancestors.has(value) || this.#ancestors.size + 1 >= MAX_DEPTH) this.#refuse()
+    this.#ancestors.add(value)
+    const text = Array.isArray(value) ? this.#array(value) : this.#object(value)
+    this.#ancestors.delete(value)
+    return text
+  }
+
+  #array(array) {
+    let text = '['
+    for (let index = 0; index < array.length; index++) {
+      if (index > 0) text += this.#count(',')
+      text += this.#value(array[index], String(index)) ?? this.#count('null')
+    }
+    this.#spend(2)
+    return `${text}]`
+  }
+
+  #object(object) {
+    let text = ''
+    for (const key of Object.keys(object)) {
+      const member = this.#value(object[key], key)
+      if (member === undefined) continue
+      const name = this.#name(key)
+      text += text === '' ? `${name}:${member}` : `,${name}:${member}`
+    }
+    this.#spend(2)
+    return `{${text}}`
+  }
+
+  #name(key) {
+    if (key.charCodeAt(0) !== 0 || !ESCAPED.test(key)) return this.#count(stringify(key))
+    this.hasEscaped = true
+    return this.#count(stringify(`${key}b`))
+  }
+
+  #attach(value) {
+    const bytes = bytesOf(value)
+    this.attachments.push(bytes)
+    this.#spend(bytes.byteLength)
+    return this.#count(`{"\\u0000b":${this.attachments.length - 1}}`)
+  }
+
+  #count(text) {
+    if (text !== undefined) this.#spend(text.length)
+    return text
+  }
+
+  /** What is too large is not written to its end: parts that are referred to often add up. */
+  #spend(size) {
+    this.#size += size
+    if (this.#size > this.#maxSize) throw tooLarge(this.#maxSize)
+  }
+
+  /** There is a cycle, or it nests too deeply. */
+  #refuse() {
+    // Of a cycle, JSON.stringify says what it consists of.
+    for (const argument of this.#message) stringify(argument)
+    throw tooDeep(MAX_DEPTH)
+  }
+}
+
+/**
+ * Writes an event's name and arguments as `JSON.stringify` would, but for binary data: that becomes
+ * `attachments`, with placeholders in the JSON. Throws what `JSON.stringify` throws, and at once if
+ * the message is larger than `maxSize`.
+ */
+function detach(message, maxSize) {
+  const writer = new Writer(message, maxSize)
+  const json = writer.write()
+  const { attachments } = writer
+  if (attachments.length > 0 || !writer.hasEscaped) return { json, attachments }
+  return { json: stringify(attach(parse(json), [])), attachments }
 }
 
 /** Puts `attachments` in the place of their placeholders, and returns the value. */
 function attach(value, attachments) {
   if (typeof value !== 'object' || value === null) return value
-  const index = value[PLACEHOLDER]
-  if (Number.isInteger(index) && index >= 0 && index < attachments.length) return attachments[index]
-  for (const key of Object.keys(value)) {
-    const member = value[key]
-    if (typeof member !== 'object' || member === null) continue
-    const attached = attach(member, attachments)
-    // The key __proto__ is left alone: to assign to it would change the prototype.
-    if (attached !== member && key !== '__proto__') value[key] = attached
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      value[index] = attach(value[index], attachments)
+    }
+    return value
   }
-  return value
+  if (Object.hasOwn(value, PLACEHOLDER)) {
+    const index = value[PLACEHOLDER]
+    if (Number.isInteger(index) && index >= 0 && index < attachments.length) {
+      return attachments[index]
+    }
+  }
+  let hasEscaped = false
+  for (const key of Object.keys(value)) {
+    if (key.charCodeAt(0) === 0 && key !== PLACEHOLDER && ESCAPED.test(key)) hasEscaped = true
+    const member = value[key]
+    const attached = attach(member, attachments)
+    if (attached === member) continue
+    // To assign to __proto__ would change the prototype.
+    if (key === '__proto__') Object.defineProperty(value, key, { value: attached })
+    else value[key] = attached
+  }
+  return hasEscaped ? Object.fromEntries(Object.entries(value).map(unescaped)) : value
+}
+
+function unescaped([key, member]) {
+  return [key !== PLACEHOLDER && ESCAPED.test(key) ? key.slice(0, -1) : key, member]
 }
 
 function isBinary(value) {
@@ -67,4 +247,4 @@ function bytesOf(value) {
     : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
 }
 
-module.exports = { attach, detach, isOrHasBinary }
+module.exports = { attach, detach, needsWriting }

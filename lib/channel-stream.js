@@ -1,7 +1,9 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { Duplex } = require('node:stream')
-const { SmokeError } = require('./errors')
+const { SmokeError, tooLarge } = require('./errors')
+const { setImmediate } = require('./globals')
 
 const HIGH_WATER_MARK = 64 * 1024
 /**
@@ -16,6 +18,7 @@ const MAX_UNREAD = 64 * 1024 * 1024
  */
 class ChannelStream extends Duplex {
   #outbox
+  #maxMessageSize
   #onReaders
   #onLost
   #pace
@@ -33,13 +36,14 @@ class ChannelStream extends Duplex {
    * when chunks were dropped and nobody hears the stream's errors. `pace.hold()` says that chunks
    * wait from now on, `pace.read(bytes)` that some of them no longer do (`null`: none does).
    */
-  constructor({ outbox, allowHalfOpen, onReaders, onLost, pace }) {
+  constructor({ outbox, maxMessageSize, allowHalfOpen, onReaders, onLost, pace }) {
     super({
       allowHalfOpen,
       readableHighWaterMark: HIGH_WATER_MARK,
       writableHighWaterMark: HIGH_WATER_MARK,
     })
     this.#outbox = outbox
+    this.#maxMessageSize = maxMessageSize
     this.#onReaders = onReaders
     this.#onLost = onLost
     this.#pace = pace
@@ -74,7 +78,7 @@ class ChannelStream extends Duplex {
    * returns whether that is so.
    */
   lose(what, reason, bytes) {
-    if (!this.isRead || this.destroyed || this.listenerCount('error') <= this.#pipes) return false
+    if (!this.isRead || this.destroyed || !this.#hearsErrors) return false
     const error = new SmokeError('ERR_SMOKE_LOST', `${what} of the stream were lost: ${reason}`)
     this.destroy(Object.assign(error, { bytes }))
     return true
@@ -118,6 +122,28 @@ class ChannelStream extends Duplex {
     return this.#unlistened()
   }
 
+  write(chunk, encoding, callback) {
+    this.#checkSize(chunk, encoding)
+    return super.write(chunk, bound(encoding), bound(callback))
+  }
+
+  end(chunk, encoding, callback) {
+    this.#checkSize(chunk, encoding)
+    return super.end(bound(chunk), bound(encoding), bound(callback))
+  }
+
+  /** A chunk that is written arrives as one. */
+  #checkSize(chunk, encoding) {
+    const most = this.#maxMessageSize
+    if (typeof chunk !== 'string') {
+      if (chunk?.byteLength > most) throw tooLarge(most)
+      // A UTF-16 unit takes at most three bytes of UTF-8.
+    } else if (chunk.length * 3 > most) {
+      const known = typeof encoding === 'string' ? encoding : undefined
+      if (Buffer.byteLength(chunk, known) > most) throw tooLarge(most)
+    }
+  }
+
   read(size) {
     const isPolling = this.readableFlowing !== true && this.listenerCount('readable') === 0
     if (isPolling && size !== 0 && !this.#isPolled) {
@@ -133,7 +159,12 @@ class ChannelStream extends Duplex {
   }
 
   _write(chunk, _encoding, done) {
-    this.#outbox.chunk(chunk, done)
+    // An error that nobody hears would end the process: 'close' of the peer has to do for those.
+    this.#outbox.chunk(chunk, (error) => done(this.#hearsErrors ? error : undefined))
+  }
+
+  get #hearsErrors() {
+    return this.listenerCount('error') > this.#pipes
   }
 
   _destroy(error, done) {
@@ -175,6 +206,11 @@ class ChannelStream extends Duplex {
     if (this.#waiting.length > 0) setImmediate(() => this.isRead || this.#forgetWaiting())
     return this
   }
+}
+
+/** A callback that is called in the context it was given in; other values as they are. */
+function bound(value) {
+  return typeof value === 'function' ? AsyncResource.bind(value, 'SMOKESIGNAL_WRITE') : value
 }
 
 module.exports = { ChannelStream }

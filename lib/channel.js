@@ -1,10 +1,13 @@
 'use strict'
 
-const { EventEmitter } = require('node:events')
-const { detach, isOrHasBinary } = require('./attachments')
+const { EventEmitter, captureRejectionSymbol, errorMonitor } = require('node:events')
+const { detach, needsWriting } = require('./attachments')
+const { Readable, Stream } = require('node:stream')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
+const { setImmediate, stringify } = require('./globals')
 const { Outbox } = require('./outbox')
+const { isPlumbing } = require('./plumbing')
 const symbols = require('./symbols')
 
 const WANTS_CHUNKS = 1
@@ -26,11 +29,14 @@ const emitLocally = EventEmitter.prototype.emit
  * The stream is an object of its own, `stream`; the channel has its methods and properties too, so
  * that it can be piped to and from and given to `stream.pipeline`.
  */
-class Channel extends EventEmitter {
+class Channel extends Stream {
   #crossing
   #handle
+  #maxMessageSize
   #outbox
   #stream = null
+  // Streams whose writing has ended and that are still read.
+  #halves = new Set()
   // Our listeners on the stream, by event; each stands for the channel's own listeners.
   #forwarders = new Map()
   // The filter that the addon has: the names (null = all) and the flags.
@@ -42,17 +48,22 @@ class Channel extends EventEmitter {
   #forwarded
   #allowHalfOpen
   #onLost
+  // Streams in which chunks wait for a reader.
+  #holders = new Set()
   #isClosed = false
+  // Somebody was told to wait although nothing goes out; 'drain' is due to them.
+  #isWaitedFor = false
 
   /** `localEvents`: events of the stream's that the channel emits on its own account. */
   constructor(crossing, handle, { maxMessageSize, allowHalfOpen, onLost, localEvents = [] }) {
-    super({ captureRejections: false })
+    super()
     this.#crossing = crossing
     this.#handle = handle
+    this.#maxMessageSize = maxMessageSize
     this.#allowHalfOpen = allowHalfOpen
     this.#onLost = onLost
     this.#forwarded = new Set(STREAM_EVENTS.filter((event) => !localEvents.includes(event)))
-    this.#outbox = new Outbox(crossing.native, handle, maxMessageSize)
+    this.#outbox = new Outbox(crossing.native, handle, maxMessageSize, () => this.#onRefused())
   }
 
   /**
@@ -64,8 +75,8 @@ class Channel extends EventEmitter {
     // biome-ignore lint/complexity/noArguments: see above
     const given = arguments
     // Most events are followed by more of the same name.
-    if (event === lastEvent && given.length === 2 && !isOrHasBinary(argument)) {
-      return this.#outbox.event(lastLead, JSON.stringify(argument) ?? 'null')
+    if (event === lastEvent && given.length === 2 && !needsWriting(argument)) {
+      return this.#outbox.event(lastLead, stringify(argument) ?? 'null')
     }
     return this.#emit(event, [...given])
   }
@@ -79,17 +90,25 @@ class Channel extends EventEmitter {
       this.stream.emit(...message)
       return emitLocally.apply(this, message)
     }
-    // Readable#pipe hands an error on to its destination when that has failed before.
-    if (event === 'error' && message[1] instanceof Error && isCalledByPlumbing()) {
-      return this.stream.emit('error', message[1])
+    // Readable#pipe hands on an error that the stream has told already.
+    if (event === 'error' && message[1] instanceof Error && message[1] === this.#stream?.errored) {
+      return this.#stream.emit('error', message[1])
     }
-    if (!message.some(isOrHasBinary)) {
-      if (message.length !== 2) return this.#outbox.event('', JSON.stringify(message).slice(0, -1))
-      return this.#outbox.event(leadOf(event), JSON.stringify(message[1]) ?? 'null')
-    }
-    const attachments = []
-    const json = JSON.stringify(detach(message, attachments))
-    return this.#outbox.rich(json, attachments)
+    return message.some(needsWriting) || typeof message.toJSON === 'function'
+      ? this.#emitWritten(message)
+      : this.#emitPlain(event, message)
+  }
+
+  #emitPlain(event, message) {
+    if (message.length !== 2) return this.#outbox.event('', stringify(message).slice(0, -1))
+    return this.#outbox.event(leadOf(event), stringify(message[1]) ?? 'null')
+  }
+
+  #emitWritten(message) {
+    const { json, attachments } = detach(message, this.#maxMessageSize)
+    return attachments.length > 0
+      ? this.#outbox.rich(json, attachments)
+      : this.#outbox.event('', json.slice(0, -1))
   }
 
   on(event, listener) {
@@ -106,7 +125,9 @@ class Channel extends EventEmitter {
 
   removeListener(event, listener) {
     this.#register(super.removeListener, event, listener)
-    if (PLUMBING_EVENTS.has(event)) this.#stream?.removeListener(event, listener)
+    if (PLUMBING_EVENTS.has(event)) {
+      for (const stream of this.#streams()) stream.removeListener(event, listener)
+    }
     this.#listenerRemoved(event)
     return this
   }
@@ -133,6 +154,7 @@ class Channel extends EventEmitter {
   /** Lets messages out. */
   [symbols.open]() {
     this.#outbox.open()
+    if (this.#isWaitedFor) this.#drainSoon()
   }
 
   /** Calls `done` when everything that was written or emitted so far has left. */
@@ -144,12 +166,29 @@ class Channel extends EventEmitter {
     else stream.write('', finish)
   }
 
-  /** Lets no more messages out. `isFinal`: nor will any come in; the stream ends. */
+  /**
+   * Lets no more messages out. `isFinal`: nor will any come in; the stream ends. Returns what is to be
+   * called then.
+   */
   [symbols.close](isFinal) {
-    this.#outbox.close(isFinal)
-    if (!isFinal) return
-    this.#isClosed = true
-    this.#stream?.finish()
+    // The stream would not say it any more.
+    const needsDrain = isFinal && this.#stream?.writableNeedDrain === true
+    const isAwaited = this.#outbox.close(isFinal) || needsDrain
+    if (isFinal) {
+      this.#isClosed = true
+      for (const stream of this.#streams()) stream.finish()
+    }
+    return isAwaited ? [() => emitLocally.call(this, 'drain')] : []
+  }
+
+  /** The channel's stream was destroyed. The channel lives on, with a new one. */
+  [symbols.streamClosed]() {
+    this.#replaceStream()
+  }
+
+  /** With `events.captureRejections`, Node.js would send a listener's failure to the other side. */
+  [captureRejectionSymbol](error) {
+    Promise.reject(error)
   }
 
   /** Sends what was collected in this tick. */
@@ -168,19 +207,20 @@ class Channel extends EventEmitter {
 
   /** An event came: `[event, ...args]`. */
   [symbols.receive](message) {
-    if (message[0] === 'error' && this.listenerCount('error') === 0) return
+    if (message[0] === 'error' && this.listenerCount('error') === 0) message[0] = errorMonitor
     Reflect.apply(emitLocally, this, message)
   }
 
   /** An event with one argument came. */
   [symbols.receiveOne](event, argument) {
-    if (event === 'error' && this.listenerCount('error') === 0) return
-    emitLocally.call(this, event, argument)
+    const isUnheard = event === 'error' && this.listenerCount('error') === 0
+    emitLocally.call(this, isUnheard ? errorMonitor : event, argument)
   }
 
   /** A chunk of the stream came. */
   [symbols.receiveChunk](chunk) {
     this.#stream?.receive(chunk)
+    if (this.#halves.size > 0) for (const stream of this.#halves) stream.receive(chunk)
   }
 
   /**
@@ -188,15 +228,20 @@ class Channel extends EventEmitter {
    * the stream has told its reader.
    */
   [symbols.lose](what, reason, bytes) {
-    return this.#stream?.lose(what, reason, bytes) ?? false
+    const told = this.#streams().map((stream) => stream.lose(what, reason, bytes))
+    return told.includes(true)
   }
 
   /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
   [symbols.setFilter](native, wantsLines = false) {
-    const names = this.eventNames().filter((event) => typeof event === 'string')
-    this.#names = new Set(names)
-    this.#flags = (this.#stream?.isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
-    native.setFilter(this.#handle, names, this.#flags)
+    this.#names = new Set(
+      this.eventNames()
+        .map(nameOf)
+        .filter((name) => name !== undefined),
+    )
+    const isRead = this.#streams().some((stream) => stream.isRead)
+    this.#flags = (isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
+    native.setFilter(this.#handle, [...this.#names], this.#flags)
   }
 
   /** Makes sure that everything comes in until the filter is set again. */
@@ -206,36 +251,101 @@ class Channel extends EventEmitter {
     this.#crossing.widen(this.#handle)
   }
 
+  /** Calls a method of the streams that are only read. */
+  [symbols.halves](name, args) {
+    for (const stream of this.#halves) stream[name](...args)
+  }
+
+  /** Nothing was sent, as the channel is closed: for good, or until the node is started again. */
+  #onRefused() {
+    if (this.#isClosed && !this.#isWaitedFor) this.#drainSoon()
+    this.#isWaitedFor = true
+  }
+
+  #drainSoon() {
+    const drain = () => {
+      this.#isWaitedFor = false
+      this.#crossing.run(() => emitLocally.call(this, 'drain'))
+    }
+    // Whoever sends for ever is not to keep the process alive.
+    setImmediate(drain).unref()
+  }
+
+  /** Chunks wait for the reader of a stream. */
+  #hold(stream) {
+    if (this.#holders.size === 0) this.#crossing.native.hold(this.#handle)
+    this.#holders.add(stream)
+  }
+
+  /** It took some; where there are several, the slowest counts. `bytes` is null when it took all. */
+  #read(stream, bytes) {
+    if (bytes === null) this.#holders.delete(stream)
+    const isLast = this.#holders.size === 0
+    if (bytes === null ? isLast : this.#holders.size === 1) {
+      this.#crossing.native.read(this.#handle, bytes)
+    }
+  }
+
   #createStream() {
     const stream = new ChannelStream({
       outbox: this.#outbox,
+      maxMessageSize: this.#maxMessageSize,
       allowHalfOpen: this.#allowHalfOpen,
       onReaders: (isRead) => {
-        if (!isRead) this.#crossing.narrow(this.#handle)
-        else if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
+        if (isRead) {
+          if (stream !== this.#stream && !stream.destroyed) this.#halves.add(stream)
+          if (!(this.#flags & WANTS_CHUNKS)) this[symbols.widen]()
+        } else {
+          this.#halves.delete(stream)
+          this.#crossing.narrow(this.#handle)
+        }
       },
       onLost: this.#onLost,
       pace: {
-        hold: () => this.#crossing.native.hold(this.#handle),
-        read: (bytes) => this.#crossing.native.read(this.#handle, bytes),
+        hold: () => this.#hold(stream),
+        read: (bytes) => this.#read(stream, bytes),
       },
     })
-    // A pipeline destroys its streams when it ends. The channel lives on, with a new one.
+    // A pipeline that fails destroys its streams.
     stream.once('close', () => {
+      this.#halves.delete(stream)
       setImmediate(() => {
-        if (!this.#isClosed) this.#replaceStream()
+        if (!this.#isClosed && stream === this.#stream) this[symbols.streamClosed]()
       })
     })
     if (this.#isClosed) stream.finish()
     return stream
   }
 
+  /** What the channel's own listeners and settings were on the old stream, they are on a new one. */
   #replaceStream() {
-    const events = [...this.#forwarders.keys()]
+    const old = this.#stream
+    const events = [...this.#forwarders]
     this.#forwarders.clear()
-    this.#stream = null
-    for (const event of events) this.#forward(event)
+    for (const [event, forwarder] of events) old.removeListener(event, forwarder)
+    this.#stream = this.#createStream()
+    if (old.readableEncoding !== null) this.#stream.setEncoding(old.readableEncoding)
+    for (const [event] of events) this.#forward(event)
     this.#crossing.narrow(this.#handle)
+    return old
+  }
+
+  /**
+   * Once a stream has ended and all of it is sent, the next source is piped into a new one. Whoever
+   * still reads the old one goes on with it.
+   */
+  #renewStream() {
+    const stream = this.#stream
+    if (!stream?.writableFinished || stream.destroyed || this.#isClosed) return
+    const wasPaused = stream.isPaused()
+    this.#replaceStream()
+    if (wasPaused) this.#stream.pause()
+    if (stream.isRead) this.#halves.add(stream)
+  }
+
+  /** The stream at hand, if there is one, and those that are only read. */
+  #streams() {
+    return this.#stream === null ? [] : [this.#stream, ...this.#halves]
   }
 
   /** Has the channel's own listeners hear the stream's `event`. */
@@ -249,16 +359,17 @@ class Channel extends EventEmitter {
   #addListener(add, event, listener) {
     // Were the stream's plumbing to listen here, any node could unplug it with an event named
     // 'close' or 'error'.
-    if (PLUMBING_EVENTS.has(event) && isCalledByPlumbing()) {
+    if (PLUMBING_EVENTS.has(event) && isPlumbing(listener)) {
+      // With these a source begins.
+      if (event === 'unpipe' || event === 'drain') this.#renewStream()
       const method = add === super.prependListener ? 'prependListener' : 'on'
       this.stream[method](event, listener)
       return this
     }
     this.#register(add, event, listener)
     if (this.#forwarded.has(event)) this.#forward(event)
-    if (typeof event === 'string' && this.#names !== null && !this.#names.has(event)) {
-      this[symbols.widen]()
-    }
+    const name = nameOf(event)
+    if (name !== undefined && this.#names !== null && !this.#names.has(name)) this[symbols.widen]()
     return this
   }
 
@@ -284,21 +395,38 @@ class Channel extends EventEmitter {
   }
 
   #emitOddly(message) {
+    // EventEmitter says so before it emits 'error', by `this.emit`.
+    if (message[0] === errorMonitor) return emitLocally.apply(this, message)
     if (typeof message[0] === 'number') return this.emit(String(message[0]), ...message.slice(1))
     const name = String(message[0])
     throw argumentError(TypeError, 'ERR_SMOKE_BAD_EVENT', `an event is a string, not ${name}`)
   }
 }
 
+/** What later versions of Node.js have given to readable streams, as far as this one has it. */
+const READERS = [
+  ...['compose', 'drop', 'every', 'filter', 'find', 'flatMap', 'forEach', 'iterator', 'map'],
+  ...['reduce', 'some', 'take', 'toArray'],
+].filter((name) => name in Readable.prototype)
+
 // The channel as a stream: what `stream` has, for those who were given the channel instead.
 for (const name of [
   ...['write', 'end', 'cork', 'uncork', 'setDefaultEncoding'],
-  ...['read', 'pipe', 'unpipe', 'pause', 'resume', 'isPaused', 'setEncoding', 'unshift'],
-  ...['destroy', Symbol.asyncIterator],
+  ...['read', 'pipe', 'isPaused', 'setEncoding', 'unshift', Symbol.asyncIterator],
+  ...READERS,
 ]) {
   const value = function (...args) {
     const result = this.stream[name](...args)
     return result === this.stream ? this : result
+  }
+  Object.defineProperty(Channel.prototype, name, { value, writable: true, configurable: true })
+}
+// What concerns readers reaches those of older streams, too.
+for (const name of ['unpipe', 'pause', 'resume', 'destroy']) {
+  const value = function (...args) {
+    this[symbols.halves](name, args)
+    this.stream[name](...args)
+    return this
   }
   Object.defineProperty(Channel.prototype, name, { value, writable: true, configurable: true })
 }
@@ -315,22 +443,14 @@ for (const name of [
   Object.defineProperty(Channel.prototype, name, { get, configurable: true })
 }
 
-function isStream(value) {
-  return typeof value?.pipe === 'function' && typeof value.on === 'function'
+/** The name that others give the events that a listener for `event` hears. */
+function nameOf(event) {
+  if (event === errorMonitor) return 'error'
+  return typeof event === 'string' ? event : undefined
 }
 
-/**
- * Whether it is Node's own stream code (`pipe`, `pipeline`, `finished`) that called the channel.
- * It takes the channel for a stream, and has no other way to tell it apart from an application.
- */
-function isCalledByPlumbing() {
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 8
-  const { stack } = new Error()
-  Error.stackTraceLimit = stackTraceLimit
-  const callers = String(stack).split('\n').slice(1)
-  const caller = callers.find((line) => !line.includes(__filename) && !line.includes('node:events'))
-  return caller?.includes('node:internal/streams/') ?? false
+function isStream(value) {
+  return typeof value?.pipe === 'function' && typeof value.on === 'function'
 }
 
 /** The beginnings of messages, `["event",`, of the events emitted so far. */
@@ -346,7 +466,7 @@ const MEANINGFUL = new Set(['pipe', 'unpipe', 'error', 'newListener', 'removeLis
 function leadOf(event) {
   let lead = leads.get(event)
   if (lead === undefined) {
-    lead = `[${JSON.stringify(event)},`
+    lead = `[${stringify(event)},`
     if (leads.size < MAX_LEADS && event.length <= MAX_NAME) leads.set(event, lead)
   }
   if (!MEANINGFUL.has(event)) {

@@ -1,8 +1,10 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { randomBytes, randomInt } = require('node:crypto')
 const { setFilter, receive, receiveOne, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
+const { nextTick, now, parse, queueMicrotask, setImmediate } = require('./globals')
 
 /**
  * What the addon hands over was written by others, and it does not look at all of it. These secrets make sure that it
@@ -57,6 +59,8 @@ class Crossing {
   #clockIn = CLOCK_EVERY
   #clockEvery = CLOCK_EVERY
   #lookedAt = 0
+  // Listeners run in the context in which the node was created, whatever thread or path delivers.
+  #context = new Context('SMOKESIGNAL_NODE')
   #drain = () => this.#work()
   #sync = () => this.#setFilters()
 
@@ -69,6 +73,16 @@ class Crossing {
 
   get native() {
     return this.#native
+  }
+
+  /** Calls a function, as a method of this, in the context of the node's listeners. */
+  run(method) {
+    return this.#context.runInAsyncScope(method, this)
+  }
+
+  /** Works off what came while the addon did not ring. */
+  wake() {
+    setImmediate(this.#drain)
   }
 
   /** Dispatches what comes for `handle` to `channel` from now on. */
@@ -117,16 +131,16 @@ class Crossing {
 
   #work() {
     try {
-      if (this.#workOff()) return
+      if (this.run(this.#workOff)) return
     } catch (error) {
-      process.nextTick(rethrow, error)
+      nextTick(rethrow, error)
     }
     setImmediate(this.#drain)
   }
 
   /** Returns whether nothing is left; false when the turn's budget is used up. */
   #workOff() {
-    this.#lookedAt = performance.now()
+    this.#lookedAt = now()
     const deadline = this.#lookedAt + MAX_MS
     for (let chunks = 0; chunks < MAX_CHUNKS; chunks++) {
       if (this.#items === null && !this.#fetch()) return true
@@ -150,7 +164,7 @@ class Crossing {
     this.#channel = undefined
     this.#buffers = null
     try {
-      this.#items = JSON.parse(text)
+      this.#items = parse(text)
     } catch (error) {
       if (!this.#distrust()) throw error
     }
@@ -175,18 +189,18 @@ class Crossing {
     }
     if (this.#isStale) return this.#rewind()
     this.#items = null
-    return performance.now() <= deadline
+    return now() <= deadline
   }
 
   /** Looks at the clock, and decides when to do so next: handlers may be slow. */
   #isLate(deadline) {
-    const now = performance.now()
-    const took = now - this.#lookedAt
-    this.#lookedAt = now
+    const time = now()
+    const took = time - this.#lookedAt
+    this.#lookedAt = time
     if (took > SLOW) this.#clockEvery = Math.max(1, this.#clockEvery >> 2)
     else if (this.#clockEvery < CLOCK_EVERY) this.#clockEvery *= 2
     this.#clockIn = this.#clockEvery
-    return now > deadline
+    return time > deadline
   }
 
   #dispatchItem(item) {
@@ -267,6 +281,13 @@ class Crossing {
     this.#items = null
     this.#list = null
     return true
+  }
+}
+
+/** Whoever looks for open handles asks whether this is one. */
+class Context extends AsyncResource {
+  hasRef() {
+    return false
   }
 }
 

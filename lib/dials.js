@@ -1,6 +1,8 @@
 'use strict'
 
-const { SmokeError, argumentError, codes } = require('./errors')
+const { AsyncResource } = require('node:async_hooks')
+const { SmokeError, abortError, argumentError, codes } = require('./errors')
+const { nextTick } = require('./globals')
 
 const MAX_PORT = 65535
 
@@ -23,33 +25,55 @@ const MESSAGES = {
 /** The calls of `addPeer` whose outcome is open. */
 class Dials {
   #crossing
+  #peers
   #open = new Map()
+  // Dials that were given up and may still lead to a peer that nobody wants; with the peers before.
+  #abandoned = new Map()
   #last = 0
 
-  constructor(crossing) {
+  constructor(crossing, peers) {
     this.#crossing = crossing
+    this.#peers = peers
   }
 
   /** Prepares a dial: `go()` begins it, `fail(error)` gives it up, `promise` tells its outcome. */
-  create(address, port, callback) {
+  create(address, port, signal, callback) {
     checkArguments(address, port, callback)
     const request = this.#nextRequest()
     const promise = new Promise((resolve, reject) => {
-      this.#open.set(request, { address, port, resolve, reject, callback })
+      const bound = callback && AsyncResource.bind(callback, 'SMOKESIGNAL_DIAL')
+      this.#open.set(request, { address, port, resolve, reject, callback: bound })
     })
     // An outcome that nobody asks for is no unhandled rejection.
     promise.catch(() => {})
-    return {
-      promise,
-      go: () => {
-        if (this.#open.has(request)) this.#crossing.native.addPeer(request, address, Number(port))
-      },
-      fail: (error) => process.nextTick(() => this.#settle(request, error)),
+    let before = null
+    const fail = (error) => nextTick(() => this.#settle(request, error))
+    const go = () => {
+      if (signal?.aborted || !this.#open.has(request)) return
+      before = this.#peers.list
+      this.#crossing.native.addPeer(request, address, Number(port))
     }
+    if (signal !== undefined) {
+      this.#heed(signal, promise, () => {
+        if (before !== null && this.#open.has(request)) this.#abandoned.set(request, before)
+        fail(abortError(signal))
+      })
+    }
+    return { promise, go, fail }
+  }
+
+  #heed(signal, promise, onAbort) {
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    const settled = () => signal.removeEventListener('abort', onAbort)
+    promise.then(settled, settled)
   }
 
   /** A dial ended: `peer`, or an error code in the notice. */
   settle({ req: request, code }, peer) {
+    const before = this.#abandoned.get(request)
+    this.#abandoned.delete(request)
+    if (before !== undefined) return this.#giveUp(peer, before)
     const { address, port } = this.#open.get(request) ?? {}
     if (code !== undefined) this.#settle(request, dialError(code, `${address}:${port}`))
     else if (peer === undefined) this.#settle(request, new SmokeError('ERR_SMOKE_CLOSED'))
@@ -58,9 +82,19 @@ class Dials {
 
   /** Nothing will come of any dial. */
   failAll(error) {
+    this.#abandoned.clear()
     for (const request of this.#open.keys()) {
-      process.nextTick(() => this.#settle(request, error))
+      nextTick(() => this.#settle(request, error))
     }
+  }
+
+  /** Closes `peer`, unless it was one before or another dial leads to it. */
+  #giveUp(peer, before) {
+    if (peer === undefined || before.includes(peer)) return
+    const { remoteAddress, remotePort } = peer
+    const dials = [...this.#open.values()]
+    const isWanted = dials.some((d) => d.address === remoteAddress && Number(d.port) === remotePort)
+    if (!isWanted) peer.close()
   }
 
   #settle(request, error, peer) {

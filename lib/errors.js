@@ -19,7 +19,7 @@ const codes = {
   ERR_SMOKE_SELF: 'that address is the node itself',
   ERR_SMOKE_CLOSED: 'the peer is closed',
   ERR_SMOKE_LOST: 'a part of the stream was lost: the reader paused for too long, or was cut off',
-  ERR_SMOKE_NO_BINARY: 'there is no native addon for this platform',
+  ERR_SMOKE_NO_BINARY: 'the native addon cannot be loaded',
   ERR_SMOKE_SUBNET: 'localIp was given something that is not a subnet',
   ERR_SMOKE_NO_ADDRESS: 'no address of this machine lies in the subnet',
 }
@@ -50,4 +50,32 @@ function argumentError(Base, code, message) {
   return coded(new Base(message), code)
 }
 
-module.exports = { SmokeError, argumentError, codes, optionError }
+/** What comes of an operation whose signal was aborted, like of Node.js's own. */
+function abortError(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason })
+  return coded(error, 'ABORT_ERR', { name: 'AbortError' })
+}
+
+/** Checks the `signal` among the options of a method. */
+function readSignal(options) {
+  const signal = options?.signal
+  if (signal === undefined || signal === null) return undefined
+  if (typeof signal.aborted === 'boolean' && typeof signal.addEventListener === 'function') {
+    return signal
+  }
+  throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', 'signal must be an AbortSignal')
+}
+
+function tooDeep(depth) {
+  const message = `arguments must not nest more than ${depth} deep`
+  return argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
+}
+
+function tooLarge(maxSize) {
+  const message = `a message must not be larger than ${maxSize} bytes (maxMessageSize)`
+  return argumentError(RangeError, 'ERR_SMOKE_TOO_LARGE', message)
+}
+
+module.exports = {
+  ...{ SmokeError, abortError, argumentError, codes, optionError, readSignal, tooDeep, tooLarge },
+}

@@ -50,7 +50,8 @@ function readLimits(limits = {}) {
   return Object.fromEntries(entries)
 }
 
-function readLimit(value, option, least, most) {
+function readLimit(given, option, least, most) {
+  const value = typeof given === 'string' && /^\d+(?:\.\d+)?$/.test(given) ? Number(given) : given
   if (typeof value !== 'number') {
     throw optionError(TypeError, option, `"${option}" option must be a number, not ${value}`)
   }

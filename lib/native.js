@@ -1,6 +1,57 @@
 'use strict'
 
+const fs = require('node:fs')
+const path = require('node:path')
 const { SmokeError } = require('./errors')
+
+/** The platforms that there are binaries for; as in package.json. */
+const PLATFORMS = [
+  ...['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl'],
+  ...['darwin-x64', 'darwin-arm64', 'win32-x64-msvc'],
+]
+
+const REINSTALL = 'Remove node_modules and run npm install on this machine'
+const FOLDER = path.join(__dirname, '..')
+
+/**
+ * What errors underneath say, in the words of Node.js and of the system's loaders; their codes, which
+ * the generated loader drops; why that is; and one thing to do.
+ */
+const REASONS = [
+  {
+    words: /loading addons is disabled/,
+    code: 'ERR_DLOPEN_DISABLED',
+    reason: () =>
+      process.permission === undefined
+        ? ['addons are disabled', 'Start Node.js without --no-addons']
+        : ['the permission model disables addons', 'Start Node.js with --allow-addons'],
+  },
+  {
+    words: /Access to this API has been restricted/,
+    code: 'ERR_ACCESS_DENIED',
+    reason: () => [
+      'the permission model keeps its files from being read',
+      `Start Node.js with --allow-fs-read=${FOLDER}`,
+    ],
+  },
+  {
+    words: /version .*GLIBC\S* not found/,
+    code: 'ERR_DLOPEN_FAILED',
+    reason: () => ['the C library of this system is too old for it', 'Build it: npm run build'],
+  },
+  {
+    words:
+      /(?:libc\.musl|ld-linux|ld-musl|libc\.so\.6).*(?:cannot open|No such file)|Error relocating/,
+    code: 'ERR_DLOPEN_FAILED',
+    reason: () => ['it is the one for systems with another C library', REINSTALL],
+  },
+  {
+    words:
+      /invalid ELF header|wrong ELF class|Exec format|mach-o|incompatible arch|not a valid Win32/,
+    code: 'ERR_DLOPEN_FAILED',
+    reason: () => ['it is the one for another platform', REINSTALL],
+  },
+]
 
 let binding = null
 
@@ -9,19 +60,68 @@ function loadBinding(load = () => require('./binding.js')) {
   if (binding !== null) return binding
   try {
     binding = load()
-  } catch (cause) {
-    const message =
-      `smokesignal has no native addon for ${platform()} (Node.js ${process.version}). ` +
-      'If this platform is in the list of the README, install again with optional dependencies ' +
-      '(npm install --include=optional) and without a node_modules copied from another machine; ' +
-      'in a checkout, or for any other platform, build it with Rust: npm run build'
-    throw new SmokeError('ERR_SMOKE_NO_BINARY', message, { cause })
+  } catch (error) {
+    throw explain(error)
   }
   return binding
 }
 
+/** The error that says why the addon cannot be loaded, and what to do. */
+function explain(error, installed = installedPlatforms()) {
+  const causes = causesOf(error)
+  for (const { words, code, reason } of REASONS) {
+    const cause = causes.find(({ message }) => words.test(message))
+    if (cause === undefined) continue
+    cause.code ??= code
+    return noBinary(cause, ...reason())
+  }
+  // Whatever else kept it from being loaded says more than that another file is not there.
+  const cause = causes.findLast(({ message }) => !NOT_THERE.test(message))
+  if (cause !== undefined) return noBinary(cause, cause.message.split('\n')[0], REINSTALL)
+  return noBinary(error, ...whyMissing(installed))
+}
+
+/** What is said of files that are not there; the second are the generated loader's words. */
+const NOT_THERE = /^Cannot find module|^Cannot find native binding/
+
+function noBinary(cause, why, remedy) {
+  const where = `${platform()}, Node.js ${process.version}`
+  const message = `smokesignal cannot load its native addon (${where}): ${why}. ${remedy}`
+  return new SmokeError('ERR_SMOKE_NO_BINARY', message, { cause })
+}
+
+/** Why there is no addon at all. */
+function whyMissing(installed) {
+  const here = platform()
+  if (fs.existsSync(path.join(FOLDER, 'Cargo.toml'))) {
+    return ['it has not been built', 'Build it, with Rust: npm run build']
+  }
+  if (!PLATFORMS.includes(here)) {
+    return ['there is none for this platform', 'Build one, with Rust, from the repository']
+  }
+  if (installed.length > 0) {
+    const remedy = 'Remove node_modules and package-lock.json and run npm install on this machine'
+    return [`node_modules has the one for ${installed.join(' and ')}`, remedy]
+  }
+  return ['its package is not installed', 'Run npm install --include=optional']
+}
+
+/** The platforms whose packages are installed beside this one. */
+function installedPlatforms() {
+  return PLATFORMS.filter((name) => fs.existsSync(path.join(FOLDER, '..', `smokesignal-${name}`)))
+}
+
+/** An error and those underneath it. */
+function causesOf(error) {
+  const causes = []
+  for (let at = error; at instanceof Error && !causes.includes(at); at = at.cause) causes.push(at)
+  return causes
+}
+
+/** The name of this platform, as in the names of packages. */
 function platform() {
   const { platform: system, arch } = process
+  if (system === 'win32') return `${system}-${arch}-msvc`
   return system === 'linux' ? `${system}-${arch}-${libc()}` : `${system}-${arch}`
 }
 
@@ -29,4 +129,4 @@ function libc() {
   return process.report?.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'
 }
 
-module.exports = { loadBinding, platform }
+module.exports = { explain, loadBinding, platform }

@@ -6,13 +6,21 @@ const { Broadcast } = require('./broadcast')
 const { readCredentials } = require('./credentials')
 const { Crossing } = require('./crossing')
 const { Dials } = require('./dials')
-const { SmokeError, optionError } = require('./errors')
+const { SmokeError, abortError, argumentError, optionError, readSignal } = require('./errors')
+const {
+  clearInterval,
+  clearTimeout,
+  parse,
+  setInterval,
+  setTimeout,
+  stringify,
+} = require('./globals')
 const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
 const { Peerlist, callAll } = require('./peerlist')
 const { StartPromise } = require('./start-promise')
-const { add, close, drained, finish, lose, open, remove } = require('./symbols')
+const { add, asyncDispose, close, drained, finish, lose, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
@@ -20,8 +28,8 @@ const BROADCAST = 0
 const running = new Set()
 /** How long stop() waits, in ms, for room to hand over what was emitted before. */
 const HAND_OVER_DEADLINE = 30_000
-/** The longest delay of a timer. */
-const FOREVER = 2 ** 31 - 1
+/** How often a running node looks whether the application has changed its options, in ms. */
+const LOOK_EVERY = 5000
 
 /** Others have the functions too, and end the process when they are called. */
 const USES_LIBUV = process.versions.bun === undefined && process.versions.deno === undefined
@@ -47,8 +55,15 @@ class Node extends EventEmitter {
   #isConnectTold = false
   // Chunks that were dropped because nobody read them, and nobody heard that.
   #lostChunks = 0
-  // Keeps the process alive while the node runs.
+  // Keeps the process alive while the node runs, unless it is not to.
   #lifeline = null
+  #isRef = true
+  // The port that the system chose; the next start may get another.
+  #anyPort = null
+  // The options that can be changed, as the addon has them.
+  #inForce = ''
+  // What addPeer was called for before the first start; null afterwards.
+  #early = []
 
   /** `binding`: the native addon. */
   constructor(options, binding = loadBinding()) {
@@ -60,8 +75,8 @@ class Node extends EventEmitter {
     this.listening = false
     this.connected = false
     this.#crossing = new Crossing(binding.NativeNode, (notice) => this.#onNotice(notice))
-    this.#dials = new Dials(this.#crossing)
     this.peers = new Peerlist(this, (event, peer) => this.#onPeersChanged(event, peer))
+    this.#dials = new Dials(this.#crossing, this.peers)
     this.broadcast = new Broadcast(this, this.#crossing, BROADCAST, {
       maxMessageSize: this.options.maxMessageSize,
       onLost: (bytes) => this.#onChunkLost(bytes),
@@ -90,8 +105,24 @@ class Node extends EventEmitter {
     return this.peers
   }
 
-  /** Listens and enters the network. The promise may be ignored: see the event 'error'. */
-  start() {
+  /**
+   * Listens and enters the network. The promise may be ignored: see the event 'error'. `signal` gives
+   * up what has not come about yet.
+   */
+  start(options) {
+    const signal = readSignal(options)
+    if (signal?.aborted) {
+      const failed = StartPromise.create()
+      failed.reject(abortError(signal))
+      return failed.promise
+    }
+    this.#start()
+    if (signal !== undefined) this.#heed(signal)
+    return this.#started.promise
+  }
+
+  #start() {
+    if (this.#state === IDLE || this.#state === STOPPING) this.#checkOptions()
     if (this.#state === IDLE) {
       this.#started = StartPromise.create()
       this.#launch()
@@ -99,7 +130,45 @@ class Node extends EventEmitter {
       this.#started = StartPromise.create()
       this.#startsAgain = true
     }
-    return this.#started.promise
+    if (this.#early === null) return
+    for (const dial of this.#early) this.#started.promise.whenSettled(dial.go, dial.fail)
+    this.#early = null
+  }
+
+  /** The application may have changed them. */
+  #checkOptions() {
+    const { logger: _, ...options } = readOptions({ ...this.options, logger: undefined })
+    Object.assign(this.options, options)
+  }
+
+  /** `seeds` and `maxPeerNo` may be changed while the node runs. */
+  #takeOverOptions() {
+    const wanted = inForce(this.options)
+    if (wanted === this.#inForce) return
+    this.#inForce = wanted
+    const { address, seeds, maxPeerNo } = this.options
+    try {
+      const checked = readOptions({ address, seeds, maxPeerNo, logger: this.logger })
+      this.options.seeds = checked.seeds
+      this.options.maxPeerNo = checked.maxPeerNo
+      this.options.minPeerNo = Math.min(this.options.minPeerNo, checked.maxPeerNo)
+      this.#inForce = inForce(checked)
+      this.#crossing.native.reconfigure(checked.maxPeerNo, checked.seeds)
+    } catch (error) {
+      this.logger.warn(`the change of options is ignored: ${error.message}`)
+    }
+  }
+
+  /** Stops if `signal` is aborted before the node listens. */
+  #heed(signal) {
+    const started = this.#started
+    const onAbort = () => {
+      started.reject(abortError(signal))
+      if (this.#started === started) this.stop()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    const settled = () => signal.removeEventListener('abort', onAbort)
+    started.promise.whenSettled(settled, settled)
   }
 
   /** Ends every connection and frees the port. The promise may be ignored. */
@@ -108,7 +177,11 @@ class Node extends EventEmitter {
       this.#startsAgain = false
       this.#started.reject(new SmokeError('ERR_SMOKE_STOPPED', 'the node was stopped'))
     }
-    if (this.#state === IDLE) return Promise.resolve()
+    if (this.#state === IDLE) {
+      for (const dial of this.#early ?? []) dial.fail(new SmokeError('ERR_SMOKE_STOPPED'))
+      this.#early &&= []
+      return Promise.resolve()
+    }
     if (this.#state === STOPPING) return this.#stopped.promise
     this.#stopped = outcome()
     if (this.#state === STARTING) {
@@ -119,8 +192,8 @@ class Node extends EventEmitter {
     this.listening = false
     this.#handOver(() => {
       this.#crossing.native.stop()
-      this.broadcast[close](false)
-      this.#removeAllPeers()
+      const followUps = this.broadcast[close](false)
+      this.#crossing.run(() => callAll([() => this.#removeAllPeers(), ...followUps]))
     })
     return promise
   }
@@ -139,14 +212,38 @@ class Node extends EventEmitter {
     if (left > 0 && left !== Infinity) deadline = setTimeout(proceed, HAND_OVER_DEADLINE)
   }
 
+  [asyncDispose]() {
+    return this.stop()
+  }
+
+  /** A running node keeps the process alive; this is how it is from the beginning. */
+  ref() {
+    this.#isRef = true
+    this.#lifeline?.ref()
+    return this
+  }
+
+  /** Lets the process end although the node runs. */
+  unref() {
+    this.#isRef = false
+    this.#lifeline?.unref()
+    return this
+  }
+
   /**
-   * Makes the node at `address` and `port` a peer. `callback(error, peer)` and the promise both
-   * tell the outcome; both may be ignored.
+   * Makes the node at `address` and `port` a peer, once the node listens. `callback(error, peer)` and
+   * the promise both tell the outcome; both may be ignored. `options`, which may be left out, has a
+   * `signal` that gives up the dial.
    */
-  addPeer(address, port, callback) {
+  addPeer(address, port, options, callback) {
+    if (typeof options === 'function') return this.addPeer(address, port, undefined, options)
+    if (typeof options !== 'object' && options !== undefined) {
+      throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', 'callback must be a function')
+    }
     const isReady = this.#state === LISTENING
-    const dial = this.#dials.create(address, port, callback)
+    const dial = this.#dials.create(address, port, readSignal(options), callback)
     if (isReady) dial.go()
+    else if (this.#early !== null) this.#early.push(dial)
     else if (this.#state === STARTING) this.#started.promise.whenSettled(dial.go, dial.fail)
     else dial.fail(new SmokeError('ERR_SMOKE_STOPPED'))
     return dial.promise
@@ -154,7 +251,7 @@ class Node extends EventEmitter {
 
   /** What the node has counted since it was started. */
   stats() {
-    const counters = JSON.parse(this.#crossing.native.stats())
+    const counters = parse(this.#crossing.native.stats())
     counters.lost += this.#lostChunks
     return { ...counters, limits: { ...this.options.limits } }
   }
@@ -165,13 +262,17 @@ class Node extends EventEmitter {
     this.#lostChunks = 0
     this.#state = STARTING
     running.add(this)
-    this.#lifeline = setInterval(() => {}, FOREVER)
+    clearInterval(this.#lifeline)
+    this.#lifeline = setInterval(() => this.#takeOverOptions(), LOOK_EVERY)
+    if (!this.#isRef) this.#lifeline.unref()
+    this.#inForce = inForce(options)
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
       waitsForReceivers: slowReceivers === 'wait',
       logLevels: logLevels(logger),
       usesLibuv: USES_LIBUV,
     })
+    this.#crossing.wake()
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()
   }
@@ -249,6 +350,7 @@ class Node extends EventEmitter {
   #onListening({ port }) {
     if (this.#state !== STARTING) return
     this.#state = LISTENING
+    if (this.options.port === 0) this.#anyPort = port
     this.options.port = port
     this.listening = true
     this.#started.resolve()
@@ -257,7 +359,13 @@ class Node extends EventEmitter {
   #onFailed({ code, message }) {
     // It was to stop anyway.
     if (this.#state === STOPPING) return this.#onStopped()
-    const error = Object.assign(new Error(message), { code })
+    // Somebody else has the port by now that was as good as any.
+    if (this.#state === STARTING && code === 'EADDRINUSE' && this.options.port === this.#anyPort) {
+      this.options.port = 0
+      return this.#launch()
+    }
+    const { address, port } = this.options
+    const error = Object.assign(new Error(message), { code, syscall: 'listen', address, port })
     const started = this.#started
     const isStarting = this.#state === STARTING
     callAll([
@@ -289,9 +397,11 @@ class Node extends EventEmitter {
     this.listening = false
     running.delete(this)
     clearInterval(this.#lifeline)
-    this.broadcast[close](false)
+    this.#crossing.native.rest()
+    const followUps = this.broadcast[close](false)
     callAll([
       () => this.#removeAllPeers(),
+      ...followUps,
       () => this.#dials.failAll(reason),
       () => stopped?.resolve(),
     ])
@@ -331,6 +441,11 @@ class Node extends EventEmitter {
       },
     ]
   }
+}
+
+/** The options that can be changed while a node runs, as text. */
+function inForce({ seeds, maxPeerNo }) {
+  return stringify([seeds, String(maxPeerNo)])
 }
 
 /** A promise and what settles it. */

@@ -14,13 +14,15 @@ function readOptions(options = {}) {
   if (options === null || typeof options !== 'object') {
     throw optionError(TypeError, 'options', `options must be an object, not ${show(options)}`)
   }
+  const logger = readLogger(options.logger || {})
   const address = readAddress(options.address, 'address')
   const port = isSet(options.port) ? readPort(options.port, 'port', 0) : 0
-  const [minPeerNo, maxPeerNo] = readPeerNumbers(options)
-  const seeds = readSeeds(options.seeds ?? [])
-  const pingTimeout = readNumber(options.pingTimeout ?? 3000, 'pingTimeout', 1, MAX_DELAY)
+  const [minPeerNo, maxPeerNo] = readPeerNumbers(options, logger)
+  const seeds = readSeeds(options.seeds || [], logger)
+  // As in 0.x, a 0 is the default.
+  const pingTimeout = readNumber(toNumber(options.pingTimeout) || 3000, 'pingTimeout', 1, MAX_DELAY)
   const maxMessageSize = readInteger(
-    options.maxMessageSize ?? 4 * MIB,
+    toNumber(options.maxMessageSize) ?? 4 * MIB,
     'maxMessageSize',
     1024,
     64 * MIB,
@@ -28,7 +30,6 @@ function readOptions(options = {}) {
   const [slowReceivers, slowReceiverTimeout] = readSlowReceivers(options)
   const allow = readAllow(options.allow ?? [])
   const limits = readLimits(options.limits)
-  const logger = readLogger(options.logger ?? {})
   const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize, slowReceiverTimeout }
   return { address, port, seeds, ...numbers, slowReceivers, allow, limits, logger }
 }
@@ -56,8 +57,7 @@ function readId(id) {
 
 /** Checks a port number; like `net`, takes one that is written as a string. */
 function readPort(port, option, least) {
-  const number = typeof port === 'string' && /^\d+$/.test(port) ? Number(port) : port
-  return readInteger(number, option, least, MAX_PORT)
+  return readInteger(toNumber(port), option, least, MAX_PORT)
 }
 
 function readAddress(address, option) {
@@ -69,12 +69,14 @@ function readAddress(address, option) {
   return address
 }
 
-function readPeerNumbers({ minPeerNo, maxPeerNo }) {
+function readPeerNumbers(options, logger) {
+  const [minPeerNo, maxPeerNo] = [toNumber(options.minPeerNo), toNumber(options.maxPeerNo)]
   const least = isSet(minPeerNo) ? readInteger(minPeerNo, 'minPeerNo', 0, Infinity) : undefined
+  if (maxPeerNo === 0) logger.warn('"maxPeerNo" option is 0: the default is taken')
   const most =
     maxPeerNo === Infinity
       ? Infinity
-      : isSet(maxPeerNo)
+      : isSet(maxPeerNo) && maxPeerNo !== 0
         ? readInteger(maxPeerNo, 'maxPeerNo', 1, Infinity)
         : undefined
   if (least > most) {
@@ -93,19 +95,33 @@ function readSlowReceivers({ slowReceivers = 'wait', slowReceiverTimeout = 10_00
   return [slowReceivers, slowReceiverTimeout]
 }
 
-function readSeeds(seeds) {
+function readSeeds(seeds, logger) {
   if (!Array.isArray(seeds)) {
     throw optionError(TypeError, 'seeds', `"seeds" option must be an array, not ${show(seeds)}`)
   }
-  return seeds.map((seed, index) => {
+  const read = seeds.map((seed, index) => {
     const option = `seeds[${index}]`
     if (seed === null || typeof seed !== 'object') {
       const message = `"${option}" option must be {address, port}, not ${show(seed)}`
       throw optionError(TypeError, option, message)
     }
-    const address = readAddress(seed.address, `${option}.address`)
-    return { address, port: readPort(seed.port, `${option}.port`, 1) }
+    return readSeed(seed, option, logger)
   })
+  return read.filter((seed) => seed !== null)
+}
+
+/** What 0.x could go on with is a warning. */
+function readSeed(seed, option, logger) {
+  const port = readPort(seed.port, `${option}.port`, 0)
+  if (port === 0) {
+    logger.warn(`"${option}.port" option is 0: this seed is left out, as nothing can listen there`)
+    return null
+  }
+  if (isSet(seed.address)) {
+    return { address: readAddress(seed.address, `${option}.address`), port }
+  }
+  logger.warn(`"${option}.address" option is not set: localhost is taken`)
+  return { address: 'localhost', port }
 }
 
 /** Checks networks such as '10.0.0.0/8', and addresses. */
@@ -163,6 +179,12 @@ function readNumber(value, option, least, most) {
     throw optionError(RangeError, option, `"${option}" option must be ${range}, not ${show(value)}`)
   }
   return value
+}
+
+/** A number that is written as a string, such as an environment variable, is taken for one. */
+function toNumber(value) {
+  const isNumber = typeof value === 'string' && /^(?:\d+(?:\.\d+)?|Infinity)$/.test(value)
+  return isNumber ? Number(value) : value
 }
 
 function isSet(value) {

@@ -1,7 +1,8 @@
 'use strict'
 
 const { MAX_DEPTH, isDeep } = require('./depth')
-const { SmokeError, argumentError } = require('./errors')
+const { SmokeError, tooDeep, tooLarge } = require('./errors')
+const { setImmediate } = require('./globals')
 
 // What the addon says became of a message; see src/binding/node.rs.
 const PRESSED = 1
@@ -43,8 +44,9 @@ class Outbox {
   #channel
   #maxSize
   #isOpen = false
-  // What sending comes to while not open.
+  // What sending comes to while not open, and who is told of it when it is false.
   #hasRoom = true
+  #onRefused
   // A flush is due at the end of the tick; until then events are collected.
   #isCollecting = false
   #isBusy = false
@@ -60,6 +62,8 @@ class Outbox {
   #held = []
   #heldSize = 0
   #isFinal = false
+  // Nothing more is taken, and what was is on its way out.
+  #isFinishing = false
   // What is called once nothing is held any more.
   #onEmpty = undefined
   // The callback of a chunk that was taken under pressure.
@@ -76,7 +80,8 @@ class Outbox {
     }
   }
 
-  constructor(native, channel, maxSize) {
+  constructor(native, channel, maxSize, onRefused = () => {}) {
+    this.#onRefused = onRefused
     this.#native = native
     this.#channel = channel
     this.#maxSize = maxSize
@@ -90,6 +95,7 @@ class Outbox {
   /** Sends what was collected in this tick and nothing afterwards; `done` is called when that is out. */
   finish(done) {
     this.flush()
+    this.#isFinishing = this.#isOpen
     this.#isOpen = false
     this.#hasRoom = false
     if (this.#held.length === 0) done()
@@ -98,10 +104,12 @@ class Outbox {
 
   /**
    * Sends what was collected in this tick, and nothing afterwards. `isFinal`: never again, so that a
-   * chunk that has not left is an error.
+   * chunk that has not left is an error. Returns whether 'drain' is due to those who were told to wait.
    */
   close(isFinal) {
+    const isAwaited = this.#isPressed && (this.#isOpen || this.#isFinishing)
     if (this.#isOpen) this.flush()
+    this.#isFinishing = false
     this.#isFinal ||= isFinal
     this.#isOpen = false
     this.#hasRoom = false
@@ -111,6 +119,7 @@ class Outbox {
     this.#releaseChunk()
     for (const { done } of held) done?.(this.#closed())
     this.#emptied()
+    return isAwaited
   }
 
   /**
@@ -124,7 +133,7 @@ class Outbox {
       this.#checkSize(Buffer.byteLength(lead) + Buffer.byteLength(rest) + 1)
     }
     if (length > 2 * MAX_DEPTH) checkDepth(rest, lead === '' ? 0 : 1)
-    if (!this.#isOpen) return this.#hasRoom
+    if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     if (length >= BATCH) {
       this.flush()
@@ -154,7 +163,7 @@ class Outbox {
     for (const { byteLength } of attachments) size += byteLength + 4
     this.#checkSize(size)
     checkDepth(json, 0)
-    if (!this.#isOpen) return this.#hasRoom
+    if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
     return this.#send(RICH, json, attachments, size)
@@ -164,10 +173,15 @@ class Outbox {
   line(text) {
     if (text.length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
     checkDepth(text, 0)
-    if (!this.#isOpen) return this.#hasRoom
+    if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
     return this.#send(LINE, text, undefined, text.length)
+  }
+
+  #refuse() {
+    if (!this.#hasRoom) this.#onRefused()
+    return this.#hasRoom
   }
 
   /** Sends a chunk of the stream; `done` is called when the next one may come. */
@@ -175,12 +189,7 @@ class Outbox {
     if (!this.#isOpen) return done(this.#closed())
     if (chunk.length === 0) return done()
     this.flush()
-    let rest = chunk
-    while (rest.length > this.#maxSize) {
-      this.#send(CHUNK, rest.subarray(0, this.#maxSize), undefined, this.#maxSize)
-      rest = rest.subarray(this.#maxSize)
-    }
-    this.#send(CHUNK, rest, undefined, rest.length, done)
+    this.#send(CHUNK, chunk, undefined, chunk.length, done)
   }
 
   /** Sends what was collected in this tick. */
@@ -265,14 +274,7 @@ class Outbox {
 }
 
 function checkDepth(json, depth) {
-  if (!isDeep(json, depth)) return
-  const message = `arguments must not nest more than ${MAX_DEPTH} deep`
-  throw argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
-}
-
-function tooLarge(maxSize) {
-  const message = `a message must not be larger than ${maxSize} bytes (maxMessageSize)`
-  return argumentError(RangeError, 'ERR_SMOKE_TOO_LARGE', message)
+  if (isDeep(json, depth)) throw tooDeep(MAX_DEPTH)
 }
 
 module.exports = { Outbox }

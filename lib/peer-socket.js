@@ -2,6 +2,7 @@
 
 const { EventEmitter } = require('node:events')
 const { SmokeError, argumentError } = require('./errors')
+const { nextTick, stringify } = require('./globals')
 
 /** Separates the parts of a path that is written as a string. */
 const DELIMITER = '::'
@@ -41,10 +42,10 @@ class PeerSocket extends EventEmitter {
   send(path, data, callback) {
     const parts = readPath(path)
     if (typeof data === 'function') return this.send(path, undefined, data)
-    const room = this.#link.send(JSON.stringify(parts.concat(data === undefined ? null : data)))
+    const room = this.#link.send(stringify(parts.concat(data === undefined ? null : data)))
     if (typeof callback === 'function') {
       const error = this.connected ? undefined : new SmokeError('ERR_SMOKE_CLOSED')
-      process.nextTick(callback, error)
+      nextTick(callback, error)
     }
     return room
   }

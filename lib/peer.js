@@ -3,7 +3,9 @@
 const { EventEmitter } = require('node:events')
 const { Channel } = require('./channel')
 const { PeerSocket } = require('./peer-socket')
-const { close, flush, receiveLine, remove, sendLine, setFilter, widen } = require('./symbols')
+const { asyncDispose, dispose, ...symbols } = require('./symbols')
+
+const { close, flush, receiveLine, remove, sendLine, setFilter, streamClosed, widen } = symbols
 
 const emitLocally = EventEmitter.prototype.emit
 
@@ -36,18 +38,33 @@ class Peer extends Channel {
     if (this.closed) return
     this[flush]()
     this.#crossing.native.closePeer(this.#handle)
-    this.node.peers[remove](this)
+    this.#crossing.run(() => this.node.peers[remove](this))
+  }
+
+  [asyncDispose]() {
+    this.close()
+    return Promise.resolve()
+  }
+
+  [dispose]() {
+    this.close()
   }
 
   /** The connection has ended: says so. */
   [close]() {
-    super[close](true)
+    const followUps = super[close](true)
     this.#crossing.detach(this.#handle)
     return [
+      ...followUps,
       () => emitLocally.call(this, 'close'),
       () => emitLocally.call(this, 'end'),
       () => this.socket.emit('close'),
     ]
+  }
+
+  /** Like that of any Duplex, the destroyed stream takes what it stood for with it. */
+  [streamClosed]() {
+    this.close()
   }
 
   [receiveLine](line) {

@@ -1,6 +1,7 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
+const { nextTick } = require('./globals')
 const symbols = require('./symbols')
 
 /** A node's peers. */
@@ -8,7 +9,7 @@ class Peerlist extends EventEmitter {
   #node
   #onChange
 
-  /** `onChange(event, peer)` returns what else is to be called once 'add' or 'remove' was emitted. */
+  /** `onChange(event, peer)` returns what is to be called before 'add' or 'remove' is emitted. */
   constructor(node, onChange) {
     super()
     this.#node = node
@@ -48,18 +49,19 @@ class Peerlist extends EventEmitter {
   }
 
   [symbols.add](peer) {
-    this.list.push(peer)
-    const followUps = this.#onChange('add', peer)
-    callAll([() => this.emit('add', peer), ...followUps])
+    // Another array each time: whoever loops over one may close peers.
+    this.list = [...this.list, peer]
+    const before = this.#onChange('add', peer)
+    // One that a listener has closed meanwhile was removed already.
+    callAll([...before, () => peer.closed || this.emit('add', peer)])
   }
 
   [symbols.remove](peer) {
-    const index = this.list.indexOf(peer)
-    if (index < 0) return
-    this.list.splice(index, 1)
+    if (!this.list.includes(peer)) return
+    this.list = this.list.filter((other) => other !== peer)
     peer.closed = true
-    const followUps = this.#onChange('remove', peer)
-    callAll([() => this.emit('remove', peer), ...followUps, ...peer[symbols.close]()])
+    const before = this.#onChange('remove', peer)
+    callAll([...before, () => this.emit('remove', peer), ...peer[symbols.close]()])
   }
 }
 
@@ -74,7 +76,7 @@ function callAll(functions) {
     try {
       call()
     } catch (error) {
-      if (isFailed) process.nextTick(rethrow, error)
+      if (isFailed) nextTick(rethrow, error)
       else [isFailed, failure] = [true, error]
     }
   }

@@ -11,7 +11,7 @@ const { runSteps } = require('./steps')
 const LINES = ['22', '24']
 // What differs between versions of Node.js: the addon's loading, its threads, its end. The wire does
 // not, so the suites about it run once.
-const SUITES = ['unit', 'api', 'faults']
+const SUITES = ['unit', 'api', 'ecosystem', 'faults']
 const CACHE = path.join(root, 'node_modules', '.cache', 'smokesignal-node')
 
 async function main() {

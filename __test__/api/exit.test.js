@@ -207,3 +207,64 @@ test('many nodes that are created and forgotten are collected', async (t) => {
   assert.equal(result.out, 'true\n')
   assertClean(result)
 })
+
+test('an unref node lets the process end; ref keeps it again', async (t) => {
+  const start = 'const node = createNode({ address }); node.start()'
+  const unref = await run(t, `${start}.then(() => console.log(node.unref().listening))`)
+  assertClean(unref)
+  assert.equal(unref.out, 'true\n')
+  const result = await run(
+    t,
+    `
+    ${start}.then(() => {
+      node.unref().ref()
+      setTimeout(() => {
+        console.log('still here')
+        node.unref()
+      }, 200).unref()
+    })
+    `,
+  )
+  assertClean(result)
+  assert.equal(result.out, 'still here\n')
+})
+
+test('await using stops a node', {
+  skip: Number(process.versions.node.split('.')[0]) < 24,
+}, async (t) => {
+  const result = await run(
+    t,
+    `
+    async function main() {
+      await using node = createNode({ address })
+      await node.start()
+      await using other = createNode({ address })
+      await other.start()
+      await using peer = await node.addPeer(address, other.options.port)
+      console.log(peer.id === other.id)
+    }
+    main()
+    `,
+  )
+  assertClean(result)
+  assert.equal(result.out, 'true\n')
+})
+
+test('nothing is left that holds the process after a stop', async (t) => {
+  const result = await run(
+    t,
+    `
+    const before = process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')
+    pair().then(async (nodes) => {
+      nodes.b.broadcast.on('n', () => {})
+      nodes.a.broadcast.emit('n')
+      await Promise.all([nodes.a.stop(), nodes.b.stop()])
+      await new Promise((resolve) => setImmediate(resolve))
+      console.log(JSON.stringify([before, process.getActiveResourcesInfo()]))
+    })
+    `,
+  )
+  assertClean(result)
+  const [before, after] = JSON.parse(result.out)
+  assert.deepEqual(after, before)
+})

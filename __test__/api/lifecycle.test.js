@@ -83,7 +83,10 @@ test('a port in use is an error event with a code; then the node can be started'
   const failed = event(node, 'error')
   const started = node.start()
   const [error] = await failed
-  assert.equal(error.code, 'EADDRINUSE')
+  assert.deepEqual(
+    [error.code, error.syscall, error.address, error.port],
+    ['EADDRINUSE', 'listen', '127.0.0.1', port],
+  )
   await assert.rejects(started, error)
   assert.equal(node.listening, false)
   await new Promise((resolve) => server.close(resolve))
@@ -112,7 +115,7 @@ test('addPeer fails with a code', async (t) => {
   assert.equal(error.code, 'ECONNREFUSED')
 })
 
-test('add, connect, new peer; remove, disconnect; both ends', async (t) => {
+test('connect, new peer, add; disconnect, remove; both ends', async (t) => {
   const [a, b] = [await startNode(t), await startNode(t)]
   const heard = []
   for (const [name, node] of [
@@ -128,12 +131,12 @@ test('add, connect, new peer; remove, disconnect; both ends', async (t) => {
   await a.addPeer('127.0.0.1', b.options.port)
   await poll(() => b.connected, 5000, 'b is connected')
   const of = (name) => heard.filter((entry) => entry.startsWith(name))
-  const coming = (name) => [`${name} add true`, `${name} connect`, `${name} new peer`]
+  const coming = (name) => [`${name} connect`, `${name} new peer`, `${name} add true`]
   assert.deepEqual(of('a'), coming('a'))
   assert.deepEqual(of('b'), coming('b'))
   a.peers.list[0].close()
   await poll(() => !b.connected, 5000, 'b is alone')
-  const going = (name) => [...coming(name), `${name} remove false`, `${name} disconnect`]
+  const going = (name) => [...coming(name), `${name} disconnect`, `${name} remove false`]
   assert.deepEqual(of('a'), going('a'))
   assert.deepEqual(of('b'), going('b'))
 })
@@ -161,8 +164,30 @@ test('a full node refuses more peers', async (t) => {
   })
 })
 
+test('seeds can be changed while the node runs', { timeout: 40_000 }, async (t) => {
+  const [first, late] = [await startNode(t), await startNode(t)]
+  late.options.seeds.push({ address: '127.0.0.1', port: first.options.port })
+  await poll(() => late.connected && first.connected, 30_000, 'it enters')
+})
+
+test('maxPeerNo can be changed while the node runs', { timeout: 40_000 }, async (t) => {
+  const [first] = await startNetwork(t, 2, { minPeerNo: 1, maxPeerNo: 1 })
+  const late = await startNode(t)
+  const { port } = first.options
+  await assert.rejects(late.addPeer('127.0.0.1', port), { code: 'ERR_SMOKE_REFUSED' })
+  first.options.maxPeerNo = 2
+  const deadline = Date.now() + 30_000
+  while (!late.connected && Date.now() < deadline) {
+    await late.addPeer('127.0.0.1', port).catch(() => new Promise((go) => setTimeout(go, 500)))
+  }
+  assert.equal(late.connected, true)
+})
+
 test('localIp finds the address in a subnet, in every notation', () => {
-  for (const subnet of ['127.0.0.0/8', '127.0.0.1/255.0.0.0', '127.0.0.1']) {
+  for (const subnet of [
+    ...['127.0.0.0/8', '127.0.0.1/255.0.0.0', '127.0.0.1'],
+    ...['127.0.0.1/0xff000000', '127.0.0.1/0xFF.0x0.0x0.0'],
+  ]) {
     assert.equal(localIp(subnet), '127.0.0.1')
   }
   assert.throws(
@@ -177,7 +202,15 @@ test('localIp finds the address in a subnet, in every notation', () => {
       return true
     },
   )
-  for (const bad of ['', 'here', '10.0.0.0/33', '10.0.0.0/255.0.255.0', 7, undefined]) {
+  for (const bad of [
+    '',
+    'here',
+    '10.0.0.0/33',
+    '10.0.0.0/255.0.255.0',
+    '10.0.0.0/0xff00ff00',
+    7,
+    undefined,
+  ]) {
     assert.throws(() => localIp(bad), { name: 'TypeError', code: 'ERR_SMOKE_SUBNET' })
   }
 })

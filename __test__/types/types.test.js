@@ -4,6 +4,7 @@ const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
 const { once } = require('node:events')
 const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { test } = require('node:test')
 const { promisify } = require('node:util')
@@ -12,13 +13,63 @@ const smoke = require('smokesignal')
 const root = path.join(__dirname, '..', '..')
 const declarations = fs.readFileSync(path.join(root, 'index.d.ts'), 'utf8')
 
-test('programs type-check as they should, from CommonJS and from modules', async () => {
-  const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', __dirname]).catch(
+const modules = path.join(root, 'node_modules')
+/** Compiles with `tsc`; returns what it complains of, but for what is between other packages. */
+async function compile(typescript, argv) {
+  const tsc = path.join(modules, typescript, 'bin', 'tsc')
+  const { stdout } = await promisify(execFile)(process.execPath, [tsc, ...argv]).catch(
     (failed) => failed,
   )
-  assert.equal(stdout, '')
+  const complaints = stdout.split(/\n(?=\S)/)
+  return complaints.filter((text) => text !== '' && !/^\S*[/@]types[/-]/.test(text))
+}
+
+test('programs type-check as they should, from CommonJS and from modules', async () => {
+  assert.deepEqual(await compile('typescript', ['-p', __dirname]), [])
 })
+
+/** A folder of the test programs with this package and these types of Node.js. */
+function project(t, types, compilerOptions, files) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-types-'))
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
+  const own = path.join(folder, 'node_modules', 'smokesignal')
+  fs.mkdirSync(own, { recursive: true })
+  for (const file of ['package.json', 'index.d.ts']) {
+    fs.copyFileSync(path.join(root, file), path.join(own, file))
+  }
+  fs.mkdirSync(path.join(folder, 'node_modules', '@types'))
+  const link = path.join(folder, 'node_modules', '@types', 'node')
+  fs.symlinkSync(path.join(modules, types), link, 'junction')
+  for (const file of files) fs.copyFileSync(path.join(__dirname, file), path.join(folder, file))
+  const { compilerOptions: usual } = JSON.parse(
+    fs.readFileSync(path.join(__dirname, 'tsconfig.json'), 'utf8'),
+  )
+  const config = { compilerOptions: { ...usual, ...compilerOptions }, files }
+  fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config))
+  return folder
+}
+
+const MODULES = ['esm.mts', 'events.mts', 'streams.mts', 'strict.mts']
+const RESOLUTIONS = {
+  node16: [{ module: 'node16' }, [...MODULES, 'commonjs.cts']],
+  nodenext: [{ module: 'nodenext' }, [...MODULES, 'commonjs.cts']],
+  bundler: [{ module: 'esnext', moduleResolution: 'bundler' }, MODULES],
+}
+const ALL = Object.keys(RESOLUTIONS)
+// The oldest types of Node.js are for the oldest TypeScript only; the newest are not for that.
+for (const [typescript, types, resolutions] of [
+  ['typescript-5.0', 'types-node-oldest', ALL],
+  ['typescript-5.9', '@types/node', ['nodenext']],
+  ['typescript-5.9', 'types-node-newest', ['bundler']],
+  ['typescript', 'types-node-newest', ALL],
+]) {
+  for (const resolution of resolutions) {
+    test(`programs type-check with ${typescript}, ${types}, resolution ${resolution}`, async (t) => {
+      const folder = project(t, types, ...RESOLUTIONS[resolution])
+      assert.deepEqual(await compile(typescript, ['-p', folder]), [])
+    })
+  }
+}
 
 test('index.js exports what index.d.ts declares', async () => {
   const declared = [...declarations.matchAll(/^ {2}(?:function|const|class) (\w+)/gm)]

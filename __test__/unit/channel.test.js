@@ -463,7 +463,7 @@ test('a peer that is closed says so once, takes nothing and ends its stream', as
   ])
   native.push({ t: 'remove', peer: PEER, reason: 'local' })
   await settled()
-  assert.deepEqual(heard, ['remove', 'disconnect false', 'close', 'end', 'socket close'])
+  assert.deepEqual(heard, ['disconnect false', 'remove', 'close', 'end', 'socket close'])
   assert.equal(peer.closed, true)
   assert.equal(peer.emit('x'), false)
   assert.equal(peer.socket.connected, false)

@@ -1,5 +1,7 @@
 'use strict'
 
+const { stringify } = JSON
+
 /**
  * An addon without a network: records what it is told in `calls`, answers as `outcomes` says, and
  * delivers what the test puts in with `push`, with filters and rewinds like the real one.
@@ -86,7 +88,7 @@ class FakeNative {
       }
       this.#marks.push(index + 1)
     }
-    if (items.length > 0) return JSON.stringify(items)
+    if (items.length > 0) return stringify(items)
     this.#queue = []
     this.#isAwake = false
     return null
@@ -112,6 +114,12 @@ class FakeNative {
 
   stop() {
     this.calls.push(['stop'])
+  }
+
+  rest() {}
+
+  reconfigure(...args) {
+    this.calls.push(['reconfigure', ...args])
   }
 
   addPeer(...args) {

@@ -111,10 +111,10 @@ test('the order of events around the first and the last peer', async () => {
   native.push({ t: 'remove', peer: 8, reason: 'silent' })
   await settled()
   assert.deepEqual(heard, [
-    ...['add abc true abc', 'connect true abc', 'new peer abc'],
-    ...['add def true abc,def', 'new peer def'],
+    ...['connect true abc', 'new peer abc', 'add abc true abc'],
+    ...['new peer def', 'add def true abc,def'],
     'remove abc true true def',
-    ...['remove def true false ', 'disconnect false '],
+    ...['disconnect false ', 'remove def true false '],
   ])
   native.push(STOPPED)
   await node.stop()
@@ -226,17 +226,34 @@ test('addPeer tells its outcome to the callback and the promise', async (t) => {
   )
 })
 
-test('addPeer needs a node that runs or is about to', async () => {
+test('addPeer before the first start waits for it; a stop calls it off', async () => {
   const { node, native } = fakeNode()
   const told = new Promise((resolve) => node.addPeer('h', 1, resolve))
+  await node.stop()
   assert.equal((await told).code, 'ERR_SMOKE_STOPPED')
+  node.addPeer('h', 2)
+  node.start()
+  node.addPeer('h', 3)
+  native.push(LISTENING)
+  await settled()
+  assert.deepEqual(native.calls.slice(1), [
+    ['addPeer', 2, 'h', 2],
+    ['addPeer', 3, 'h', 3],
+  ])
+  native.push(STOPPED)
+  await node.stop()
+  await assert.rejects(node.addPeer('h', 4), { code: 'ERR_SMOKE_STOPPED' })
+})
+
+test('addPeer needs a node that runs or is about to', async () => {
+  const { node, native } = fakeNode()
   node.start()
   const early = node.addPeer('h', 1)
   const open = node.addPeer('h', 2)
   native.push(LISTENING)
   await settled()
   assert.deepEqual(calls(native), ['start', 'addPeer', 'addPeer'])
-  native.push(ADDED, { t: 'dialed', req: 2, peer: PEER })
+  native.push(ADDED, { t: 'dialed', req: 1, peer: PEER })
   assert.equal((await early).id, 'abc')
   const stopped = node.stop()
   native.push(STOPPED)

@@ -55,6 +55,45 @@ test('ports may be written as strings, like for net', () => {
   assert.deepEqual({ port, seeds }, { port: 8080, seeds: [{ address: 'seed.example', port: 13 }] })
 })
 
+test('all numbers may be written as strings', () => {
+  const { limits, ...options } = readOptions({
+    ...{ address, minPeerNo: '2', maxPeerNo: 'Infinity', pingTimeout: '1000' },
+    ...{ maxMessageSize: '2048', limits: { maxDials: '9', dialsPerSecond: '0.5' } },
+  })
+  const { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize } = options
+  assert.deepEqual([minPeerNo, maxPeerNo, pingTimeout, maxMessageSize], [2, Infinity, 1000, 2048])
+  assert.deepEqual([limits.maxDials, limits.dialsPerSecond], [9, 0.5])
+})
+
+test('what 0.x took for a default is one', () => {
+  const { logger, ...options } = readOptions({ address })
+  for (const nothing of [false, null, undefined, 0, '']) {
+    const given = { address, seeds: nothing, logger: nothing, pingTimeout: nothing || 0 }
+    const { logger: silent, ...read } = readOptions({ ...given, maxPeerNo: 0 })
+    assert.deepEqual(read, options)
+    assert.deepEqual(Object.keys(silent), Object.keys(logger))
+  }
+})
+
+test('what 0.x went on with is a warning', () => {
+  const warnings = []
+  const { seeds } = readOptions({
+    address,
+    maxPeerNo: 0,
+    seeds: [{ port: 0, address: '127.0.0.1' }, { port: 14 }, { address: 'seed.example', port: 15 }],
+    logger: { warn: (message) => warnings.push(message) },
+  })
+  assert.deepEqual(seeds, [
+    { address: 'localhost', port: 14 },
+    { address: 'seed.example', port: 15 },
+  ])
+  assert.deepEqual(warnings, [
+    '"maxPeerNo" option is 0: the default is taken',
+    '"seeds[0].port" option is 0: this seed is left out, as nothing can listen there',
+    '"seeds[1].address" option is not set: localhost is taken',
+  ])
+})
+
 test('unknown options are ignored, and the given object is left alone', () => {
   const options = Object.freeze({ address, colour: 'red', logger: Object.freeze({}) })
   assert.equal('colour' in readOptions(options), false)
@@ -77,13 +116,16 @@ const BAD = [
   [{ address, minPeerNo: -1 }, RangeError, 'minPeerNo'],
   [{ address, minPeerNo: 0.5 }, RangeError, 'minPeerNo'],
   [{ address, minPeerNo: Infinity }, RangeError, 'minPeerNo'],
-  [{ address, minPeerNo: '3' }, TypeError, 'minPeerNo'],
   [
-    { address, maxPeerNo: 0 },
+    { address, maxPeerNo: -1 },
     RangeError,
     'maxPeerNo',
-    '"maxPeerNo" option must be at least 1, not 0',
+    '"maxPeerNo" option must be at least 1, not -1',
   ],
+  [{ address, minPeerNo: '3x' }, TypeError, 'minPeerNo'],
+  [{ address, limits: { maxDials: 'eight' } }, TypeError, 'limits.maxDials'],
+  [{ address, seeds: [{ address: '', port: 14 }] }, TypeError, 'seeds[0].address'],
+  [{ address, seeds: 'all' }, TypeError, 'seeds'],
   [{ address, maxPeerNo: NaN }, RangeError, 'maxPeerNo'],
   [{ address, maxPeerNo: true }, TypeError, 'maxPeerNo'],
   [
@@ -99,7 +141,6 @@ const BAD = [
   [{ address, allow: ['fd00::/129'] }, RangeError, 'allow[0]'],
   [{ address, allow: ['example.org'] }, RangeError, 'allow[0]'],
   [{ address, limits: null }, TypeError, 'limits'],
-  [{ address, limits: { maxDials: '8' } }, TypeError, 'limits.maxDials'],
   [{ address, limits: { maxDials: 0 } }, RangeError, 'limits.maxDials'],
   [{ address, limits: { maxDials: 1.5 } }, RangeError, 'limits.maxDials'],
   [{ address, limits: { dialsPerSecond: NaN } }, RangeError, 'limits.dialsPerSecond'],
@@ -111,10 +152,7 @@ const BAD = [
   ],
   [{ address, seeds: [null] }, TypeError, 'seeds[0]'],
   [{ address, seeds: [{ address, port: 14 }, 'x'] }, TypeError, 'seeds[1]'],
-  [{ address, seeds: [{ port: 14 }] }, TypeError, 'seeds[0].address'],
   [{ address, seeds: [{ address }] }, TypeError, 'seeds[0].port'],
-  [{ address, seeds: [{ address, port: 0 }] }, RangeError, 'seeds[0].port'],
-  [{ address, pingTimeout: 0 }, RangeError, 'pingTimeout'],
   [{ address, pingTimeout: Infinity }, RangeError, 'pingTimeout'],
   [{ address, pingTimeout: '1s' }, TypeError, 'pingTimeout'],
   [{ address, maxMessageSize: 10 }, RangeError, 'maxMessageSize'],

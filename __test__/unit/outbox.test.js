@@ -191,19 +191,6 @@ test('messages over the limit are refused before anything is sent', () => {
   assert.equal(send(outbox, size(MAX)), true)
 })
 
-test('a chunk over the limit goes in pieces', () => {
-  const { native, outbox } = openOutbox()
-  let isDone = false
-  outbox.chunk(Buffer.alloc(2 * MAX + 1), () => {
-    isDone = true
-  })
-  assert.deepEqual(
-    native.sent().map(([, , chunk]) => chunk.length),
-    [MAX, MAX, 1],
-  )
-  assert.equal(isDone, true)
-})
-
 test('closing sends what was collected and releases the stream', () => {
   const { native, outbox } = openOutbox()
   const done = []

@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
-#[cfg(target_os = "linux")]
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ipnet::IpNet;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Function, Uint8Array};
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::bindgen_prelude::{Buffer, BufferSlice, Function, FunctionRef, Uint8Array};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 
@@ -109,13 +108,17 @@ pub struct Limits {
     pub relayed_bytes_per_second: f64,
 }
 
+/// What another thread calls JavaScript by. Programs that look for open handles see it, so it is
+/// there only while the node runs.
+type Bell = ThreadsafeFunction<(), (), (), Status, false, true>;
+
 /// A node of the network and the queue of what it tells JavaScript.
 #[napi]
 pub struct NativeNode {
     queue: Arc<Queue>,
     node: Mutex<Option<Node>>,
-    #[cfg(target_os = "linux")]
-    doorbell: Rc<poll::Doorbell>,
+    doorbell: Rc<FunctionRef<(), ()>>,
+    bell: Arc<Mutex<Option<Bell>>>,
     poll: RefCell<Option<Poll>>,
 }
 
@@ -134,19 +137,17 @@ impl NativeNode {
     /// JavaScript recognises what was drained as ours.
     #[napi(constructor)]
     pub fn new(doorbell: Function<(), ()>, guard: u32, end: String) -> Result<Self> {
-        #[cfg(target_os = "linux")]
-        let here = Rc::new(doorbell.create_ref()?);
-        let doorbell = doorbell
-            .build_threadsafe_function::<()>()
-            .weak::<true>()
-            .build()?;
+        let bell = Arc::new(Mutex::new(None::<Bell>));
+        let rung = bell.clone();
         let ring = move || {
             poll::is_at_the_door()
-                || doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Closing
+                || lock(&rung).as_ref().is_none_or(|bell| {
+                    bell.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Closing
+                })
         };
         Ok(Self {
-            #[cfg(target_os = "linux")]
-            doorbell: here,
+            doorbell: Rc::new(doorbell.create_ref()?),
+            bell,
             queue: Arc::new(Queue::new(Seal::new(guard, end), ring)),
             node: Mutex::new(None),
             poll: RefCell::new(None),
@@ -162,6 +163,7 @@ impl NativeNode {
         let allow = networks(&config.allow)?;
         let log = Log::dispatch(self.queue.clone(), config.log_levels);
         self.queue.begin(bounds(&config));
+        self.hang_bell(env)?;
         let mut node = self.node();
         // The old one first: it may hold the port.
         *node = None;
@@ -190,6 +192,12 @@ impl NativeNode {
         }
     }
 
+    /// Rings no more, until the node is started again; then JavaScript must drain what came meanwhile.
+    #[napi]
+    pub fn rest(&self) {
+        *lock(&self.bell) = None;
+    }
+
     /// Dials; `{"t":"dialed"}` with `request` follows.
     #[napi]
     pub fn add_peer(&self, request: u32, address: String, port: u16) {
@@ -201,6 +209,14 @@ impl NativeNode {
                     port,
                 },
             );
+        }
+    }
+
+    /// Takes over these options of a node that runs.
+    #[napi]
+    pub fn reconfigure(&self, max_peer_no: f64, seeds: Vec<Seed>) {
+        if let Some(node) = &*self.node() {
+            node.reconfigure(count(max_peer_no), targets(seeds));
         }
     }
 
@@ -328,6 +344,16 @@ impl NativeNode {
         }
     }
 
+    fn hang_bell(&self, env: &Env) -> Result<()> {
+        let mut bell = lock(&self.bell);
+        if bell.is_none() {
+            let doorbell = self.doorbell.borrow_back(env)?;
+            let builder = doorbell.build_threadsafe_function::<()>();
+            *bell = Some(builder.weak::<true>().build()?);
+        }
+        Ok(())
+    }
+
     #[cfg(target_os = "linux")]
     fn wait_for(&self, env: &Env, node: &Node) -> Option<Poll> {
         let (queue, doorbell) = (self.queue.clone(), self.doorbell.clone());
@@ -340,8 +366,12 @@ impl NativeNode {
     }
 
     fn node(&self) -> MutexGuard<'_, Option<Node>> {
-        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.node)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The id of the node that has this private key in a closed network.
@@ -407,28 +437,30 @@ fn bounds(config: &StartConfig) -> Bounds {
     }
 }
 
+fn count(number: f64) -> usize {
+    if number.is_finite() {
+        number as usize
+    } else {
+        usize::MAX
+    }
+}
+
+fn targets(seeds: Vec<Seed>) -> Vec<Target> {
+    let target = |Seed { address, port }| Target {
+        host: address,
+        port,
+    };
+    seeds.into_iter().map(target).collect()
+}
+
 impl From<StartConfig> for Config {
     fn from(config: StartConfig) -> Self {
-        let count = |number: f64| {
-            if number.is_finite() {
-                number as usize
-            } else {
-                usize::MAX
-            }
-        };
         Self {
             address: config.address,
             port: config.port,
             min_peers: count(config.min_peer_no),
             max_peers: count(config.max_peer_no),
-            seeds: config
-                .seeds
-                .into_iter()
-                .map(|Seed { address, port }| Target {
-                    host: address,
-                    port,
-                })
-                .collect(),
+            seeds: targets(config.seeds),
             ping_timeout: milliseconds(config.ping_timeout),
             waits_for_receivers: config.waits_for_receivers,
             slow_receiver_timeout: milliseconds(config.slow_receiver_timeout),

@@ -318,6 +318,9 @@ impl Core {
             Command::AddPeer(request, target) => self.handle(Input::AddPeer { request, target }),
             Command::ClosePeer(link) => self.handle(Input::ClosePeer { link }),
             Command::Consumed => self.note_consumed(),
+            Command::Reconfigure(max_peers, seeds) => {
+                self.handle(Input::Reconfigure { max_peers, seeds });
+            }
             // The driver's own business.
             Command::Stop => {}
         }

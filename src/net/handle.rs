@@ -86,6 +86,7 @@ pub(super) enum Command {
     ClosePeer(LinkId),
     /// The application has consumed much.
     Consumed,
+    Reconfigure(usize, Vec<Target>),
     Stop,
 }
 
@@ -97,7 +98,11 @@ impl Command {
                 payload.body().len() + payload.count() as usize * MESSAGE_OVERHEAD
             }
             Self::Line(_, text) => text.len() + MESSAGE_OVERHEAD,
-            Self::AddPeer(..) | Self::ClosePeer(_) | Self::Consumed | Self::Stop => 0,
+            Self::AddPeer(..)
+            | Self::ClosePeer(_)
+            | Self::Reconfigure(..)
+            | Self::Consumed
+            | Self::Stop => 0,
         }
     }
 }
@@ -411,6 +416,12 @@ impl Node {
             // A node that is gone tells nobody.
             self.command(command).ok();
         }
+    }
+
+    /// Accepts that many peers from now on, and enters the network through these seeds.
+    pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::Reconfigure(max_peers, seeds)).ok();
     }
 
     /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.

@@ -90,6 +90,13 @@ pub enum Input {
         /// Which.
         link: LinkId,
     },
+    /// The application has changed these options.
+    Reconfigure {
+        /// [`super::Config::max_peers`].
+        max_peers: usize,
+        /// [`super::Config::seeds`].
+        seeds: Vec<Target>,
+    },
     /// Close every link, cancel every timer.
     Stop,
 }

@@ -171,6 +171,7 @@ impl State {
             Input::Line { link, text } => self.line(link, &text),
             Input::AddPeer { request, target } => self.add_peer(request, target),
             Input::ClosePeer { link } => self.close_peer(link),
+            Input::Reconfigure { max_peers, seeds } => self.reconfigure(max_peers, &seeds),
         }
     }
 

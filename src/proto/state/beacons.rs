@@ -320,6 +320,9 @@ impl State {
         for index in 0..self.entry.seeds.len() {
             let in_contact = self.is_in_contact(index);
             let seed = &mut self.entry.seeds[index];
+            if seed.retired {
+                continue;
+            }
             if in_contact {
                 seed.watched = true;
                 self.seed_answered(index);
@@ -422,7 +425,7 @@ impl State {
         let target = Target::from(address);
         for index in 0..self.entry.seeds.len() {
             let seed = &mut self.entry.seeds[index];
-            if seed.id.as_ref() == Some(id) || seed.target == target {
+            if !seed.retired && (seed.id.as_ref() == Some(id) || seed.target == target) {
                 seed.watched = true;
                 self.seed_answered(index);
             }

@@ -73,11 +73,13 @@ pub(super) struct Seed {
     pub(super) probed: bool,
     /// The application has been told of a netsplit.
     pub(super) lost: bool,
+    /// The application has taken it out. It stays here, as others refer to it by its index.
+    pub(super) retired: bool,
 }
 
-impl Entry {
-    pub(super) fn new(config: &Config) -> Self {
-        let seed = |target: &Target| Seed {
+impl Seed {
+    fn new(target: &Target) -> Self {
+        Self {
             target: target.clone(),
             id: None,
             legacy: None,
@@ -86,9 +88,15 @@ impl Entry {
             suspected: false,
             probed: false,
             lost: false,
-        };
+            retired: false,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            seeds: config.seeds.iter().map(seed).collect(),
+            seeds: config.seeds.iter().map(Seed::new).collect(),
             pings: BTreeMap::new(),
             next_ping: 0,
             asked_at: None,
@@ -150,6 +158,31 @@ impl State {
         }
     }
 
+    /// The application has changed options while the node runs. Peers that are too many now stay.
+    pub(super) fn reconfigure(&mut self, max_peers: usize, seeds: &[Target]) {
+        self.config.max_peers = max_peers;
+        self.config.min_peers = self.config.min_peers.min(max_peers);
+        for index in 0..self.entry.seeds.len() {
+            let seed = &mut self.entry.seeds[index];
+            seed.retired = !seeds.contains(&seed.target);
+            if seed.retired {
+                (seed.watched, seed.lost) = (false, false);
+                if std::mem::take(&mut seed.suspected) {
+                    self.cancel_timer(Timer::Probe(index as u32));
+                }
+            }
+        }
+        for target in seeds {
+            if self.entry.seeds.iter().any(|seed| seed.target == *target) {
+                continue;
+            }
+            self.entry.seeds.push(Seed::new(target));
+            if self.running && self.peers.is_empty() {
+                self.enter_through(self.entry.seeds.len() - 1);
+            }
+        }
+    }
+
     /// Whether `target` is where we listen.
     pub(super) fn is_self(&self, target: &Target) -> bool {
         target.port == self.config.port && target.host == self.config.address
@@ -174,7 +207,7 @@ impl State {
     fn enter_through(&mut self, index: usize) {
         let seed = &self.entry.seeds[index];
         let target = seed.target.clone();
-        if self.is_self(&target) {
+        if seed.retired || self.is_self(&target) {
             return;
         }
         // A legacy seed knows only requests; whoever may be one is asked so first.
@@ -283,6 +316,9 @@ impl State {
     fn keep_in_touch(&mut self, index: usize) {
         let all_native = self.config.native && self.native_peers().len() == self.peers.len();
         let seed = &self.entry.seeds[index];
+        if seed.retired {
+            return;
+        }
         if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !all_native
         {
             self.ping(index);

@@ -269,3 +269,31 @@ fn at_the_end_of_an_urgent_walk_a_full_node_makes_room() {
     };
     assert!(peers.contains(&gone));
 }
+
+#[test]
+fn seeds_and_the_number_of_peers_can_be_changed_while_the_node_runs() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            seeds: vec![target(2000)],
+            ..legacy()
+        },
+    );
+    let reconfigure = |max_peers, ports: &[u16]| Input::Reconfigure {
+        max_peers,
+        seeds: ports.iter().map(|port| target(*port)).collect(),
+    };
+    node.input(reconfigure(5, &[2000, 3000]));
+    let asked: Vec<u16> = node.dials().iter().map(|(_, to)| to.port).collect();
+    assert_eq!(asked, [3000], "the new seed, at once");
+    assert_eq!(*node.input(reconfigure(5, &[3000, 2000])), []);
+    node.peer("a");
+    node.input(reconfigure(1, &[3000]));
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello("b")));
+    assert_eq!(node.events(), [], "one peer is enough now");
+    node.input(reconfigure(2, &[3000]));
+    node.peer("c");
+    assert!(node.state.entry.seeds[0].retired);
+    assert!(!node.state.entry.seeds[1].retired);
+}

@@ -1,0 +1,100 @@
+'use strict'
+
+// Other people's tools, each with a program of its own: nothing may be different from plain Node.js.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { after, describe, test } = require('node:test')
+const esbuild = require('esbuild')
+const webpack = require('webpack')
+const { Program } = require('../support/process')
+
+const ROOT = path.join(__dirname, '..', '..')
+const PROGRAM = path.join(__dirname, 'bundle', 'program.js')
+const out = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-ecosystem-'))
+after(() => fs.rmSync(out, { recursive: true, force: true }))
+
+async function run(t, args, options) {
+  const program = new Program(args, options)
+  t.after(() => program.kill())
+  const { code, signal } = await program.exited(60_000)
+  return { code, signal, out: program.out, err: program.err }
+}
+
+describe('a program sees what it should', { timeout: 120_000 }, () => {
+  const EXPECTED = {
+    values: ['1970-01-01T00:00:00.000Z', 'bytes'],
+    heard: ['close', 'end', 'error', 'finish', 'drain'],
+    pipeline: 'goes on',
+    drained: 400 * 65536,
+  }
+
+  async function sees(t, file, execArgv = []) {
+    const result = await run(t, [file], { execArgv })
+    assert.equal(result.code, 0, result.err)
+    assert.deepEqual(JSON.parse(result.out), EXPECTED)
+  }
+
+  for (const flags of [
+    [],
+    ['--enable-source-maps'],
+    ['--frozen-intrinsics'],
+    ['--stack-trace-limit=0'],
+  ]) {
+    test(`with node ${flags.join(' ')}`, (t) => sees(t, PROGRAM, flags))
+  }
+
+  for (const minify of [false, true]) {
+    test(`bundled by esbuild${minify ? ', minified' : ''}`, async (t) => {
+      const outfile = path.join(out, `esbuild-${minify}`, 'bundle.js')
+      await esbuild.build({
+        ...{ entryPoints: [PROGRAM], outfile, minify, bundle: true, platform: 'node' },
+        ...{ loader: { '.node': 'copy' }, logLevel: 'error' },
+      })
+      await sees(t, outfile)
+    })
+  }
+
+  for (const mode of ['development', 'production']) {
+    test(`bundled by webpack, for ${mode}`, async (t) => {
+      const stats = await pack(mode)
+      assert.deepEqual(stats.toJson({ errors: true }).errors, [])
+      await sees(t, path.join(out, mode, 'bundle.js'))
+    })
+  }
+})
+
+function pack(mode) {
+  const loader = path.join(__dirname, 'bundle', 'addon-loader.js')
+  return new Promise((resolve, reject) => {
+    webpack(
+      {
+        ...{ mode, entry: PROGRAM, target: 'node', context: ROOT },
+        output: { path: path.join(out, mode), filename: 'bundle.js' },
+        module: { rules: [{ test: /\.node$/, loader }] },
+      },
+      (error, stats) => (error ? reject(error) : resolve(stats)),
+    )
+  })
+}
+
+test('jest runs nodes, with fake timers, and finds no open handle', {
+  timeout: 120_000,
+}, async (t) => {
+  const jest = path.join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js')
+  const config = path.join(__dirname, 'jest', 'jest.config.js')
+  const { code, err } = await run(t, [jest, '--config', config, '--detectOpenHandles'])
+  assert.equal(code, 0, err)
+  assert.match(err, /Tests: +6 passed, 6 total/)
+  assert.doesNotMatch(err, /open handle/)
+})
+
+test('vitest runs nodes, with fake timers', { timeout: 120_000 }, async (t) => {
+  const vitest = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs')
+  const config = path.join(__dirname, 'vitest', 'vitest.config.mjs')
+  const result = await run(t, [vitest, 'run', '--config', config, '--no-color'])
+  assert.equal(result.code, 0, result.out + result.err)
+  assert.match(result.out, /Tests +2 passed \(2\)/)
+})
