@@ -68,6 +68,7 @@ fn codec(c: &mut Criterion) {
             port: 1,
             epoch: 1,
             intent: smokesignal::proto::Intent::Peer,
+            place: Default::default(),
         }),
     };
     let mut frames = line::handshake(&hello).to_vec();
@@ -111,6 +112,7 @@ fn node(peers: usize) -> (State, smokesignal::proto::LinkId, Vec<Output>) {
             port: 2,
             epoch: 1,
             intent: smokesignal::proto::Intent::Peer,
+            place: Default::default(),
         };
         let hello = Hello {
             id: id(&format!("peer{n}")),

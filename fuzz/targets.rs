@@ -588,6 +588,7 @@ fn hello(number: u8, native: bool) -> Hello {
         port: address.port(),
         epoch: u64::from(number),
         intent: Intent::default(),
+        place: Default::default(),
     });
     Hello {
         id: node_id(number),

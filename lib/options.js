@@ -7,6 +7,9 @@ const { readLimits } = require('./limits')
 const LOG_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 const MAX_DELAY = 2 ** 31 - 1
 const MAX_PORT = 65535
+/** In bytes. */
+const MAX_ID = 512
+const MAX_NETWORK = 64
 const MIB = 2 ** 20
 
 /** Checks the options of `createNode` and fills in the defaults. */
@@ -18,6 +21,7 @@ function readOptions(options = {}) {
   const port = isSet(options.port) ? readPort(options.port, 'port', 0) : 0
   const [minPeerNo, maxPeerNo] = readPeerNumbers(options)
   const seeds = readSeeds(options.seeds ?? [])
+  const network = readNetwork(options.network)
   const pingTimeout = readNumber(options.pingTimeout ?? 3000, 'pingTimeout', 1, MAX_DELAY)
   const maxMessageSize = readInteger(
     options.maxMessageSize ?? 4 * MIB,
@@ -29,7 +33,7 @@ function readOptions(options = {}) {
   const limits = readLimits(options.limits)
   const logger = readLogger(options.logger ?? {})
   const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize }
-  return { address, port, seeds, ...numbers, allow, limits, logger }
+  return { address, port, seeds, network, ...numbers, allow, limits, logger }
 }
 
 /** The bits of the methods that the application gave its logger: trace = 1, … fatal = 32. */
@@ -40,17 +44,33 @@ function logLevels(logger) {
   )
 }
 
-/** Checks an id that the application chose. */
+/** Checks an id that the application chose. Numbers are taken as in 0.x. */
 function readId(id) {
-  if (typeof id !== 'string') {
+  if (typeof id !== 'string' && !Number.isFinite(id)) {
     throw optionError(TypeError, 'id', `"id" must be a string, not ${show(id)}`)
   }
-  // '-' separates the parts of a packet id; the others would need escaping in JSON.
-  if (!/^[!#-,.-[\]-~]{1,64}$/.test(id)) {
-    const message = `"id" must be 1 to 64 printable ASCII characters without - " \\, not ${show(id)}`
+  const text = String(id)
+  const length = Buffer.byteLength(text)
+  if (length < 1 || length > MAX_ID || !text.isWellFormed()) {
+    const message = `"id" must be a text of 1 to ${MAX_ID} bytes, not ${show(text.slice(0, 80))}`
     throw optionError(RangeError, 'id', message)
   }
-  return id
+  return text
+}
+
+/** Checks the name of the network. */
+function readNetwork(network) {
+  if (!isSet(network)) return null
+  if (typeof network !== 'string') {
+    const message = `"network" option must be a string, not ${show(network)}`
+    throw optionError(TypeError, 'network', message)
+  }
+  const length = Buffer.byteLength(network)
+  if (length < 1 || length > MAX_NETWORK || !network.isWellFormed()) {
+    const message = `"network" option must be a text of 1 to ${MAX_NETWORK} bytes`
+    throw optionError(RangeError, 'network', message)
+  }
+  return network
 }
 
 /** Checks a port number; like `net`, takes one that is written as a string. */
@@ -93,7 +113,8 @@ function readSeeds(seeds) {
       const message = `"${option}" option must be {address, port}, not ${show(seed)}`
       throw optionError(TypeError, option, message)
     }
-    const address = readAddress(seed.address, `${option}.address`)
+    // An IPv6 address as URLs have it.
+    const address = readAddress(seed.address, `${option}.address`).replace(/^\[(.*)\]$/, '$1')
     return { address, port: readPort(seed.port, `${option}.port`, 1) }
   })
 }

@@ -25,6 +25,7 @@ fn hello(is_native: bool) -> Hello {
         port: 1,
         epoch: 1,
         intent: smokesignal::proto::Intent::Peer,
+        place: Default::default(),
     };
     Hello {
         id: NodeId::parse("abc").unwrap(),
@@ -433,7 +434,7 @@ fn broken_framing_is_an_error_as_soon_as_it_shows() {
     assert_eq!(next(b"\0\0\0\0"), Err(DecodeError::EmptyFrame));
     assert_eq!(next(b"\0\0\0\x05\x05"), Ok(None));
     for kind in 0..=255 {
-        let is_known = matches!(kind, 1..=5 | 0x10..=0x16 | 0x20..=0x22);
+        let is_known = matches!(kind, 1..=5 | 0x10..=0x16 | 0x20..=0x22 | 0x28);
         let expected = if is_known {
             Ok(None)
         } else {

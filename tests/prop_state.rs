@@ -113,6 +113,7 @@ fn hello(number: u8, native: bool, intent: Intent) -> Hello {
         port: 4000,
         epoch: 1,
         intent,
+        place: Default::default(),
     });
     Hello {
         id: id(number),

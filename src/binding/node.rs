@@ -56,6 +56,8 @@ pub struct StartConfig {
     pub max_peer_no: f64,
     /// Nodes to enter the network through.
     pub seeds: Vec<Seed>,
+    /// The name of the network.
+    pub network: Option<String>,
     /// In milliseconds.
     pub ping_timeout: f64,
     /// The largest message, in bytes.
@@ -390,6 +392,7 @@ impl From<StartConfig> for Config {
                     port,
                 })
                 .collect(),
+            network: config.network,
             ping_timeout: milliseconds(config.ping_timeout),
             max_message: config.max_message_size as usize,
             handshake_timeout: milliseconds(config.limits.handshake_timeout),

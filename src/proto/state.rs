@@ -29,7 +29,7 @@ use super::{
 use beacons::Beacons;
 use entry::Entry;
 use flood::Flood;
-use links::{Link, Phase};
+use links::{Link, Phase, Twins};
 use membership::Membership;
 use publish::Publisher;
 
@@ -51,6 +51,7 @@ pub struct State {
     membership: Membership,
     beacons: Beacons,
     flood: Flood,
+    twins: Twins,
     publisher: Publisher,
     counters: Counters,
     out: Vec<Output>,
@@ -87,6 +88,7 @@ impl State {
             membership: Membership::new(&config),
             beacons: Beacons::new(),
             flood: Flood::new(&config),
+            twins: Twins::new(),
             publisher: Publisher::new(origin),
             config,
             me,
@@ -195,6 +197,7 @@ impl State {
             Timer::Seek,
             Timer::Shuffle,
             Timer::Watch,
+            Timer::Roam,
         ] {
             self.cancel_timer(timer);
         }
@@ -214,8 +217,12 @@ impl State {
             Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
             Message::Rejected(reject) => self.on_reject(link, reject),
             Message::Native(Native::Contacts { contacts, .. })
-                if matches!(state.phase, Phase::Refused) =>
+                if matches!(state.phase, Phase::Refused(_)) =>
             {
+                let bridges = matches!(state.phase, Phase::Refused(true));
+                if bridges {
+                    self.bridge_to(&contacts);
+                }
                 self.meet_all(contacts);
             }
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
@@ -238,6 +245,7 @@ impl State {
             Native::Gone(range) => self.on_gone(link, &range),
             Native::Prune(origin) => self.on_prune(link, &origin),
             Native::Heartbeat => {}
+            Native::Peers { count, ways } => self.on_peers(link, count, ways),
             Native::ForwardJoin { urgent, ttl, who } => {
                 self.on_forward_join(link, urgent, ttl, who);
             }
@@ -267,6 +275,7 @@ impl State {
             Timer::Watch => self.on_watch(),
             Timer::Join(seed) => self.on_join(seed),
             Timer::Probe(seed) => self.on_probe(seed),
+            Timer::Roam => self.on_roam(),
         }
     }
 

@@ -16,9 +16,9 @@ const TURN: Duration = Duration::from_millis(50);
 /// How long a network may take to become whole before the run gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a network has to come to rest.
-const SETTLING: Duration = Duration::from_secs(300);
+const SETTLING: Duration = Duration::from_secs(180);
 /// How long it is watched at rest.
-const WATCHED: Duration = Duration::from_secs(240);
+const WATCHED: Duration = Duration::from_secs(120);
 /// How long the first part of a network runs before the late seed comes.
 const LATE: Duration = Duration::from_secs(15);
 
@@ -118,7 +118,8 @@ impl Layout {
         Self::LateSeed,
     ];
 
-    const fn leaves(links: usize, percent: usize) -> Self {
+    /// One seed, and so many leaves of so many links.
+    pub const fn leaves(links: usize, percent: usize) -> Self {
         Self::Leaves { links, percent }
     }
 

@@ -1,7 +1,7 @@
 //! The native wire: binary frames.
 //!
 //! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
-//! *origin* is `u8` length and id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
+//! *id* is `u8` length and the code of a [`NodeId`]; an *origin* is an id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
 //! address, and `u16` port; a *contact* is `u8` length and id, then an address (at most 32 of them in a
 //! frame); *rest* is everything up to the frame's end; a *payload* has at most 2¹⁵ messages.
 //!
@@ -22,6 +22,7 @@
 //! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
+//! | `0x28` | peers | `u16` all, `u16` those that have others; only to nodes whose handshake has `max` |
 //!
 //! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.
 //! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x06` to `0x0f` are kept for
@@ -54,6 +55,7 @@ const BEACON_TREE: u8 = 0x16;
 const DIRECT: u8 = 0x20;
 const PACKET: u8 = 0x21;
 const LINE: u8 = 0x22;
+const PEERS: u8 = 0x28;
 
 const FLAG_REPAIR: u8 = 1;
 
@@ -103,7 +105,7 @@ fn shallow(message: Message) -> Message {
 }
 
 fn is_known(kind: u8) -> bool {
-    matches!(kind, PUBLISH..=PRUNE | HEARTBEAT..=BEACON_TREE | DIRECT..=LINE)
+    matches!(kind, PUBLISH..=PRUNE | HEARTBEAT..=BEACON_TREE | DIRECT..=LINE | PEERS)
 }
 
 fn read(kind: u8, mut body: Bytes) -> Option<Message> {
@@ -161,6 +163,11 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
             let seed = read_id(&mut body)?;
             body.is_empty()
                 .then_some(Native::BeaconTree { seed, wanted })?
+        }
+        PEERS => {
+            let count = body.try_get_u16().ok()?;
+            let ways = body.try_get_u16().ok()?;
+            body.is_empty().then_some(Native::Peers { count, ways })?
         }
         DIRECT => return read_payload(body).map(Message::Direct),
         PACKET => {
@@ -231,7 +238,7 @@ fn read_id(body: &mut Bytes) -> Option<NodeId> {
     let len = usize::from(body.try_get_u8().ok()?);
     let id = body
         .get(..len)
-        .and_then(|id| NodeId::parse(std::str::from_utf8(id).ok()?))?;
+        .and_then(|id| NodeId::from_code(std::str::from_utf8(id).ok()?))?;
     body.advance(len);
     Some(id)
 }
@@ -397,6 +404,14 @@ pub fn beacon_tree(seed: &NodeId, wanted: bool) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
+/// A peers frame.
+pub fn peers(count: u16, ways: u16) -> Outgoing {
+    let mut head = head(PEERS);
+    head.put_u16(count);
+    head.put_u16(ways);
+    finish(head, Bytes::new(), Class::Control)
+}
+
 /// A frame of direct messages. The payload is shared, not copied.
 pub fn direct(payload: &Payload, class: Class) -> Outgoing {
     let mut head = head(DIRECT);
@@ -429,9 +444,9 @@ fn put_origin(head: &mut BytesMut, origin: &Origin) {
 }
 
 fn put_id(head: &mut BytesMut, id: &NodeId) {
-    // An id has at most 64 bytes.
-    head.put_u8(id.as_str().len() as u8);
-    head.put_slice(id.as_str().as_bytes());
+    // A code has at most 64 bytes.
+    head.put_u8(id.code().len() as u8);
+    head.put_slice(id.code().as_bytes());
 }
 
 fn put_address(head: &mut BytesMut, address: SocketAddr) {

@@ -194,6 +194,7 @@ fn native_hello(id: &str, address: &str, port: u16) -> Hello {
         port,
         epoch: 1,
         intent: Intent::Peer,
+        place: Default::default(),
     };
     Hello {
         native: Some(native),

@@ -95,6 +95,7 @@ impl World {
                 port: 2000,
                 epoch,
                 intent: Intent::default(),
+                place: Default::default(),
             }),
         };
         let message = Message::Handshake(hello);
