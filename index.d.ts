@@ -183,8 +183,8 @@ declare namespace smoke {
     /**
      * `refused`: nothing listens there; `no answer`, `unreachable`, `unknown name`; `secret`,
      * `network`: its secret or its network's name is another; `not allowed`: not in the option
-     * `allow`; `not smokesignal`: it speaks something else; `closed`: it closed the connection, as a
-     * full node of an older version does; `id`: it has the id of this node; `asked`: it was asked for
+     * `allow`; `not smokesignal`: it speaks something else; `closed`: it closed the connection
+     * without a word, as a node with a secret does when this one has none, or a full one of 0.x; `id`: it has the id of this node; `asked`: it was asked for
      * peers, and none has come yet; `full`: it has no room, and told of others; `failed`: anything
      * else; `not tried`: its turn has not come; `peer`: it was a peer and has gone.
      */

@@ -217,7 +217,7 @@ impl State {
     /// A seed has our request. If nobody dials us, and it may be a native node: dial it.
     pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
         match code {
-            "REFUSED" => self.seed_came_to(index, Came::Asked),
+            "REFUSED" => self.seed_was_asked(index),
             code => self.seed_came_to(index, Came::of(code)),
         }
         let Some(seed) = self.entry.seeds.get(index) else {

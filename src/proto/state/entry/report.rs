@@ -40,6 +40,14 @@ impl State {
         }
     }
 
+    /// A seed has our request. That says less than an answer to a handshake, whatever it was.
+    pub(super) fn seed_was_asked(&mut self, index: usize) {
+        let seed = self.entry.seeds.get(index);
+        if seed.is_some_and(|seed| seed.came_to.is_none_or(Came::is_no_answer)) {
+            self.seed_came_to(index, Came::Asked);
+        }
+    }
+
     /// Tells why this node has no peer, seed by seed.
     pub(super) fn report_entry(&mut self) {
         let outside = self.now.since(self.entry.told.since);

@@ -78,6 +78,18 @@ impl Came {
         })
     }
 
+    /// Whether there was no connection.
+    pub(super) fn is_no_answer(self) -> bool {
+        let words = [
+            "refused",
+            "no answer",
+            "unreachable",
+            "unknown name",
+            "failed",
+        ];
+        matches!(self, Self::Failed(why) if words.contains(&why))
+    }
+
     /// The word for it in logs and events.
     pub(super) fn name(self) -> &'static str {
         match self {

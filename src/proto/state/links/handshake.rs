@@ -239,7 +239,12 @@ impl State {
         if let Err(code) = verdict {
             tracing::debug!(%link, id = %hello.id, code, "handshake refused");
             if intent.is_some() {
-                self.refuse(link, &hello, (code == "FULL").then_some(Why::Full));
+                let why = match code {
+                    "FULL" => Some(Why::Full),
+                    "EXISTS" if self.is_taken(&hello, link) => Some(Why::Id),
+                    _ => None,
+                };
+                self.refuse(link, &hello, why);
             }
             self.forget_link(link, CloseHow::Flush);
             return self.peer_link(&hello.id).ok_or(code);
@@ -264,7 +269,12 @@ impl State {
         let intent = hello.intent();
         let mut contacts = Vec::new();
         let is_stranger = hello.id != self.me && self.peer_link(&hello.id).is_none();
-        if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network) {
+        if why == Some(Why::Id) {
+            // It shall find out who has its id.
+            let other = self.peer_link(&hello.id);
+            contacts.extend(other.and_then(|other| self.peer_contact(other)));
+        } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
+        {
             contacts = self.sample(Some(&hello.id));
             let remote = self.links.get(&link).and_then(|state| state.remote);
             if let Some(who) = contact(hello, remote) {

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::Link;
 use super::dial::Dial;
 use super::handshake::contact;
+use super::{Link, Phase};
 use crate::proto::bucket::Bucket;
 use crate::proto::state::State;
 use crate::proto::state::entry::Came;
@@ -59,6 +59,23 @@ impl State {
         hello.id == self.me && epoch.is_none_or(|epoch| epoch != self.publisher.origin().epoch)
     }
 
+    /// Whether a peer that is alive, and somewhere else, has the id of the sender of `hello`.
+    pub(super) fn is_taken(&self, hello: &Hello, link: LinkId) -> bool {
+        let remote = self.links.get(&link).and_then(|state| state.remote);
+        let (Some(native), Some(who)) = (&hello.native, contact(hello, remote)) else {
+            return false;
+        };
+        let other = self.peer_link(&hello.id).and_then(|other| self.peer(other));
+        let is_taken = other.is_some_and(|other| {
+            let has_moved = other.listens.is_some_and(|listens| listens != who.socket());
+            has_moved && other.epoch.is_some_and(|epoch| epoch != native.epoch)
+        });
+        if is_taken {
+            tracing::warn!(id = %hello.id, at = %who.socket(), "two nodes have one id");
+        }
+        is_taken
+    }
+
     /// Turns away who has connected.
     pub(super) fn object(&mut self, link: LinkId, hello: &Hello, why: Why) {
         self.tell_objection(link, hello, why);
@@ -75,7 +92,13 @@ impl State {
             Why::Network => "NETWORK",
             _ => "ID",
         };
-        self.forget_link(link, CloseHow::Flush);
+        match self.links.get_mut(&link) {
+            // It tells who has our id.
+            Some(state) if why == Why::Id && hello.id != self.me => {
+                state.phase = Phase::Refused(false);
+            }
+            _ => self.forget_link(link, CloseHow::Flush),
+        }
         self.dialed(dial.request, Err(code));
         if let Some(id) = &dial.expected {
             self.forget_known(id);
@@ -125,7 +148,7 @@ impl State {
         tracing::warn!(%remote, id = %hello.id, reason = why.name(), "refused a node");
         let reason = why.name();
         self.emit(Event::Refused { remote, reason });
-        if why == Why::Id {
+        if why == Why::Id && hello.id == self.me {
             self.emit(Event::Conflict {
                 what: why,
                 id: hello.id.clone(),

@@ -96,11 +96,11 @@ impl State {
 
     /// Whether there would be room for a link to another part of the network.
     pub(in crate::proto::state) fn has_room_for_bridge(&self) -> bool {
-        !self.is_full() || !self.richest(2).is_empty() || self.has_hangers_to_spare()
+        !self.is_full() || !self.rich(2).is_empty() || self.has_hangers_to_spare()
     }
 
-    /// The native peers that have most, of those that have at least so many and others to lead on.
-    fn richest(&self, least: u16) -> Vec<LinkId> {
+    /// The native peers that have at least so many peers, and others to lead on.
+    fn rich(&self, least: u16) -> Vec<LinkId> {
         // Whoever has one peer only must not leave it to become the peer of one that has none.
         if self.peers.len() < 2 {
             return Vec::new();
@@ -110,13 +110,11 @@ impl State {
             let (ways, has) = self.riches_of(*link);
             ways >= 2 && has >= least
         });
-        let most = peers.iter().map(|link| self.riches_of(*link)).max();
-        peers.retain(|link| Some(self.riches_of(*link)) == most);
         peers
     }
 
     fn let_go_of_one_with(&mut self, least: u16) -> bool {
-        let candidates = self.richest(least);
+        let candidates = self.rich(least);
         let Some(link) = candidates.get(self.rng.usize(..candidates.len().max(1))) else {
             return false;
         };
