@@ -5,6 +5,7 @@ mod entry;
 mod flood;
 mod links;
 mod relays;
+mod room;
 
 use std::net::SocketAddr;
 use std::time::Duration;

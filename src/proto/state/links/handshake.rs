@@ -36,7 +36,14 @@ impl State {
         if let Some(why) = self.objection_to(&hello) {
             return self.object(link, &hello, why);
         }
-        self.look_for_twin(&hello, remote);
+        let twin = self.look_for_twin(&hello, remote);
+        self.answer_handshake(link, hello, remote);
+        if let Some(twin) = twin {
+            self.introduce_twins(link, twin);
+        }
+    }
+
+    fn answer_handshake(&mut self, link: LinkId, hello: Hello, remote: Option<SocketAddr>) {
         if self.config.native && hello.intent().is_some_and(Intent::only_asks) {
             // It wants an answer, whoever dials whom to become a peer.
             let _ = self.admit(link, hello);

@@ -6,6 +6,7 @@ use super::dial::Dial;
 use super::handshake::contact;
 use super::{Link, Phase};
 use crate::proto::bucket::Bucket;
+use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::entry::Came;
 use crate::proto::{
@@ -157,16 +158,20 @@ impl State {
         }
     }
 
-    /// Whether the sender of `hello` says that it listens where we do, or where a peer does.
-    pub(super) fn look_for_twin(&mut self, hello: &Hello, remote: Option<SocketAddr>) {
-        let (Some(who), Some(remote)) = (contact(hello, remote), remote) else {
-            return;
-        };
+    /// Tells if the sender of `hello` says that it listens where we do; the peer that listens where it
+    /// does, if there is one.
+    pub(super) fn look_for_twin(
+        &mut self,
+        hello: &Hello,
+        remote: Option<SocketAddr>,
+    ) -> Option<LinkId> {
+        let who = contact(hello, remote)?;
         if who.id == self.me {
-            return;
+            return None;
         }
         if Some(who.socket()) == self.own_address().map(|own| own.socket()) {
-            return self.tell_twin(&who.id, remote);
+            self.tell_twin(&who.id, remote?);
+            return None;
         }
         let is_taken = |link: &LinkId| {
             let Some(state) = self.links.get(link) else {
@@ -175,8 +180,18 @@ impl State {
             let peer = state.peer();
             peer.is_some_and(|peer| peer.listens == Some(who.socket()) && peer.id != who.id)
         };
-        if let Some(other) = self.peers.iter().find(|link| is_taken(link)) {
-            tracing::warn!(%other, id = %who.id, at = %who.socket(), "two nodes give one address");
+        let other = self.peers.iter().copied().find(is_taken)?;
+        tracing::warn!(%other, id = %who.id, at = %who.socket(), "two nodes give one address");
+        Some(other)
+    }
+
+    /// Tells two nodes that give one address of each other: one of them at least can dial the other
+    /// there.
+    pub(super) fn introduce_twins(&mut self, one: LinkId, other: LinkId) {
+        for (link, twin) in [(one, other), (other, one)] {
+            if let Some(who) = self.peer_contact(twin).filter(|_| self.is_native(link)) {
+                self.send(link, native::contacts(0, &[who]));
+            }
         }
     }
 
