@@ -72,14 +72,15 @@ function readLines() {
   })
 }
 
-const peers = () => node.peers.list.map((peer) => peer.id)
+// An old one knows a number as it is.
+const peers = () => node.peers.list.map((peer) => String(peer.id))
 
 const commands = {
   start({ options }) {
     node = create(smoke, options, logger())
     ready()
     readLines()
-    node.peers.on('add', (peer) => tell({ t: 'add', id: peer.id, peers: peers() }))
+    node.peers.on('add', (peer) => tell({ t: 'add', id: String(peer.id), peers: peers() }))
     node.peers.on('remove', (peer) => tell({ t: 'remove', id: peer.id, peers: peers() }))
     const told = ['connect', 'disconnect', 'netsplit', 'netsplit resolved']
     for (const name of [...told, 'outside', 'island', 'conflict', 'refused']) {

@@ -12,7 +12,7 @@ use crate::proto::{Hello, Moment, Origin};
 /// A node that has just got its first peer may not have heard the beacons of its part yet.
 const HEARS_AFTER: Duration = Duration::from_millis(1500);
 /// The same, when it has heard none.
-const HEARS_NONE_AFTER: Duration = Duration::from_millis(3500);
+const HEARS_NONE_AFTER: Duration = Duration::from_secs(2);
 /// A part in which nobody is a seed gets a substitute after this time, and as much again at most.
 const SUBSTITUTE_AFTER: Duration = Duration::from_secs(3);
 

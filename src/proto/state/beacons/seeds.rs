@@ -300,6 +300,9 @@ impl State {
     /// A node of another part told of others there, for it has no room itself.
     pub(in crate::proto::state) fn bridge_to(&mut self, contacts: &[PeerAddress]) {
         let mut free = WAYS_AROUND;
+        // Others that were refused shall not all go to the same ones.
+        let mut contacts: Vec<&PeerAddress> = contacts.iter().collect();
+        self.rng.shuffle(&mut contacts);
         for who in contacts {
             let is_new = self.peer_link(&who.id).is_none() && !self.is_dialing(who);
             if free == 0 || !self.has_room_for_bridge() {
