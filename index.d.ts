@@ -52,7 +52,9 @@ declare namespace smoke {
     | 'ERR_SMOKE_ARGUMENT'
     | 'ERR_SMOKE_BAD_EVENT'
     | 'ERR_SMOKE_CLOSED'
+    | 'ERR_SMOKE_ID'
     | 'ERR_SMOKE_LOST'
+    | 'ERR_SMOKE_NETWORK'
     | 'ERR_SMOKE_NO_ADDRESS'
     | 'ERR_SMOKE_NO_BINARY'
     | 'ERR_SMOKE_NOT_ALLOWED'
@@ -96,8 +98,14 @@ declare namespace smoke {
      * is more.
      */
     maxPeerNo?: number | undefined
-    /** Known nodes to enter the network through. Default none. */
+    /** Known nodes to enter the network through; see docs/seeds.md. Default none. */
     seeds?: readonly Address[] | undefined
+    /**
+     * The name of the network, 1 to 64 bytes. Nodes of another name, or without one, are refused. It
+     * keeps applications apart that share addresses; it is not a secret. Older versions know no
+     * names. Default null: none.
+     */
+    network?: string | null | undefined
     /** After how long without an answer a seed counts as lost, in milliseconds. Default 3000. */
     pingTimeout?: number | undefined
     /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
@@ -180,9 +188,55 @@ declare namespace smoke {
     /**
      * `plaintext`: not encrypted, and this node has a secret; `encrypted`: the opposite; `secret`:
      * another secret; `identity`: an id that does not belong to its key; `corrupted`: changed on its
-     * way; `address`: not in the option `allow`; `crowded`: more handshakes than the limit.
+     * way; `address`: not in the option `allow`; `crowded`: more handshakes than the limit;
+     * `network`: another name of the network; `id`: the id of this node, or none at all.
      */
-    reason: 'address' | 'corrupted' | 'crowded' | 'encrypted' | 'identity' | 'plaintext' | 'secret'
+    reason:
+      | 'address'
+      | 'corrupted'
+      | 'crowded'
+      | 'encrypted'
+      | 'id'
+      | 'identity'
+      | 'network'
+      | 'plaintext'
+      | 'secret'
+  }
+
+  /** What the attempts to enter the network through a seed have come to. */
+  interface SeedOutcome extends Address {
+    /**
+     * `refused`: nothing listens there; `no answer`, `unreachable`, `unknown name`; `secret`,
+     * `network`: its secret or its network's name is another; `not allowed`: not in the option
+     * `allow`; `not smokesignal`: it speaks something else; `closed`: it closed the connection
+     * without a word, as a node with a secret does when this one has none, or a full one of 0.x; `id`: it has the id of this node; `asked`: it was asked for
+     * peers, and none has come yet; `full`: it has no room, and told of others; `failed`: anything
+     * else; `not tried`: its turn has not come; `peer`: it was a peer and has gone.
+     */
+    reason:
+      | 'asked'
+      | 'closed'
+      | 'failed'
+      | 'full'
+      | 'id'
+      | 'network'
+      | 'no answer'
+      | 'not allowed'
+      | 'not smokesignal'
+      | 'not tried'
+      | 'peer'
+      | 'refused'
+      | 'secret'
+      | 'unknown name'
+      | 'unreachable'
+  }
+
+  /** Another node that runs and takes itself for this one. */
+  interface Conflict extends Address {
+    /** What it has in common with this node: its id, or the address that others are to dial. */
+    what: 'address' | 'id'
+    /** The other node's id. */
+    id: string
   }
 
   /** Where a node listens. */
@@ -235,6 +289,20 @@ declare namespace smoke {
     /** A seed that was lost is back. */
     'netsplit resolved': [seed: Address]
     /**
+     * The node has no peer: what the attempts to enter through each seed have come to. The first time
+     * after 2 to 6 s, then whenever that changes, and once a minute. The node goes on trying.
+     */
+    outside: [seeds: SeedOutcome[]]
+    /**
+     * The node has peers, but a seed is in another part of the network, and neither has room for a
+     * link to the other: see {@link Node.connected}. It goes on trying.
+     */
+    island: [seed: Address]
+    /** That seed is in the same part of the network again. */
+    'island resolved': [seed: Address]
+    /** Another node that runs has the id of this node, or gives its address. */
+    conflict: [conflict: Conflict]
+    /**
      * So many broadcasts of the node `id` could not be had any more, from anybody: this node was
      * cut off for longer than others keep them (30 s, 32 MiB).
      */
@@ -268,8 +336,8 @@ declare namespace smoke {
   /** One member of the network. */
   interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
     /**
-     * The network-wide id. Random unless set before `start()`: 1 to 64 printable ASCII characters
-     * without `-`, `"` and `\`. With the option `secret` it follows from `identity` and cannot be
+     * The network-wide id. Random unless set before `start()`: any text of 1 to 512 bytes. Nodes of
+     * 0.x do not hear broadcasts of one another when the id has a `-`. With the option `secret` it follows from `identity` and cannot be
      * set.
      */
     id: string
@@ -277,7 +345,10 @@ declare namespace smoke {
     readonly logger: Logger
     /** Whether the node accepts connections. */
     readonly listening: boolean
-    /** Whether it has a peer. */
+    /**
+     * Whether it is in the network: it has a peer, and no seed is known to be in another part of the
+     * network (see the event `island`).
+     */
     readonly connected: boolean
     /** The nodes this one has a link to. */
     readonly peers: Peerlist<M>
@@ -289,7 +360,10 @@ declare namespace smoke {
     /**
      * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`,
      * unless {@link unref} says otherwise. `signal` gives up a start that has not come about yet.
-     * Resolves once the node listens. When it cannot, rejects and emits `'error'`; the promise
+     * Resolves once the node listens, which is before it is in the network: for that, wait for
+     * `'connect'`, as with `if (!node.connected) await once(node, 'connect')`. The first node of a
+     * network waits there for the second. `'outside'` tells why a node does not get in. When the node
+     * cannot listen, rejects and emits `'error'`; the promise
      * may be ignored, and so may the event if the promise is not.
      */
     start(options?: Abortable): Promise<void>

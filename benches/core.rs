@@ -70,6 +70,7 @@ fn codec(c: &mut Criterion) {
             intent: smokesignal::proto::Intent::Peer,
             windows: false,
             max_message: None,
+            place: Default::default(),
         }),
     };
     let mut frames = line::handshake(&hello).to_vec();
@@ -115,6 +116,7 @@ fn node(peers: usize) -> (State, smokesignal::proto::LinkId, Vec<Output>) {
             intent: smokesignal::proto::Intent::Peer,
             windows: false,
             max_message: None,
+            place: Default::default(),
         };
         let hello = Hello {
             id: id(&format!("peer{n}")),

@@ -605,6 +605,7 @@ fn hello(number: u8, native: bool) -> Hello {
         intent: Intent::default(),
         windows: false,
         max_message: None,
+        place: Default::default(),
     });
     Hello {
         id: node_id(number),

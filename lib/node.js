@@ -53,6 +53,8 @@ class Node extends EventEmitter {
   // start() was called while the node was stopping.
   #startsAgain = false
   #isConnectTold = false
+  // Seeds that are in another part of the network.
+  #beyond = new Set()
   // Chunks that were dropped because nobody read them, and nobody heard that.
   #lostChunks = 0
   // Keeps the process alive while the node runs, unless it is not to.
@@ -269,6 +271,7 @@ class Node extends EventEmitter {
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, ...this.#credentials },
       waitsForReceivers: slowReceivers === 'wait',
+      network: options.network ?? undefined,
       logLevels: logLevels(logger),
       usesLibuv: USES_LIBUV,
     })
@@ -297,6 +300,15 @@ class Node extends EventEmitter {
         return this.emit('netsplit', { address: notice.address, port: notice.port })
       case 'resolved':
         return this.emit('netsplit resolved', { address: notice.address, port: notice.port })
+      case 'outside':
+        return this.emit('outside', notice.seeds)
+      case 'island':
+      case 'mainland':
+        return this.#onIsland(notice)
+      case 'conflict': {
+        const { what, id, address, port } = notice
+        return this.emit('conflict', { what, id, address, port })
+      }
       case 'refused': {
         const { address, port, reason } = notice
         return this.emit('refused', { address, port, reason })
@@ -421,12 +433,29 @@ class Node extends EventEmitter {
     callAll(peers.list.map((peer) => () => peers[remove](peer)))
   }
 
+  /** A seed is in another part of the network, or no longer is. */
+  #onIsland({ t, address, port }) {
+    const seed = `${address}:${port}`
+    if (t === 'mainland') this.#beyond.delete(seed)
+    else this.#beyond.add(seed)
+    this.#updateConnected()
+    if (t === 'island') this.emit('island', { address, port })
+    else this.emit('island resolved', { address, port })
+  }
+
+  #updateConnected() {
+    const hasPeers = this.peers.list.length > 0
+    if (!hasPeers) this.#beyond.clear()
+    this.connected = hasPeers && this.#beyond.size === 0
+    return hasPeers
+  }
+
   #onPeersChanged(event, peer) {
-    this.connected = this.peers.list.length > 0
+    const hasPeers = this.#updateConnected()
     if (event === 'add') {
       return [
         () => {
-          if (!this.connected || this.#isConnectTold) return
+          if (!hasPeers || this.#isConnectTold) return
           this.#isConnectTold = true
           this.emit('connect')
         },
@@ -435,7 +464,7 @@ class Node extends EventEmitter {
     }
     return [
       () => {
-        if (this.connected || !this.#isConnectTold) return
+        if (this.peers.list.length > 0 || !this.#isConnectTold) return
         this.#isConnectTold = false
         this.emit('disconnect')
       },

@@ -7,6 +7,9 @@ const { readLimits } = require('./limits')
 const LOG_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 const MAX_DELAY = 2 ** 31 - 1
 const MAX_PORT = 65535
+/** In bytes. */
+const MAX_ID = 512
+const MAX_NETWORK = 64
 const MIB = 2 ** 20
 
 /** Checks the options of `createNode` and fills in the defaults. */
@@ -19,6 +22,7 @@ function readOptions(options = {}) {
   const port = isSet(options.port) ? readPort(options.port, 'port', 0) : 0
   const [minPeerNo, maxPeerNo] = readPeerNumbers(options, logger)
   const seeds = readSeeds(options.seeds || [], logger)
+  const network = readNetwork(options.network)
   // As in 0.x, a 0 is the default.
   const pingTimeout = readNumber(toNumber(options.pingTimeout) || 3000, 'pingTimeout', 1, MAX_DELAY)
   const maxMessageSize = readInteger(
@@ -31,7 +35,7 @@ function readOptions(options = {}) {
   const allow = readAllow(options.allow ?? [])
   const limits = readLimits(options.limits)
   const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize, slowReceiverTimeout }
-  return { address, port, seeds, ...numbers, slowReceivers, allow, limits, logger }
+  return { address, port, seeds, network, ...numbers, slowReceivers, allow, limits, logger }
 }
 
 /** The bits of the methods that the application gave its logger: trace = 1, … fatal = 32. */
@@ -42,17 +46,33 @@ function logLevels(logger) {
   )
 }
 
-/** Checks an id that the application chose. */
+/** Checks an id that the application chose. Numbers are taken as in 0.x. */
 function readId(id) {
-  if (typeof id !== 'string') {
+  if (typeof id !== 'string' && !Number.isFinite(id)) {
     throw optionError(TypeError, 'id', `"id" must be a string, not ${show(id)}`)
   }
-  // '-' separates the parts of a packet id; the others would need escaping in JSON.
-  if (!/^[!#-,.-[\]-~]{1,64}$/.test(id)) {
-    const message = `"id" must be 1 to 64 printable ASCII characters without - " \\, not ${show(id)}`
+  const text = String(id)
+  const length = Buffer.byteLength(text)
+  if (length < 1 || length > MAX_ID || !text.isWellFormed()) {
+    const message = `"id" must be a text of 1 to ${MAX_ID} bytes, not ${show(text.slice(0, 80))}`
     throw optionError(RangeError, 'id', message)
   }
-  return id
+  return text
+}
+
+/** Checks the name of the network. */
+function readNetwork(network) {
+  if (!isSet(network)) return null
+  if (typeof network !== 'string') {
+    const message = `"network" option must be a string, not ${show(network)}`
+    throw optionError(TypeError, 'network', message)
+  }
+  const length = Buffer.byteLength(network)
+  if (length < 1 || length > MAX_NETWORK || !network.isWellFormed()) {
+    const message = `"network" option must be a text of 1 to ${MAX_NETWORK} bytes`
+    throw optionError(RangeError, 'network', message)
+  }
+  return network
 }
 
 /** Checks a port number; like `net`, takes one that is written as a string. */

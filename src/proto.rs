@@ -24,14 +24,14 @@ mod timers;
 pub(crate) use bucket::Bucket;
 pub use config::{Config, Target};
 pub use event::{
-    Class, CloseHow, Event, Input, Level, Mark, Outgoing, Output, RemoveReason, Timer,
+    Class, CloseHow, Event, Input, Level, Mark, Outgoing, Output, RemoveReason, SeedOutcome, Timer,
 };
 pub use id::{LinkId, Moment, NodeId};
 pub(crate) use join::join_runs;
 use message::LAST_SEQUENCE;
 pub use message::{
     Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
-    Pong, Publish, Range, Reject, Topic, Watermark,
+    Place, Pong, Publish, Range, Reject, Topic, Watermark, Why,
 };
 pub use payload::{Item, Items, Kind, Payload};
 pub use state::{Footprint, State};

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod graph;
+pub mod layout;
 mod network;
 mod picture;
 pub mod report;

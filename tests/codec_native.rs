@@ -27,6 +27,7 @@ fn hello(is_native: bool) -> Hello {
         intent: smokesignal::proto::Intent::Peer,
         windows: false,
         max_message: None,
+        place: Default::default(),
     };
     Hello {
         id: NodeId::parse("abc").unwrap(),
@@ -473,7 +474,7 @@ fn broken_framing_is_an_error_as_soon_as_it_shows() {
     assert_eq!(next(b"\0\0\0\0"), Err(DecodeError::EmptyFrame));
     assert_eq!(next(b"\0\0\0\x05\x05"), Ok(None));
     for kind in 0..=255 {
-        let is_known = matches!(kind, 1..=8 | 0x10..=0x16 | 0x20..=0x23);
+        let is_known = matches!(kind, 1..=8 | 0x10..=0x16 | 0x20..=0x23 | 0x28);
         let expected = if is_known {
             Ok(None)
         } else {

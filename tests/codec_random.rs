@@ -11,7 +11,7 @@ use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, pack
 use smokesignal::proto::json::canonical;
 use smokesignal::proto::{
     Beacon, Class, Hello, HelloNative, Intent, Message, Native, NodeId, Origin, Outgoing, Packet,
-    PacketData, Payload, PeerAddress, Pong, Publish, Range, Topic, Watermark,
+    PacketData, Payload, PeerAddress, Place, Pong, Publish, Range, Topic, Watermark, Why,
 };
 
 const LIMITS: Limits = Limits {
@@ -43,10 +43,11 @@ fn socket_address() -> impl Strategy<Value = SocketAddr> {
 
 fn hello() -> impl Strategy<Value = Hello> {
     let intent = prop::sample::select(Intent::ALL.to_vec());
-    let parts = ("[0-9a-zA-Z.:_%-]{1,40}", 1..=u16::MAX, any::<u64>(), intent);
+    let host = "[0-9a-zA-Z.:_%-]{1,40}";
+    let parts = (host, 1..=u16::MAX, any::<u64>(), intent, place());
     let abilities = (any::<bool>(), any::<Option<u32>>());
     let native = (parts, abilities).prop_map(|(parts, abilities)| {
-        let (address, port, epoch, intent) = parts;
+        let (address, port, epoch, intent, place) = parts;
         let (windows, max_message) = abilities;
         HelloNative {
             version: 1,
@@ -56,9 +57,27 @@ fn hello() -> impl Strategy<Value = Hello> {
             intent,
             windows,
             max_message,
+            place,
         }
     });
     (node_id(), prop::option::of(native)).prop_map(|(id, native)| Hello { id, native })
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    let parts = (
+        prop::option::of(any::<[u16; 3]>()),
+        prop::collection::vec(any::<u64>(), 0..=8),
+        prop::option::of("\\PC{1,16}"),
+        prop::option::of(prop::sample::select(Why::ALL.to_vec())),
+    );
+    parts.prop_map(|(numbers, part, network, why)| Place {
+        max_peers: numbers.map(|[max, ..]| max),
+        peers: numbers.map_or(0, |[_, has, _]| has),
+        ways: numbers.map_or(0, |[.., ways]| ways),
+        part,
+        network,
+        why,
+    })
 }
 
 /// The canonical text of `[event, ...args]`.
@@ -262,6 +281,10 @@ fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
             native::prune(&it)
         )),
         Just((Message::Native(Native::Heartbeat), native::heartbeat())),
+        any::<(u16, u16)>().prop_map(|(count, ways)| {
+            let peers = Native::Peers { count, ways };
+            (Message::Native(peers), native::peers(count, ways))
+        }),
         (any::<bool>(), any::<u8>(), peer_address()).prop_map(|(urgent, ttl, who)| {
             let frame = native::forward_join(urgent, ttl, &who);
             let join = Native::ForwardJoin { urgent, ttl, who };
@@ -319,6 +342,7 @@ fn native_hello() -> Hello {
         intent: Intent::Peer,
         windows: false,
         max_message: None,
+        place: Place::default(),
     };
     Hello {
         id: NodeId::parse("a").unwrap(),

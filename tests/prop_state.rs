@@ -128,6 +128,7 @@ fn hello(number: u8, native: bool, intent: Intent) -> Hello {
         intent,
         windows: number.is_multiple_of(2),
         max_message: (number == 4).then_some(4),
+        place: Default::default(),
     });
     Hello {
         id: id(number),

@@ -113,7 +113,13 @@ fn a_receiver_that_dies_is_not_waited_for() {
 
 #[test]
 fn four_producers_wait_for_one_slow_receiver_and_nothing_is_lost() {
-    let mut network = Setup::new(30, 1).build();
+    for seed in 1..=4 {
+        four_producers(seed);
+    }
+}
+
+fn four_producers(seed: u64) {
+    let mut network = Setup::new(30, seed).build();
     settle(&mut network);
     let slow = HostId(20);
     network.slow_down(slow, Some(Duration::from_millis(5)));
@@ -131,7 +137,7 @@ fn four_producers_wait_for_one_slow_receiver_and_nothing_is_lost() {
     }
     network.run_for(secs(15));
     assert_eq!(network.waiting(slow), 0);
-    assert_eq!(got(&mut network, slow), (sent, 0, Vec::new()));
+    assert_eq!(got(&mut network, slow), (sent, 0, Vec::new()), "{seed}");
 }
 
 #[test]

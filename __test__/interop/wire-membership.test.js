@@ -48,7 +48,16 @@ describe('a handshake', () => {
 
   test('with nothing, null or no id in it is not acknowledged and does no harm', async (t) => {
     const node = await startOwn(t)
-    for (const data of [null, {}, { id: '' }, { id: 7 }, { id: null }, { id: ['x'] }, 'x', 7]) {
+    for (const data of [
+      null,
+      {},
+      { id: '' },
+      { id: null },
+      { id: ['x'] },
+      { id: 'x'.repeat(513) },
+      'x',
+      7,
+    ]) {
       const wire = await stranger(t, node)
       wire.raw(`${JSON.stringify(['smoke', 'handshake', data])}\n`)
       await quiet(30)

@@ -72,17 +72,19 @@ function readLines() {
   })
 }
 
-const peers = () => node.peers.list.map((peer) => peer.id)
+// An old one knows a number as it is.
+const peers = () => node.peers.list.map((peer) => String(peer.id))
 
 const commands = {
   start({ options }) {
     node = create(smoke, options, logger())
     ready()
     readLines()
-    node.peers.on('add', (peer) => tell({ t: 'add', id: peer.id, peers: peers() }))
+    node.peers.on('add', (peer) => tell({ t: 'add', id: String(peer.id), peers: peers() }))
     node.peers.on('remove', (peer) => tell({ t: 'remove', id: peer.id, peers: peers() }))
-    for (const name of ['connect', 'disconnect', 'netsplit', 'netsplit resolved']) {
-      node.on(name, () => tell({ t: name }))
+    const told = ['connect', 'disconnect', 'netsplit', 'netsplit resolved']
+    for (const name of [...told, 'outside', 'island', 'conflict', 'refused']) {
+      node.on(name, (what) => tell({ t: name, what }))
     }
     node.on('error', (error) => tell({ t: 'error', error: describe(error) }))
     return start(node)

@@ -15,6 +15,7 @@ test('defaults are those of 0.x, and the port may be left out', () => {
     minPeerNo: 3,
     maxPeerNo: 5,
     seeds: [],
+    network: null,
     pingTimeout: 3000,
     maxMessageSize: 4 * 1024 * 1024,
     slowReceivers: 'wait',
@@ -94,6 +95,11 @@ test('what 0.x went on with is a warning', () => {
   ])
 })
 
+test('an IPv6 address of a seed may be in brackets, as in URLs', () => {
+  const { seeds } = readOptions({ address, seeds: [{ address: '[::1]', port: 13 }] })
+  assert.deepEqual(seeds, [{ address: '::1', port: 13 }])
+})
+
 test('unknown options are ignored, and the given object is left alone', () => {
   const options = Object.freeze({ address, colour: 'red', logger: Object.freeze({}) })
   assert.equal('colour' in readOptions(options), false)
@@ -156,6 +162,9 @@ const BAD = [
   [{ address, pingTimeout: Infinity }, RangeError, 'pingTimeout'],
   [{ address, pingTimeout: '1s' }, TypeError, 'pingTimeout'],
   [{ address, maxMessageSize: 10 }, RangeError, 'maxMessageSize'],
+  [{ address, network: 7 }, TypeError, 'network'],
+  [{ address, network: '' }, RangeError, 'network'],
+  [{ address, network: 'x'.repeat(65) }, RangeError, 'network'],
   [{ address, logger: 'console' }, TypeError, 'logger'],
 ]
 
@@ -179,14 +188,19 @@ function show(options) {
   return JSON.stringify(options, (_, value) => (typeof value === 'number' ? String(value) : value))
 }
 
-test('an id is chosen before the start, in characters that a packet id can hold', () => {
+test('an id is any text, or a number, and is chosen before the start', () => {
   const { node, native } = fakeNode()
   assert.match(node.id, /^[0-9a-z]{2,}$/)
   node.id = 'a_node.of=mine'
-  for (const bad of ['', 'a-b', 'a"b', 'a\\b', 'a b', 'é', 'x'.repeat(65)]) {
+  const odd = ['a-b', 'a"b', 'a\\b', 'Mathew Franqui', 'é', 'tab\t', 'x'.repeat(512)]
+  for (const id of odd) assert.equal(readId(id), id)
+  assert.equal(readId(42), '42')
+  for (const bad of ['', 'x'.repeat(513), 'é'.repeat(257), '\ud800']) {
     assert.throws(() => readId(bad), { name: 'RangeError', code: 'ERR_SMOKE_OPTION', option: 'id' })
   }
-  assert.throws(() => readId(7), { name: 'TypeError', code: 'ERR_SMOKE_OPTION', option: 'id' })
+  for (const bad of [undefined, Number.NaN, {}]) {
+    assert.throws(() => readId(bad), { name: 'TypeError', code: 'ERR_SMOKE_OPTION', option: 'id' })
+  }
   node.start()
   assert.equal(native.calls[0][1].id, 'a_node.of=mine')
   assert.throws(

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use smokesignal::sim::layout::{Layout, Start};
 use smokesignal::sim::scenario::{Figures, Scenario, Setup, settle};
 use smokesignal::sim::{self, Network, report};
 
@@ -12,6 +13,8 @@ usage: sim [options]
   --nodes N[,N...]      how many nodes (default 100)
   --scenario S[,S...]   join, steady, one-sender, random-senders, half-die, most-die, partition,
                         churn, slow-receivers, or all (the default)
+  --layout L[,L...]     play configurations instead: every-host, seeds-3, balancer, leaves-1-30,
+                        undiallable, dead-seed, late-seed, or all
   --seeds K[,K...]      how many runs, with seeds 1 to K, for each number of nodes (default 3)
   --seed S              the first seed (default 1)
   --min N[,N...]        minPeerNo (default 3); each number of nodes with each of them
@@ -24,6 +27,7 @@ usage: sim [options]
 struct Args {
     nodes: Vec<usize>,
     scenarios: Vec<Scenario>,
+    layouts: Vec<Layout>,
     first_seed: u64,
     runs: Vec<u64>,
     jobs: usize,
@@ -41,6 +45,9 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::FAILURE;
         }
     };
+    if !args.layouts.is_empty() {
+        return play_layouts(&args);
+    }
     let mut rows = Vec::new();
     for (index, nodes) in args.nodes.iter().copied().enumerate() {
         let runs = args.runs.get(index).or(args.runs.last()).copied();
@@ -83,8 +90,44 @@ impl Args {
     }
 }
 
+/// Plays every layout with all numbers of nodes; whether all came to what they must.
+fn play_layouts(args: &Args) -> std::process::ExitCode {
+    let mut out = std::io::stdout();
+    drop(writeln!(out, "{}", report::LAYOUT_HEAD));
+    let mut is_good = true;
+    for (index, nodes) in args.nodes.iter().copied().enumerate() {
+        let runs = args.runs.get(index).or(args.runs.last()).copied();
+        for layout in args.layouts.iter().copied() {
+            for start in Start::ALL {
+                let seed = args.first_seed;
+                let play = |run| layout.play(nodes, start, seed + run);
+                let outcomes = in_parallel(args.jobs, runs.unwrap_or(1), play);
+                is_good &= outcomes.iter().all(|outcome| outcome.is_good());
+                let line = report::layout(layout, start, nodes, &outcomes);
+                drop(writeln!(out, "{line}"));
+            }
+        }
+    }
+    match is_good {
+        true => std::process::ExitCode::SUCCESS,
+        false => std::process::ExitCode::FAILURE,
+    }
+}
+
 /// Several runs, some of them at the same time.
 fn run_many(args: &Args, setup: &Setup, runs: u64) -> Vec<Figures> {
+    in_parallel(args.jobs, runs, |run| {
+        let seed = setup.seed + run;
+        let setup = Setup {
+            seed,
+            ..setup.clone()
+        };
+        run_all(&args.scenarios, &setup)
+    })
+}
+
+/// What `play` gives for each of `runs`, in order.
+fn in_parallel<T: Send>(jobs: usize, runs: u64, play: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let next = AtomicU64::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -93,21 +136,16 @@ fn run_many(args: &Args, setup: &Setup, runs: u64) -> Vec<Figures> {
             if run >= runs {
                 return done;
             }
-            let seed = setup.seed + run;
-            let setup = Setup {
-                seed,
-                ..setup.clone()
-            };
-            done.push((run, run_all(&args.scenarios, &setup)));
+            done.push((run, play(run)));
         }
     };
-    let mut done: Vec<(u64, Figures)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..args.jobs.max(1)).map(|_| scope.spawn(work)).collect();
+    let mut done: Vec<(u64, T)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
         let results = workers.into_iter().filter_map(|worker| worker.join().ok());
         results.flatten().collect()
     });
     done.sort_by_key(|(run, _)| *run);
-    done.into_iter().map(|(_, figures)| figures).collect()
+    done.into_iter().map(|(_, one)| one).collect()
 }
 
 /// Every scenario in turn: on the same network where it is none the worse for it.
@@ -154,6 +192,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
     let mut parsed = Args {
         nodes: vec![100],
         scenarios: Scenario::ALL.to_vec(),
+        layouts: Vec::new(),
         first_seed: 1,
         runs: vec![3],
         jobs: std::thread::available_parallelism().map_or(1, usize::from),
@@ -176,6 +215,13 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
                 names => {
                     let read = |name| Scenario::parse(name).ok_or(format!("no scenario {name}"));
                     parsed.scenarios = names.split(',').map(read).collect::<Result<_, _>>()?;
+                }
+            },
+            "--layout" => match value()?.as_str() {
+                "all" => parsed.layouts = Layout::ALL.to_vec(),
+                names => {
+                    let read = |name| Layout::parse(name).ok_or(format!("no layout {name}"));
+                    parsed.layouts = names.split(',').map(read).collect::<Result<_, _>>()?;
                 }
             },
             "--seeds" => {

@@ -55,6 +55,8 @@ pub struct StartConfig {
     pub max_peer_no: f64,
     /// Nodes to enter the network through.
     pub seeds: Vec<Seed>,
+    /// The name of the network.
+    pub network: Option<String>,
     /// In milliseconds.
     pub ping_timeout: f64,
     /// The largest message, in bytes.
@@ -461,6 +463,7 @@ impl From<StartConfig> for Config {
             min_peers: count(config.min_peer_no),
             max_peers: count(config.max_peer_no),
             seeds: targets(config.seeds),
+            network: config.network,
             ping_timeout: milliseconds(config.ping_timeout),
             waits_for_receivers: config.waits_for_receivers,
             slow_receiver_timeout: milliseconds(config.slow_receiver_timeout),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::proto::{Event, RemoveReason};
+use crate::proto::{Event, RemoveReason, SeedOutcome};
 
 /// An item that is no message, and what it means for the queue.
 #[derive(Debug)]
@@ -50,6 +50,24 @@ impl Notice {
             Event::NetsplitResolved { seed } => {
                 json!({"t": "resolved", "address": seed.host, "port": seed.port})
             }
+            Event::Outside { seeds } => {
+                let told = seeds.iter().map(|SeedOutcome { seed, reason }| {
+                    json!({"address": seed.host, "port": seed.port, "reason": reason})
+                });
+                json!({"t": "outside", "seeds": told.collect::<Vec<_>>()})
+            }
+            Event::Island { seed, is_over } => json!({
+                "t": if *is_over { "mainland" } else { "island" },
+                "address": seed.host,
+                "port": seed.port,
+            }),
+            Event::Conflict { what, id, remote } => json!({
+                "t": "conflict",
+                "what": what.name(),
+                "id": id.as_str(),
+                "address": remote.ip().to_canonical().to_string(),
+                "port": remote.port(),
+            }),
             Event::Refused { remote, reason } => json!({
                 "t": "refused",
                 "address": remote.ip().to_canonical().to_string(),

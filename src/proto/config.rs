@@ -37,6 +37,8 @@ pub struct Config {
     pub min_peers: usize,
     /// How many peers it accepts; `usize::MAX` = no limit. Default 5 (legacy).
     pub max_peers: usize,
+    /// The name of the network, in which all nodes must agree. Default none, which is a name, too.
+    pub network: Option<String>,
     /// Nodes to enter the network through. Default none.
     pub seeds: Vec<Target>,
     /// A seed that has not answered a ping after this long counts as lost. Default 3 s (legacy).
@@ -107,6 +109,7 @@ impl Default for Config {
             port: 0,
             min_peers: 3,
             max_peers: 5,
+            network: None,
             seeds: Vec::new(),
             ping_timeout: Duration::from_secs(3),
             tick: Duration::from_secs(10),

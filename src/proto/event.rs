@@ -238,6 +238,8 @@ pub enum Timer {
     Shuffle,
     /// Look after beacons, seeds and peers that went silent.
     Watch,
+    /// Look at a seed whose beacons do not come.
+    Roam,
     /// A seed was asked for peers, and should have seen to it by now.
     Join(u32),
     /// Dial a seed whose beacons are missed.
@@ -318,12 +320,33 @@ pub enum Event {
         /// Which.
         seed: Target,
     },
+    /// There is no peer: what the attempts to enter through the seeds have come to.
+    Outside {
+        /// Each seed but those that are this node itself.
+        seeds: Vec<SeedOutcome>,
+    },
+    /// A seed is in another part of the network, and there is no room for a link to it.
+    Island {
+        /// Which.
+        seed: Target,
+        /// It is in our part again.
+        is_over: bool,
+    },
+    /// Another node that runs says that it is this one, or that it listens where this one does.
+    Conflict {
+        /// [`Why::Id`](super::Why) or [`Why::Address`](super::Why).
+        what: super::Why,
+        /// The other node's id.
+        id: NodeId,
+        /// Where it is.
+        remote: SocketAddr,
+    },
     /// A link was refused or closed for the sake of the network's security. Not every one of many
     /// in a row is told.
     Refused {
         /// The other end.
         remote: SocketAddr,
-        /// `plaintext`, `encrypted`, `secret`, `identity`, `corrupted` or `address`.
+        /// `plaintext`, `encrypted`, `secret`, `identity`, `corrupted`, `address`, `network` or `id`.
         reason: &'static str,
     },
     /// The outcome of [`Input::AddPeer`].
@@ -371,6 +394,25 @@ impl Event {
                 *mark
             }
             _ => None,
+        }
+    }
+}
+
+/// What an attempt to enter through a seed has come to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeedOutcome {
+    /// Which.
+    pub seed: Target,
+    /// `refused`, `no answer`, `unknown name`, `secret`, `network`, `not smokesignal`, `full`, …
+    pub reason: &'static str,
+}
+
+impl std::fmt::Display for SeedOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Target { host, port } = &self.seed;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port} {}", self.reason),
+            false => write!(f, "{host}:{port} {}", self.reason),
         }
     }
 }

@@ -1,42 +1,140 @@
 //! Identifiers and time, as the state machine sees them.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A node's network-wide name.
+use md5::{Digest as _, Md5};
+
+/// A node's network-wide name: 1 to [`NodeId::MAX_LEN`] bytes of any text, as old nodes have them.
 ///
-/// 1 to 64 printable ASCII characters without `-` (legacy nodes split packet ids on it), `"` and
-/// `\` (so that it needs no escaping in JSON). Generated ids are lowercase base 36.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(Arc<str>);
+/// Frames and packet ids carry it in a form of its own, its *code*: 1 to 64 printable ASCII characters
+/// without `-` (legacy nodes split packet ids on it), `"` and `\` (which JSON would escape). Most ids
+/// are such a text and are their own code. Of any other the code is `=` and the text with escapes, or
+/// `=#` and the text's MD5 if that is too long. Generated ids are lowercase base 36.
+#[derive(Clone)]
+pub struct NodeId {
+    code: Arc<str>,
+    /// The text, where it is not the code.
+    text: Option<Arc<str>>,
+}
 
 impl NodeId {
     /// The longest id that is accepted, in bytes.
-    pub const MAX_LEN: usize = 64;
+    pub const MAX_LEN: usize = 512;
+    /// The longest code, in bytes.
+    pub const MAX_CODE_LEN: usize = 64;
 
     /// Checks `text` and makes it an id.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=Self::MAX_LEN).contains(&text.len());
-        let clean = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'-' | b'"' | b'\\');
-        (fits && text.bytes().all(clean)).then(|| Self(text.into()))
+        if is_code(text) {
+            return Some(Self {
+                code: text.into(),
+                text: None,
+            });
+        }
+        (1..=Self::MAX_LEN).contains(&text.len()).then(|| Self {
+            code: encode(text).into(),
+            text: Some(text.into()),
+        })
     }
 
-    /// The id's text.
+    /// The id of that code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        is_code(code).then(|| Self {
+            code: code.into(),
+            text: decode(code).map(Into::into),
+        })
+    }
+
+    /// Its code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The id's text. Where only the code of a long one is known, that.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.text.as_ref().unwrap_or(&self.code)
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'-' | b'"' | b'\\')
+}
+
+fn is_code(text: &str) -> bool {
+    (1..=NodeId::MAX_CODE_LEN).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
+fn encode(text: &str) -> String {
+    let mut code = String::from("=");
+    for byte in text.bytes() {
+        match byte {
+            b'%' => code.push_str("%25"),
+            plain if is_plain(plain) => code.push(char::from(plain)),
+            other => code.push_str(&format!("%{other:02X}")),
+        }
+    }
+    if code.len() > NodeId::MAX_CODE_LEN {
+        let hash = Md5::digest(text.as_bytes());
+        code = hash.iter().fold(String::from("=#"), |code, byte| {
+            code + &format!("{byte:02x}")
+        });
+    }
+    code
+}
+
+/// The text of which that is the code, if it is not its own.
+fn decode(code: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = code.strip_prefix('=')?.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!is_code(&text) && encode(&text) == code).then_some(text)
+}
+
+impl PartialEq for NodeId {
+    fn eq(&self, other: &Self) -> bool {
+        self.code == other.code
+    }
+}
+impl Eq for NodeId {}
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.code.cmp(&other.code)
+    }
+}
+impl Hash for NodeId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.code.hash(state);
     }
 }
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -66,5 +164,49 @@ impl Moment {
     /// How long ago `earlier` was; zero when it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_any_text_has_a_code_that_leads_back_to_it() {
+        for text in [
+            "Mathew Franqui",
+            "Jürgen",
+            "日本",
+            "a\"b",
+            "a\\b",
+            "tab\there",
+            "-5",
+            "a-b",
+            "50 %",
+        ] {
+            let id = NodeId::parse(text).unwrap();
+            assert!(is_code(id.code()), "{text}");
+            let again = NodeId::from_code(id.code()).unwrap();
+            assert_eq!((again.as_str(), &again), (text, &id));
+        }
+    }
+
+    #[test]
+    fn a_plain_id_is_its_own_code() {
+        for text in ["abc", "x/y", "50%", "=", "=a%20b", &"a".repeat(64)] {
+            let id = NodeId::parse(text).unwrap();
+            assert_eq!((id.code(), id.as_str()), (text, text));
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_long_id_is_short_and_its_own() {
+        let long = |last| "a".repeat(511) + last;
+        let [one, other] = ["a", "b"].map(|last| NodeId::parse(&long(last)).unwrap());
+        assert_eq!(one.code().len(), 34);
+        assert_eq!(one, NodeId::from_code(one.code()).unwrap());
+        assert_ne!(one, other);
+        assert_eq!(NodeId::parse(&"a".repeat(513)), None);
+        assert_eq!(NodeId::parse(""), None);
     }
 }

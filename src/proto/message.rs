@@ -34,6 +34,8 @@ pub enum Reject {
     BadHash,
     /// A known path whose data has the wrong shape.
     BadShape,
+    /// A handshake or request with an id that no node can have.
+    BadId,
     /// Not JSON, or not an array with a path.
     NotAMessage,
     /// An event that nests more deeply than any node sends or passes on.
@@ -75,6 +77,60 @@ pub struct HelloNative {
     pub windows: bool,
     /// The largest message it takes, in bytes, if it says so.
     pub max_message: Option<u32>,
+    /// What later versions add; older ones ignore it.
+    pub place: Place,
+}
+
+/// Where the sender of a [`HelloNative`] stands in its network. Every member of it is one of
+/// `smoke2`, and may be left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// `max`: how many peers the sender accepts. Only senders of it understand [`Native::Peers`].
+    pub max_peers: Option<u16>,
+    /// `has`: how many peers it has.
+    pub peers: u16,
+    /// `ways`: how many of those have other peers.
+    pub ways: u16,
+    /// `part`: marks of the beacons that it hears. Two nodes without a common one are in different
+    /// parts of the network.
+    pub part: Vec<u64>,
+    /// `network`: the name of the network that it belongs to.
+    pub network: Option<String>,
+    /// `why`: in an ack, what is the matter.
+    pub why: Option<Why>,
+}
+
+/// What is the matter with the node that an ack goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// There is no room for it.
+    Full,
+    /// It belongs to a network of another name.
+    Network,
+    /// Another node that runs has its id.
+    Id,
+    /// Another node that runs gives the address that it gives.
+    Address,
+}
+
+impl Why {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Network, Self::Id, Self::Address];
+
+    /// Its name in an ack, in events and in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Network => "network",
+            Self::Id => "id",
+            Self::Address => "address",
+        }
+    }
+
+    /// The one of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.name() == name)
+    }
 }
 
 /// What the sender of a [`Hello`] wants; the member `intent` of `smoke2`, left out for
@@ -244,6 +300,13 @@ pub enum Native {
     DirectConsumed(u64),
     /// "I am here", after silence.
     Heartbeat,
+    /// How many peers the sender has, when that has changed.
+    Peers {
+        /// All of them.
+        count: u16,
+        /// Those that have other peers: ways on from the sender.
+        ways: u16,
+    },
     /// A walk through the network with the address of a node that looks for peers.
     ForwardJoin {
         /// Whether room is to be made for it at the end of the walk.

@@ -29,7 +29,7 @@ use super::{
 use beacons::Beacons;
 use entry::Entry;
 use flood::Flood;
-use links::{Link, Phase};
+use links::{Link, Phase, Twins};
 use membership::Membership;
 use publish::Publisher;
 
@@ -51,6 +51,7 @@ pub struct State {
     membership: Membership,
     beacons: Beacons,
     flood: Flood,
+    twins: Twins,
     publisher: Publisher,
     counters: Counters,
     out: Vec<Output>,
@@ -89,6 +90,7 @@ impl State {
             membership: Membership::new(&config),
             beacons: Beacons::new(),
             flood: Flood::new(&config),
+            twins: Twins::new(),
             publisher: Publisher::new(origin),
             config,
             me,
@@ -202,6 +204,7 @@ impl State {
             Timer::Shuffle,
             Timer::Watch,
             Timer::Window,
+            Timer::Roam,
         ] {
             self.cancel_timer(timer);
         }
@@ -221,8 +224,12 @@ impl State {
             Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
             Message::Rejected(reject) => self.on_reject(link, reject),
             Message::Native(Native::Contacts { contacts, .. })
-                if matches!(state.phase, Phase::Refused) =>
+                if matches!(state.phase, Phase::Refused(_)) =>
             {
+                let bridges = matches!(state.phase, Phase::Refused(true));
+                if bridges {
+                    self.bridge_to(&contacts);
+                }
                 self.meet_all(contacts);
             }
             _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
@@ -246,6 +253,7 @@ impl State {
             Native::Oversized(range) => self.on_oversized(link, &range),
             Native::DirectConsumed(count) => self.on_direct_consumed(link, count),
             Native::Heartbeat => {}
+            Native::Peers { count, ways } => self.on_peers(link, count, ways),
             Native::ForwardJoin { urgent, ttl, who } => {
                 self.on_forward_join(link, urgent, ttl, who);
             }
@@ -276,6 +284,7 @@ impl State {
             Timer::Window => self.on_window(),
             Timer::Join(seed) => self.on_join(seed),
             Timer::Probe(seed) => self.on_probe(seed),
+            Timer::Roam => self.on_roam(),
         }
     }
 

@@ -120,6 +120,8 @@ struct Host {
     group: u32,
     /// Whether packets to it vanish.
     dark: bool,
+    /// Whether connections to it are not answered.
+    shielded: bool,
     starved_until: Moment,
     traffic: Traffic,
     application: Application,
@@ -148,6 +150,8 @@ pub struct Network {
     /// Groups of hosts between which, in this direction, nothing gets through.
     blocked: Vec<(u32, u32)>,
     names: BTreeMap<String, Vec<HostId>>,
+    /// The name that leads to any node that runs.
+    balancer: Option<String>,
     happenings: Vec<Happening>,
     /// Room for what a node puts out.
     outputs: Vec<Output>,
@@ -174,6 +178,7 @@ impl Network {
             free: Vec::new(),
             blocked: Vec::new(),
             names: BTreeMap::new(),
+            balancer: None,
             happenings: Vec::new(),
             outputs: Vec::new(),
             handled: 0,
@@ -201,6 +206,7 @@ impl Network {
             strangers: VecDeque::new(),
             group: 0,
             dark: false,
+            shielded: false,
             starved_until: Moment(0),
             traffic: Traffic::default(),
             application: Application::default(),
@@ -211,6 +217,16 @@ impl Network {
     /// Lets `name` resolve to these hosts, tried in order.
     pub fn name(&mut self, name: &str, hosts: Vec<HostId>) {
         self.names.insert(name.to_owned(), hosts);
+    }
+
+    /// Lets `name` lead to a random node that runs, another for each dial.
+    pub fn balance(&mut self, name: &str) {
+        self.balancer = Some(name.to_owned());
+    }
+
+    /// From now on nobody can dial that host; its own dials go through.
+    pub fn shield(&mut self, host: HostId) {
+        self.hosts[host.index()].shielded = true;
     }
 
     /// Starts a host's node, anew if it has run before.
@@ -422,6 +438,7 @@ impl Network {
                     life,
                     link,
                     target,
+                    picked: None,
                     began,
                 });
             }

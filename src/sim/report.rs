@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::layout::{Layout, Outcome, Start};
 use super::scenario::{Figures, Setup};
 
 /// One figure over many runs.
@@ -165,6 +166,40 @@ pub fn table(rows: &[Row]) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+/// The head of the lines that [`layout`] makes.
+pub const LAYOUT_HEAD: &str = "layout       start   nodes runs  whole after, s (median, worst)  parts alone  \
+    at rest: events removals  dials/node/min (most)  bytes/s";
+
+/// One configuration's runs, the worst of each where nothing else is said.
+pub fn layout(layout: Layout, start: Start, nodes: usize, runs: &[Outcome]) -> String {
+    let mut whole: Vec<f64> = runs.iter().map(|run| run.whole_after).collect();
+    whole.sort_unstable_by(f64::total_cmp);
+    let worst = |of: fn(&Outcome) -> f64| runs.iter().map(of).fold(0.0, f64::max);
+    let median = whole.get(whole.len() / 2).copied().unwrap_or(0.0);
+    let last = whole.last().copied().unwrap_or(0.0);
+    let good = runs.iter().filter(|run| run.is_good()).count();
+    format!(
+        "{:<12} {:<7} {nodes:>5} {:>4}  {:>14} {:>15}  {:>5} {:>5} {:>16} {:>8}  {:>14.2} {:>6.1}  {:>7.0}  {}",
+        layout.name(),
+        start.name(),
+        runs.len(),
+        brief(median),
+        brief(last),
+        worst(|run| run.components as f64),
+        worst(|run| run.alone as f64),
+        worst(|run| run.events as f64),
+        worst(|run| run.removals as f64),
+        worst(|run| run.dials),
+        worst(|run| run.most_dials),
+        worst(|run| run.traffic),
+        if good == runs.len() {
+            "good".to_owned()
+        } else {
+            format!("{good} GOOD")
+        },
+    )
 }
 
 fn brief(value: f64) -> String {

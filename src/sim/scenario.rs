@@ -160,7 +160,7 @@ fn seconds(time: Duration) -> f64 {
 }
 
 /// Runs until `done`; how long that took, or `None` if it takes longer than `limit`.
-fn await_that(
+pub(super) fn await_that(
     network: &mut Network,
     limit: Duration,
     mut done: impl FnMut(&Network) -> bool,
@@ -177,7 +177,7 @@ fn await_that(
     }
 }
 
-fn is_whole(network: &Network) -> bool {
+pub(super) fn is_whole(network: &Network) -> bool {
     let lonely = |host| {
         network
             .state(host)

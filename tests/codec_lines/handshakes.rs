@@ -1,7 +1,7 @@
 //! What is said before a link is a peer's: handshakes, entry requests, pongs.
 
 use smokesignal::proto::codec::line;
-use smokesignal::proto::{Hello, HelloNative, Message, Pong};
+use smokesignal::proto::{Hello, HelloNative, Message, NodeId, Pong, Reject};
 
 use super::{SHAPE, decode, hello, peer};
 
@@ -58,25 +58,63 @@ fn an_offer_that_makes_no_sense_leaves_a_legacy_handshake() {
 
 #[test]
 fn handshakes_without_a_good_id_are_rejected() {
-    for data in [
-        "null",
-        "{}",
-        "[]",
-        "\"abc\"",
-        r#"{"id":1}"#,
-        r#"{"id":""}"#,
-        r#"{"id":"a-b"}"#,
+    const BAD_ID: Message = Message::Rejected(Reject::BadId);
+    let long = format!(r#"{{"id":"{}"}}"#, "a".repeat(513));
+    for (data, expected) in [
+        ("null", SHAPE),
+        ("{}", SHAPE),
+        ("[]", SHAPE),
+        ("\"abc\"", SHAPE),
+        (r#"{"id":""}"#, BAD_ID),
+        (r#"{"id":null}"#, BAD_ID),
+        (r#"{"id":{"a":1}}"#, BAD_ID),
+        (r#"{"id":"\ud800"}"#, BAD_ID),
+        (&long, BAD_ID),
     ] {
-        assert_eq!(
-            decode(&format!(r#"["smoke","handshake",{data}]"#)),
-            SHAPE,
-            "for {data}"
-        );
-        assert_eq!(
-            decode(&format!(r#"["smoke","handshake ack",{data}]"#)),
-            SHAPE,
-            "for {data}"
-        );
+        for kind in ["handshake", "handshake ack"] {
+            let line = format!(r#"["smoke","{kind}",{data}]"#);
+            assert_eq!(decode(&line), expected, "for {data}");
+        }
+    }
+}
+
+#[test]
+fn legacy_nodes_may_have_any_text_or_number_for_an_id() {
+    for (raw, id) in [
+        ("\"Mathew Franqui\"", "Mathew Franqui"),
+        ("\"J\\u00fcrgen\"", "Jürgen"),
+        ("\"a-b\"", "a-b"),
+        ("\"tab\\there\"", "tab\there"),
+        ("\"a\\\"b\"", "a\"b"),
+        ("42", "42"),
+        ("-1.5", "-1.5"),
+    ] {
+        let line = format!(r#"["smoke","handshake",{{"id":{raw}}}]"#);
+        let expected = Hello {
+            id: NodeId::parse(id).unwrap(),
+            native: None,
+        };
+        assert_eq!(decode(&line), Message::Handshake(expected.clone()), "{id}");
+        let again = line::handshake(&expected);
+        let again = String::from_utf8(again[..again.len() - 1].to_vec()).unwrap();
+        assert_eq!(decode(&again), Message::Handshake(expected), "{id}");
+    }
+}
+
+#[test]
+fn a_name_of_a_network_that_cannot_be_one_is_none_that_anybody_has() {
+    let network = |raw: &str| {
+        let offer = SMOKE2.replace('}', &format!(r#","network":{raw}}}"#));
+        let line = format!(r#"["smoke","handshake",{{"id":"abc","smoke2":{offer}}}]"#);
+        match decode(&line) {
+            Message::Handshake(hello) => hello.native.unwrap().place.network,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(network("\"shop\"").as_deref(), Some("shop"));
+    let long = format!("\"{}\"", "a".repeat(65));
+    for bad in ["1", "\"\"", "null", &long] {
+        assert_eq!(network(bad).as_deref(), Some(""), "{bad}");
     }
 }
 
@@ -124,7 +162,7 @@ fn pongs_are_written_and_read() {
     let line = r#"["smoke","pong",{"id":"abc","remoteAddress":"::1","remotePort":8000,"respondsTo":"abc-def-0123"}]"#;
     assert_eq!(line::pong(&pong), format!("{line}\n"));
     assert_eq!(decode(line), Message::Pong(pong));
-    for responds_to in ["1", "null", "\"\"", "\"abc\"", "\"abc-\\n\""] {
+    for responds_to in ["1", "null", "\"\"", "\"abc\"", "\"-d\""] {
         let line = line.replace("\"abc-def-0123\"", responds_to);
         assert_eq!(decode(&line), SHAPE, "for {responds_to}");
     }
@@ -141,6 +179,7 @@ fn native_hello() -> Hello {
         intent: smokesignal::proto::Intent::Peer,
         windows: false,
         max_message: None,
+        place: Default::default(),
     };
     Hello {
         native: Some(native),

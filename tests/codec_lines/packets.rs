@@ -158,9 +158,13 @@ fn odd_requests_are_relayed_unless_they_end_a_legacy_node() {
             Ok(PacketData::Other)
         );
     }
-    for id in ["\"a b\"", "\"\"", "7", "null"] {
+    for id in ["\"\"", "null"] {
         let read = decode_packet(Topic::PeerRequest, &request.replace("\"abc\"", id));
         assert_eq!(read, Ok(PacketData::Other), "for {id}");
+    }
+    for id in ["\"a b\"", "7"] {
+        let read = decode_packet(Topic::PeerRequest, &request.replace("\"abc\"", id));
+        assert!(matches!(read, Ok(PacketData::PeerRequest(_))), "for {id}");
     }
     let harmful = [
         (":8000", ":65536"),
@@ -231,16 +235,7 @@ fn packets_of_another_shape_are_rejected() {
     let (id, _, line) = packet_line(Topic::Broadcast, "[\"x\"]");
     let quoted = format!("\"{id}\"");
     let long = format!("\"abc-{}\"", "d".repeat(packet::MAX_ID_LEN));
-    for bad in [
-        "1",
-        "null",
-        "[\"abc-def\"]",
-        "\"abc\"",
-        "\"-d\"",
-        "\"a b-d\"",
-        "\"abc-\\u0000\"",
-        &long,
-    ] {
+    for bad in ["1", "null", "[\"abc-def\"]", "\"abc\"", "\"-d\"", &long] {
         assert_eq!(decode(&line.replace(&quoted, bad)), SHAPE, "for {bad}");
     }
     assert_eq!(decode(&line.replace("data", "date")), SHAPE);

@@ -1,7 +1,7 @@
 //! The native wire: binary frames.
 //!
 //! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
-//! *origin* is `u8` length and id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
+//! *id* is `u8` length and the code of a [`NodeId`]; an *origin* is an id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
 //! address, and `u16` port; a *contact* is `u8` length and id, then an address (at most 32 of them in a
 //! frame); *rest* is everything up to the frame's end; a *payload* has at most 2¹⁵ messages.
 //!
@@ -26,6 +26,7 @@
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //! | `0x23` | direct consumed | `u64` count |
+//! | `0x28` | peers | `u16` all, `u16` those that have others; only to nodes whose handshake has `max` |
 //!
 //! A `high` of 2⁶⁴ − 2 in consumed says that nobody need wait for the sender.
 //! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`.
@@ -65,6 +66,7 @@ const DIRECT: u8 = 0x20;
 const PACKET: u8 = 0x21;
 const LINE: u8 = 0x22;
 const DIRECT_CONSUMED: u8 = 0x23;
+const PEERS: u8 = 0x28;
 
 const FLAG_REPAIR: u8 = 1;
 
@@ -114,7 +116,7 @@ fn shallow(message: Message) -> Message {
 }
 
 fn is_known(kind: u8) -> bool {
-    matches!(kind, PUBLISH..=OVERSIZED | HEARTBEAT..=BEACON_TREE | DIRECT..=DIRECT_CONSUMED)
+    matches!(kind, PUBLISH..=OVERSIZED | HEARTBEAT..=BEACON_TREE | DIRECT..=DIRECT_CONSUMED | PEERS)
 }
 
 fn read(kind: u8, mut body: Bytes) -> Option<Message> {
@@ -187,6 +189,11 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
             body.is_empty()
                 .then_some(Native::BeaconTree { seed, wanted })?
         }
+        PEERS => {
+            let count = body.try_get_u16().ok()?;
+            let ways = body.try_get_u16().ok()?;
+            body.is_empty().then_some(Native::Peers { count, ways })?
+        }
         DIRECT => return read_payload(body).map(Message::Direct),
         PACKET => {
             let topic = match body.try_get_u8().ok()? {
@@ -256,7 +263,7 @@ fn read_id(body: &mut Bytes) -> Option<NodeId> {
     let len = usize::from(body.try_get_u8().ok()?);
     let id = body
         .get(..len)
-        .and_then(|id| NodeId::parse(std::str::from_utf8(id).ok()?))?;
+        .and_then(|id| NodeId::from_code(std::str::from_utf8(id).ok()?))?;
     body.advance(len);
     Some(id)
 }
@@ -451,6 +458,14 @@ pub fn beacon_tree(seed: &NodeId, wanted: bool) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
+/// A peers frame.
+pub fn peers(count: u16, ways: u16) -> Outgoing {
+    let mut head = head(PEERS);
+    head.put_u16(count);
+    head.put_u16(ways);
+    finish(head, Bytes::new(), Class::Control)
+}
+
 /// A frame of direct messages. The payload is shared, not copied.
 pub fn direct(payload: &Payload, class: Class) -> Outgoing {
     let mut head = head(DIRECT);
@@ -483,9 +498,9 @@ fn put_origin(head: &mut BytesMut, origin: &Origin) {
 }
 
 fn put_id(head: &mut BytesMut, id: &NodeId) {
-    // An id has at most 64 bytes.
-    head.put_u8(id.as_str().len() as u8);
-    head.put_slice(id.as_str().as_bytes());
+    // A code has at most 64 bytes.
+    head.put_u8(id.code().len() as u8);
+    head.put_slice(id.code().as_bytes());
 }
 
 fn put_address(head: &mut BytesMut, address: SocketAddr) {

@@ -13,8 +13,8 @@ use super::base64;
 use crate::proto::json::{self, Scanner};
 use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic};
 
-/// The longest packet id that is accepted, in bytes.
-pub const MAX_ID_LEN: usize = 256;
+/// The longest packet id that is accepted, in bytes: the longest id of a node twice.
+pub const MAX_ID_LEN: usize = 2 * NodeId::MAX_LEN;
 
 /// The members of a packet that matter, as they stand.
 #[derive(Clone, Copy)]
@@ -45,8 +45,10 @@ pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<P
     let RawPacket { text, id, data } = raw;
     let id = id.and_then(packet_id).ok_or(Reject::BadShape)?;
     let raw_data = data.ok_or(Reject::BadShape)?;
-    let hash = id.split('-').nth(2).ok_or(Reject::BadHash)?;
-    if !is_hash_of(hash, raw_data) {
+    // Legacy nodes look at the third part, but the id of the node may have a dash itself.
+    let (third, last) = (id.split('-').nth(2), id.rsplit('-').next());
+    let is_right = |hash: Option<&str>| hash.is_some_and(|hash| is_hash_of(hash, raw_data));
+    if !is_right(third) && (third == last || !is_right(last)) {
         return Err(Reject::BadHash);
     }
     let data = match topic {
@@ -62,13 +64,21 @@ pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<P
     })
 }
 
-/// Reads a packet id: a node id, and no character that a JSON string would have to escape.
+/// Reads a packet id: a node id and what follows it.
 pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
     let id = json::unquote(raw)?;
-    let clean = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
     let (origin, _) = id.split_once('-')?;
-    let is_good = id.len() <= MAX_ID_LEN && id.bytes().all(clean);
-    (is_good && NodeId::parse(origin).is_some()).then_some(id)
+    let is_good = id.len() <= MAX_ID_LEN && !origin.is_empty();
+    is_good.then_some(id)
+}
+
+/// Reads the id of a node. A legacy node may have been given a number for one.
+pub(super) fn node_id(raw: &str) -> Option<NodeId> {
+    match raw.as_bytes().first()? {
+        b'"' => NodeId::parse(&json::unquote(raw)?),
+        b'-' | b'0'..=b'9' => NodeId::parse(raw),
+        _ => None,
+    }
 }
 
 fn is_hash_of(hash: &str, data: &str) -> bool {
@@ -184,12 +194,13 @@ pub(super) fn peer_address(raw: &str) -> Option<PeerAddress> {
 
 fn read_peer_request(raw: &str) -> Option<PacketData> {
     let [id, host, number] = json::fields(raw, ["id", "remoteAddress", "remotePort"])?;
-    let (id, address, port) = (text(id), address(host), port(number));
-    if id.is_harmful() || address.is_harmful() || port.is_harmful() {
+    let (address, port) = (address(host), port(number));
+    let harms = id.is_some_and(|raw| raw.starts_with(['{', '[']));
+    if harms || address.is_harmful() || port.is_harmful() {
         return None;
     }
     let read = || {
-        let id = NodeId::parse(&id.good()?)?;
+        let id = node_id(id?)?;
         Some(PeerAddress {
             id,
             address: address.good()?,
@@ -294,7 +305,11 @@ pub fn chunk_data(chunk: &[u8]) -> Vec<u8> {
 /// The data of a peer request.
 pub fn peer_request_data(peer: &PeerAddress) -> Vec<u8> {
     let PeerAddress { id, address, port } = peer;
-    format!(r#"{{"id":"{id}","remoteAddress":"{address}","remotePort":{port}}}"#).into_bytes()
+    let mut data = br#"{"id":"#.to_vec();
+    json::quote(&mut data, id.as_str());
+    let rest = format!(r#","remoteAddress":"{address}","remotePort":{port}}}"#);
+    data.extend_from_slice(rest.as_bytes());
+    data
 }
 
 /// The data of a ping: who asks, and the seed that shall answer.

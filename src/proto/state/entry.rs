@@ -4,8 +4,10 @@
 mod limits;
 mod peer_requests;
 mod ping;
+mod report;
+mod seed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,9 +18,13 @@ use crate::proto::codec::line;
 use crate::proto::{Config, Intent, Moment, NodeId, PeerAddress, Target, Timer};
 pub(super) use limits::take_for;
 use ping::Ping;
+use report::Told;
+pub(super) use seed::{Came, Seed};
 
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
+/// So many seeds are asked at the same time.
+const AT_ONCE: usize = 4;
 /// From a request to the seed's being dialled, if nobody has dialled us by then.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
 /// When the last peer goes, entry is tried at once: so often in a row, and per second. Anybody can come
@@ -30,6 +36,15 @@ const ENTRIES_PER_SECOND: f64 = 1.0;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) seeds: Vec<Seed>,
+    /// The seeds that have said who they are, by id.
+    named: BTreeMap<NodeId, Vec<usize>>,
+    /// The seeds that are no names, by address.
+    placed: BTreeMap<SocketAddr, usize>,
+    /// Seeds that are still to be tried in this round.
+    round: VecDeque<usize>,
+    /// How long it is until the next seed is looked at, while there are peers.
+    pub(super) roam_wait: Duration,
+    told: Told,
     pings: BTreeMap<u32, Ping>,
     next_ping: u32,
     /// When peers were last asked for.
@@ -56,47 +71,19 @@ pub(super) struct Entry {
     askers: BTreeMap<NodeId, Moment>,
 }
 
-#[derive(Debug)]
-pub(super) struct Seed {
-    pub(super) target: Target,
-    /// Who it is, once it has said so.
-    pub(super) id: Option<NodeId>,
-    /// Whether it speaks the legacy wire only, once we know.
-    pub(super) legacy: Option<bool>,
-    /// Whether it has been asked for peers as legacy nodes do.
-    asked: bool,
-    /// Whether its beacons have been heard, or it has been a peer: then it is missed.
-    pub(super) watched: bool,
-    /// It is missed.
-    pub(super) suspected: bool,
-    /// It has been dialled since.
-    pub(super) probed: bool,
-    /// The application has been told of a netsplit.
-    pub(super) lost: bool,
-    /// The application has taken it out. It stays here, as others refer to it by its index.
-    pub(super) retired: bool,
-}
-
-impl Seed {
-    fn new(target: &Target) -> Self {
-        Self {
-            target: target.clone(),
-            id: None,
-            legacy: None,
-            asked: false,
-            watched: false,
-            suspected: false,
-            probed: false,
-            lost: false,
-            retired: false,
-        }
-    }
-}
-
 impl Entry {
     pub(super) fn new(config: &Config) -> Self {
+        let seeds = Seed::all(config);
+        let placed = seeds.iter().zip(0..);
         Self {
-            seeds: config.seeds.iter().map(Seed::new).collect(),
+            named: BTreeMap::new(),
+            placed: placed
+                .filter_map(|(seed, index)| Some((seed.address?, index)))
+                .collect(),
+            seeds,
+            round: VecDeque::new(),
+            roam_wait: Duration::ZERO,
+            told: Told::default(),
             pings: BTreeMap::new(),
             next_ping: 0,
             asked_at: None,
@@ -126,24 +113,12 @@ impl Entry {
     }
 }
 
-impl Entry {
-    /// Whether one of our seeds has said that this is its id.
-    pub(super) fn knows_seed(&self, id: &NodeId) -> bool {
-        self.seeds.iter().any(|seed| seed.id.as_ref() == Some(id))
-    }
-
-    /// Whether that is one of our seeds, as far as we know.
-    pub(super) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
-        let target = Target::from(address);
-        let is_it = |seed: &Seed| seed.id.as_ref() == Some(id) || seed.target == target;
-        self.seeds.iter().any(is_it)
-    }
-}
-
 impl State {
     pub(super) fn start_entry(&mut self) {
+        self.entry.told = Told::since(self.now);
         self.enter();
         self.schedule_tick();
+        self.roam_soon();
     }
 
     pub(super) fn stop_entry(&mut self) {
@@ -166,19 +141,17 @@ impl State {
             let seed = &mut self.entry.seeds[index];
             seed.retired = !seeds.contains(&seed.target);
             if seed.retired {
-                (seed.watched, seed.lost) = (false, false);
-                if std::mem::take(&mut seed.suspected) {
-                    self.cancel_timer(Timer::Probe(index as u32));
-                }
+                seed.watched = false;
+                self.seed_answered(index);
             }
         }
         for target in seeds {
             if self.entry.seeds.iter().any(|seed| seed.target == *target) {
                 continue;
             }
-            self.entry.seeds.push(Seed::new(target));
+            let index = self.entry.add_seed(target.clone());
             if self.running && self.peers.is_empty() {
-                self.enter_through(self.entry.seeds.len() - 1);
+                self.enter_through(index);
             }
         }
     }
@@ -197,9 +170,27 @@ impl State {
         })
     }
 
-    /// Asks every seed to let us in.
+    /// Asks seeds to let us in: all, or the next few if there are many.
     fn enter(&mut self) {
-        for index in 0..self.entry.seeds.len() {
+        if self.entry.round.is_empty() {
+            let mut all: Vec<usize> = (0..self.entry.seeds.len()).collect();
+            all.retain(|index| {
+                let seed = &self.entry.seeds[*index];
+                !seed.retired && !self.is_self(&seed.target)
+            });
+            if all.len() > AT_ONCE {
+                // Others that have the same list shall not all ask the first ones.
+                self.rng.shuffle(&mut all);
+            }
+            self.entry.round = all.into();
+        }
+        for _ in 0..AT_ONCE {
+            self.enter_through_next();
+        }
+    }
+
+    fn enter_through_next(&mut self) {
+        if let Some(index) = self.entry.round.pop_front() {
             self.enter_through(index);
         }
     }
@@ -210,9 +201,11 @@ impl State {
         if seed.retired || self.is_self(&target) {
             return;
         }
-        // A legacy seed knows only requests; whoever may be one is asked so first.
-        if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !seed.asked
-        {
+        // A legacy seed knows only requests; whoever may be one is asked so first. It belongs to no
+        // network that has a name.
+        let may_be_legacy = self.config.network.is_none();
+        let is_legacy = seed.legacy == Some(true) || seed.legacy.is_none() && !seed.asked;
+        if !self.config.native || may_be_legacy && is_legacy {
             return self.request_entry(index);
         }
         let is_peer = seed
@@ -237,7 +230,7 @@ impl State {
         let target = seed.target.clone();
         let Some(own) = self.own_address() else {
             tracing::warn!("cannot ask for peers: the address is not an IP literal");
-            return self.seed_unreachable(index);
+            return self.seed_failed(index, "EINVAL");
         };
         tracing::info!(
             host = target.host,
@@ -249,6 +242,10 @@ impl State {
 
     /// A seed has our request. If nobody dials us, and it may be a native node: dial it.
     pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
+        match code {
+            "REFUSED" => self.seed_was_asked(index),
+            code => self.seed_came_to(index, Came::of(code)),
+        }
         let Some(seed) = self.entry.seeds.get(index) else {
             return;
         };
@@ -265,13 +262,14 @@ impl State {
     }
 
     /// A dial to a seed did not make it a peer.
-    pub(super) fn seed_dial_failed(&mut self, index: usize, end: DialEnd) {
+    pub(super) fn seed_dial_failed(&mut self, index: usize, end: DialEnd, code: &str) {
         match end {
-            DialEnd::Unreachable => return self.seed_unreachable(index),
+            DialEnd::Unreachable => return self.seed_failed(index, code),
             // It is dialled again in a while: a request would only be one connection more.
             DialEnd::Reset => return,
             DialEnd::Unanswered | DialEnd::Refused => {}
         }
+        self.seed_came_to(index, Came::of(code));
         // Perhaps a legacy node that is full, whoever said that it is none: next time it is asked again,
         // to pass it on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
@@ -280,6 +278,15 @@ impl State {
         // One that said nothing for so long has cost the time of several tries.
         if end == DialEnd::Unanswered && self.peers.is_empty() {
             self.enter_through(index);
+        }
+    }
+
+    /// A seed could not be reached: the next one, if this node is alone.
+    pub(super) fn seed_failed(&mut self, index: usize, code: &str) {
+        self.seed_came_to(index, Came::of(code));
+        self.seed_unreachable(index);
+        if self.running && self.peers.is_empty() {
+            self.enter_through_next();
         }
     }
 
@@ -302,6 +309,7 @@ impl State {
     pub(super) fn on_tick(&mut self) {
         self.schedule_tick();
         if self.peers.is_empty() {
+            self.report_entry();
             return self.enter();
         }
         for index in 0..self.entry.seeds.len() {
@@ -312,29 +320,26 @@ impl State {
         }
     }
 
-    /// Makes sure that we notice when a seed is lost, and that it has not lost us.
+    /// Legacy seeds send no beacons: they are pinged, and so are those that may be legacy nodes.
     fn keep_in_touch(&mut self, index: usize) {
         let all_native = self.config.native && self.native_peers().len() == self.peers.len();
         let seed = &self.entry.seeds[index];
         if seed.retired {
             return;
         }
-        if !self.config.native || seed.legacy == Some(true) || seed.legacy.is_none() && !all_native
+        if self.config.native && (seed.legacy == Some(false) || seed.legacy.is_none() && all_native)
         {
-            self.ping(index);
-            if self.entry.seeds[index].lost {
-                self.enter_through(index);
-            }
             return;
         }
-        if self.is_self(&seed.target) || seed.suspected {
-            return;
-        }
-        if !self.is_sufficiently_filled() {
+        self.ping(index);
+        let seed = &mut self.entry.seeds[index];
+        let is_due = seed.entered.is_none_or(|at| {
+            let away = seed.away.map_or(Duration::ZERO, |away| at.since(away));
+            self.now.since(at) >= away / 4
+        });
+        if seed.lost && is_due {
+            seed.entered = Some(self.now);
             self.enter_through(index);
-        } else if !seed.watched && !self.is_dialing_seed(index) {
-            let target = seed.target.clone();
-            self.dial_peer(Dial::to_seed(index, target, Intent::Probe));
         }
     }
 
@@ -347,14 +352,19 @@ impl State {
             // The last one went: back in through the seeds, at once.
             self.entry.retry = ENTRY_RETRY;
             self.entry.is_alone = true;
+            self.entry.told = Told::since(self.now);
+            self.beacons_alone();
             self.seek();
             if self.dials_under_way() == 0 && self.entry.entries.take(self.now) {
                 self.enter();
             }
             self.schedule_tick();
         } else if std::mem::take(&mut self.entry.is_alone) {
+            self.entry.round.clear();
             self.schedule_tick();
+            self.roam_soon();
         }
+        self.tell_peers();
         if !self.is_sufficiently_filled() {
             self.seek();
             self.request_peers();

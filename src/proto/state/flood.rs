@@ -36,7 +36,7 @@ impl Flood {
 impl State {
     /// Floods a packet of our own and returns its id.
     pub(super) fn flood_new(&mut self, topic: Topic, data: &[u8]) -> String {
-        let prefix = format!("{}-{}", self.me, base36(self.rng.u64(..)));
+        let prefix = format!("{}-{}", self.me.code(), base36(self.rng.u64(..)));
         let (id, text) = packets::new_packet(&prefix, data);
         self.flood.seen.insert(&id, self.now);
         self.flood_packet(topic, &text, &PacketData::Other, None, Class::Control);
@@ -112,7 +112,7 @@ impl State {
                 if relay {
                     // Refused elsewhere, too, so far: one of several nodes that hear of it sees
                     // that room is made.
-                    let own = packet.id.split('-').next() == Some(who.id.as_str());
+                    let own = is_made_by(&packet.id, &who.id);
                     let urgent = !own && self.asks_again(&who.id) && self.rng.u8(..4) == 0;
                     self.send_walks(who, Some(link), urgent);
                 }
@@ -180,10 +180,7 @@ impl State {
         let Some(peer) = self.peer_mut(link) else {
             return;
         };
-        let own = packet
-            .id
-            .strip_prefix(peer.id.as_str())
-            .is_some_and(|rest| rest.starts_with('-'));
+        let own = is_made_by(&packet.id, &peer.id);
         peer.generation = match (&packet.data, peer.generation) {
             (PacketData::Chunk(_), _) => Generation::Streams,
             (PacketData::PeerRequest(who), _) if own && who.id == peer.id => Generation::Streams,
@@ -237,6 +234,12 @@ impl State {
     }
 }
 
+/// Whether a legacy node with that id made a packet.
+fn is_made_by(packet: &str, id: &NodeId) -> bool {
+    let rest = packet.strip_prefix(id.as_str());
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
 /// A message as packet data: read, and as canonical JSON text. `None` when it is no JSON.
 fn packet_data(item: &Item) -> Option<(PacketData, Bytes)> {
     let text: Bytes = match item {
@@ -269,7 +272,7 @@ fn packet_prefix(origin: &Origin, seq: u64) -> String {
     let digits = DIGITS;
     format!(
         "{}-n{:0>digits$}{:0>digits$}",
-        origin.id,
+        origin.id.code(),
         base36(origin.epoch),
         base36(seq)
     )
@@ -289,7 +292,7 @@ fn native_born(id: &str) -> Option<(Origin, u64)> {
         .filter(|seq| *seq > 0 && *seq < u64::MAX)?;
     Some((
         Origin {
-            id: NodeId::parse(node)?,
+            id: NodeId::from_code(node)?,
             epoch,
         },
         seq,

@@ -5,6 +5,7 @@ mod dial;
 mod handshake;
 mod heartbeat;
 mod score;
+mod twins;
 mod unicast;
 
 use std::net::SocketAddr;
@@ -14,7 +15,9 @@ use crate::proto::bucket::Bucket;
 use crate::proto::{Class, Hello, Level, LinkId, Moment, NodeId, Outgoing, PeerAddress, Target};
 use dial::Purpose;
 pub(super) use dial::{Dial, DialEnd};
+pub(super) use handshake::count;
 pub(super) use heartbeat::HEARTBEAT_CHECK;
+pub(super) use twins::Twins;
 
 /// Forward joins that a native peer may hand us.
 const WALKS_PER_SECOND: f64 = 100.0;
@@ -62,8 +65,9 @@ pub(super) enum Phase {
     /// We have written all we had to say (entry, pong); the other side closes. The seed, if we asked
     /// one for peers.
     Courier(Option<usize>),
-    /// A native node does not want us as a peer; it tells of others, and closes.
-    Refused,
+    /// A native node does not want us as a peer; it tells of others, and closes. Whether it is of
+    /// another part of the network that we want to join.
+    Refused(bool),
     /// Accepted; has not said who it is.
     Unconnected,
     /// Accepted, has said who it is, and waits for the outcome of our own dial to it.
@@ -79,7 +83,12 @@ pub(super) struct Peer {
     /// Where it can be dialled: where we did, or where it says.
     target: Option<Target>,
     pub(super) native: bool,
-    /// The same, as an address to tell others.
+    /// How many peers it accepts, if it says so.
+    pub(super) max_peers: Option<u16>,
+    /// How many it has, and how many of those have others, if it says so.
+    pub(super) has: u16,
+    pub(super) ways: u16,
+    /// Where it listens, as an address to tell others.
     pub(super) listens: Option<SocketAddr>,
     pub(super) since: Moment,
     /// It has said goodbye, and whether it wants to be remembered.

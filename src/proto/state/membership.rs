@@ -17,6 +17,7 @@
 
 mod forward_join;
 mod lost;
+mod room;
 mod shuffle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,13 +25,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::entry::take_for;
-use super::links::{Dial, DialEnd, Peer};
+use super::links::{Dial, DialEnd, Peer, count};
 use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
-use crate::proto::{
-    CloseHow, Config, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer,
-};
+use crate::proto::{Config, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer};
 use lost::Lost;
 
 /// How many addresses are kept.
@@ -44,6 +43,14 @@ const SEEK_EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: u32 = 3;
 /// Dials at a time for a node that has no peer: most may be to nodes that died with the peers.
 const DIALS_WHEN_ALONE: usize = 4;
+/// After so many rounds in vain they become rare: nobody has room, or nobody else is there. That is
+/// also the most that a node without any peer waits, and one that has some.
+const BUSY_ROUNDS: u32 = 8;
+const SEEK_ALONE: Duration = Duration::from_secs(10);
+const SEEK_LATE: Duration = Duration::from_secs(90);
+/// Addresses where nobody could be reached are not kept for so long, and so many of them.
+const UNREACHABLE_FOR: Duration = Duration::from_secs(120);
+const UNREACHABLE: usize = 64;
 /// A dial without an answer after this is not waited for (overlay design: neighbour timeout).
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// An address is not tried again before this.
@@ -68,8 +75,14 @@ pub(super) struct Membership {
     nonce: u32,
     /// Where other nodes' shuffles came from.
     routes: VecDeque<(u32, LinkId)>,
+    /// How many peers we have told others that we have, and how many of those have others.
+    told: (u16, u16),
     /// Rounds of seeking since a peer was added.
     rounds: u32,
+    /// Nobody is sought before this: it was in vain for so long.
+    quiet_until: Option<Moment>,
+    /// Where nobody could be reached, and when.
+    unreachable: VecDeque<(SocketAddr, Moment)>,
     seek_set: bool,
     room: Bucket,
     /// Dials to addresses that others told us of: whoever hands out a victim's gets no more of us.
@@ -92,7 +105,10 @@ impl Membership {
             lost: VecDeque::new(),
             nonce: 0,
             routes: VecDeque::new(),
+            told: (0, 0),
             rounds: 0,
+            quiet_until: None,
+            unreachable: VecDeque::new(),
             seek_set: false,
             room: Bucket::new(ROOM_BURST, ROOM_RATE, Moment::default()),
             dials: Bucket::new(
@@ -126,7 +142,9 @@ impl State {
 
     /// Keeps an address, in the place of another if there are many.
     pub(super) fn meet(&mut self, who: PeerAddress) {
-        if !self.is_somewhere_else(who.socket())
+        self.suspect_twin(&who);
+        if self.is_unreachable(who.socket())
+            || !self.is_somewhere_else(who.socket())
             || who.id == self.me
             || self.peer_link(&who.id).is_some()
         {
@@ -144,18 +162,21 @@ impl State {
         passive.push(Known { who, tried: None });
     }
 
-    fn forget_known(&mut self, id: &NodeId) {
+    pub(super) fn forget_known(&mut self, id: &NodeId) {
         self.membership.passive.retain(|known| known.who.id != *id);
     }
 
-    fn peer_contact(&self, link: LinkId) -> Option<PeerAddress> {
+    pub(super) fn peer_contact(&self, link: LinkId) -> Option<PeerAddress> {
         self.peer(link)?.contact()
     }
 
     /// A random few of those we know, `except` excepted.
     pub(super) fn sample(&mut self, except: Option<&NodeId>) -> Vec<PeerAddress> {
+        let with_leaves = self.tells_of_leaves();
         let peers = self.peers.iter();
+        let peers = peers.filter(|link| with_leaves || !self.is_full_leaf(**link));
         let mut active: Vec<_> = peers.filter_map(|link| self.peer_contact(*link)).collect();
+        active.retain(|who| !self.is_unreachable(who.socket()));
         let passive = self.membership.passive.iter();
         let mut passive: Vec<_> = passive.map(|known| known.who.clone()).collect();
         active.retain(|who| Some(&who.id) != except);
@@ -178,12 +199,41 @@ impl State {
 
     // Peers come and go
 
+    /// Tells native peers how many peers we have.
+    pub(super) fn tell_peers(&mut self) {
+        let told = (count(self.peers.len()), self.ways());
+        self.membership.told = told;
+        let frame = native::peers(told.0, told.1);
+        for link in self.native_peers() {
+            if self.peer(link).is_some_and(|peer| peer.max_peers.is_some()) {
+                self.send(link, frame.clone());
+            }
+        }
+    }
+
+    pub(super) fn on_peers(&mut self, link: LinkId, has: u16, ways: u16) {
+        if let Some(peer) = self.peer_mut(link) {
+            (peer.has, peer.ways) = (has, ways);
+        }
+        if self.membership.told.1 != self.ways() {
+            self.tell_peers();
+        }
+    }
+
+    /// How many of our peers have others.
+    pub(super) fn ways(&self) -> u16 {
+        let mut peers = self.peers.iter().filter_map(|link| self.peer(*link));
+        let leads_on = |peer: &&Peer| peer.max_peers.is_none() || peer.has > 1;
+        count(peers.by_ref().filter(leads_on).count())
+    }
+
     pub(super) fn peer_added(&mut self, link: LinkId) {
         let Some(peer) = self.peer(link) else {
             return;
         };
         let id = peer.id.clone();
         self.membership.rounds = 0;
+        self.membership.quiet_until = None;
         self.membership.lost.retain(|lost| lost.who.id != id);
         self.forget_known(&id);
         self.seed_added(link);
@@ -195,12 +245,18 @@ impl State {
 
     pub(super) fn peer_lost(&mut self, link: LinkId, peer: &Peer, reason: RemoveReason) {
         self.membership.routes.retain(|(_, from)| *from != link);
+        // Others are sought as if it were for the first time.
+        self.membership.rounds = 0;
+        self.membership.quiet_until = None;
+        self.membership.seek_set = false;
         self.beacon_link_lost(link);
         let broke = matches!(reason, RemoveReason::Silent | RemoveReason::Remote);
         let Some(who) = peer.contact().filter(|_| broke) else {
             return;
         };
+        let is_leaf = peer.max_peers.is_some_and(|max| max <= 2);
         match peer.leaving {
+            Some(true) if is_leaf && !self.is_leaf() => {}
             Some(true) => self.meet(who),
             Some(false) => {}
             None => self.miss(who, reason == RemoveReason::Silent),
@@ -225,24 +281,6 @@ impl State {
         }
     }
 
-    /// Lets a native peer go for the sake of somebody who needs us more.
-    pub(super) fn make_room(&mut self) -> bool {
-        let Some(link) = self.random_peer(None) else {
-            return false;
-        };
-        if !self.membership.room.take(self.now) {
-            return false;
-        }
-        tracing::debug!(%link, "making room");
-        self.say_goodbye(link, true);
-        let who = self.peer_contact(link);
-        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "ROOM");
-        if let Some(who) = who {
-            self.meet(who);
-        }
-        true
-    }
-
     // Seeking
 
     /// Dials nodes from the passive view, if there are too few peers.
@@ -250,7 +288,15 @@ impl State {
         if !self.config.native || self.is_sufficiently_filled() {
             return;
         }
-        let wanted = self.config.min_peers - self.peers.len();
+        let is_early = self.membership.quiet_until.is_some_and(|at| at > self.now);
+        if is_early {
+            return self.seek_again();
+        }
+        let is_patient = self.membership.rounds > BUSY_ROUNDS;
+        let wanted = match is_patient {
+            true => 1,
+            false => self.config.min_peers - self.peers.len(),
+        };
         let at_once = if self.peers.is_empty() {
             wanted.max(DIALS_WHEN_ALONE)
         } else {
@@ -283,10 +329,44 @@ impl State {
             self.dial_peer(Dial::to_node(&known.who, intent));
         }
         self.membership.passive = passive;
+        if is_patient {
+            let wait = self.seek_wait();
+            self.membership.quiet_until = Some(now.after(wait / 2));
+        }
+        self.seek_again();
+    }
+
+    fn seek_again(&mut self) {
         if !std::mem::replace(&mut self.membership.seek_set, true) {
-            let after = jitter(&mut self.rng, SEEK_EVERY, 0.2);
+            let wait = self.seek_wait();
+            let after = jitter(&mut self.rng, wait, 0.2);
             self.set_timer(Timer::Seek, after);
         }
+    }
+
+    /// How long it is until more peers are sought again.
+    fn seek_wait(&self) -> Duration {
+        let late = self.membership.rounds.saturating_sub(BUSY_ROUNDS).min(10);
+        let most = match self.peers.is_empty() {
+            true => SEEK_ALONE,
+            false => SEEK_LATE,
+        };
+        (SEEK_EVERY * (1 << late)).min(most)
+    }
+
+    /// Whether nobody could be reached at that address a short while ago.
+    fn is_unreachable(&self, address: SocketAddr) -> bool {
+        let mut unreachable = self.membership.unreachable.iter();
+        unreachable.any(|(other, at)| *other == address && self.now.since(*at) < UNREACHABLE_FOR)
+    }
+
+    fn found_unreachable(&mut self, address: SocketAddr) {
+        let unreachable = &mut self.membership.unreachable;
+        unreachable.retain(|(other, _)| *other != address);
+        if unreachable.len() >= UNREACHABLE {
+            unreachable.pop_front();
+        }
+        unreachable.push_back((address, self.now));
     }
 
     /// Whether an address that others told us may be dialled once more.
@@ -308,16 +388,19 @@ impl State {
     }
 
     /// A dial that was to make a peer did not.
-    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, end: DialEnd) {
+    pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, end: DialEnd, code: &str) {
         if !self.running {
             return;
         }
         if let Some(seed) = dial.seed {
-            self.seed_dial_failed(seed, end);
+            self.seed_dial_failed(seed, end, code);
         }
         let is_gone = end == DialEnd::Unreachable;
         if let Some(id) = dial.expected.clone().filter(|_| is_gone) {
             self.forget_known(&id);
+            if let Some(address) = dial.address() {
+                self.found_unreachable(address);
+            }
         }
         self.seek();
     }

@@ -50,7 +50,7 @@ use crate::proto::{Class, Event, LinkId, Moment, Origin, Payload, Publish};
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
 use stream::Doubt;
 use streams::Streams;
-use window::Outstanding;
+use window::{ACTIVE_FOR, Outstanding};
 
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
 /// much gets a tree of its own.
@@ -151,11 +151,15 @@ impl State {
         let now = self.now;
         let own = self.publisher.own.clone();
         let stream = self.open_stream(&own, 1, true);
+        let is_beginning = stream.next == 1 || now.since(stream.last_active) >= ACTIVE_FOR;
         let first = stream.next;
         stream.next += u64::from(payload.count());
         stream.last_active = now;
         if (first..stream.next).contains(&EXPLORE_AT) {
             stream.plant(&[]);
+        }
+        if is_beginning {
+            self.begin_window();
         }
         self.counters.sent += u64::from(payload.count());
         let run = Publish {
@@ -177,7 +181,7 @@ impl State {
         if run.origin == self.publisher.own {
             // Nobody else speaks for us, whatever the numbers.
             self.counters.duplicates += count;
-            self.let_go(link, &run.origin);
+            self.waive(link, &run.origin);
             if native && !run.repair {
                 self.prune(link, run.origin);
             }
@@ -192,7 +196,7 @@ impl State {
         let is_new = self.publisher.streams.get(&run.origin).is_none();
         if is_new && !self.takes_origin(link) {
             self.counters.relays_refused += u64::from(run.payload.count());
-            self.let_go(link, &run.origin);
+            self.waive(link, &run.origin);
             return;
         }
         let stream = self.open_stream(&run.origin, next, settled);

@@ -5,6 +5,7 @@ mod entry;
 mod flood;
 mod links;
 mod relays;
+mod room;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -196,6 +197,7 @@ fn native_hello(id: &str, address: &str, port: u16) -> Hello {
         intent: Intent::Peer,
         windows: false,
         max_message: None,
+        place: Default::default(),
     };
     Hello {
         native: Some(native),

@@ -19,12 +19,19 @@ pub(super) struct Syn {
     pub(super) life: u32,
     pub(super) link: LinkId,
     pub(super) target: Target,
+    /// Whom a balancer chose for it.
+    pub(super) picked: Option<HostId>,
     pub(super) began: Moment,
 }
 
 impl Network {
-    pub(super) fn dial(&mut self, syn: Syn) {
-        let latency = match self.resolve(&syn.target) {
+    pub(super) fn dial(&mut self, mut syn: Syn) {
+        if self.balancer.as_ref() == Some(&syn.target.host) {
+            let living = self.living();
+            let index = self.rng.usize(..living.len().max(1));
+            syn.picked = living.get(index).copied();
+        }
+        let latency = match syn.picked.or_else(|| self.resolve(&syn.target)) {
             Some(to) => self.latency(syn.from, to),
             None => Duration::ZERO,
         };
@@ -37,11 +44,14 @@ impl Network {
         if self.hosts[from.index()].life != syn.life || !self.is_alive(from) {
             return;
         }
-        let Some(to) = self.resolve(&syn.target) else {
+        let Some(to) = syn.picked.or_else(|| self.resolve(&syn.target)) else {
             return self.at(self.now, Cause::Refusal(syn, "ENOTFOUND"));
         };
-        let unheard =
-            self.hosts[to.index()].dark || self.is_blocked(from, to) || self.is_blocked(to, from);
+        let shielded = self.hosts[to.index()].shielded && from != to;
+        let unheard = shielded
+            || self.hosts[to.index()].dark
+            || self.is_blocked(from, to)
+            || self.is_blocked(to, from);
         if unheard {
             let timeout = self.hosts[from.index()].config.dial_timeout;
             let again = self.now.after(SYN_AGAIN);

@@ -12,7 +12,7 @@ const MAX_TARGETS: usize = 1024;
 
 impl State {
     /// Whether the limits on dials that others cause leave one to that node.
-    pub(super) fn may_dial_for(&mut self, who: &PeerAddress) -> bool {
+    pub(in crate::proto::state) fn may_dial_for(&mut self, who: &PeerAddress) -> bool {
         let target = who.socket();
         let may = self.may_dial(target) && self.dials_under_way() < self.config.max_dials;
         if !may {

@@ -46,7 +46,8 @@ impl State {
 
     pub(in crate::proto::state) fn on_entry_request(&mut self, link: LinkId, who: PeerAddress) {
         tracing::debug!(%link, id = %who.id, "peer request from outside");
-        if who.id != self.me {
+        // Whoever asks like this does not say which network it looks for.
+        if who.id != self.me && self.config.network.is_none() {
             self.become_seed();
             self.flood_request(&who);
             let urgent = self.asks_again(&who.id);
@@ -99,7 +100,7 @@ impl State {
         if !has_room && self.native_peers().len() <= KEPT_NATIVE || !self.may_dial_for(&who) {
             return false;
         }
-        if !has_room && !self.make_room() {
+        if !has_room && !self.make_room(0) {
             return false;
         }
         self.dial_peer(Dial::to_node(&who, Intent::Peer));

@@ -82,10 +82,13 @@ impl State {
         if self.is_in_contact(ping.seed) {
             return;
         }
-        self.seed_lost(ping.seed);
+        let is_news = self.seed_lost(ping.seed);
         if let Some(seed) = self.entry.seeds.get_mut(ping.seed) {
             seed.asked = false;
+            seed.away.get_or_insert(self.now);
         }
-        self.enter();
+        if is_news {
+            self.enter();
+        }
     }
 }

@@ -73,11 +73,11 @@ impl State {
                 _ if code == "ECONNRESET" => DialEnd::Reset,
                 _ => DialEnd::Refused,
             };
-            self.dial_came_to_nothing(dial, end);
+            self.dial_came_to_nothing(dial, end, code);
         }
         match state.phase {
             Phase::Courier(Some(seed)) => self.request_delivered(seed, code),
-            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.seed_unreachable(seed),
+            Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.seed_failed(seed, code),
             _ => {}
         }
         let Some(peer) = state.peer() else {

@@ -29,6 +29,8 @@ pub(in crate::proto::state) struct Dial {
     pub(super) intent: Intent,
     /// The seed that is dialled, if it is one.
     pub(in crate::proto::state) seed: Option<usize>,
+    /// Whether a peer that has no other makes room for it.
+    pub(in crate::proto::state) displaces: bool,
 }
 
 /// How a dial ended that made no peer.
@@ -52,6 +54,7 @@ impl Dial {
             request: None,
             intent: Intent::Peer,
             seed: None,
+            displaces: false,
         }
     }
 
@@ -71,6 +74,12 @@ impl Dial {
             intent,
             ..Self::to(target)
         }
+    }
+
+    /// The address that it goes to, if it is given as such.
+    pub(in crate::proto::state) fn address(&self) -> Option<SocketAddr> {
+        let ip: IpAddr = self.target.host.parse().ok()?;
+        Some(SocketAddr::new(ip.to_canonical(), self.target.port))
     }
 
     /// Whether it goes to that address, given as such.

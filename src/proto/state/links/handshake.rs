@@ -10,8 +10,11 @@ use super::{
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::{line, native};
 use crate::proto::state::State;
+use crate::proto::state::beacons::Part;
+use crate::proto::state::entry::Came;
 use crate::proto::{
-    CloseHow, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress, Target, Timer,
+    CloseHow, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress, Place,
+    Target, Timer, Why,
 };
 
 impl State {
@@ -30,6 +33,17 @@ impl State {
             return self.blame(link, -10, "a handshake out of turn");
         }
         let remote = state.remote;
+        if let Some(why) = self.objection_to(&hello) {
+            return self.object(link, &hello, why);
+        }
+        let twin = self.look_for_twin(&hello, remote);
+        self.answer_handshake(link, hello, remote);
+        if let Some(twin) = twin {
+            self.introduce_twins(link, twin);
+        }
+    }
+
+    fn answer_handshake(&mut self, link: LinkId, hello: Hello, remote: Option<SocketAddr>) {
         if self.config.native && hello.intent().is_some_and(Intent::only_asks) {
             // It wants an answer, whoever dials whom to become a peer.
             let _ = self.admit(link, hello);
@@ -67,32 +81,77 @@ impl State {
         let Phase::AwaitingAck(dial) = &state.phase else {
             return self.blame(link, -10, "an ack out of turn");
         };
-        let (request, seed, intent) = (dial.request, dial.seed, dial.intent);
-        if let Some(seed) = seed {
-            self.seed_is(seed, &hello);
+        let dial = dial.clone();
+        if let Some(why) = self.objection_to(&hello).or(self.objection_of(&hello)) {
+            return self.objected(link, &dial, &hello, why);
         }
-        if self.config.native && hello.intent() == Some(Intent::Refuse) {
-            tracing::debug!(%link, id = %hello.id, "refused");
-            if let Some(state) = self.links.get_mut(&link) {
-                state.phase = Phase::Refused;
-            }
-            self.admit_held();
-            self.dialed(request, self.peer_link(&hello.id).ok_or("REFUSED"));
-            if let Some(seed) = seed {
-                self.seed_refused(seed, intent);
-            }
-            return;
+        self.look_for_twin_behind(&dial, &hello);
+        let is_refused = self.config.native && hello.intent() == Some(Intent::Refuse);
+        if let Some(seed) = dial.seed.filter(|_| hello.id != self.me) {
+            let remote = self.links.get(&link).and_then(|state| state.remote);
+            let who = contact(&hello, remote);
+            self.seed_is(seed, &hello, who.as_ref(), (dial.intent, !is_refused));
         }
-        if let Err(code) = self.may_add(&hello.id) {
+        match is_refused {
+            true => self.on_refusal(link, &dial, &hello),
+            false => self.on_acceptance(link, &dial, hello),
+        }
+    }
+
+    fn on_refusal(&mut self, link: LinkId, dial: &Dial, hello: &Hello) {
+        tracing::debug!(%link, id = %hello.id, "refused");
+        let is_other = self.part_of(hello) == Part::Other;
+        // Those that a seed tells of are tried in its place; those that they tell of are not.
+        let is_seed = dial.seed.is_some() && !self.peers.is_empty();
+        let bridges = dial.intent == Intent::Rejoin && is_other && is_seed;
+        if let Some(state) = self.links.get_mut(&link) {
+            state.phase = Phase::Refused(bridges);
+        }
+        let code = if hello.id == self.me {
+            if let Some(seed) = dial.seed {
+                self.seed_came_to(seed, Came::Own);
+            }
+            "SELF"
+        } else {
+            "REFUSED"
+        };
+        if Self::says_leaf(hello) {
+            self.forget_known(&hello.id);
+        }
+        self.admit_held();
+        self.dialed(dial.request, self.peer_link(&hello.id).ok_or(code));
+    }
+
+    fn on_acceptance(&mut self, link: LinkId, dial: &Dial, hello: Hello) {
+        let mut verdict = self.may_add(&hello.id);
+        if verdict == Err("FULL") && self.makes_way(link, dial, &hello) {
+            verdict = Ok(());
+        }
+        if let Err(code) = verdict {
             tracing::debug!(%link, id = %hello.id, code, "handshake ack refused");
             self.say_goodbye_to(link, hello.native.is_some(), true);
             self.forget_link(link, CloseHow::Flush);
             let existing = self.peer_link(&hello.id);
-            self.dialed(request, existing.ok_or(code));
+            self.dialed(dial.request, existing.ok_or(code));
             return self.admit_held();
         }
         self.add(link, hello);
-        self.dialed(request, Ok(link));
+        self.dialed(dial.request, Ok(link));
+    }
+
+    /// Whether a peer makes room for a node that we have dialled, and that takes us.
+    fn makes_way(&mut self, link: LinkId, dial: &Dial, hello: &Hello) -> bool {
+        if dial.intent != Intent::Rejoin && !dial.displaces {
+            return false;
+        }
+        let remote = self.links.get(&link).and_then(|state| state.remote);
+        let Some(who) = contact(hello, remote) else {
+            return false;
+        };
+        match dial.intent {
+            Intent::Rejoin => self.make_room_for_bridge(&who),
+            _ => self.displace(&who),
+        }
     }
 
     pub(in crate::proto::state) fn on_handshake_timeout(&mut self, link: LinkId) {
@@ -135,6 +194,14 @@ impl State {
             intent,
             windows: true,
             max_message: u32::try_from(self.config.max_message).ok(),
+            place: Place {
+                max_peers: Some(count(self.config.max_peers)),
+                peers: count(self.peers.len()),
+                ways: self.ways(),
+                part: self.marks(),
+                network: self.config.network.clone(),
+                why: None,
+            },
         });
         Hello {
             id: self.me.clone(),
@@ -167,8 +234,12 @@ impl State {
             self.become_seed();
         }
         let mut verdict = self.may_add(&hello.id);
-        let presses = matches!(intent, Some(Intent::Urgent | Intent::Rejoin));
-        if verdict == Err("FULL") && presses && self.make_room() {
+        let has_room = match intent {
+            _ if verdict != Err("FULL") => false,
+            Some(Intent::Urgent | Intent::Rejoin) => self.make_room_for(&hello),
+            _ => false,
+        };
+        if has_room {
             verdict = Ok(());
         }
         if verdict.is_ok() && intent.is_some_and(Intent::only_asks) {
@@ -176,14 +247,16 @@ impl State {
         }
         if let Err(code) = verdict {
             tracing::debug!(%link, id = %hello.id, code, "handshake refused");
-            if intent.is_some() && matches!(code, "FULL" | "PROBE" | "EXISTS") {
-                self.refuse(link, &hello);
+            if intent.is_some() {
+                let why = match code {
+                    "FULL" => Some(Why::Full),
+                    "EXISTS" if self.is_taken(&hello, link) => Some(Why::Id),
+                    _ => None,
+                };
+                self.refuse(link, &hello, why);
             }
             self.forget_link(link, CloseHow::Flush);
-            return match self.peer_link(&hello.id) {
-                Some(existing) => Ok(existing),
-                None => Err(code),
-            };
+            return self.peer_link(&hello.id).ok_or(code);
         }
         let ack = line::handshake_ack(&self.hello(Intent::Peer));
         self.send(link, control(ack));
@@ -195,21 +268,38 @@ impl State {
         Ok(link)
     }
 
-    /// Tells a native node that it will not be a peer, and whom else to ask.
-    fn refuse(&mut self, link: LinkId, hello: &Hello) {
-        let ack = line::handshake_ack(&self.hello(Intent::Refuse));
-        self.send(link, control(ack));
+    /// Tells a native node that it will not be a peer, why, and whom else to ask.
+    pub(super) fn refuse(&mut self, link: LinkId, hello: &Hello, why: Option<Why>) {
+        let mut answer = self.hello(Intent::Refuse);
+        if let Some(native) = &mut answer.native {
+            native.place.why = why;
+        }
+        self.send(link, control(line::handshake_ack(&answer)));
         let intent = hello.intent();
         let mut contacts = Vec::new();
-        if !intent.is_some_and(Intent::only_asks) && self.peer_link(&hello.id).is_none() {
+        let is_stranger = hello.id != self.me && self.peer_link(&hello.id).is_none();
+        if why == Some(Why::Id) {
+            // It shall find out who has its id.
+            let other = self.peer_link(&hello.id);
+            contacts.extend(other.and_then(|other| self.peer_contact(other)));
+        } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
+        {
             contacts = self.sample(Some(&hello.id));
             let remote = self.links.get(&link).and_then(|state| state.remote);
-            if let Some(who) = contact(hello, remote).filter(|_| intent == Some(Intent::Join)) {
-                self.send_walks(&who, None, false);
-                self.meet(who);
+            if let Some(who) = contact(hello, remote) {
+                if intent == Some(Intent::Join) && self.tells_of(hello) {
+                    self.send_walks(&who, None, false);
+                    self.meet(who.clone());
+                }
+                self.try_displacing(hello, &who);
             }
         }
         self.send(link, native::contacts(0, &contacts));
+    }
+
+    /// Whether others shall know of the sender of `hello`.
+    fn tells_of(&self, hello: &Hello) -> bool {
+        !Self::says_leaf(hello) || self.tells_of_leaves()
     }
 
     fn may_add(&self, id: &NodeId) -> Result<(), &'static str> {
@@ -250,10 +340,15 @@ impl State {
             Phase::AwaitingAck(_) => Some(remote),
             _ => contact(&hello, Some(remote)).map(|who| who.socket()),
         };
+        let place = hello.native.as_ref().map(|native| &native.place);
         state.phase = Phase::Peer(Box::new(Peer {
             id: hello.id.clone(),
             target,
             native,
+            max_peers: place.and_then(|place| place.max_peers),
+            // What it has said before it had us.
+            has: place.map_or(0, |place| place.peers.saturating_add(1)),
+            ways: place.map_or(0, |place| place.ways),
             listens,
             since: self.now,
             leaving: None,
@@ -311,9 +406,14 @@ impl State {
     }
 }
 
+/// A number of peers, as handshakes say it.
+pub(in crate::proto::state) fn count(peers: usize) -> u16 {
+    peers.try_into().unwrap_or(u16::MAX)
+}
+
 /// Where the sender of `hello` can be dialled, if it is native: at the address it gives, or else,
 /// when that is a name or no address at all, at the one it comes from.
-fn contact(hello: &Hello, remote: Option<SocketAddr>) -> Option<PeerAddress> {
+pub(super) fn contact(hello: &Hello, remote: Option<SocketAddr>) -> Option<PeerAddress> {
     let native = hello.native.as_ref()?;
     let given = native.address.parse().ok();
     let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();

@@ -18,7 +18,9 @@ impl State {
             Reject::BadHash => self.blame(link, -1, "a wrong hash"),
             // Nobody passes that on.
             Reject::TooDeep => self.blame(link, DROP_SCORE, "an event that nests too deeply"),
-            Reject::BadShape | Reject::NotAMessage => {}
+            Reject::BadId => self.turn_away_nameless(link),
+            Reject::NotAMessage => self.heard_nonsense(link),
+            Reject::BadShape => {}
         }
     }
 

@@ -20,7 +20,9 @@ impl State {
         };
         let contacts: Vec<_> = contacts.into_iter().filter(|it| it.id != who.id).collect();
         self.send(link, native::contacts(0, &contacts));
-        self.send_walks(&who, Some(link), false);
+        if !self.is_leaf_peer(link) || self.tells_of_leaves() {
+            self.send_walks(&who, Some(link), false);
+        }
     }
 
     /// Sends the address of a node that looks for peers for walks through the network. `urgent`: room
@@ -32,7 +34,7 @@ impl State {
         urgent: bool,
     ) {
         let mut peers = self.native_peers();
-        peers.retain(|link| Some(*link) != except);
+        peers.retain(|link| Some(*link) != except && !self.is_dead_end(*link));
         self.rng.shuffle(&mut peers);
         for link in peers.into_iter().take(WALKS) {
             self.send(link, native::forward_join(urgent, JOIN_STEPS, who));
@@ -50,10 +52,13 @@ impl State {
             self.counters.relays_refused += 1;
             return;
         }
-        if self.ignores(link) || who.id == self.me {
+        if self.ignores(link) {
             return;
         }
-        let next = self.random_peer(Some(link)).filter(|_| ttl > 0);
+        if who.id == self.me {
+            return self.suspect_twin(&who);
+        }
+        let next = self.next_step(link).filter(|_| ttl > 0);
         let Some(next) = next else {
             let taken = if urgent {
                 self.take_in(who.clone())
@@ -73,5 +78,18 @@ impl State {
         }
         let ttl = ttl.min(JOIN_STEPS) - 1;
         self.send(next, native::forward_join(urgent, ttl, &who));
+    }
+
+    /// Where a walk goes on that came over `from`.
+    fn next_step(&mut self, from: LinkId) -> Option<LinkId> {
+        let mut peers = self.native_peers();
+        peers.retain(|link| *link != from && !self.is_dead_end(*link));
+        let index = self.rng.usize(..peers.len().max(1));
+        peers.get(index).copied()
+    }
+
+    /// Whether a peer accepts no other than this node.
+    fn is_dead_end(&self, link: LinkId) -> bool {
+        self.peer(link).and_then(|peer| peer.max_peers) == Some(1)
     }
 }

@@ -11,6 +11,10 @@ const LOST: usize = 64;
 const LOST_FOR: Duration = Duration::from_secs(3600);
 const LOST_FIRST: Duration = Duration::from_secs(1);
 const LOST_MAX: Duration = Duration::from_secs(30);
+/// Later each waits this long for every one that is lost, so that all together cost little.
+const LOST_LATE: Duration = Duration::from_secs(300);
+/// How long that is after the loss.
+const LATE_AFTER: Duration = Duration::from_secs(120);
 
 /// A peer that was lost without a goodbye.
 #[derive(Debug)]
@@ -48,17 +52,24 @@ impl State {
         self.membership
             .lost
             .retain(|lost| now.since(lost.since) < LOST_FOR);
+        let count = self.membership.lost.len() as u32;
         let mut dials = Vec::new();
         for lost in &mut self.membership.lost {
             if lost.at > now {
                 continue;
             }
-            lost.wait = (lost.wait * 2).min(LOST_MAX);
+            lost.wait = match now.since(lost.since) < LATE_AFTER {
+                true => (lost.wait * 2).min(LOST_MAX),
+                false => (lost.wait * 2).min(LOST_LATE * count),
+            };
             lost.at = now.after(jitter(&mut self.rng, lost.wait, 0.2));
             dials.push((lost.who.clone(), lost.silently));
         }
         for (who, silently) in dials {
-            if self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
+            // Seeds that are missed are dialled in any case.
+            let is_seed = self.entry.seed_at(who.socket());
+            let is_seed = is_seed.is_some_and(|index| self.entry.seeds[index].suspected);
+            if is_seed || self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
                 continue;
             }
             // A way that is open again may lead to a part of the network we were cut off from.

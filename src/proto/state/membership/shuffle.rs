@@ -105,7 +105,10 @@ impl State {
     }
 
     fn offer(&mut self) -> Vec<PeerAddress> {
-        let mut contacts: Vec<_> = self.own_contact().into_iter().collect();
+        // Nobody has any use for the address of a leaf that is full.
+        let is_told = !self.is_leaf() || self.tells_of_leaves();
+        let own = self.own_contact().filter(|_| is_told);
+        let mut contacts: Vec<_> = own.into_iter().collect();
         contacts.append(&mut self.sample(None));
         contacts
     }

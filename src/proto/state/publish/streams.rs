@@ -11,6 +11,8 @@ use crate::proto::{LinkId, Moment, Origin, Publish};
 pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);
 /// How many bytes of payload are kept (overlay design, tree).
 const CACHE_BYTES: usize = 32 << 20;
+/// How many of the oldest cached runs are looked at for one that nobody needs.
+const CHOICE: usize = 64;
 /// How many bytes are held back behind gaps, over all origins.
 const HELD_BYTES: usize = 8 << 20;
 /// How many origins are remembered; the one silent for longest is forgotten first.
@@ -182,14 +184,20 @@ impl Streams {
 
     /// Drops cached runs that are too many, or too old and needed by nobody who is waited for.
     pub(super) fn expire(&mut self, now: Moment) {
-        while let Some((at, origin, first, _)) = self.cache.front() {
+        while let Some((at, ..)) = self.cache.front() {
             let is_old = now.since(*at) >= CACHE_FOR;
-            let stream = self.map.get(origin);
-            let is_needed = || stream.is_some_and(|stream| stream.is_awaited(*first));
-            if self.cache_bytes <= CACHE_BYTES && (!is_old || is_needed()) {
+            let is_full = self.cache_bytes > CACHE_BYTES;
+            if !is_full && !is_old {
                 return;
             }
-            let Some((_, origin, first, bytes)) = self.cache.pop_front() else {
+            let mut oldest = self.cache.iter().take(CHOICE);
+            let unneeded = oldest.position(|(_, origin, first, _)| !self.is_needed(origin, *first));
+            let index = match unneeded {
+                Some(index) if is_full || index == 0 => index,
+                None if is_full => 0,
+                _ => return,
+            };
+            let Some((_, origin, first, bytes)) = self.cache.remove(index) else {
                 return;
             };
             self.cache_bytes -= bytes;
@@ -197,6 +205,12 @@ impl Streams {
                 stream.uncache(first);
             }
         }
+    }
+
+    /// Whether somebody who is waited for may yet need a run.
+    fn is_needed(&self, origin: &Origin, first: u64) -> bool {
+        let stream = self.map.get(origin);
+        stream.is_some_and(|stream| stream.is_awaited(first))
     }
 
     /// Holds a run back behind a gap; false when there is no room for it.

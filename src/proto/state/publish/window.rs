@@ -39,11 +39,15 @@ const TELL_EVERY: Duration = Duration::from_millis(50);
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// A node says of itself that it is slow; its peers wait this much longer for it to do so.
 const PEERS_WAIT_LONGER: Duration = Duration::from_secs(1);
-/// What all origins of a network may have outstanding together, so that what has to be repeated is
-/// still cached ([`super::streams`]) and fits into what receivers hold for their applications.
-const ALL_WINDOWS: usize = 32 << 20;
+/// What all origins of a network may have outstanding together: half of what is cached for repair
+/// ([`super::streams`]), for they do not know at once how many they are. With all of it, the simulator
+/// showed four origins of which some broadcasts could not be repeated any more.
+const ALL_WINDOWS: usize = 16 << 20;
 /// An origin shares that with those who have broadcast within this time.
-const ACTIVE_FOR: Duration = Duration::from_secs(5);
+pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(5);
+/// As long as an origin that begins to broadcast has not heard others, it takes itself for one of so
+/// many: they may have begun at the same moment.
+const BEGINNERS: usize = 8;
 
 /// What was sent, and what of it has not been consumed.
 #[derive(Debug, Default)]
@@ -191,7 +195,7 @@ impl State {
     }
 
     /// Tells a peer not to wait for us.
-    pub(super) fn let_go(&mut self, link: LinkId, origin: &Origin) {
+    pub(super) fn waive(&mut self, link: LinkId, origin: &Origin) {
         if self.has_windows(link) {
             let (origin, high) = (origin.clone(), NO_MATTER);
             self.send(link, native::consumed(&[Watermark { origin, high }]));
@@ -392,6 +396,12 @@ impl State {
         if is_waiting || !self.publisher.flowing.is_empty() {
             self.watch_windows();
         }
+    }
+
+    /// This node begins to broadcast, for the first time or after a pause.
+    pub(super) fn begin_window(&mut self) {
+        self.publisher.active = self.publisher.active.max(BEGINNERS);
+        self.publisher.counted_at = self.now;
     }
 
     fn count_active(&mut self) {

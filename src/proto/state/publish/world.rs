@@ -97,6 +97,7 @@ impl World {
                 intent: Intent::default(),
                 windows: false,
                 max_message: None,
+                place: Default::default(),
             }),
         };
         let message = Message::Handshake(hello);

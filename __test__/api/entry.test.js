@@ -1,0 +1,152 @@
+'use strict'
+
+// Entry that explains itself, and who is who.
+
+const assert = require('node:assert/strict')
+const net = require('node:net')
+const { test } = require('node:test')
+const { createNode } = require('../..')
+const { event, poll } = require('../support/wait')
+const { startNode } = require('./nodes')
+
+const address = '127.0.0.1'
+const seedOf = (node) => ({ address, port: node.options.port })
+
+/** A server that answers everyone with that, and its port. */
+async function serve(t, answer) {
+  const sockets = new Set()
+  const server = net.createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    answer(socket)
+  })
+  server.listen(0, address)
+  await event(server, 'listening')
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return { address, port: server.address().port }
+}
+
+/** A node that logs warnings to `node.warnings`. */
+async function startLogging(t, options) {
+  const warnings = []
+  const node = await startNode(t, { ...options, logger: { warn: (text) => warnings.push(text) } })
+  node.warnings = warnings
+  return node
+}
+
+test('a node outside says why, seed by seed, in an event and in the log', async (t) => {
+  const closed = await startNode(t, { secret: 'words of its own' })
+  const named = await startNode(t, { network: 'another' })
+  const web = await serve(t, (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const seeds = {
+    refused: { address, port: 1 },
+    'unknown name': { address: 'no-such-host.invalid', port: 8495 },
+    closed: seedOf(closed),
+    network: seedOf(named),
+    'not smokesignal': web,
+  }
+  const node = await startLogging(t, { seeds: Object.values(seeds) })
+  const expected = Object.entries(seeds).map(([reason, seed]) => ({ ...seed, reason }))
+  let told
+  node.on('outside', (outcomes) => {
+    told = outcomes
+  })
+  const isTold = () => JSON.stringify(told) === JSON.stringify(expected)
+  await poll(isTold, 15_000, `told ${JSON.stringify(expected)}`).catch((error) => {
+    assert.deepEqual(told, expected, error.message)
+  })
+  assert.ok(node.warnings.some((text) => text.includes(`${address}:1 refused`)))
+  assert.equal(node.connected, false)
+})
+
+test('a node for which a seed has no room is told, and no peer is sent away for it', async (t) => {
+  const seed = await startNode(t, { maxPeerNo: 1 })
+  const first = await startNode(t, { maxPeerNo: 1, seeds: [seedOf(seed)] })
+  await poll(() => first.connected, 5000, 'the first is in')
+  let removals = 0
+  first.peers.on('remove', () => removals++)
+  const second = await startNode(t, { maxPeerNo: 1, seeds: [seedOf(seed)] })
+  const full = { ...seedOf(seed), reason: 'full' }
+  const told = await event(second, 'outside', 10_000)
+  assert.deepEqual(told, [[full]])
+  assert.equal(removals, 0)
+})
+
+test('nodes of another network, or without one, are refused, and never hear us', async (t) => {
+  const seed = await startNode(t, { network: 'shop' })
+  const refused = []
+  seed.on('refused', ({ reason }) => refused.push(reason))
+  const member = await startNode(t, { network: 'shop', seeds: [seedOf(seed)] })
+  await poll(() => member.connected, 5000, 'a node of the same name is in')
+  for (const network of ['stock', undefined]) {
+    const stranger = await startNode(t, { network })
+    await assert.rejects(stranger.addPeer(address, seed.options.port), {
+      code: 'ERR_SMOKE_NETWORK',
+    })
+    await assert.rejects(seed.addPeer(address, stranger.options.port), {
+      code: 'ERR_SMOKE_NETWORK',
+    })
+    assert.deepEqual(stranger.peers.list, [])
+  }
+  assert.deepEqual(seed.peers.dump(), [member.id])
+  await poll(() => refused.length >= 2, 5000, 'refusals are told')
+  assert.deepEqual(new Set(refused), new Set(['network']))
+})
+
+test('two nodes with one id are both told', async (t) => {
+  const [one, other] = [0, 1].map(() => createNode({ address }))
+  for (const node of [one, other]) {
+    node.id = 'twin'
+    t.after(() => node.stop())
+    await node.start()
+  }
+  const told = [one, other].map((node) => event(node, 'conflict'))
+  await assert.rejects(other.addPeer(address, one.options.port), { code: 'ERR_SMOKE_ID' })
+  const conflicts = await Promise.all(told)
+  assert.deepEqual(conflicts, [
+    [{ what: 'id', id: 'twin', ...seedOf(other) }],
+    [{ what: 'id', id: 'twin', ...seedOf(one) }],
+  ])
+})
+
+test('twins that enter through a third node hear of each other', async (t) => {
+  const seed = await startNode(t)
+  const twins = [0, 1].map(() => createNode({ address, seeds: [seedOf(seed)] }))
+  const told = twins.map((node) => event(node, 'conflict', 20_000))
+  for (const node of twins) {
+    node.id = 'twin'
+    t.after(() => node.stop())
+    await node.start()
+  }
+  for (const [conflict] of await Promise.all(told)) assert.equal(conflict.what, 'id')
+})
+
+test('a seed that comes up with a network of its own is joined', async (t) => {
+  const left = await startNode(t)
+  const late = createNode({ address })
+  t.after(() => late.stop())
+  await late.start()
+  const port = late.options.port
+  await late.stop()
+  const nodes = [left]
+  for (let count = 0; count < 4; count++) {
+    const seeds = [seedOf(left), { address, port }]
+    const node = await startNode(t, { seeds })
+    nodes.push(node)
+    await poll(() => node.connected, 5000, 'in through the seed that is up')
+  }
+  const right = createNode({ address, port })
+  t.after(() => right.stop())
+  await right.start()
+  const other = await startNode(t, { seeds: [seedOf(right)] })
+  const heard = new Set()
+  other.broadcast.on('who', (who) => heard.add(who))
+  const isWhole = () => {
+    for (const [index, node] of nodes.entries()) node.broadcast.emit('who', index)
+    return heard.size === nodes.length
+  }
+  await poll(isWhole, 60_000, 'one network', 200)
+})

@@ -1,0 +1,118 @@
+//! Parts of the network: telling whether two nodes are in the same one.
+//!
+//! All nodes of a part hear the beacons of the same few seeds, those with the smallest ids. Handshakes
+//! carry marks of them. Two nodes without a common mark are in different parts.
+
+use std::time::Duration;
+
+use crate::proto::codec::line::MAX_MARKS;
+use crate::proto::state::State;
+use crate::proto::{Hello, Moment, Origin};
+
+/// A node that has just got its first peer may not have heard the beacons of its part yet.
+const HEARS_AFTER: Duration = Duration::from_millis(1500);
+/// The same, when it has heard none.
+const HEARS_NONE_AFTER: Duration = Duration::from_secs(2);
+/// A part in which nobody is a seed gets a substitute after this time, and as much again at most.
+const SUBSTITUTE_AFTER: Duration = Duration::from_secs(3);
+
+/// What the marks of another node tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::proto::state) enum Part {
+    /// It is in our part of the network.
+    Same,
+    /// It is in another.
+    Other,
+    /// It is too early to tell.
+    Unknown,
+    /// It is an older node, which does not say.
+    Unsaid,
+}
+
+impl State {
+    /// The marks of the beacons that are heard here.
+    pub(in crate::proto::state) fn marks(&self) -> Vec<u64> {
+        let own = self.beacons.sends().then(|| self.publisher.origin());
+        let heard = self.beacons.heard.values().map(|heard| &heard.origin);
+        let mut origins: Vec<&Origin> = heard.chain(own).collect();
+        origins.sort_unstable();
+        origins.truncate(MAX_MARKS);
+        origins.into_iter().map(mark).collect()
+    }
+
+    /// In which part the sender of `hello` is.
+    pub(in crate::proto::state) fn part_of(&self, hello: &Hello) -> Part {
+        let Some(native) = &hello.native else {
+            return Part::Unsaid;
+        };
+        let place = &native.place;
+        let link = self.peer_link(&hello.id);
+        if link.is_some_and(|link| self.is_native(link)) {
+            return Part::Same;
+        }
+        if place.max_peers.is_none() {
+            return Part::Unsaid;
+        }
+        let mine = self.marks();
+        if mine.iter().any(|mark| place.part.contains(mark)) {
+            return Part::Same;
+        }
+        let is_in_for = |time| {
+            let since = self.beacons.in_since;
+            since.is_some_and(|since: Moment| self.now.since(since) >= time)
+        };
+        let is_alone = place.peers == 0;
+        let is_early = match mine.is_empty() {
+            true => !is_in_for(HEARS_NONE_AFTER),
+            false => !is_in_for(HEARS_AFTER),
+        };
+        if is_early || place.part.is_empty() && !is_alone {
+            return Part::Unknown;
+        }
+        Part::Other
+    }
+
+    /// Where nobody is heard, somebody has to send beacons although nobody has entered through it; and
+    /// where several do, the one with the smallest id is enough.
+    pub(super) fn substitute_seeds(&mut self) {
+        let beacons = &mut self.beacons;
+        let is_mute = beacons.heard.is_empty() && !beacons.is_seed && !self.peers.is_empty();
+        if !is_mute {
+            beacons.mute_until = None;
+            let first = beacons.heard.first_key_value();
+            beacons.is_substitute &= first.is_none_or(|(id, _)| self.me < *id);
+            return;
+        }
+        let wait = SUBSTITUTE_AFTER.mul_f64(1.0 + self.rng.f64());
+        let until = beacons.mute_until.get_or_insert(self.now.after(wait));
+        if self.now >= *until {
+            beacons.is_substitute = true;
+        }
+    }
+}
+
+/// A number for a seed in one of its lives: FNV-1a.
+fn mark(origin: &Origin) -> u64 {
+    let id = origin.id.code().bytes();
+    let bytes = id.chain(origin.epoch.to_be_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::NodeId;
+
+    #[test]
+    fn a_seed_has_another_mark_in_each_life() {
+        let origin = |id: &str, epoch| Origin {
+            id: NodeId::parse(id).unwrap(),
+            epoch,
+        };
+        let marks = [origin("a", 1), origin("a", 2), origin("b", 1)].map(|it| mark(&it));
+        assert_eq!(marks[0], mark(&origin("a", 1)));
+        assert!(marks[0] != marks[1] && marks[0] != marks[2] && marks[1] != marks[2]);
+    }
+}

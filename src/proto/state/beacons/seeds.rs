@@ -1,0 +1,380 @@
+//! Our seeds: noticing that one is lost or leads to another part of the network, and mending it.
+//!
+//! A seed whose beacons are missed is dialled at once. All others are looked at now and then, in
+//! turn: nobody hears the beacons of more than a few, an address may lead to another node each time,
+//! and a seed that was down may be up. Both ends compare marks. A seed of another part is joined,
+//! also where both ends have to give up a peer for it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::MISSED_AFTER;
+use super::parts::Part;
+use crate::proto::state::entry::Came;
+use crate::proto::state::links::Dial;
+use crate::proto::state::{State, jitter};
+use crate::proto::{Event, Hello, Intent, LinkId, NodeId, PeerAddress, Target, Timer};
+
+/// A seed that is missed is dialled within this time. The design's 1 s would add up with the rest
+/// to more than 6 s from a cut to the event.
+const PROBE_WITHIN: Duration = Duration::from_millis(500);
+/// A seed that has not taken our connection after this is lost: a dial to a host that is cut off
+/// takes longer to fail.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+/// A seed that is away is dialled again after a quarter of the time that it has been away, with half
+/// more or less. So what was away for a short time is back soon, and what is away for good is
+/// dialled less than once a minute.
+const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(75)];
+const AGAIN_SHARE: u32 = 4;
+/// Seeds that are not heard are looked at in turn: one after this time, the next after twice as long,
+/// and so on up to this.
+const ROAM: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(75)];
+/// A part that had no room for us is tried again after this time, doubling up to this.
+const BRIDGE_AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(600)];
+/// So many attempts to reach another part fail before the application is told.
+const ISLAND_AFTER: u32 = 2;
+/// So many of the nodes that a full seed tells of are dialled in its place.
+const WAYS_AROUND: usize = 2;
+
+impl State {
+    pub(super) fn watch_seeds(&mut self) {
+        for index in 0..self.entry.seeds.len() {
+            let seed = &self.entry.seeds[index];
+            if !seed.watched || seed.retired {
+                continue;
+            }
+            if self.is_in_contact(index) {
+                self.seed_answered(index);
+            } else if !self.entry.seeds[index].suspected {
+                self.entry.seeds[index].suspected = true;
+                let after = PROBE_WITHIN.mul_f64(self.rng.f64());
+                self.set_timer(Timer::Probe(index as u32), after);
+            }
+        }
+    }
+
+    /// Whether that seed's beacons come, or it is a peer that speaks.
+    pub(in crate::proto::state) fn is_in_contact(&self, index: usize) -> bool {
+        let seed = &self.entry.seeds[index];
+        self.is_in_contact_with(seed.id.as_ref(), seed.address)
+    }
+
+    fn is_in_contact_with(&self, id: Option<&NodeId>, address: Option<SocketAddr>) -> bool {
+        let is_it = |link: &LinkId| {
+            let Some(state) = self.links.get(link) else {
+                return false;
+            };
+            let speaks = self.now.since(state.last_heard) < MISSED_AFTER;
+            state.peer().is_some_and(|peer| {
+                let is_there = peer.listens.is_some() && peer.listens == address;
+                speaks && peer.native && (Some(&peer.id) == id || is_there)
+            })
+        };
+        self.peers.iter().any(is_it) || self.hears(id, address)
+    }
+
+    pub(in crate::proto::state) fn on_probe(&mut self, index: u32) {
+        let index = index as usize;
+        if index >= self.entry.seeds.len() || !self.entry.seeds[index].suspected {
+            return;
+        }
+        if self.is_in_contact(index) {
+            return self.seed_answered(index);
+        }
+        if self.is_dialing_seed(index) {
+            return self.probe_again(index);
+        }
+        self.set_timer(Timer::Probe(index as u32), PROBE_PATIENCE);
+        let now = self.now;
+        let seed = &mut self.entry.seeds[index];
+        seed.looked = Some(now);
+        seed.away.get_or_insert(now);
+        // An older seed does not say in which part it is. It may only have been busy: give it time
+        // for a beacon before others have to make room for us.
+        let again = seed.probed > 0;
+        seed.probed = seed.probed.saturating_add(1);
+        let intent = match again && seed.is_unsaid {
+            true => Intent::Rejoin,
+            false => Intent::Probe,
+        };
+        let target = seed.target.clone();
+        self.dial_peer(Dial::to_seed(index, target, intent));
+    }
+
+    /// A dial to a seed that is missed failed, or was refused: it is tried again.
+    fn probe_again(&mut self, index: usize) {
+        let lost = self.entry.seeds.iter().filter(|seed| seed.lost).count();
+        let [least, most] = AGAIN;
+        let away = self.entry.seeds[index].away.unwrap_or(self.now);
+        let wait = self.now.since(away) / AGAIN_SHARE;
+        let wait = wait.clamp(least, most * lost.max(1) as u32);
+        let wait = jitter(&mut self.rng, wait, 0.5);
+        self.set_timer(Timer::Probe(index as u32), wait);
+        self.seed_lost(index);
+    }
+
+    /// One of our seeds could not be dialled, or asked.
+    pub(in crate::proto::state) fn seed_unreachable(&mut self, index: usize) {
+        let now = self.now;
+        let Some(seed) = self.entry.seeds.get_mut(index) else {
+            return;
+        };
+        seed.away.get_or_insert(now);
+        if seed.suspected {
+            self.probe_again(index);
+        }
+    }
+
+    /// One of our seeds cannot be reached, or only over there; whether that is news.
+    pub(in crate::proto::state) fn seed_lost(&mut self, index: usize) -> bool {
+        let Some(seed) = self.entry.seeds.get_mut(index) else {
+            return false;
+        };
+        let is_news = !std::mem::replace(&mut seed.lost, true);
+        if is_news {
+            let seed = seed.target.clone();
+            tracing::warn!(
+                host = seed.host,
+                port = seed.port,
+                "netsplit: lost connection to seed"
+            );
+            self.emit(Event::Netsplit { seed });
+        }
+        is_news
+    }
+
+    /// One of our seeds is there, and in our part of the network.
+    pub(in crate::proto::state) fn seed_answered(&mut self, index: usize) {
+        let Some(seed) = self.entry.seeds.get_mut(index) else {
+            return;
+        };
+        (seed.probed, seed.away) = (0, None);
+        (seed.bridge_wait, seed.bridge_at, seed.bridge_failures) = (Duration::ZERO, None, 0);
+        let is_bridged = std::mem::take(&mut seed.is_beyond);
+        if std::mem::take(&mut seed.suspected) {
+            self.cancel_timer(Timer::Probe(index as u32));
+        }
+        let seed = &mut self.entry.seeds[index];
+        let target = seed.target.clone();
+        if std::mem::take(&mut seed.lost) {
+            tracing::info!(host = target.host, port = target.port, "netsplit resolved");
+            let seed = target.clone();
+            self.emit(Event::NetsplitResolved { seed });
+        }
+        if is_bridged {
+            self.tell_island(target, true);
+        }
+    }
+
+    /// A beacon of `id` has come, or it has become a peer.
+    pub(super) fn seed_alive(&mut self, id: &NodeId, address: SocketAddr) {
+        for index in self.entry.seeds_of(id, address) {
+            self.entry.seeds[index].watched = true;
+            self.seed_answered(index);
+        }
+    }
+
+    /// We have become a peer of somebody, perhaps of a seed.
+    pub(in crate::proto::state) fn seed_added(&mut self, link: LinkId) {
+        let now = self.now;
+        self.beacons.in_since.get_or_insert(now);
+        let Some(peer) = self.peer(link).filter(|peer| peer.native) else {
+            return;
+        };
+        let (id, Some(listens)) = (peer.id.clone(), peer.listens) else {
+            return;
+        };
+        if let Some(index) = self.entry.seed_at(listens) {
+            self.entry.set_seed_id(index, id.clone());
+            self.entry.seeds[index].legacy = Some(false);
+        }
+        self.seed_alive(&id, listens);
+    }
+
+    /// A seed has told us who it is. `who`: where it listens itself; `is_peer`: it takes us.
+    pub(in crate::proto::state) fn seed_is(
+        &mut self,
+        index: usize,
+        hello: &Hello,
+        who: Option<&PeerAddress>,
+        (intent, is_peer): (Intent, bool),
+    ) {
+        let now = self.now;
+        let part = self.part_of(hello);
+        if index >= self.entry.seeds.len() {
+            return;
+        }
+        self.entry.set_seed_id(index, hello.id.clone());
+        let seed = &mut self.entry.seeds[index];
+        seed.legacy = Some(hello.native.is_none());
+        seed.looked = Some(now);
+        seed.is_unsaid = part == Part::Unsaid;
+        self.found_lost(&hello.id);
+        if is_peer {
+            self.seed_came_to(index, Came::Peer);
+            if hello.native.is_some() {
+                self.seed_answered(index);
+            }
+            return;
+        }
+        self.seed_came_to(index, Came::Full);
+        if self.peers.is_empty() {
+            return;
+        }
+        match part {
+            Part::Same => {
+                // It may be one of those whose beacons do not come here.
+                let in_contact = self.is_in_contact(index);
+                self.entry.seeds[index].watched &= in_contact;
+                self.seed_answered(index);
+            }
+            Part::Other if intent == Intent::Rejoin => self.bridge_failed(index),
+            // Whoever was busy needs time for a beacon.
+            Part::Other if self.entry.seeds[index].probed == 1 => {}
+            Part::Other => self.bridge(index, who),
+            Part::Unknown => self.roam_soon(),
+            Part::Unsaid if intent == Intent::Rejoin => {
+                let seed = &self.entry.seeds[index];
+                if seed.suspected && !self.is_in_contact(index) {
+                    self.probe_again(index);
+                }
+            }
+            Part::Unsaid => {}
+        }
+    }
+
+    /// Joins the part of the network that a seed is in.
+    fn bridge(&mut self, index: usize, who: Option<&PeerAddress>) {
+        let seed = &self.entry.seeds[index];
+        if seed.bridge_at.is_some_and(|at| at > self.now) {
+            return;
+        }
+        if !self.has_room_for_bridge() {
+            return self.bridge_failed(index);
+        }
+        tracing::info!(
+            host = seed.target.host,
+            port = seed.target.port,
+            "joining another part of the network"
+        );
+        // An address that leads to another node each time would lead elsewhere.
+        let target = match who {
+            Some(who) if self.is_somewhere_else(who.socket()) => who.socket().into(),
+            _ => seed.target.clone(),
+        };
+        self.dial_peer(Dial::to_seed(index, target, Intent::Rejoin));
+    }
+
+    /// The part that a seed is in has no room for us, or we have none.
+    fn bridge_failed(&mut self, index: usize) {
+        let [least, most] = BRIDGE_AGAIN;
+        let seed = &mut self.entry.seeds[index];
+        seed.bridge_wait = (seed.bridge_wait * 2).clamp(least, most);
+        seed.bridge_failures += 1;
+        let wait = jitter(&mut self.rng, seed.bridge_wait, 0.3);
+        seed.bridge_at = Some(self.now.after(wait));
+        if seed.suspected {
+            return self.probe_again(index);
+        }
+        if seed.bridge_failures >= ISLAND_AFTER && !std::mem::replace(&mut seed.is_beyond, true) {
+            let target = seed.target.clone();
+            self.tell_island(target, false);
+        } else if !seed.is_beyond {
+            self.roam_soon();
+        }
+    }
+
+    fn tell_island(&mut self, seed: Target, is_over: bool) {
+        let (host, port) = (&seed.host, seed.port);
+        if is_over {
+            tracing::info!(host, port, "no longer on an island");
+        } else {
+            tracing::warn!(
+                host,
+                port,
+                "on an island: the seed is in another part of the network, and there is no room for a link"
+            );
+        }
+        self.emit(Event::Island { seed, is_over });
+    }
+
+    /// A node of another part told of others there, for it has no room itself.
+    pub(in crate::proto::state) fn bridge_to(&mut self, contacts: &[PeerAddress]) {
+        let mut free = WAYS_AROUND;
+        // Others that were refused shall not all go to the same ones.
+        let mut contacts: Vec<&PeerAddress> = contacts.iter().collect();
+        self.rng.shuffle(&mut contacts);
+        for who in contacts {
+            let is_new = self.peer_link(&who.id).is_none() && !self.is_dialing(who);
+            if free == 0 || !self.has_room_for_bridge() {
+                return;
+            }
+            if who.id != self.me && is_new && self.is_somewhere_else(who.socket()) {
+                free -= 1;
+                self.dial_peer(Dial::to_node(who, Intent::Rejoin));
+            }
+        }
+    }
+
+    // Seeds that nobody misses
+
+    /// Looks at a seed before long.
+    pub(in crate::proto::state) fn roam_soon(&mut self) {
+        if self.config.native && !self.entry.seeds.is_empty() {
+            self.entry.roam_wait = ROAM[0];
+            self.schedule_roam();
+        }
+    }
+
+    fn schedule_roam(&mut self) {
+        let wait = self.entry.roam_wait.clamp(ROAM[0], ROAM[1]);
+        self.entry.roam_wait = wait * 2;
+        let after = jitter(&mut self.rng, wait, 0.3);
+        self.set_timer(Timer::Roam, after);
+    }
+
+    pub(in crate::proto::state) fn on_roam(&mut self) {
+        self.schedule_roam();
+        if self.peers.is_empty() {
+            return;
+        }
+        let first = self.rng.usize(..self.entry.seeds.len().max(1));
+        let indices = (first..self.entry.seeds.len()).chain(0..first);
+        let due = indices
+            .filter(|index| self.is_to_be_looked_at(*index))
+            .min_by_key(|index| self.entry.seeds[*index].looked);
+        let Some(index) = due else { return };
+        let intent = match self.is_sufficiently_filled() {
+            true => Intent::Probe,
+            false => Intent::Join,
+        };
+        let now = self.now;
+        let seed = &mut self.entry.seeds[index];
+        seed.looked = Some(now);
+        let target = seed.target.clone();
+        self.dial_peer(Dial::to_seed(index, target, intent));
+    }
+
+    fn is_to_be_looked_at(&self, index: usize) -> bool {
+        let seed = &self.entry.seeds[index];
+        let may_be_legacy = match seed.legacy {
+            Some(is_legacy) => is_legacy,
+            None => self.native_peers().len() < self.peers.len(),
+        };
+        if may_be_legacy
+            || seed.retired
+            || seed.suspected
+            || self.is_self(&seed.target)
+            || self.is_dialing_seed(index)
+        {
+            return false;
+        }
+        if !self.is_sufficiently_filled() {
+            // It may know of somebody with room.
+            let link = seed.id.as_ref().and_then(|id| self.peer_link(id));
+            return link.is_none();
+        }
+        // Whoever was behind a name the last time need not be the one who is there now.
+        seed.address.is_none() || !self.is_in_contact_with(None, seed.address)
+    }
+}

@@ -1,0 +1,79 @@
+//! What the application is told of its way in.
+
+use std::time::Duration;
+
+use super::Came;
+use crate::proto::state::State;
+use crate::proto::{Event, Moment, SeedOutcome};
+
+/// A node that is outside says so after this time.
+const FIRST_AFTER: Duration = Duration::from_secs(2);
+/// And then at the latest, even if some seed has not answered.
+const LATEST_AFTER: Duration = Duration::from_secs(6);
+/// And when nothing has changed since, again after this time.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// What the application has been told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Since when there has been no peer.
+    since: Moment,
+    last: Option<(Moment, Vec<SeedOutcome>)>,
+}
+
+impl Told {
+    pub(super) fn since(since: Moment) -> Self {
+        Self { since, last: None }
+    }
+}
+
+impl State {
+    /// An attempt to enter through a seed, or to look at it, has come to that.
+    pub(in crate::proto::state) fn seed_came_to(&mut self, index: usize, why: Came) {
+        let Some(seed) = self.entry.seeds.get_mut(index) else {
+            return;
+        };
+        let before = seed.came_to.replace(why);
+        if before != Some(why) && matches!(why, Came::Failed(_)) && !self.peers.is_empty() {
+            let (host, port) = (&seed.target.host, seed.target.port);
+            tracing::warn!(host, port, reason = why.name(), "a seed cannot be used");
+        }
+    }
+
+    /// A seed has our request. That says less than an answer to a handshake, whatever it was.
+    pub(super) fn seed_was_asked(&mut self, index: usize) {
+        let seed = self.entry.seeds.get(index);
+        if seed.is_some_and(|seed| seed.came_to.is_none_or(Came::is_no_answer)) {
+            self.seed_came_to(index, Came::Asked);
+        }
+    }
+
+    /// Tells why this node has no peer, seed by seed.
+    pub(super) fn report_entry(&mut self) {
+        let outside = self.now.since(self.entry.told.since);
+        let seeds = self.entry.seeds.iter();
+        let others = seeds.filter(|seed| !seed.retired && !self.is_self(&seed.target));
+        let others: Vec<_> = others
+            .filter(|seed| seed.came_to != Some(Came::Own))
+            .collect();
+        let is_waiting = others.iter().any(|seed| seed.came_to.is_none());
+        if others.is_empty() || outside < FIRST_AFTER || is_waiting && outside < LATEST_AFTER {
+            return;
+        }
+        let outcome = |seed: &&super::Seed| SeedOutcome {
+            seed: seed.target.clone(),
+            reason: seed.came_to.map_or("not tried", Came::name),
+        };
+        let seeds: Vec<SeedOutcome> = others.iter().map(outcome).collect();
+        if let Some((at, told)) = &self.entry.told.last
+            && *told == seeds
+            && self.now.since(*at) < AGAIN_AFTER
+        {
+            return;
+        }
+        let said: Vec<String> = seeds.iter().map(ToString::to_string).collect();
+        tracing::warn!("not in the network: {}", said.join(", "));
+        self.entry.told.last = Some((self.now, seeds.clone()));
+        self.emit(Event::Outside { seeds });
+    }
+}

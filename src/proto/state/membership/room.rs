@@ -1,0 +1,185 @@
+//! Room: whose link is given up for whose.
+//!
+//! Nobody gives up a peer that has no other: it would be outside, and would make somebody else give
+//! one up. So links move from nodes that have many to nodes that have few, until none has two more
+//! than the one that asks, and then the network is at rest.
+
+use crate::proto::codec::native;
+use crate::proto::state::State;
+use crate::proto::state::links::{Dial, Peer};
+use crate::proto::{CloseHow, Hello, Intent, LinkId, PeerAddress, RemoveReason};
+
+/// A node that accepts no more peers than this leads nowhere, or only on: it is a leaf.
+const LEAF: usize = 2;
+/// Links that a node keeps for nodes that are no leaves, as far as others need them.
+const TRUNK: usize = 2;
+/// How many peers an older node is taken to have, which does not say it.
+const USUAL: u16 = 3;
+
+impl State {
+    /// Whether this node accepts only a few peers.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.config.max_peers <= LEAF
+    }
+
+    /// Whether the sender of `hello` does.
+    pub(in crate::proto::state) fn says_leaf(hello: &Hello) -> bool {
+        let native = hello.native.as_ref();
+        let max = native.and_then(|native| native.place.max_peers);
+        max.is_some_and(|max| usize::from(max) <= LEAF)
+    }
+
+    /// Whether a peer does.
+    pub(super) fn is_leaf_peer(&self, link: LinkId) -> bool {
+        let max = self.peer(link).and_then(|peer| peer.max_peers);
+        max.is_some_and(|max| usize::from(max) <= LEAF)
+    }
+
+    /// The same, and it has as many as it accepts.
+    pub(super) fn is_full_leaf(&self, link: LinkId) -> bool {
+        let is_full = |peer: &Peer| peer.max_peers.is_some_and(|max| peer.has >= max);
+        self.is_leaf_peer(link) && self.peer(link).is_some_and(is_full)
+    }
+
+    /// Whether addresses of leaves are of use to this node and its peers: only where there is nobody
+    /// else. All that others could do with them is to find them full.
+    pub(in crate::proto::state) fn tells_of_leaves(&self) -> bool {
+        self.is_leaf()
+            && self
+                .native_peers()
+                .iter()
+                .all(|link| self.is_leaf_peer(*link))
+    }
+
+    /// How many of that one's peers have others, and how many peers it has, as far as it has said.
+    fn riches_of(&self, link: LinkId) -> (u16, u16) {
+        match self.peer(link) {
+            Some(peer) if peer.max_peers.is_some() => (peer.ways, peer.has),
+            _ => (USUAL, USUAL),
+        }
+    }
+
+    /// Lets a native peer go for the sake of a node that has only so many peers.
+    pub(in crate::proto::state) fn make_room(&mut self, for_one_with: u16) -> bool {
+        self.let_go_of_one_with(for_one_with.saturating_add(2))
+    }
+
+    /// The same for the sender of `hello`.
+    pub(in crate::proto::state) fn make_room_for(&mut self, hello: &Hello) -> bool {
+        let native = hello.native.as_ref();
+        let has = native.map_or(0, |native| native.place.peers);
+        // What holds the network together is not given up for one that leads nowhere; and where leaves
+        // have taken that place, one of them has to go.
+        let hangers = self.hangers().len();
+        let is_trunk = match Self::says_leaf(hello) {
+            // Among leaves there is nobody else.
+            true if self.is_leaf() => false,
+            true => hangers >= self.most_hangers(),
+            false => hangers > self.most_hangers(),
+        };
+        let least = match hello.intent() {
+            Some(Intent::Rejoin) => 2,
+            _ => has.saturating_add(2),
+        };
+        !is_trunk && self.let_go_of_one_with(least)
+    }
+
+    /// Makes room for a node of another part of the network that we have dialled.
+    pub(in crate::proto::state) fn make_room_for_bridge(&mut self, to: &PeerAddress) -> bool {
+        self.displace(to) || self.let_go_of_one_with(2)
+    }
+
+    /// How many peers may have no other before those that have are short of room.
+    fn most_hangers(&self) -> usize {
+        self.config.max_peers.saturating_sub(TRUNK)
+    }
+
+    /// Whether there would be room for a link to another part of the network.
+    pub(in crate::proto::state) fn has_room_for_bridge(&self) -> bool {
+        !self.is_full() || !self.rich(2).is_empty() || self.has_hangers_to_spare()
+    }
+
+    /// The native peers that have at least so many peers, and others to lead on.
+    fn rich(&self, least: u16) -> Vec<LinkId> {
+        // Whoever has one peer only must not leave it to become the peer of one that has none.
+        if self.peers.len() < 2 {
+            return Vec::new();
+        }
+        let mut peers = self.native_peers();
+        peers.retain(|link| {
+            let (ways, has) = self.riches_of(*link);
+            ways >= 2 && has >= least
+        });
+        peers
+    }
+
+    fn let_go_of_one_with(&mut self, least: u16) -> bool {
+        let candidates = self.rich(least);
+        let Some(link) = candidates.get(self.rng.usize(..candidates.len().max(1))) else {
+            return false;
+        };
+        if !self.membership.room.take(self.now) {
+            return false;
+        }
+        self.let_go(*link, None);
+        true
+    }
+
+    /// Says goodbye to a peer, which may come back, and tells it of `instead`.
+    fn let_go(&mut self, link: LinkId, instead: Option<&PeerAddress>) {
+        tracing::debug!(%link, "making room");
+        if let Some(who) = instead {
+            self.send(link, native::contacts(0, std::slice::from_ref(who)));
+        }
+        self.say_goodbye(link, true);
+        let who = self.peer_contact(link);
+        self.end_link(link, CloseHow::Flush, RemoveReason::Local, "ROOM");
+        if let Some(who) = who {
+            self.meet(who);
+        }
+    }
+
+    /// The native peers that nothing but we leads on from.
+    fn hangers(&self) -> Vec<LinkId> {
+        let mut peers = self.native_peers();
+        peers.retain(|link| self.riches_of(*link).0 <= 1);
+        peers
+    }
+
+    fn has_hangers_to_spare(&self) -> bool {
+        self.hangers().len() > self.most_hangers()
+    }
+
+    /// Gives the place of a peer that has no other to a node that can be dialled and has room itself,
+    /// for that peer as well. Otherwise a node that nothing but leaves hang on would be closed to all.
+    pub(in crate::proto::state) fn displace(&mut self, newcomer: &PeerAddress) -> bool {
+        if !self.has_hangers_to_spare() || !self.membership.room.take(self.now) {
+            return false;
+        }
+        let hangers = self.hangers();
+        let Some(link) = hangers.get(self.rng.usize(..hangers.len().max(1))) else {
+            return false;
+        };
+        self.let_go(*link, Some(newcomer));
+        true
+    }
+
+    /// A node presses for room and there is none but a hanger's: dials it, to see whether others
+    /// could, too. [`State::displace`] follows when it answers.
+    pub(in crate::proto::state) fn try_displacing(&mut self, hello: &Hello, who: &PeerAddress) {
+        let presses = matches!(hello.intent(), Some(Intent::Urgent | Intent::Rejoin));
+        if !presses
+            || Self::says_leaf(hello)
+            || !self.is_full()
+            || !self.has_hangers_to_spare()
+            || self.is_dialing(who)
+            || !self.may_dial_for(who)
+        {
+            return;
+        }
+        let intent = hello.intent().unwrap_or_default();
+        let mut dial = Dial::to_node(who, intent);
+        dial.displaces = true;
+        self.dial_peer(dial);
+    }
+}

@@ -1,0 +1,226 @@
+//! Room for others, and which part of the network they are in.
+
+use super::*;
+use crate::proto::{Place, Why};
+
+/// What a node says that accepts and has so many peers, so many of which have others.
+fn hello_of(id: &str, intent: Intent, place: Place) -> Hello {
+    let mut hello = native_hello(id, "10.0.0.9", port_of(id));
+    if let Some(native) = &mut hello.native {
+        (native.intent, native.place) = (intent, place);
+    }
+    hello
+}
+
+fn port_of(id: &str) -> u16 {
+    id.bytes().map(u16::from).sum()
+}
+
+fn place(max: u16, peers: u16, ways: u16) -> Place {
+    Place {
+        max_peers: Some(max),
+        peers,
+        ways,
+        ..Place::default()
+    }
+}
+
+fn handshake(node: &mut Node, hello: Hello) -> LinkId {
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello));
+    link
+}
+
+/// A node of five peers that have so many peers, and others that lead on.
+fn full(max: u16, peers: u16, ways: u16) -> (Node, Vec<LinkId>) {
+    let mut node = Node::new("me", native());
+    let join = |number: usize| {
+        let hello = hello_of(&format!("peer{number}"), Intent::Peer, place(max, 0, 0));
+        let link = handshake(&mut node, hello);
+        let said = Native::Peers { count: peers, ways };
+        node.receive(link, Message::Native(said));
+        link
+    };
+    let links = (0..5).map(join).collect();
+    (node, links)
+}
+
+/// Whether an urgent newcomer is taken in, and at whose cost.
+fn urgent(node: &mut Node, peers: u16) -> (bool, Vec<LinkId>) {
+    let link = handshake(
+        node,
+        hello_of("new", Intent::Urgent, place(5, peers, peers)),
+    );
+    let mut closed: Vec<LinkId> = node.closes().iter().map(|(link, _)| *link).collect();
+    closed.retain(|other| *other != link);
+    (node.state.peer(link).is_some(), closed)
+}
+
+#[test]
+fn a_peer_that_has_no_other_is_not_given_up() {
+    let (mut node, _) = full(5, 1, 0);
+    assert_eq!(urgent(&mut node, 0), (false, Vec::new()));
+}
+
+#[test]
+fn a_peer_is_given_up_for_a_node_that_has_two_less() {
+    let (mut node, links) = full(5, 3, 3);
+    assert_eq!(urgent(&mut node, 2), (false, Vec::new()));
+    let (is_in, closed) = urgent(&mut node, 1);
+    assert!(is_in && closed.len() == 1 && links.contains(&closed[0]));
+}
+
+#[test]
+fn peers_are_told_how_many_peers_a_node_has_and_older_ones_are_not() {
+    let mut node = Node::new("me", native());
+    let old = node.native_peer("old", 1);
+    let new = handshake(&mut node, hello_of("new", Intent::Peer, place(5, 0, 0)));
+    let said = Native::Peers { count: 2, ways: 1 };
+    assert_eq!(node.frames(new).last(), Some(&said));
+    let is_said = |frame: &Native| matches!(frame, Native::Peers { .. });
+    assert!(!node.frames(old).iter().any(is_said));
+}
+
+#[test]
+fn a_leafs_place_goes_to_a_node_that_can_be_dialled_and_the_leaf_is_told_of_it() {
+    let (mut node, leaves) = full(1, 1, 0);
+    let (is_in, closed) = urgent(&mut node, 0);
+    assert_eq!(
+        (is_in, closed),
+        (false, Vec::new()),
+        "not before it is dialled"
+    );
+    let dialled = node.dials().last().cloned().expect("it is dialled back").0;
+    let remote = SocketAddr::new(remote().ip(), port_of("new"));
+    node.input(Input::Connected {
+        link: dialled,
+        remote,
+    });
+    let ack = hello_of("new", Intent::Peer, place(5, 0, 0));
+    node.receive(dialled, Message::HandshakeAck(ack));
+    assert!(node.state.peer(dialled).is_some());
+    let [(leaf, _)] = node.closes()[..] else {
+        panic!("{:?}", node.out);
+    };
+    assert!(leaves.contains(&leaf));
+    let told = Native::Contacts {
+        nonce: 0,
+        contacts: vec![who("new", port_of("new"))],
+    };
+    assert_eq!(
+        node.frames(leaf)[..2],
+        [told, Native::Goodbye { keep: true }]
+    );
+}
+
+#[test]
+fn a_seed_of_another_part_is_joined_and_one_of_the_same_part_is_not() {
+    for (mark, intents) in [(7, vec![Intent::Rejoin]), (0, Vec::new())] {
+        let seeds = vec![target(2000)];
+        let mut node = Node::new("me", Config { seeds, ..native() });
+        let peer = node.native_peer("peer", 1);
+        let beacon = Beacon {
+            origin: Origin {
+                id: NodeId::parse("heard").unwrap(),
+                epoch: 1,
+            },
+            address: "10.0.0.8:1".parse().unwrap(),
+            number: 1,
+        };
+        node.receive(peer, Message::Native(Native::Beacon(beacon)));
+        node.now = node.now.after(Duration::from_secs(2));
+        let own = node.state.marks();
+        node.input(Input::TimerFired(Timer::Roam));
+        let link = node.dialled();
+        let mut seed = hello_of("seed", Intent::Refuse, place(5, 3, 3));
+        if let Some(native) = &mut seed.native {
+            native.place.part = if mark == 0 { own } else { vec![mark] };
+            native.place.why = Some(Why::Full);
+        }
+        node.receive(link, Message::HandshakeAck(seed));
+        let mut said = Vec::new();
+        for (link, _) in node.dials() {
+            let remote = remote();
+            node.input(Input::Connected { link, remote });
+            said.extend(node.sent());
+        }
+        let intent = |(_, message): &(LinkId, Message)| match message {
+            Message::Handshake(hello) => hello.intent(),
+            _ => None,
+        };
+        let joined: Vec<Intent> = said.iter().filter_map(intent).collect();
+        assert_eq!(joined, intents, "mark {mark}");
+    }
+}
+
+#[test]
+fn a_node_of_another_network_is_refused_with_a_reason() {
+    let network = Some("shop".to_owned());
+    let mut node = Node::new(
+        "me",
+        Config {
+            network,
+            ..native()
+        },
+    );
+    let mut answer = |name: Option<&str>| {
+        let network = name.map(str::to_owned);
+        let hello = hello_of(
+            "x",
+            Intent::Join,
+            Place {
+                network,
+                ..place(5, 0, 0)
+            },
+        );
+        let link = handshake(&mut node, hello);
+        (node.state.peer(link).is_some(), node.events())
+    };
+    let remote = remote();
+    let reason = "network";
+    let refused = vec![Event::Refused { remote, reason }];
+    assert_eq!(answer(Some("stock")), (false, refused.clone()));
+    assert_eq!(answer(None), (false, refused));
+    assert!(answer(Some("shop")).0);
+    let link = node.accept();
+    node.receive(link, Message::Handshake(hello("old")));
+    assert!(node.state.peer(link).is_none(), "old nodes have no name");
+}
+
+#[test]
+fn whoever_gives_our_address_or_our_id_is_a_conflict() {
+    let mut node = Node::new("me", native());
+    let link = node.accept();
+    let hello = native_hello("other", "10.0.0.1", 1000);
+    node.receive(link, Message::Handshake(hello));
+    let conflict = |node: &Node| {
+        let what = |event: &Event| match event {
+            Event::Conflict { what, id, .. } => Some((*what, id.to_string())),
+            _ => None,
+        };
+        node.events().iter().find_map(what)
+    };
+    assert_eq!(conflict(&node), Some((Why::Address, "other".to_owned())));
+    let link = node.accept();
+    let hello = native_hello("me", "10.0.0.9", 1000);
+    node.receive(link, Message::Handshake(hello));
+    assert_eq!(conflict(&node), Some((Why::Id, "me".to_owned())));
+}
+
+#[test]
+fn a_twin_that_others_tell_of_is_dialled_once_a_minute_at_most() {
+    let mut node = Node::new("me", native());
+    let link = node.native_peer("peer", 1);
+    let twin = PeerAddress {
+        address: "10.0.0.7".parse().unwrap(),
+        ..who("me", 2000)
+    };
+    let mut tell = |seconds| {
+        node.now = node.now.after(Duration::from_secs(seconds));
+        let contacts = vec![twin.clone()];
+        let contacts = Native::Contacts { nonce: 0, contacts };
+        node.receive(link, Message::Native(contacts));
+        node.dials().len()
+    };
+    assert_eq!([tell(0), tell(1), tell(30), tell(60)], [1, 0, 0, 1]);
+}

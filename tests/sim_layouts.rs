@@ -1,0 +1,164 @@
+//! Configurations that people have: each becomes one network, and is quiet when it is at rest.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::time::Duration;
+
+use smokesignal::Config;
+use smokesignal::proto::{Event, Target};
+use smokesignal::sim::layout::{Layout, Start};
+use smokesignal::sim::{Death, Graph, HostId, Network, Options};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// All layouts with that many nodes, with these seeds of chance.
+fn assert_good(nodes: usize, layouts: &[Layout], seeds: std::ops::RangeInclusive<u64>) {
+    for layout in layouts {
+        for start in Start::ALL {
+            for seed in seeds.clone() {
+                let outcome = layout.play(nodes, start, seed);
+                let name = format!("{}, {}", layout.name(), start.name());
+                assert!(outcome.is_good(), "{name}, seed {seed}: {outcome:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_nodes_become_one_quiet_network_in_every_configuration() {
+    assert_good(10, &Layout::ALL, 1..=3);
+}
+
+#[test]
+fn so_do_a_hundred_with_all_kinds_of_seeds() {
+    assert_good(100, &Layout::ALL[..5], 1..=1);
+}
+
+#[test]
+fn so_do_a_hundred_with_leaves() {
+    assert_good(100, &Layout::ALL[5..10], 1..=1);
+}
+
+#[test]
+fn so_do_a_hundred_with_seeds_and_nodes_that_cannot_be_reached() {
+    assert_good(100, &Layout::ALL[10..], 1..=1);
+}
+
+#[test]
+fn twenty_nodes_of_two_links_each_become_one_network() {
+    for seed in 1..=5 {
+        let mut network = Network::new(Options {
+            seed,
+            ..Options::default()
+        });
+        for _ in 0..20 {
+            network.add(with_seed(2, Vec::new()));
+        }
+        start_all(&mut network);
+        network.run_for(secs(60));
+        assert!(Graph::of(&network).is_connected(), "seed {seed}");
+        network.take_happenings();
+        network.run_for(secs(60));
+        assert_eq!(removals(&mut network), 0, "seed {seed}");
+    }
+}
+
+/// Enters through the first host.
+fn with_seed(max_peers: usize, more: Vec<Target>) -> Config {
+    Config {
+        min_peers: max_peers.min(3),
+        max_peers,
+        seeds: [vec![HostId(0).address().into()], more].concat(),
+        ..Config::default()
+    }
+}
+
+fn start_all(network: &mut Network) {
+    for host in network.hosts() {
+        network.start(host);
+    }
+}
+
+fn removals(network: &mut Network) -> usize {
+    let happenings = network.take_happenings();
+    let is_removal = |event: &Event| matches!(event, Event::PeerRemoved { .. });
+    happenings.iter().filter(|it| is_removal(&it.event)).count()
+}
+
+#[test]
+fn nodes_for_which_there_is_no_room_are_told_so_and_leave_the_others_alone() {
+    // Four nodes of one link each can only be pairs.
+    let mut network = Network::new(Options::default());
+    for _ in 0..4 {
+        network.add(with_seed(1, Vec::new()));
+    }
+    start_all(&mut network);
+    network.run_for(secs(120));
+    let told = told_of_no_room(&mut network);
+    let with_seed = Graph::of(&network).reached_from(HostId(0));
+    for host in network.hosts() {
+        assert_eq!(told.contains(&host), !with_seed.contains(&host), "{host:?}");
+    }
+    network.run_for(secs(120));
+    assert_eq!(removals(&mut network), 0);
+}
+
+/// Who was told that the seed has no room, or is in another part.
+fn told_of_no_room(network: &mut Network) -> Vec<HostId> {
+    let happenings = network.take_happenings();
+    let is_told = |event: &Event| match event {
+        Event::Outside { seeds } => seeds.iter().any(|seed| seed.reason == "full"),
+        Event::Island { is_over, .. } => !is_over,
+        _ => false,
+    };
+    let told = happenings.iter().filter(|it| is_told(&it.event));
+    let mut told: Vec<_> = told.map(|it| it.host).collect();
+    told.dedup();
+    told
+}
+
+#[test]
+fn nodes_that_nobody_can_dial_get_in_as_long_as_the_seed_has_room_and_then_are_told() {
+    let mut network = Network::new(Options::default());
+    for host in 0..9 {
+        network.add(with_seed(5, Vec::new()));
+        if host > 0 {
+            network.shield(HostId(host));
+        }
+    }
+    for host in network.hosts() {
+        network.start(host);
+        network.run_for(secs(2));
+    }
+    network.run_for(secs(60));
+    let alone: Vec<HostId> = network
+        .hosts()
+        .filter(|host| network.peers(*host).is_empty())
+        .collect();
+    assert_eq!(alone.len(), 3, "five hang on the seed");
+    let told = told_of_no_room(&mut network);
+    assert!(alone.iter().all(|host| told.contains(host)), "{told:?}");
+    network.run_for(secs(120));
+    assert_eq!(removals(&mut network), 0);
+}
+
+#[test]
+fn a_network_that_lost_all_its_seeds_is_found_again_through_one_that_comes_back() {
+    let mut network = Network::new(Options::default());
+    let second: Target = HostId(1).address().into();
+    for _ in 0..12 {
+        network.add(with_seed(5, vec![second.clone()]));
+    }
+    start_all(&mut network);
+    network.run_for(secs(30));
+    for host in [0, 1].map(HostId) {
+        network.end(host, Death::Vanish);
+    }
+    network.run_for(secs(300));
+    network.start(HostId(1));
+    network.run_for(secs(30));
+    assert!(Graph::of(&network).is_connected());
+    assert_eq!(network.living().len(), 11);
+}
