@@ -138,7 +138,9 @@ function readSeed(seed, option, logger) {
     return null
   }
   if (isSet(seed.address)) {
-    return { address: readAddress(seed.address, `${option}.address`), port }
+    // An IPv6 address may be in brackets, as in URLs.
+    const address = readAddress(seed.address, `${option}.address`).replace(/^\[(.*)\]$/, '$1')
+    return { address, port }
   }
   logger.warn(`"${option}.address" option is not set: localhost is taken`)
   return { address: 'localhost', port }

@@ -216,9 +216,10 @@ impl Gate {
 
     /// Whether `bytes` more are too many for those who consume them: nobody who waits as told gets
     /// that far. One message of any size gets through if nothing is outstanding.
-    fn is_overrun(&self, bytes: usize) -> bool {
+    fn is_overrun(&self, bytes: usize, limit: usize) -> bool {
         let outstanding = self.outstanding.load(SeqCst);
-        outstanding > 0 && outstanding + bytes > 2 * self.window.load(SeqCst)
+        let most = limit.max(2 * self.window.load(SeqCst));
+        outstanding > 0 && outstanding + bytes > most
     }
 
     /// Whether senders are to wait.
@@ -274,7 +275,7 @@ impl Shared {
 
     /// Whether `bytes` more would exceed what may wait behind `gate`, on its way there included.
     fn is_full(&self, gate: &Gate, bytes: usize) -> bool {
-        if gate.is_overrun(bytes) {
+        if gate.is_overrun(bytes, self.limit) {
             return true;
         }
         let crossing = self.crossing.load(SeqCst);
