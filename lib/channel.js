@@ -42,6 +42,8 @@ class Channel extends Stream {
   // The filter that the addon has: the names (null = all) and the flags.
   #names = null
   #flags = WANTS_CHUNKS | WANTS_LINES
+  // Names that the addon has still, although nobody listens for them any more.
+  #gone = new Set()
   // EventEmitter is adding or removing a listener, and may say so by `this.emit`.
   #isRegistering = false
 
@@ -141,6 +143,7 @@ class Channel extends Stream {
     for (const event of events.length > 0 ? events : this.#forwarders.keys()) {
       this.#listenerRemoved(event)
     }
+    this.#names = null
     this.#crossing.narrow(this.#handle)
     return this
   }
@@ -153,6 +156,8 @@ class Channel extends Stream {
 
   /** Lets messages out. */
   [symbols.open]() {
+    // The addon has forgotten its filters when the node starts.
+    this.#names = null
     this.#outbox.open()
     if (this.#isWaitedFor) this.#drainSoon()
   }
@@ -234,14 +239,17 @@ class Channel extends Stream {
 
   /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
   [symbols.setFilter](native, wantsLines = false) {
-    this.#names = new Set(
-      this.eventNames()
-        .map(nameOf)
-        .filter((name) => name !== undefined),
-    )
     const isRead = this.#streams().some((stream) => stream.isRead)
-    this.#flags = (isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
-    native.setFilter(this.#handle, [...this.#names], this.#flags)
+    const flags = (isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
+    if (this.#names !== null && flags === this.#flags) {
+      if (this.#gone.size > 0) native.unlisten(this.#handle, [...this.#gone])
+    } else {
+      const names = this.eventNames().map(nameOf)
+      this.#names = new Set(names.filter((name) => name !== undefined))
+      this.#flags = flags
+      native.setFilter(this.#handle, [...this.#names], flags)
+    }
+    this.#gone.clear()
   }
 
   /** Makes sure that everything comes in until the filter is set again. */
@@ -369,8 +377,14 @@ class Channel extends Stream {
     this.#register(add, event, listener)
     if (this.#forwarded.has(event)) this.#forward(event)
     const name = nameOf(event)
-    if (name !== undefined && this.#names !== null && !this.#names.has(name)) this[symbols.widen]()
+    if (name !== undefined && this.#names?.has(name) === false) this.#listenFor(name)
     return this
+  }
+
+  /** Has the addon know one name more: however many there are, that costs the same. */
+  #listenFor(name) {
+    this.#names.add(name)
+    if (!this.#gone.delete(name)) this.#crossing.listen(this.#handle, name)
   }
 
   #listenerRemoved(event) {
@@ -380,6 +394,10 @@ class Channel extends Stream {
       this.#forwarders.delete(event)
       this.#stream.removeListener(event, forwarder)
     }
+    const name = nameOf(event)
+    const isHeard =
+      name === 'error' && this.listenerCount('error') + this.listenerCount(errorMonitor) > 0
+    if (!isHeard && this.#names?.delete(name)) this.#gone.add(name)
     this.#crossing.narrow(this.#handle)
   }
 

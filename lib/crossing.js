@@ -113,6 +113,12 @@ class Crossing {
     this.#change(channel)
   }
 
+  /** The channel of `handle` listens for `name`, too: as for {@link widen}, if it has missed anything. */
+  listen(handle, name) {
+    if (!this.#channels.has(handle)) return
+    if (this.#native.listen(handle, name) && this.#items !== null) this.#isStale = true
+  }
+
   /** `channel` no longer listens for something. */
   narrow(handle) {
     const channel = this.#channels.get(handle)

@@ -137,13 +137,28 @@ test('the addon knows what is listened for', async (t) => {
   assert.deepEqual(await filter(PEER), { names: [], flags: 0 })
 })
 
-test('between the turn in which a listener comes and its end, everything comes', async (t) => {
+test('the addon is told at once when a listener comes, and only what has changed', async (t) => {
   const { node, native } = await fakeNetwork(t)
   await settled()
-  node.broadcast.on('a', () => {})
-  assert.deepEqual(native.filters.get(0), { names: null, flags: 3 })
+  native.setFilter = () => assert.fail('all names were told anew')
+  const listener = () => {}
+  for (let n = 0; n < 100; n++) node.broadcast.on(`name ${n}`, listener)
+  assert.equal(native.filters.get(0).names.length, 100)
+  for (let n = 1; n < 100; n++) node.broadcast.off(`name ${n}`, listener)
   await settled()
-  assert.deepEqual(native.filters.get(0), { names: ['a'], flags: 0 })
+  assert.deepEqual(native.filters.get(0), { names: ['name 0'], flags: 0 })
+})
+
+test('a listener that comes when nothing was passed over costs no rewind', async (t) => {
+  const { node, native } = await fakeNetwork(t)
+  const heard = []
+  node.broadcast.on('n', (n) => node.broadcast.once(`reply ${n}`, (m) => heard.push(m)))
+  await settled()
+  native.push(...Array.from({ length: 50 }, (_, n) => [0, ['n', n]]))
+  await settled()
+  native.push(...Array.from({ length: 50 }, (_, n) => [0, [`reply ${n}`, n]]))
+  await settled()
+  assert.deepEqual([heard.length, native.rewinds], [50, 0])
 })
 
 test('a long queue is worked off in turns, between which others get theirs', async (t) => {

@@ -57,6 +57,7 @@ class FakeNative {
     const items = []
     let channel
     let list = null
+    this.hasPassedOver = false
     for (const [index, entry] of this.#queue.entries()) {
       if (this.#marks.length >= CHUNK) break
       if (!Array.isArray(entry)) {
@@ -66,7 +67,10 @@ class FakeNative {
         if (entry.t === 'add') break
         continue
       }
-      if (!this.#isWanted(...entry)) continue
+      if (!this.#isWanted(...entry)) {
+        this.hasPassedOver = true
+        continue
+      }
       if (entry[0] !== channel) {
         channel = entry[0]
         list = null
@@ -101,6 +105,16 @@ class FakeNative {
 
   take() {
     return this.#buffers
+  }
+
+  listen(channel, name) {
+    this.filters.get(channel)?.names?.push(name)
+    return this.hasPassedOver
+  }
+
+  unlisten(channel, names) {
+    const filter = this.filters.get(channel)
+    if (filter?.names) filter.names = filter.names.filter((name) => !names.includes(name))
   }
 
   setFilter(channel, names, flags) {

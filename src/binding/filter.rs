@@ -40,6 +40,26 @@ impl Filters {
         self.0.insert(channel, filter);
     }
 
+    /// The channel listens for one name more.
+    pub(crate) fn listen(&mut self, channel: u32, name: String) {
+        if let Some(names) = self.names(channel) {
+            names.insert(name);
+        }
+    }
+
+    /// It no longer listens for these.
+    pub(crate) fn unlisten(&mut self, channel: u32, gone: &[String]) {
+        if let Some(names) = self.names(channel) {
+            for name in gone {
+                names.remove(name);
+            }
+        }
+    }
+
+    fn names(&mut self, channel: u32) -> Option<&mut HashSet<String>> {
+        self.0.get_mut(&channel)?.names.as_mut()
+    }
+
     pub(crate) fn forget(&mut self, channel: u32) {
         self.0.remove(&channel);
     }
@@ -110,6 +130,13 @@ mod tests {
         assert!(filters.wants_event(7, br#"["chatter"]"#));
         assert!(!filters.wants_chunks(7));
         assert!(filters.wants_lines(7));
+        filters.set(7, Filter::new(Some(vec!["chat".into()]), 0));
+        filters.listen(7, "more".into());
+        filters.unlisten(7, &["chat".into(), "never".into()]);
+        assert!(filters.wants_event(7, br#"["more"]"#));
+        assert!(!filters.wants_event(7, br#"["chat"]"#));
+        filters.listen(8, "unknown".into());
+        assert!(filters.wants_event(8, br#"["anything"]"#));
         filters.forget(7);
         assert!(filters.wants_chunks(7));
     }

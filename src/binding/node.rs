@@ -275,6 +275,19 @@ impl NativeNode {
         self.queue.set_filter(channel, Filter::new(names, flags));
     }
 
+    /// Says that a channel listens for one name more; returns whether the last drained text has left out
+    /// events that nobody listened for.
+    #[napi]
+    pub fn listen(&self, channel: u32, name: String) -> bool {
+        self.queue.listen(channel, name)
+    }
+
+    /// Says that a channel no longer listens for these.
+    #[napi]
+    pub fn unlisten(&self, channel: u32, names: Vec<String>) {
+        self.queue.unlisten(channel, &names);
+    }
+
     /// JSON text of the next items, at least one; `null` when nothing is left.
     #[napi]
     pub fn drain(&self) -> Option<String> {

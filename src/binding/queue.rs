@@ -64,6 +64,8 @@ struct State {
     buffers: Vec<Bytes>,
     /// Where the next chunk ends, in bytes of text.
     budget: usize,
+    /// The last chunk left out messages that nobody listened for.
+    has_passed_over: bool,
     /// The last chunk may hold something unproven.
     is_unproven: bool,
     /// So many of the next do not.
@@ -342,6 +344,19 @@ impl Queue {
         self.state().filters.set(channel, filter);
     }
 
+    /// Says that a channel listens for one name more; returns whether the last chunk has passed over
+    /// a message that nobody listened for.
+    pub(crate) fn listen(&self, channel: u32, name: String) -> bool {
+        let mut state = self.state();
+        state.filters.listen(channel, name);
+        state.has_passed_over
+    }
+
+    /// Says that a channel no longer listens for these.
+    pub(crate) fn unlisten(&self, channel: u32, names: &[String]) {
+        self.state().filters.unlisten(channel, names);
+    }
+
     /// Forgets what belongs to a node's last life, which has nothing to do with its next one.
     pub(crate) fn begin(&self, bounds: Bounds) {
         let mut state = self.state();
@@ -518,6 +533,7 @@ impl State {
         let seal = (self.distrusted == 0).then_some(seal);
         let mut chunk = Chunk::new(self.cursor, self.budget, seal);
         let mut scanned = 0;
+        let unheard = self.counters.unheard;
         while !chunk.is_full() && scanned < SCAN {
             let Some(entry) = self.entries.get(self.cursor.entry) else {
                 break;
@@ -569,6 +585,7 @@ impl State {
             return Step::Empty;
         }
         self.budget = (self.budget * 2).min(CHUNK);
+        self.has_passed_over = self.counters.unheard > unheard;
         self.is_unproven = seal.is_some();
         self.distrusted = self.distrusted.saturating_sub(1);
         let text;
