@@ -39,6 +39,8 @@ mod forgery_tests;
 #[cfg(test)]
 mod tree_tests;
 #[cfg(test)]
+mod window_tests;
+#[cfg(test)]
 mod world;
 
 use std::collections::BTreeSet;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::super::State;
 use crate::proto::{
-    Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment, Native, NodeId,
-    Origin, Outgoing, Output, Payload, Publish, Timer, Timers, Watermark,
+    Config, Event, Hello, HelloNative, Input, Intent, LinkId, Mark, Message, Moment, Native,
+    NodeId, Origin, Outgoing, Output, Payload, Publish, Timer, Timers, Watermark,
 };
 
 pub(super) struct World {
@@ -23,6 +23,12 @@ pub(super) struct World {
     pub(super) repairs: usize,
     /// What was sent.
     pub(super) sent: Vec<(LinkId, Outgoing)>,
+    /// What the application was given last.
+    pub(super) given: Option<Mark>,
+    /// Bytes that this node has broadcast and not everyone has consumed.
+    pub(super) outstanding: usize,
+    /// Receivers that the application was told are slow.
+    pub(super) slow: Vec<NodeId>,
 }
 
 impl World {
@@ -37,6 +43,9 @@ impl World {
             skips: 0,
             repairs: 0,
             sent: Vec::new(),
+            given: None,
+            outstanding: 0,
+            slow: Vec::new(),
         };
         world.input(Input::Started { port: 1000 });
         world
@@ -49,7 +58,10 @@ impl World {
             match output {
                 Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
-                Output::Event(Event::Broadcast { payload, .. }) => {
+                Output::Window { outstanding, .. } => self.outstanding = outstanding,
+                Output::Event(Event::SlowReceiver { id }) => self.slow.push(id),
+                Output::Event(Event::Broadcast { payload, mark }) => {
+                    self.given = mark;
                     let text = std::str::from_utf8(payload.body()).unwrap();
                     self.heard.push(text.to_owned());
                 }
@@ -84,6 +96,15 @@ impl World {
     }
 
     pub(super) fn peer(&mut self, id: &str, epoch: u64) -> LinkId {
+        self.peer_of(id, epoch, false)
+    }
+
+    /// A peer that says what it has consumed.
+    pub(super) fn receiver(&mut self, id: &str) -> LinkId {
+        self.peer_of(id, 1, true)
+    }
+
+    fn peer_of(&mut self, id: &str, epoch: u64, windows: bool) -> LinkId {
         let link = self.state.next_link();
         let remote = "10.0.0.9:4000".parse().unwrap();
         self.input(Input::Accepted { link, remote });
@@ -95,7 +116,7 @@ impl World {
                 port: 2000,
                 epoch,
                 intent: Intent::default(),
-                windows: false,
+                windows,
                 max_message: None,
                 place: Default::default(),
             }),

@@ -1,0 +1,118 @@
+//! Windows, among peers that keep to them and peers that do not.
+
+use bytes::Bytes;
+
+use super::world::{World, origin};
+use crate::proto::codec::native;
+use crate::proto::{Input, LAST_SEQUENCE, LinkId, Native, NodeId, Payload, Watermark};
+
+/// Told to a peer that need not wait.
+const NO_MATTER: u64 = LAST_SEQUENCE;
+
+fn own(world: &World) -> crate::proto::Origin {
+    world.state.publisher.origin().clone()
+}
+
+fn broadcast(world: &mut World) {
+    let payload = Payload::events(Bytes::from_static(b"[\"a\"]"));
+    world.input(Input::Broadcast(payload));
+}
+
+/// A peer says up to where it has consumed an origin.
+fn consumes(world: &mut World, link: LinkId, origin: &crate::proto::Origin, high: u64) {
+    let origin = origin.clone();
+    world.native(link, Native::Consumed(vec![Watermark { origin, high }]));
+}
+
+/// What a peer was told that this node has consumed, in order.
+fn told(world: &World, link: LinkId, origin: &crate::proto::Origin) -> Vec<u64> {
+    let frame = |high: u64| {
+        let origin = origin.clone();
+        native::consumed(&[Watermark { origin, high }])
+    };
+    let numbers = (0..100).chain([NO_MATTER]);
+    let frames: Vec<_> = numbers.map(|high| (high, frame(high))).collect();
+    let sent = world.sent.iter().filter(|(to, _)| *to == link);
+    sent.filter_map(|(_, data)| Some(frames.iter().find(|(_, frame)| frame == data)?.0))
+        .collect()
+}
+
+#[test]
+fn what_is_sent_is_outstanding_until_the_slowest_receiver_has_consumed_it() {
+    let mut world = World::new();
+    let (quick, slow) = (world.receiver("quick"), world.receiver("slow"));
+    let own = own(&world);
+    broadcast(&mut world);
+    broadcast(&mut world);
+    let both = world.outstanding;
+    consumes(&mut world, quick, &own, 2);
+    assert_eq!(world.outstanding, both);
+    consumes(&mut world, slow, &own, 1);
+    assert_eq!(world.outstanding, both / 2);
+    // Nobody has consumed what does not exist.
+    consumes(&mut world, slow, &own, 1000);
+    assert_eq!(world.outstanding, 0);
+    broadcast(&mut world);
+    assert_eq!(world.outstanding, both / 2);
+}
+
+#[test]
+fn a_peer_that_never_says_what_it_has_consumed_is_left_out_and_named() {
+    let mut world = World::new();
+    let deaf = world.receiver("deaf");
+    broadcast(&mut world);
+    world.pass(10_900, &[deaf]);
+    assert_ne!(world.outstanding, 0);
+    assert_eq!(world.slow, []);
+    world.pass(200, &[deaf]);
+    assert_eq!(world.outstanding, 0);
+    assert_eq!(world.slow, [NodeId::parse("deaf").unwrap()]);
+}
+
+#[test]
+fn the_parent_is_told_what_is_consumed_and_others_that_they_need_not_wait() {
+    let mut world = World::new();
+    let (parent, other) = (world.receiver("parent"), world.receiver("other"));
+    let origin = origin("o");
+    world.publish(parent, &origin, 1);
+    world.publish(other, &origin, 1);
+    world.pass(100, &[parent, other]);
+    assert!(told(&world, parent, &origin).is_empty());
+    assert_eq!(told(&world, other, &origin), [NO_MATTER]);
+    let mark = world.given.unwrap();
+    // We have sent it on to the other one, which got it elsewhere, too.
+    consumes(&mut world, other, &origin, NO_MATTER);
+    world.input(Input::Consumed(vec![mark]));
+    assert_eq!(told(&world, parent, &origin), [1]);
+    assert_eq!(told(&world, other, &origin), [NO_MATTER]);
+}
+
+#[test]
+fn an_application_that_hangs_is_not_waited_for_and_the_origin_hears_of_it() {
+    let mut world = World::new();
+    let parent = world.receiver("parent");
+    let origin = origin("o");
+    world.publish(parent, &origin, 1);
+    world.pass(10_200, &[parent]);
+    assert_eq!(told(&world, parent, &origin), [1]);
+    let me = NodeId::parse("me").unwrap();
+    assert!(
+        world
+            .sent
+            .contains(&(parent, native::stalled(&origin, &me)))
+    );
+}
+
+#[test]
+fn a_peer_names_a_bounded_number_of_slow_receivers() {
+    let mut world = World::new();
+    let liar = world.receiver("liar");
+    let own = own(&world);
+    broadcast(&mut world);
+    for number in 0..1000 {
+        let id = NodeId::parse(&format!("n{number}")).unwrap();
+        let origin = own.clone();
+        world.native(liar, Native::Stalled { origin, id });
+    }
+    assert_eq!(world.slow.len(), 32);
+}
