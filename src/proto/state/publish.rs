@@ -25,6 +25,8 @@
 //! Here is how broadcasts are sent and delivered. The rest: [`tree`], [`watermarks`], [`repair`], which
 //! asks for what is missing, [`retransmission`], which answers, and [`skip`].
 
+pub(super) mod intake;
+mod oversized;
 mod repair;
 mod retransmission;
 mod skip;
@@ -32,7 +34,7 @@ mod stream;
 mod streams;
 mod tree;
 mod watermarks;
-pub(super) mod window;
+mod window;
 
 #[cfg(test)]
 mod forgery_tests;
@@ -49,10 +51,11 @@ use std::time::Duration;
 use super::State;
 
 use crate::proto::{Class, Event, LinkId, Moment, Origin, Payload, Publish};
+use intake::Outstanding;
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
 use stream::Doubt;
 use streams::Streams;
-use window::{ACTIVE_FOR, Outstanding};
+use window::ACTIVE_FOR;
 
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
 /// much gets a tree of its own.
@@ -61,8 +64,6 @@ const EXPLORE_AT: u64 = 32;
 /// Payloads smaller than this are copied out of the buffer they were received in, which they would
 /// otherwise keep alive as a whole, wherever they wait.
 pub(super) const DETACH_BELOW: usize = 32 << 10;
-/// What the largest message may weigh beside its text or bytes: its lengths.
-pub(super) const SINGLE_OVERHEAD: usize = 8;
 
 /// What a node knows of native broadcasts.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::proto::codec::{line, native};
 use crate::proto::state::publish::DETACH_BELOW;
-use crate::proto::state::publish::window::Outstanding;
+use crate::proto::state::publish::intake::Outstanding;
 use crate::proto::state::{State, flood};
 use crate::proto::{Class, Event, LinkId, Mark, Moment, Outgoing, Output, Payload};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::window::Intake;
+use super::intake::Intake;
 use crate::proto::{LinkId, Moment, Publish};
 
 /// How far apart two peers' numbers of one origin may be for the one to be merely behind the other.

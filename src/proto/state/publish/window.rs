@@ -19,15 +19,14 @@
 //!
 //! [`Config::slow_receiver_timeout`]: crate::proto::Config::slow_receiver_timeout
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::stream::{Stream, Taken};
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::{
-    Event, LAST_SEQUENCE, Level, LinkId, Mark, Moment, NodeId, Origin, Output, Publish, Range,
-    Timer, Watermark,
+    Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Output, Publish, Timer, Watermark,
 };
 
 /// Told in place of a number by a node that somebody else waits for. No broadcast has it.
@@ -48,104 +47,6 @@ pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(5);
 /// As long as an origin that begins to broadcast has not heard others, it takes itself for one of so
 /// many: they may have begun at the same moment.
 const BEGINNERS: usize = 8;
-
-/// What was sent, and what of it has not been consumed.
-#[derive(Debug, Default)]
-pub(in crate::proto::state) struct Outstanding {
-    /// The last number of each run, and its cost.
-    runs: VecDeque<(u64, usize)>,
-    bytes: usize,
-}
-
-impl Outstanding {
-    pub(in crate::proto::state) fn sent(&mut self, last: u64, cost: usize) {
-        self.runs.push_back((last, cost));
-        self.bytes += cost;
-    }
-
-    /// Everything up to `high` has been consumed.
-    pub(in crate::proto::state) fn consumed(&mut self, high: u64) {
-        while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= high) {
-            self.bytes -= cost;
-            self.runs.pop_front();
-        }
-    }
-
-    pub(in crate::proto::state) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// What a stream's broadcasts wait for at this node.
-#[derive(Debug)]
-pub(in crate::proto::state) struct Intake {
-    /// Names the stream in what the application is given.
-    pub(in crate::proto::state) mark: u32,
-    /// The last number that the application was given.
-    given: u64,
-    /// The last number that it has consumed.
-    consumed: u64,
-    /// Since when it has consumed nothing, although there is something.
-    since: Moment,
-    /// It is not waited for.
-    is_stalled: bool,
-    /// Whether the stream is among those that are looked after.
-    is_flowing: bool,
-    /// Somebody behind us is still being sent what it has not consumed.
-    is_moving: bool,
-    /// When the parent was told something.
-    told_at: Moment,
-}
-
-impl Intake {
-    pub(in crate::proto::state) fn new(mark: u32) -> Self {
-        Self {
-            mark,
-            given: 0,
-            consumed: 0,
-            since: Moment::default(),
-            is_stalled: false,
-            is_flowing: false,
-            is_moving: false,
-            told_at: Moment::default(),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.consumed >= self.given
-    }
-}
-
-impl Stream {
-    /// Up to where everyone has consumed this stream who is waited for: the application (of which
-    /// an origin's own stream has none) and the peers it is pushed to, without `except`.
-    fn consumed_by_all(&self, except: Option<LinkId>) -> u64 {
-        let own = match &self.intake {
-            intake if intake.is_done() || intake.is_stalled => self.high(),
-            intake => intake.consumed,
-        };
-        let others = self.views().iter().filter(|view| Some(view.link) != except);
-        let taken = others.filter_map(|view| view.taken.filter(|taken| !taken.is_stalled));
-        taken
-            .map(|taken| taken.upto)
-            .fold(own.min(self.high()), u64::min)
-    }
-
-    /// Whether somebody whom this stream is pushed to may yet need what ends at `last`.
-    pub(super) fn is_awaited(&self, last: u64) -> bool {
-        self.consumed_by_all(None) < last
-    }
-
-    /// Whether everything is consumed, and those who push know it.
-    fn is_at_rest(&self) -> bool {
-        let high = self.high();
-        self.intake.is_done()
-            && self.views().iter().all(|view| {
-                view.taken.is_none_or(|taken| taken.upto >= high)
-                    && (!view.awaits || self.parent == Some(view.link) && view.acked >= high)
-            })
-    }
-}
 
 impl State {
     /// A run of ours was sent.
@@ -524,54 +425,6 @@ impl State {
     /// Whether a peer says what it has consumed.
     pub(in crate::proto::state) fn has_windows(&self, link: LinkId) -> bool {
         self.peer(link).is_some_and(|peer| peer.windows)
-    }
-
-    /// If a peer does not take a run because of its size, tells it so in place of the run; whether
-    /// that is so.
-    pub(super) fn is_oversized(
-        &mut self,
-        link: LinkId,
-        run: &Publish,
-        class: crate::proto::Class,
-    ) -> bool {
-        let size = run.payload.body().len();
-        let Some(peer) = self.peer(link) else {
-            return false;
-        };
-        let limit = peer.max_message;
-        if run.payload.count() > 1 || size <= limit.saturating_add(super::SINGLE_OVERHEAD) {
-            return false;
-        }
-        let id = peer.id.clone();
-        self.counters.oversized += 1;
-        tracing::warn!(peer = %id, origin = %run.origin.id, size, limit, "a broadcast is larger than a peer takes");
-        let range = Range {
-            origin: run.origin.clone(),
-            first: run.first,
-            last: run.last(),
-        };
-        self.send(link, native::oversized(&range, class));
-        if run.origin == self.publisher.own {
-            self.emit(Event::Oversized { id, size, limit });
-        }
-        true
-    }
-
-    /// A peer holds what is too large for us: somebody else will not send it either.
-    pub(in crate::proto::state) fn on_oversized(&mut self, link: LinkId, range: &Range) {
-        let known = self.publisher.streams.get(&range.origin).is_some();
-        if !known && !self.takes_claim(link) {
-            return self.blame(link, -1, "it tells of more origins than there can be");
-        }
-        if range.origin == self.publisher.own {
-            return;
-        }
-        let stream = self.open_stream(&range.origin, 1, range.first == 1);
-        let view = stream.view(link);
-        view.high = view.high.max(range.last);
-        view.gone = view.gone.max(range.last);
-        self.note_awaited(link, &range.origin, false);
-        self.note_gap(&range.origin, range.last, super::repair::GRAFT_HOLE_AFTER);
     }
 
     /// Whether a peer has been given all that this node has broadcast, or has others who do that.

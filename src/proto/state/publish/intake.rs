@@ -1,0 +1,104 @@
+//! What is outstanding of what was sent, and what was received and is not consumed yet.
+
+use std::collections::VecDeque;
+
+use super::stream::Stream;
+use crate::proto::{LinkId, Moment};
+
+/// What was sent, and what of it has not been consumed.
+#[derive(Debug, Default)]
+pub(in crate::proto::state) struct Outstanding {
+    /// The last number of each run, and its cost.
+    runs: VecDeque<(u64, usize)>,
+    bytes: usize,
+}
+
+impl Outstanding {
+    pub(in crate::proto::state) fn sent(&mut self, last: u64, cost: usize) {
+        self.runs.push_back((last, cost));
+        self.bytes += cost;
+    }
+
+    /// Everything up to `high` has been consumed.
+    pub(in crate::proto::state) fn consumed(&mut self, high: u64) {
+        while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= high) {
+            self.bytes -= cost;
+            self.runs.pop_front();
+        }
+    }
+
+    pub(in crate::proto::state) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What a stream's broadcasts wait for at this node.
+#[derive(Debug)]
+pub(in crate::proto::state) struct Intake {
+    /// Names the stream in what the application is given.
+    pub(in crate::proto::state) mark: u32,
+    /// The last number that the application was given.
+    pub(super) given: u64,
+    /// The last number that it has consumed.
+    pub(super) consumed: u64,
+    /// Since when it has consumed nothing, although there is something.
+    pub(super) since: Moment,
+    /// It is not waited for.
+    pub(super) is_stalled: bool,
+    /// Whether the stream is among those that are looked after.
+    pub(super) is_flowing: bool,
+    /// Somebody behind us is still being sent what it has not consumed.
+    pub(super) is_moving: bool,
+    /// When the parent was told something.
+    pub(super) told_at: Moment,
+}
+
+impl Intake {
+    pub(in crate::proto::state) fn new(mark: u32) -> Self {
+        Self {
+            mark,
+            given: 0,
+            consumed: 0,
+            since: Moment::default(),
+            is_stalled: false,
+            is_flowing: false,
+            is_moving: false,
+            told_at: Moment::default(),
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.consumed >= self.given
+    }
+}
+
+impl Stream {
+    /// Up to where everyone has consumed this stream who is waited for: the application (of which
+    /// an origin's own stream has none) and the peers it is pushed to, without `except`.
+    pub(super) fn consumed_by_all(&self, except: Option<LinkId>) -> u64 {
+        let own = match &self.intake {
+            intake if intake.is_done() || intake.is_stalled => self.high(),
+            intake => intake.consumed,
+        };
+        let others = self.views().iter().filter(|view| Some(view.link) != except);
+        let taken = others.filter_map(|view| view.taken.filter(|taken| !taken.is_stalled));
+        taken
+            .map(|taken| taken.upto)
+            .fold(own.min(self.high()), u64::min)
+    }
+
+    /// Whether somebody whom this stream is pushed to may yet need what ends at `last`.
+    pub(super) fn is_awaited(&self, last: u64) -> bool {
+        self.consumed_by_all(None) < last
+    }
+
+    /// Whether everything is consumed, and those who push know it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let high = self.high();
+        self.intake.is_done()
+            && self.views().iter().all(|view| {
+                view.taken.is_none_or(|taken| taken.upto >= high)
+                    && (!view.awaits || self.parent == Some(view.link) && view.acked >= high)
+            })
+    }
+}
