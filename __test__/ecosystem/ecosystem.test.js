@@ -7,7 +7,10 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { after, describe, test } = require('node:test')
+const commonjs = require('@rollup/plugin-commonjs')
+const { nodeResolve } = require('@rollup/plugin-node-resolve')
 const esbuild = require('esbuild')
+const { rollup } = require('rollup')
 const webpack = require('webpack')
 const { Program } = require('../support/process')
 
@@ -64,6 +67,17 @@ describe('a program sees what it should', { timeout: 120_000 }, () => {
       await sees(t, path.join(out, mode, 'bundle.js'))
     })
   }
+
+  for (const [format, name] of [
+    ['cjs', 'bundle.cjs'],
+    ['es', 'bundle.mjs'],
+  ]) {
+    test(`bundled by rollup, as ${format}`, async (t) => {
+      const file = path.join(out, `rollup-${format}`, name)
+      await rollUp(format, file)
+      await sees(t, file)
+    })
+  }
 })
 
 function pack(mode) {
@@ -78,6 +92,42 @@ function pack(mode) {
       (error, stats) => (error ? reject(error) : resolve(stats)),
     )
   })
+}
+
+/** What an ES module lacks and the addon's loader uses. */
+const SHIM = `
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+const require = createRequire(import.meta.url)
+const __dirname = fileURLToPath(new URL('.', import.meta.url))
+`
+
+async function rollUp(format, file) {
+  const ignore = (id) => id.endsWith('.node')
+  const bundle = await rollup({
+    input: PROGRAM,
+    plugins: [nodeResolve({ exportConditions: ['node'] }), commonjs({ ignore }), addons()],
+    onLog: (_level, log) => assert.fail(log.message),
+  })
+  await bundle.write({ file, format, banner: format === 'es' ? SHIM : '' })
+  await bundle.close()
+}
+
+/** For rollup: puts the addons beside the bundle, which requires them from there. */
+function addons() {
+  const lib = path.join(ROOT, 'lib')
+  return {
+    name: 'addons',
+    generateBundle() {
+      for (const fileName of fs.readdirSync(lib).filter((name) => name.endsWith('.node'))) {
+        this.emitFile({
+          type: 'asset',
+          fileName,
+          source: fs.readFileSync(path.join(lib, fileName)),
+        })
+      }
+    },
+  }
 }
 
 test('jest runs nodes, with fake timers, and finds no open handle', {
