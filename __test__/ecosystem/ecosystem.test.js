@@ -12,41 +12,20 @@ const { nodeResolve } = require('@rollup/plugin-node-resolve')
 const esbuild = require('esbuild')
 const { rollup } = require('rollup')
 const webpack = require('webpack')
-const { Program } = require('../support/process')
+const { PROGRAM, run, sees } = require('./program')
 
 const ROOT = path.join(__dirname, '..', '..')
-const PROGRAM = path.join(__dirname, 'bundle', 'program.js')
 const out = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-ecosystem-'))
 after(() => fs.rmSync(out, { recursive: true, force: true }))
 
-async function run(t, args, options) {
-  const program = new Program(args, options)
-  t.after(() => program.kill())
-  const { code, signal } = await program.exited(60_000)
-  return { code, signal, out: program.out, err: program.err }
-}
-
 describe('a program sees what it should', { timeout: 120_000 }, () => {
-  const EXPECTED = {
-    values: ['1970-01-01T00:00:00.000Z', 'bytes'],
-    heard: ['close', 'end', 'error', 'finish', 'drain'],
-    pipeline: 'goes on',
-    drained: 400 * 65536,
-  }
-
-  async function sees(t, file, execArgv = []) {
-    const result = await run(t, [file], { execArgv })
-    assert.equal(result.code, 0, result.err)
-    assert.deepEqual(JSON.parse(result.out), EXPECTED)
-  }
-
   for (const flags of [
     [],
     ['--enable-source-maps'],
     ['--frozen-intrinsics'],
     ['--stack-trace-limit=0'],
   ]) {
-    test(`with node ${flags.join(' ')}`, (t) => sees(t, PROGRAM, flags))
+    test(`with node ${flags.join(' ')}`, (t) => sees(t, PROGRAM, { execArgv: flags }))
   }
 
   for (const minify of [false, true]) {
