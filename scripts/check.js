@@ -31,7 +31,7 @@ async function main() {
       argv: [...npm(), 'start', '--silent', '--', '--demo'],
     },
     { name: 'tests (npm test)', argv: [...npm(), 'test', '--silent'] },
-    { name: 'tests on other Node.js lines', argv: script('test-matrix') },
+    { name: 'tests on other Node.js lines, Bun and Deno', argv: script('test-matrix') },
   ])
 }
 

@@ -7,43 +7,25 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { after, describe, test } = require('node:test')
+const commonjs = require('@rollup/plugin-commonjs')
+const { nodeResolve } = require('@rollup/plugin-node-resolve')
 const esbuild = require('esbuild')
+const { rollup } = require('rollup')
 const webpack = require('webpack')
-const { Program } = require('../support/process')
+const { PROGRAM, run, sees } = require('./program')
 
 const ROOT = path.join(__dirname, '..', '..')
-const PROGRAM = path.join(__dirname, 'bundle', 'program.js')
 const out = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-ecosystem-'))
 after(() => fs.rmSync(out, { recursive: true, force: true }))
 
-async function run(t, args, options) {
-  const program = new Program(args, options)
-  t.after(() => program.kill())
-  const { code, signal } = await program.exited(60_000)
-  return { code, signal, out: program.out, err: program.err }
-}
-
 describe('a program sees what it should', { timeout: 120_000 }, () => {
-  const EXPECTED = {
-    values: ['1970-01-01T00:00:00.000Z', 'bytes'],
-    heard: ['close', 'end', 'error', 'finish', 'drain'],
-    pipeline: 'goes on',
-    drained: 400 * 65536,
-  }
-
-  async function sees(t, file, execArgv = []) {
-    const result = await run(t, [file], { execArgv })
-    assert.equal(result.code, 0, result.err)
-    assert.deepEqual(JSON.parse(result.out), EXPECTED)
-  }
-
   for (const flags of [
     [],
     ['--enable-source-maps'],
     ['--frozen-intrinsics'],
     ['--stack-trace-limit=0'],
   ]) {
-    test(`with node ${flags.join(' ')}`, (t) => sees(t, PROGRAM, flags))
+    test(`with node ${flags.join(' ')}`, (t) => sees(t, PROGRAM, { execArgv: flags }))
   }
 
   for (const minify of [false, true]) {
@@ -64,6 +46,17 @@ describe('a program sees what it should', { timeout: 120_000 }, () => {
       await sees(t, path.join(out, mode, 'bundle.js'))
     })
   }
+
+  for (const [format, name] of [
+    ['cjs', 'bundle.cjs'],
+    ['es', 'bundle.mjs'],
+  ]) {
+    test(`bundled by rollup, as ${format}`, async (t) => {
+      const file = path.join(out, `rollup-${format}`, name)
+      await rollUp(format, file)
+      await sees(t, file)
+    })
+  }
 })
 
 function pack(mode) {
@@ -78,6 +71,42 @@ function pack(mode) {
       (error, stats) => (error ? reject(error) : resolve(stats)),
     )
   })
+}
+
+/** What an ES module lacks and the addon's loader uses. */
+const SHIM = `
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+const require = createRequire(import.meta.url)
+const __dirname = fileURLToPath(new URL('.', import.meta.url))
+`
+
+async function rollUp(format, file) {
+  const ignore = (id) => id.endsWith('.node')
+  const bundle = await rollup({
+    input: PROGRAM,
+    plugins: [nodeResolve({ exportConditions: ['node'] }), commonjs({ ignore }), addons()],
+    onLog: (_level, log) => assert.fail(log.message),
+  })
+  await bundle.write({ file, format, banner: format === 'es' ? SHIM : '' })
+  await bundle.close()
+}
+
+/** For rollup: puts the addons beside the bundle, which requires them from there. */
+function addons() {
+  const lib = path.join(ROOT, 'lib')
+  return {
+    name: 'addons',
+    generateBundle() {
+      for (const fileName of fs.readdirSync(lib).filter((name) => name.endsWith('.node'))) {
+        this.emitFile({
+          type: 'asset',
+          fileName,
+          source: fs.readFileSync(path.join(lib, fileName)),
+        })
+      }
+    },
+  }
 }
 
 test('jest runs nodes, with fake timers, and finds no open handle', {

@@ -15,10 +15,13 @@ process.on('exit', () => {
 /**
  * Starts a program and keeps what it says. With `namespace` it runs in that network namespace
  * (`ip netns exec` replaces itself, so the pid and the IPC channel are the program's own). With
- * `descriptors` it may open no more files than that.
+ * `descriptors` it may open no more files than that. `runtime` is the command that runs it.
  */
-function launch(args, { namespace, descriptors, env, ipc = false, execArgv = [], cwd } = {}) {
-  const command = [process.execPath, '--no-deprecation', ...execArgv, ...args]
+function launch(
+  args,
+  { namespace, descriptors, env, ipc = false, execArgv = [], cwd, runtime } = {},
+) {
+  const command = [...(runtime ?? [process.execPath, '--no-deprecation', ...execArgv]), ...args]
   // The shell lowers the limit and becomes the program.
   if (descriptors) command.unshift('sh', '-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh')
   if (namespace) command.unshift('ip', 'netns', 'exec', namespace)
