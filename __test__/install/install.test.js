@@ -92,7 +92,7 @@ describe('the packed packages', () => {
     assert.match(failure.stderr, /code: 'ERR_SMOKE_NO_BINARY'/)
     assert.match(
       failure.stderr,
-      new RegExp(`no native addon for ${process.platform}-${process.arch}`),
+      new RegExp(`cannot load its native addon .${process.platform}-${process.arch}`),
     )
     assert.match(failure.stderr, /npm install --include=optional/)
   })

@@ -59,8 +59,45 @@ pub(crate) struct Chunk<'a> {
     listed: Option<Listed>,
     start: Cursor,
     marks: Vec<Cursor>,
+    /// What had been counted at each mark.
+    tallies: Vec<Tally>,
+    tally: Tally,
     buffers: Vec<Bytes>,
     buffered: usize,
+}
+
+/// What becomes of messages, counted: what is given back is counted again when its turn comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tally {
+    crossed: u64,
+    unheard: u64,
+    unreadable: u64,
+}
+
+impl Tally {
+    pub(crate) fn of(counters: &Counters) -> Self {
+        Self {
+            crossed: counters.crossed,
+            unheard: counters.unheard,
+            unreadable: counters.unreadable,
+        }
+    }
+
+    pub(crate) fn restore(self, counters: &mut Counters) {
+        (counters.crossed, counters.unheard) = (self.crossed, self.unheard);
+        counters.unreadable = self.unreadable;
+    }
+}
+
+/// What is left of a chunk that was put together.
+pub(crate) struct Finished {
+    pub(crate) text: String,
+    /// Where each item ended.
+    pub(crate) marks: Vec<Cursor>,
+    /// What had been counted there.
+    pub(crate) tallies: Vec<Tally>,
+    /// The buffers that items refer to.
+    pub(crate) buffers: Vec<Bytes>,
 }
 
 /// What became of a message.
@@ -82,7 +119,7 @@ struct Listed {
 
 impl<'a> Chunk<'a> {
     /// An empty chunk that starts at `start` and is full with `budget` bytes.
-    pub(crate) fn new(start: Cursor, budget: usize, seal: Option<&'a Seal>) -> Self {
+    pub(crate) fn new(start: Cursor, tally: Tally, budget: usize, seal: Option<&'a Seal>) -> Self {
         let (text, marks, buffers) = (String::new(), Vec::new(), Vec::new());
         Self {
             text,
@@ -93,9 +130,25 @@ impl<'a> Chunk<'a> {
             listed: None,
             start,
             marks,
+            tallies: Vec::new(),
+            tally,
             buffers,
             buffered: 0,
         }
+    }
+
+    /// Notes what has been counted up to the item that was added last.
+    pub(crate) fn note(&mut self, counters: &Counters) {
+        let Some(before) = self.marks.len().checked_sub(1) else {
+            return;
+        };
+        if self.tallies.len() > before {
+            return;
+        }
+        // Items that only lead up to it end where the one before did.
+        self.tallies.resize(before, self.tally);
+        self.tally = Tally::of(counters);
+        self.tallies.push(self.tally);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -106,11 +159,15 @@ impl<'a> Chunk<'a> {
         self.text.len() + self.buffered >= self.budget
     }
 
-    /// The text, where each item ended, and the buffers that items refer to.
-    pub(crate) fn finish(mut self) -> (String, Vec<Cursor>, Vec<Bytes>) {
+    pub(crate) fn finish(mut self) -> Finished {
         self.end_list();
         self.text.push(']');
-        (self.text, self.marks, self.buffers)
+        Finished {
+            text: self.text,
+            marks: self.marks,
+            tallies: self.tallies,
+            buffers: self.buffers,
+        }
     }
 
     pub(crate) fn notice(&mut self, json: &str, after: Cursor) {
@@ -159,6 +216,7 @@ impl<'a> Chunk<'a> {
                 Fate::Unheard => counters.unheard += 1,
                 Fate::Unreadable => counters.unreadable += 1,
             }
+            self.note(counters);
             if cursor.offset == 0 || self.is_full() {
                 return cursor;
             }

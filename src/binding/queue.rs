@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::net::{Congestion, Sink};
 use crate::proto::{Event, Kind, Mark, Payload};
 
-use super::chunk::{Chunk, Cursor, Seal};
+use super::chunk::{Chunk, Cursor, Seal, Tally};
 use super::consumption::{Consumption, Run};
 use super::filter::{BROADCAST, Filter, Filters};
 use super::notice::Notice;
@@ -60,6 +60,9 @@ struct State {
     /// Where the last chunk started, and where each of its items ended.
     start: Cursor,
     marks: Vec<Cursor>,
+    /// What had been counted at the start, and at the end of each item.
+    tally: Tally,
+    tallies: Vec<Tally>,
     /// The buffers that items of the last chunk refer to.
     buffers: Vec<Bytes>,
     /// Where the next chunk ends, in bytes of text.
@@ -301,6 +304,9 @@ impl Queue {
         }
         state.marks.truncate(consumed);
         state.cursor = state.marks.last().copied().unwrap_or(state.start);
+        state.tallies.truncate(consumed);
+        let tally = state.tallies.last().copied().unwrap_or(state.tally);
+        tally.restore(&mut state.counters);
         state.budget = (state.budget / 4).max(SMALL_CHUNK);
     }
 
@@ -531,7 +537,8 @@ impl State {
     fn step(&mut self, seal: &Seal) -> Step {
         self.tell_lost();
         let seal = (self.distrusted == 0).then_some(seal);
-        let mut chunk = Chunk::new(self.cursor, self.budget, seal);
+        self.tally = Tally::of(&self.counters);
+        let mut chunk = Chunk::new(self.cursor, self.tally, self.budget, seal);
         let mut scanned = 0;
         let unheard = self.counters.unheard;
         while !chunk.is_full() && scanned < SCAN {
@@ -544,6 +551,7 @@ impl State {
                 Entry::Notice(notice) => {
                     self.cursor.next_entry();
                     chunk.notice(&notice.json, self.cursor);
+                    chunk.note(counters);
                     if notice.ends_chunk {
                         break;
                     }
@@ -551,6 +559,7 @@ impl State {
                 Entry::Log(notice) => {
                     self.cursor.next_entry();
                     chunk.notice(&notice.json, self.cursor);
+                    chunk.note(counters);
                 }
                 Entry::Line { channel, text, .. } => {
                     self.cursor.next_entry();
@@ -561,6 +570,7 @@ impl State {
                         Some(text) => {
                             counters.crossed += 1;
                             chunk.line(*channel, text, self.cursor);
+                            chunk.note(counters);
                         }
                     }
                 }
@@ -588,9 +598,10 @@ impl State {
         self.has_passed_over = self.counters.unheard > unheard;
         self.is_unproven = seal.is_some();
         self.distrusted = self.distrusted.saturating_sub(1);
-        let text;
-        (text, self.marks, self.buffers) = chunk.finish();
-        Step::Chunk(text)
+        let finished = chunk.finish();
+        (self.marks, self.tallies) = (finished.marks, finished.tallies);
+        self.buffers = finished.buffers;
+        Step::Chunk(finished.text)
     }
 }
 

@@ -364,3 +364,29 @@ fn nothing_is_kept_for_a_javascript_that_is_gone() {
     assert_eq!(queue.counters().waiting_bytes, 0);
     assert_eq!(queue.drain(), None);
 }
+
+#[test]
+fn what_is_given_back_is_not_counted_twice() {
+    let (queue, _) = queue();
+    queue.set_filter(0, names(&["a"]));
+    queue.event(events(&[
+        r#"["a",1]"#,
+        r#"["b",2]"#,
+        r#"["a",3]"#,
+        r#"["a",4,5]"#,
+        r#"["b",6]"#,
+    ]));
+    let counted = || {
+        let counters = queue.counters();
+        (counters.crossed, counters.unheard)
+    };
+    for consumed in 0..6 {
+        queue.drain().unwrap();
+        assert_eq!(counted(), (3, 2), "{consumed}");
+        queue.rewind(consumed);
+        // The channel and the name of a list stand before the first event.
+        assert_eq!(counted().0, [0, 0, 0, 1, 2, 3][consumed], "{consumed}");
+        queue.rewind(0);
+        assert_eq!(counted(), (0, 0), "{consumed}");
+    }
+}
