@@ -109,7 +109,7 @@ class Cell {
     }
     let hosts = 0
     const host = () => this.lan?.hosts[hosts++]
-    const one = { minPeerNo: 1, maxPeerNo: Infinity }
+    const one = { minPeerNo: 1, maxPeerNo: 50 }
     const seedOf = (node) => [{ address: node.address, port: node.port }]
     let last = await this.#start(one, { limits }, host())
     const senders = [last]
@@ -128,6 +128,10 @@ class Cell {
       const node = await this.#start({ ...one, seeds: seedOf(last) }, { limits, slow }, at)
       if (isSlow && this.slow.rate) await this.#throttle(at)
       ends.push(node)
+    }
+    // Direct messages go to peers only, and who is whose peer is for the network to choose.
+    if (this.cell.mode === 'direct') {
+      for (const { address, port } of ends) await senders[0].command('addPeer', { address, port })
     }
     return { senders, ends }
   }

@@ -121,6 +121,7 @@ const commands = {
     return { waits, ms: performance.now() - began }
   },
 
+  addPeer: ({ address, port }) => node.addPeer(address, port).then(() => null),
   heard: () => Object.fromEntries(heard),
   told: () => told,
   stats: () => node.stats(),
