@@ -6,6 +6,7 @@
 const { Writable } = require('node:stream')
 const { setImmediate: turn } = require('node:timers/promises')
 const { createNode } = require('../..')
+const { serve } = require('../support/commands')
 
 let node
 let slowness = { kind: 'none' }
@@ -129,11 +130,4 @@ const commands = {
   stop: () => node.stop().then(() => null),
 }
 
-process.on('message', async ({ n, command, ...rest }) => {
-  try {
-    tell({ n, value: (await commands[command](rest)) ?? null })
-  } catch (error) {
-    tell({ n, error: error.stack })
-  }
-})
-tell({ t: 'ready' })
+serve(commands, tell)

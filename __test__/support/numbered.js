@@ -5,6 +5,7 @@
 // the IPC channel, so that hundreds of thousands of messages do not drown the test.
 
 const kind = process.argv[2]
+const { serve } = require('./commands')
 const { create, start } = require('./start')
 const smoke = kind === 'legacy' ? require('smokesignal-legacy') : require('../..')
 
@@ -205,11 +206,4 @@ const commands = {
   rss: () => process.memoryUsage.rss(),
 }
 
-process.on('message', async ({ n, command, ...rest }) => {
-  try {
-    tell({ n, value: (await commands[command](rest)) ?? null })
-  } catch (error) {
-    tell({ n, error: error.stack })
-  }
-})
-tell({ t: 'ready' })
+serve(commands, tell)

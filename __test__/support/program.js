@@ -5,6 +5,7 @@
 // traffic: 0.2.2 carries it, and its internals can send it, but its public API shows bytes only).
 
 const kind = process.argv[2]
+const { serve } = require('./commands')
 const { create, start } = require('./start')
 const smoke = kind === 'legacy' ? require('smokesignal-legacy') : require('../..')
 
@@ -118,11 +119,4 @@ const commands = {
   rss: () => process.memoryUsage.rss(),
 }
 
-process.on('message', async ({ n, command, ...rest }) => {
-  try {
-    tell({ n, value: (await commands[command](rest)) ?? null })
-  } catch (error) {
-    tell({ n, error: error.stack })
-  }
-})
-tell({ t: 'ready' })
+serve(commands, tell)
