@@ -227,8 +227,7 @@ impl Queue {
 
     /// Whether the other end has taken bytes lately, if there are any to take.
     pub(super) fn is_moving(&self) -> bool {
-        let inner = self.lock();
-        inner.bytes == 0 || inner.progress.elapsed() < self.patience
+        !self.is_stuck(self.patience)
     }
 
     /// Whether bytes wait and some were taken lately.
