@@ -11,52 +11,21 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod core;
-mod dial;
 mod driver;
-mod handle;
 mod link;
-mod listener;
-mod queue;
-mod reader;
-mod runtime;
+mod node;
+mod os;
 mod secure;
-mod socket;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(target_os = "linux"), path = "net/watch_none.rs")]
-mod watch;
-mod writer;
+mod wait;
 
-pub use handle::{Congestion, LinkStats, Node, Refused, Room, SendError, Sink, Stats};
-pub use queue::STUCK_AFTER;
+pub use api::{Congestion, LinkStats, Refused, Room, SendError, Sink, Stats};
+pub use link::queue::STUCK_AFTER;
+pub use node::Node;
 pub use secure::{Credentials, Identity, Secret};
 #[cfg(feature = "fuzzing")]
 pub use secure::{Ends, transport};
-pub use watch::Watch;
-
-/// The system's name for an I/O error, as Node.js has it in `error.code`.
-fn error_code(error: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::*;
-    match error.kind() {
-        AddrInUse => "EADDRINUSE",
-        AddrNotAvailable => "EADDRNOTAVAIL",
-        PermissionDenied => "EACCES",
-        ConnectionRefused => "ECONNREFUSED",
-        ConnectionReset => "ECONNRESET",
-        ConnectionAborted => "ECONNABORTED",
-        BrokenPipe => "EPIPE",
-        TimedOut => "ETIMEDOUT",
-        HostUnreachable => "EHOSTUNREACH",
-        NetworkUnreachable => "ENETUNREACH",
-        NetworkDown => "ENETDOWN",
-        NotFound => "ENOENT",
-        _ => match error.raw_os_error() {
-            #[cfg(unix)]
-            Some(23) => "ENFILE",
-            #[cfg(unix)]
-            Some(24) => "EMFILE",
-            _ => "EIO",
-        },
-    }
-}
+pub use wait::epoll::Watch;

@@ -11,13 +11,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::instrument::WithSubscriber as _;
 
+use super::core::command::Command;
+use super::core::gates::Shared;
 use super::core::{Core, Dialed, Wires, lock};
-use super::error_code;
-use super::handle::{Command, Shared};
-use super::listener::listen;
-use super::queue::Queue;
+use super::link::queue::Queue;
+use super::os::error::error_code;
+use super::os::listener::listen;
 use super::secure::{Credentials, Keys};
-use super::watch::Watch;
+use super::wait::epoll::Watch;
 use crate::proto::Event;
 
 /// How many commands are carried out before their consequences are looked at.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Core;
-use crate::net::queue::Pushed;
+use crate::net::link::queue::Pushed;
 use crate::proto::{Class, CloseHow, Event, Input, Level, LinkId, Outgoing};
 
 /// A link that rests does not hear its peer's heartbeats, so it looks in between.

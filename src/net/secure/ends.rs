@@ -7,7 +7,7 @@ use tokio::io::duplex;
 
 use super::fuzz::{SECRET, keys, run};
 use super::handshake::{Session, accept, dial};
-use super::{Opener, Sealer};
+use super::session::{Opener, Sealer};
 
 /// How a link reads.
 const READ: usize = 64 << 10;

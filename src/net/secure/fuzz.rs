@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::handshake::{Session, accept, dial};
 use super::key::{Credentials, Identity, Keys, Secret};
-use super::{MAGIC, Refusal};
+use super::refusal::{MAGIC, Refusal};
 
 /// What the members share.
 pub(super) const SECRET: [u8; 32] = [1; 32];

@@ -3,9 +3,10 @@
 use snow::{Builder, HandshakeState};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::key::{self, Keys};
+use super::refusal::{MAGIC, Refusal};
 use super::session::{Opener, Sealer, session};
-use super::{Keys, MAGIC, Refusal, key};
-use crate::net::error_code;
+use crate::net::os::error::error_code;
 use crate::proto::NodeId;
 
 const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use snow::TransportState;
 use tokio::time::Instant;
 
-use super::Refusal;
+use super::refusal::Refusal;
 
 /// The longest message of the Noise protocol.
 const MAX_MESSAGE: usize = 65535;

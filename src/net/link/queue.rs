@@ -28,7 +28,7 @@ pub const STUCK_AFTER: Duration = Duration::from_millis(250);
 /// Control data goes first. The application's own data and forwarded data leave in the order in
 /// which they came; they differ in what is dropped when there is no room: the oldest forwards.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(in crate::net) struct Queue {
     inner: Mutex<Inner>,
     /// The socket, while it can be written to. Locked before `inner`.
     writer: Mutex<Option<Writer>>,
@@ -54,7 +54,7 @@ struct Inner {
 
 /// What became of a push.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pushed {
+pub(in crate::net) enum Pushed {
     /// Queued.
     Queued,
     /// The queue's level changed.
@@ -69,7 +69,7 @@ pub(super) enum Pushed {
 
 /// What the writer shall do next.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(in crate::net) enum Next {
     /// There is something to write.
     Write,
     /// There is nothing to write now.
@@ -79,7 +79,7 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize, patience: Duration) -> Self {
+    pub(in crate::net) fn new(limit: usize, patience: Duration) -> Self {
         let inner = Inner {
             control: VecDeque::new(),
             own: VecDeque::new(),
@@ -104,7 +104,7 @@ impl Queue {
     }
 
     /// Queues `data`; [`Self::flush`] is to follow.
-    pub(super) fn push(&self, data: Outgoing) -> Pushed {
+    pub(in crate::net) fn push(&self, data: Outgoing) -> Pushed {
         let mut inner = self.lock();
         if inner.closing.is_some() {
             return Pushed::Queued;
@@ -117,7 +117,7 @@ impl Queue {
 
     /// Writes what is queued, on the caller's thread, as far as one system call gets; the link's task
     /// does the rest. Returns the new level when that changed it.
-    pub(super) fn flush(&self) -> Option<Level> {
+    pub(in crate::net) fn flush(&self) -> Option<Level> {
         let mut writer = match self.writer.try_lock() {
             Ok(writer) => writer,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -136,17 +136,17 @@ impl Queue {
     }
 
     /// The link can be written to from now on.
-    pub(super) fn open(&self, writer: Writer) {
+    pub(in crate::net) fn open(&self, writer: Writer) {
         *self.writer() = Some(writer);
     }
 
     /// The link cannot be written to any more.
-    pub(super) fn shut(&self) {
+    pub(in crate::net) fn shut(&self) {
         *self.writer() = None;
     }
 
     /// Like [`Self::flush`], for the link's task, which is to know what came of it.
-    pub(super) fn write(&self) -> (Progress, Option<Level>) {
+    pub(in crate::net) fn write(&self) -> (Progress, Option<Level>) {
         match &mut *self.writer() {
             Some(writer) => {
                 writer.unblock();
@@ -161,13 +161,13 @@ impl Queue {
     }
 
     /// Ends the queue: what it holds is still written, unless `how` says otherwise.
-    pub(super) fn close(&self, how: CloseHow) {
+    pub(in crate::net) fn close(&self, how: CloseHow) {
         self.lock().closing = Some(how);
         self.wake.notify_one();
     }
 
     /// Moves what shall be written next into `batch`, up to `max` bytes and slices.
-    pub(super) fn take(
+    pub(in crate::net) fn take(
         &self,
         batch: &mut VecDeque<Bytes>,
         max_bytes: usize,
@@ -194,7 +194,7 @@ impl Queue {
     }
 
     /// Says that `bytes` were written; the new level when that changed it.
-    pub(super) fn written(&self, bytes: usize) -> Option<Level> {
+    pub(in crate::net) fn written(&self, bytes: usize) -> Option<Level> {
         let mut inner = self.lock();
         inner.bytes = inner.bytes.saturating_sub(bytes);
         inner.progress = Instant::now();
@@ -206,44 +206,44 @@ impl Queue {
     }
 
     /// Says that the other end takes bytes.
-    pub(super) fn moves(&self) {
+    pub(in crate::net) fn moves(&self) {
         self.lock().progress = Instant::now();
     }
 
     /// Waits until there may be something to do.
-    pub(super) async fn changed(&self) {
+    pub(in crate::net) async fn changed(&self) {
         self.wake.notified().await;
     }
 
     /// Whether the link shall end at once.
-    pub(super) fn is_aborted(&self) -> bool {
+    pub(in crate::net) fn is_aborted(&self) -> bool {
         self.lock().closing == Some(CloseHow::Abort)
     }
 
     /// Whether the link shall end without what has not been written yet, or has nothing to write.
-    pub(super) fn is_ending(&self) -> bool {
+    pub(in crate::net) fn is_ending(&self) -> bool {
         matches!(self.lock().closing, Some(CloseHow::Abort | CloseHow::Flush))
     }
 
     /// Whether the other end has taken bytes lately, if there are any to take.
-    pub(super) fn is_moving(&self) -> bool {
+    pub(in crate::net) fn is_moving(&self) -> bool {
         !self.is_stuck(self.patience)
     }
 
     /// Whether bytes wait and some were taken lately.
-    pub(super) fn is_draining(&self) -> bool {
+    pub(in crate::net) fn is_draining(&self) -> bool {
         let inner = self.lock();
         inner.bytes > 0 && inner.progress.elapsed() < MOVING_WITHIN
     }
 
     /// Whether bytes wait and none was taken for so long.
-    pub(super) fn is_stuck(&self, after: Duration) -> bool {
+    pub(in crate::net) fn is_stuck(&self, after: Duration) -> bool {
         let inner = self.lock();
         inner.bytes > 0 && inner.progress.elapsed() >= after
     }
 
     /// How many bytes wait.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::net) fn bytes(&self) -> usize {
         self.lock().bytes
     }
 }

@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Core;
-use crate::net::link::Security;
-use crate::net::listener::{plain, reset};
+use crate::net::link::task::Security;
+use crate::net::os::listener::{plain, reset};
 use crate::net::secure::Refusal;
 use crate::proto::{CloseHow, Event, Input};
 

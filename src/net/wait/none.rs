@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::Dispatch;
 
-use super::reader::Inlet;
+use crate::net::link::inlet::Inlet;
 use crate::proto::LinkId;
 
 /// Nothing, on this system.
@@ -13,16 +13,16 @@ use crate::proto::LinkId;
 pub struct Watch;
 
 #[derive(Debug)]
-pub(super) struct Watched;
+pub(in crate::net) struct Watched;
 
 impl Watch {
-    pub(super) fn new(_: Dispatch) -> io::Result<Self> {
+    pub(in crate::net) fn new(_: Dispatch) -> io::Result<Self> {
         Ok(Self)
     }
 
-    pub(super) fn add(self: &Arc<Self>, _: LinkId, _: Arc<Inlet>) -> io::Result<Watched> {
+    pub(in crate::net) fn add(self: &Arc<Self>, _: LinkId, _: Arc<Inlet>) -> io::Result<Watched> {
         Ok(Watched)
     }
 
-    pub(super) async fn run(self: Arc<Self>) {}
+    pub(in crate::net) async fn run(self: Arc<Self>) {}
 }

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Handle};
 /// One thread for all: a link task and its driver hand each other work without waking another
 /// core. Two workers made no difference beyond the spread of five rounds (`npm run bench -- --quick
 /// --rounds 5 --only ours,net`, on two cores), so it is one.
-pub(super) fn handle() -> std::io::Result<&'static Handle> {
+pub(in crate::net) fn handle() -> std::io::Result<&'static Handle> {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
     if let Some(handle) = RUNTIME.get() {
         return Ok(handle);

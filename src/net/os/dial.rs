@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpStream;
 
-use super::error_code;
+use super::error::error_code;
 use crate::proto::{Config, Target};
 
 /// The code of a dial to an address that [`Config::allow`] does not have.
-pub(super) const NOT_ALLOWED: &str = "NOT_ALLOWED";
+pub(in crate::net) const NOT_ALLOWED: &str = "NOT_ALLOWED";
 
 /// Connects to `target`, a name or an address, or says why not.
-pub(super) async fn connect(
+pub(in crate::net) async fn connect(
     target: &Target,
     config: &Config,
 ) -> Result<(TcpStream, SocketAddr), &'static str> {

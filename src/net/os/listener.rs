@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 const BACKLOG: i32 = 1024;
 
 /// Listens on `port` of every address of this machine, IPv6 and IPv4 alike where it can.
-pub(super) fn listen(port: u16) -> io::Result<TcpListener> {
+pub(in crate::net) fn listen(port: u16) -> io::Result<TcpListener> {
     match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
         // No IPv6 here.
         Err(error) if is_unsupported(&error) => {
@@ -47,7 +47,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Sets what every connection wants: no delay, and dead ones found even where the protocol itself
 /// is silent (overlay design, failure detection: keepalive 10 s / 3 s × 3, user timeout 15 s).
-pub(super) fn tune(stream: &TcpStream) {
+pub(in crate::net) fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10));
     #[cfg(not(target_os = "openbsd"))]
@@ -67,13 +67,13 @@ pub(super) fn tune(stream: &TcpStream) {
 
 /// Ends a connection that there is no room for so that the other side can tell this from a FIN, by
 /// which a legacy node says that it wants no more peers.
-pub(super) fn reset(stream: &TcpStream) {
+pub(in crate::net) fn reset(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "could not reset a connection");
     }
 }
 
 /// `address`, with an IPv4 address written as such also when it came through an IPv6 socket.
-pub(super) fn plain(address: SocketAddr) -> SocketAddr {
+pub(in crate::net) fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

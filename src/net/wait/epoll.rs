@@ -22,8 +22,8 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 use tracing::dispatcher::{Dispatch, with_default};
 
-use super::reader::Inlet;
-use super::socket::wait_for;
+use crate::net::link::inlet::Inlet;
+use crate::net::link::socket::wait_for;
 use crate::proto::LinkId;
 
 /// How long something may be there to be read before it is looked whether the application's thread has.
@@ -67,7 +67,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(log: Dispatch) -> io::Result<Self> {
+    pub(in crate::net) fn new(log: Dispatch) -> io::Result<Self> {
         Ok(Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             links: Mutex::default(),
@@ -78,7 +78,11 @@ impl Watch {
     }
 
     /// Has `inlet` visited when there is something to read, until the guard is dropped.
-    pub(super) fn add(self: &Arc<Self>, link: LinkId, inlet: Arc<Inlet>) -> io::Result<Watched> {
+    pub(in crate::net) fn add(
+        self: &Arc<Self>,
+        link: LinkId,
+        inlet: Arc<Inlet>,
+    ) -> io::Result<Watched> {
         self.links().insert(link, inlet.clone());
         let watched = Watched {
             watch: self.clone(),
@@ -103,7 +107,7 @@ impl Watch {
     }
 
     /// Reads on the core's thread what the application's does not.
-    pub(super) async fn run(self: Arc<Self>) {
+    pub(in crate::net) async fn run(self: Arc<Self>) {
         if let Err(error) = self.stand_in().await {
             tracing::error!(fatal = true, %error, "cannot wait for what comes");
         }
@@ -207,7 +211,7 @@ impl AsRawFd for Descriptor {
 
 /// A link that is watched.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(in crate::net) struct Watched {
     watch: Arc<Watch>,
     link: LinkId,
     inlet: Arc<Inlet>,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::error_code;
 use super::queue::{Next, Queue};
-use super::secure::Sealer;
 use super::socket::Socket;
+use crate::net::os::error::error_code;
+use crate::net::secure::Sealer;
 use crate::proto::{CloseHow, Level};
 
 /// How much is handed to one system call.
@@ -21,7 +21,7 @@ const STEPS: usize = 3;
 
 /// A socket, and what was taken from the queue for it and is not written yet.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(in crate::net) struct Writer {
     socket: Arc<Socket>,
     batch: VecDeque<Bytes>,
     sealed: Option<Sealed>,
@@ -43,7 +43,7 @@ struct Sealed {
 
 /// How far it got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Progress {
+pub(in crate::net) enum Progress {
     /// Everything is written.
     Idle,
     /// There may be more to write.
@@ -57,7 +57,7 @@ pub(super) enum Progress {
 }
 
 impl Writer {
-    pub(super) fn new(socket: Arc<Socket>, sealer: Option<Sealer>) -> Self {
+    pub(in crate::net) fn new(socket: Arc<Socket>, sealer: Option<Sealer>) -> Self {
         let sealed = sealer.map(|sealer| Sealed {
             sealer,
             written: 0,
@@ -73,13 +73,13 @@ impl Writer {
     }
 
     /// The socket may take more.
-    pub(super) fn unblock(&mut self) {
+    pub(in crate::net) fn unblock(&mut self) {
         self.is_blocked = false;
     }
 
     /// Writes from `queue` as far as it gets in a few steps; also returns the queue's new level, if
     /// that changed it.
-    pub(super) fn write(&mut self, queue: &Queue) -> (Progress, Option<Level>) {
+    pub(in crate::net) fn write(&mut self, queue: &Queue) -> (Progress, Option<Level>) {
         let mut level = None;
         if self.is_blocked {
             return (Progress::Blocked, level);

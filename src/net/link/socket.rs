@@ -1,7 +1,7 @@
 //! A connection's socket, for whoever has a reason to believe that it is ready.
 //!
 //! On Linux the runtime waits only until it can be written to. That it can be read is for the node's
-//! [`Watch`](super::watch::Watch) to see, for either of two threads; elsewhere the runtime waits for both.
+//! [`Watch`](crate::net::wait::epoll::Watch) to see, for either of two threads; elsewhere the runtime waits for both.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -17,7 +17,7 @@ use {
 };
 
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(in crate::net) struct Socket {
     #[cfg(target_os = "linux")]
     stream: AsyncFd<std::net::TcpStream>,
     #[cfg(not(target_os = "linux"))]
@@ -26,24 +26,24 @@ pub(super) struct Socket {
 
 #[cfg(target_os = "linux")]
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+    pub(in crate::net) fn new(stream: TcpStream) -> io::Result<Self> {
         let stream = wait_for(stream.into_std()?, Interest::WRITABLE)?;
         Ok(Self { stream })
     }
 
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(in crate::net) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.get_ref().read(buffer)
     }
 
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(in crate::net) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.get_ref().write(bytes)
     }
 
-    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(in crate::net) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.stream.get_ref().write_vectored(slices)
     }
 
-    pub(super) async fn writable(&self) -> io::Result<()> {
+    pub(in crate::net) async fn writable(&self) -> io::Result<()> {
         loop {
             let mut ready = self.stream.writable().await?;
             // The runtime was told once, maybe long ago; and threads that write do not tell it when
@@ -56,7 +56,7 @@ impl Socket {
         }
     }
 
-    pub(super) fn shut_down(&self) -> io::Result<()> {
+    pub(in crate::net) fn shut_down(&self) -> io::Result<()> {
         self.stream.get_ref().shutdown(Shutdown::Write)
     }
 }
@@ -67,7 +67,10 @@ impl Socket {
     deprecated,
     reason = "its successor is unsafe for the sake of types that do not own the descriptor they name"
 )]
-pub(super) fn wait_for<T: AsFd + AsRawFd>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(in crate::net) fn wait_for<T: AsFd + AsRawFd>(
+    owner: T,
+    interest: Interest,
+) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(owner, interest)
 }
 
@@ -80,31 +83,31 @@ impl AsFd for Socket {
 
 #[cfg(not(target_os = "linux"))]
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+    pub(in crate::net) fn new(stream: TcpStream) -> io::Result<Self> {
         Ok(Self { stream })
     }
 
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(in crate::net) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.try_read(buffer)
     }
 
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(in crate::net) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.try_write(bytes)
     }
 
-    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(in crate::net) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.stream.try_write_vectored(slices)
     }
 
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    pub(in crate::net) async fn readable(&self) -> io::Result<()> {
         self.stream.readable().await
     }
 
-    pub(super) async fn writable(&self) -> io::Result<()> {
+    pub(in crate::net) async fn writable(&self) -> io::Result<()> {
         self.stream.writable().await
     }
 
-    pub(super) fn shut_down(&self) -> io::Result<()> {
+    pub(in crate::net) fn shut_down(&self) -> io::Result<()> {
         socket2::SockRef::from(&self.stream).shutdown(Shutdown::Write)
     }
 }

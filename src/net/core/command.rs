@@ -1,0 +1,39 @@
+//! What the application asks of a node.
+
+use bytes::Bytes;
+
+use crate::proto::{LinkId, Payload, Target};
+
+/// What a message may weigh beside its own bytes: a legacy packet around it.
+const MESSAGE_OVERHEAD: usize = 192;
+
+/// What the application asks of the driver.
+#[derive(Debug)]
+pub(in crate::net) enum Command {
+    Broadcast(Payload),
+    Direct(LinkId, Payload),
+    Line(LinkId, Bytes),
+    AddPeer(u32, Target),
+    ClosePeer(LinkId),
+    /// The application has consumed much.
+    Consumed,
+    Reconfigure(usize, Vec<Target>),
+    Stop,
+}
+
+impl Command {
+    /// What it weighs while it crosses.
+    pub(in crate::net) fn bytes(&self) -> usize {
+        match self {
+            Self::Broadcast(payload) | Self::Direct(_, payload) => {
+                payload.body().len() + payload.count() as usize * MESSAGE_OVERHEAD
+            }
+            Self::Line(_, text) => text.len() + MESSAGE_OVERHEAD,
+            Self::AddPeer(..)
+            | Self::ClosePeer(_)
+            | Self::Reconfigure(..)
+            | Self::Consumed
+            | Self::Stop => 0,
+        }
+    }
+}

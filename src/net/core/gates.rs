@@ -1,0 +1,179 @@
+//! How full the ways out of a node are, for senders to read without the core's lock.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::net::api::{Room, Stats};
+use crate::net::link::queue::Queue;
+use crate::proto::{Level, LinkId};
+
+/// Bytes on their way from the application to the driver above which a send reports pressure.
+const CROSSING_HIGH: usize = 2 << 20;
+/// A way out of the node, to one peer or to all: how full it is. Kept by the driver, read by senders.
+#[derive(Debug, Default)]
+pub(in crate::net) struct Gate {
+    /// The queue behind it, if it leads to one peer.
+    queue: Option<Arc<Queue>>,
+    /// A [`Level`], as its number.
+    level: AtomicU8,
+    /// Bytes that were sent and not consumed, and how many there may be before senders are to wait.
+    outstanding: AtomicUsize,
+    window: AtomicUsize,
+    /// There were more, and have not become half as many since.
+    is_behind: AtomicBool,
+    /// Whether a sender was told to wait.
+    waiting: AtomicBool,
+    /// The largest message that is taken there, if it is known.
+    pub(in crate::net) max_message: Option<usize>,
+}
+
+/// What handle and driver share.
+#[derive(Debug)]
+pub(in crate::net) struct Shared {
+    /// Bytes of commands on their way, each with what it may weigh beside its own.
+    crossing: AtomicUsize,
+    /// Commands on their way.
+    commands: AtomicUsize,
+    limit: usize,
+    pub(in crate::net) broadcast: Gate,
+    peers: Mutex<HashMap<LinkId, Arc<Gate>>>,
+    pub(in crate::net) report: Mutex<Stats>,
+}
+
+impl Gate {
+    pub(in crate::net) fn new(queue: Arc<Queue>, max_message: Option<usize>) -> Self {
+        Self {
+            queue: Some(queue),
+            max_message,
+            ..Self::default()
+        }
+    }
+
+    /// Says how much of what went through has not been consumed.
+    pub(in crate::net) fn set_window(&self, outstanding: usize, window: usize) {
+        self.outstanding.store(outstanding, SeqCst);
+        self.window.store(window, SeqCst);
+        let is_behind = match self.is_behind.load(SeqCst) {
+            true => outstanding > window / 2,
+            false => outstanding > window,
+        };
+        self.is_behind.store(is_behind, SeqCst);
+    }
+
+    /// Whether `bytes` more are too many for those who consume them: nobody who waits as told gets
+    /// that far. One message of any size gets through if nothing is outstanding.
+    fn is_overrun(&self, bytes: usize, limit: usize) -> bool {
+        let outstanding = self.outstanding.load(SeqCst);
+        let most = limit.max(2 * self.window.load(SeqCst));
+        outstanding > 0 && outstanding + bytes > most
+    }
+
+    /// Whether senders are to wait.
+    fn is_pressed(&self) -> bool {
+        self.level.load(SeqCst) > Level::Low as u8 || self.is_behind.load(SeqCst)
+    }
+
+    pub(in crate::net) fn set(&self, level: Level) {
+        self.level.store(level as u8, SeqCst);
+    }
+
+    /// Whether a sender that was told to wait shall be told to go on; at most once.
+    pub(in crate::net) fn opens(&self) -> bool {
+        !self.is_pressed() && self.waiting.swap(false, SeqCst)
+    }
+}
+
+impl Shared {
+    pub(in crate::net) fn new(limit: usize) -> Self {
+        Self {
+            crossing: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
+            limit,
+            broadcast: Gate::default(),
+            peers: Mutex::default(),
+            report: Mutex::default(),
+        }
+    }
+
+    /// Whether no command is on its way.
+    pub(in crate::net) fn is_idle(&self) -> bool {
+        self.commands.load(SeqCst) == 0
+    }
+
+    /// A command of `bytes` leaves for the driver.
+    pub(in crate::net) fn crosses(&self, bytes: usize) {
+        self.crossing.fetch_add(bytes, SeqCst);
+        self.commands.fetch_add(1, SeqCst);
+    }
+
+    /// The driver has carried out a command of `bytes`.
+    pub(in crate::net) fn crossed(&self, bytes: usize) {
+        self.crossing.fetch_sub(bytes, SeqCst);
+        self.commands.fetch_sub(1, SeqCst);
+    }
+
+    /// Whether little enough is crossing for senders to go on.
+    pub(in crate::net) fn is_calm(&self) -> bool {
+        self.crossing.load(SeqCst) < CROSSING_HIGH / 4
+    }
+
+    pub(in crate::net) fn peers(&self) -> MutexGuard<'_, HashMap<LinkId, Arc<Gate>>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::net) fn gate(&self, peer: LinkId) -> Option<Arc<Gate>> {
+        self.peers().get(&peer).cloned()
+    }
+
+    /// Whether `bytes` more would exceed what may wait behind `gate`, on its way there included.
+    fn is_full(&self, gate: &Gate, bytes: usize) -> bool {
+        if gate.is_overrun(bytes, self.limit) {
+            return true;
+        }
+        let crossing = self.crossing.load(SeqCst);
+        let level = gate.level.load(SeqCst);
+        if level == Level::Low as u8 && crossing + bytes <= self.limit / 2 {
+            return false;
+        }
+        let queued = match &gate.queue {
+            Some(queue) => queue.bytes(),
+            // To all: as long as one peer has room.
+            None => self
+                .peers()
+                .values()
+                .filter_map(|p| Some(p.queue.as_ref()?.bytes()))
+                .min()
+                .unwrap_or(0),
+        };
+        // One message larger than the limit still gets through when nothing waits.
+        queued + crossing > 0 && queued + crossing + bytes > self.limit
+    }
+
+    /// Whether `bytes` more may be sent through `gate`. If not, the sender is told when they may.
+    pub(in crate::net) fn admits(&self, gate: &Gate, bytes: usize) -> bool {
+        if !self.is_full(gate, bytes) {
+            return true;
+        }
+        gate.waiting.store(true, SeqCst);
+        // Another thread may have made room, and seen nobody wait, since we looked.
+        !self.is_full(gate, bytes)
+    }
+
+    /// Whether the sender of what was just taken may go on. If not, it is told when it may.
+    pub(in crate::net) fn room(&self, gate: &Gate) -> Room {
+        if !self.is_pressed(gate) {
+            return Room::Free;
+        }
+        gate.waiting.store(true, SeqCst);
+        // As in `admits`.
+        match self.is_pressed(gate) {
+            true => Room::Pressed,
+            false => Room::Free,
+        }
+    }
+
+    fn is_pressed(&self, gate: &Gate) -> bool {
+        gate.is_pressed() || self.crossing.load(SeqCst) > CROSSING_HIGH
+    }
+}

@@ -1,0 +1,163 @@
+//! Connections of a node: how they begin, what they report, how they end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tracing::instrument::WithSubscriber as _;
+
+use super::{Core, Dialed, Open};
+use crate::net::link::queue::Queue;
+use crate::net::link::task::{End, Link, Report, Security};
+use crate::net::os::dial::{NOT_ALLOWED, connect};
+use crate::net::os::listener::{plain, tune};
+use crate::proto::codec::{Decoder, Limits};
+use crate::proto::{Bucket, CloseHow, Input, Level, LinkId, Target};
+
+impl Core {
+    pub(super) fn report(&mut self, link: LinkId, report: Report) {
+        match report {
+            // Of a link that was closed: whatever it read is no longer wanted.
+            _ if !self.links.contains_key(&link) => {}
+            Report::Received(messages) => {
+                for message in messages {
+                    self.received += 1;
+                    self.passed_on = 0;
+                    self.handle(Input::Received { link, message });
+                    if self.passed_on > 0
+                        && let Some(open) = self.links.get_mut(&link)
+                    {
+                        open.relayed.spend(self.passed_on as f64);
+                    }
+                }
+            }
+            Report::Pressure(level) => {
+                self.level(link, level);
+                self.handle_pending();
+            }
+            Report::Closed(end) => {
+                let open = self.links.remove(&link);
+                let reason = match end {
+                    End::Because(reason) => reason,
+                    End::Refused(refusal) => {
+                        if let Some(open) = open {
+                            self.refuse(open.remote, refusal);
+                        }
+                        refusal.code()
+                    }
+                };
+                self.strangers.remove(&link);
+                self.handle(Input::Closed {
+                    link,
+                    reason: reason.to_owned(),
+                });
+            }
+        }
+    }
+
+    pub(super) fn is_peer(&self, link: LinkId) -> bool {
+        let open = self.links.get(&link);
+        open.is_some_and(|open| open.peer.is_some())
+    }
+
+    pub(super) fn has_windows(&self, link: LinkId) -> bool {
+        let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
+        peer.is_some_and(|peer| peer.windows)
+    }
+
+    pub(super) fn open(
+        &mut self,
+        link: LinkId,
+        stream: TcpStream,
+        remote: SocketAddr,
+        security: Security,
+    ) {
+        // Gone only if the driver is, and then nobody waits for links any more.
+        let Some(watch) = self.watch.upgrade() else {
+            return;
+        };
+        tune(&stream);
+        let queue = Arc::new(Queue::new(self.config.link_queue, self.patience()));
+        let rate = self.config.relayed_bytes_per_second;
+        let limits = Limits::from(&self.config);
+        let task = Link {
+            id: link,
+            stream,
+            security,
+            queue: queue.clone(),
+            decoder: Decoder::new(limits, self.config.native),
+            watch,
+            reports: self.reporter.clone(),
+            sink: self.sink.clone(),
+        };
+        self.links.insert(
+            link,
+            Open {
+                is_touched: false,
+                remote,
+                queue,
+                relayed: Bucket::new(rate / 8.0, rate, self.now()),
+                given: (0, 0),
+                level: Level::Low,
+                peer: None,
+            },
+        );
+        let task = task.run().with_current_subscriber();
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    pub(super) fn dial(&mut self, link: LinkId, target: Target) {
+        let deadline = self.config.dial_timeout;
+        let config = self.config.clone();
+        let dialed = self.dialed.clone();
+        let dial = self.runtime.spawn(async move {
+            let connecting = timeout(deadline, connect(&target, &config));
+            let result = connecting.await.unwrap_or(Err("ETIMEDOUT"));
+            // A node that has stopped wants no connection.
+            drop(dialed.send((link, result)));
+        });
+        self.dials.insert(link, dial.abort_handle());
+    }
+
+    /// Takes a connection that we made.
+    pub(in crate::net) fn dialed(&mut self, (link, result): Dialed) {
+        // Otherwise it was aborted, too late; the state has forgotten it already.
+        if self.dials.remove(&link).is_none() {
+            return;
+        }
+        match result {
+            Ok((stream, remote)) => {
+                let remote = plain(remote);
+                let security = match &self.keys {
+                    Some(keys) => Security::Dials(keys.clone()),
+                    None => Security::Plain,
+                };
+                self.open(link, stream, remote, security);
+                self.handle(Input::Connected { link, remote });
+            }
+            Err(code) => {
+                self.refused.refused_address += u64::from(code == NOT_ALLOWED);
+                self.handle(Input::DialFailed {
+                    link,
+                    code: code.to_owned(),
+                });
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, link: LinkId, how: CloseHow) {
+        if let Some(dial) = self.dials.remove(&link) {
+            dial.abort();
+        }
+        self.strangers.remove(&link);
+        // A half-closed link still has to report that the other side closed it.
+        let open = match how {
+            CloseHow::HalfClose => self.links.get(&link).map(|open| open.queue.clone()),
+            CloseHow::Flush | CloseHow::Abort => self.links.remove(&link).map(|open| open.queue),
+        };
+        if let Some(queue) = open {
+            queue.close(how);
+        }
+    }
+}

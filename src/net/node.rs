@@ -1,0 +1,220 @@
+//! What the rest of the program holds of a running node.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tracing::instrument::WithSubscriber;
+
+use super::api::{Room, SendError, Sink, Stats};
+use super::core::Core;
+use super::core::command::Command;
+use super::core::gates::{Gate, Shared};
+use super::driver::{self, Ears};
+use super::os::error::error_code;
+use super::os::runtime;
+use super::secure::Credentials;
+use super::wait::epoll::Watch;
+use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
+
+/// A running node. Dropping the handle stops it.
+pub struct Node {
+    /// `None` where the system gave no thread for it.
+    core: Option<Arc<Mutex<Core>>>,
+    watch: Weak<Watch>,
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Shared>,
+    log: tracing::Dispatch,
+    max_message: usize,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts a node. Whether it could listen comes as [`Event::Listening`] or [`Event::Failed`]
+    /// (after which nothing more comes and the node is gone).
+    ///
+    /// `log` receives the node's `tracing` events, and only this node's.
+    pub fn start(config: Config, id: NodeId, sink: Arc<dyn Sink>, log: tracing::Dispatch) -> Self {
+        Self::launch(config, id, None, sink, log)
+    }
+
+    /// The same for a node of a closed network; its id is that of its key.
+    pub fn start_closed(
+        config: Config,
+        credentials: Credentials,
+        sink: Arc<dyn Sink>,
+        log: tracing::Dispatch,
+    ) -> Self {
+        let id = credentials.identity.id().clone();
+        Self::launch(config, id, Some(credentials), sink, log)
+    }
+
+    fn launch(
+        config: Config,
+        id: NodeId,
+        credentials: Option<Credentials>,
+        sink: Arc<dyn Sink>,
+        log: tracing::Dispatch,
+    ) -> Self {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(config.link_queue));
+        let max_message = config.max_message;
+        let (mut core, mut watch) = (None, Weak::new());
+        let ready = runtime::handle().and_then(|runtime| Ok((runtime, Watch::new(log.clone())?)));
+        match ready {
+            Ok((runtime, watching)) => {
+                let watching = Arc::new(watching);
+                watch = Arc::downgrade(&watching);
+                let (wires, ears) = Ears::new(watching);
+                let node = Core::new(config, id, sink, shared.clone(), runtime.clone(), wires);
+                let node = core.insert(node).clone();
+                let driver = driver::run(node, credentials, shared.clone(), inbox, ears);
+                drop(runtime.spawn(driver.with_subscriber(log.clone())));
+            }
+            Err(error) => {
+                let code = error_code(&error).to_owned();
+                let message = format!("cannot start: {error}");
+                sink.event(Event::Failed { code, message });
+            }
+        }
+        Self {
+            core,
+            watch,
+            commands,
+            shared,
+            log,
+            max_message,
+        }
+    }
+
+    /// Sends to everyone else in the network.
+    pub fn broadcast(&self, payload: Payload) -> Result<Room, SendError> {
+        self.check(&payload, None)?;
+        self.send_through(&self.shared.broadcast, Command::Broadcast(payload))
+    }
+
+    /// Sends to one peer.
+    pub fn send(&self, peer: LinkId, payload: Payload) -> Result<Room, SendError> {
+        let gate = self.shared.gate(peer).ok_or(SendError::Closed)?;
+        self.check(&payload, gate.max_message)?;
+        self.send_through(&gate, Command::Direct(peer, payload))
+    }
+
+    /// Sends one peer a JSON array with a path of the application's own.
+    pub fn line(&self, peer: LinkId, text: Bytes) -> Result<Room, SendError> {
+        if text.len() > self.max_message {
+            return Err(SendError::TooLarge);
+        }
+        let gate = self.shared.gate(peer).ok_or(SendError::Closed)?;
+        self.send_through(&gate, Command::Line(peer, text))
+    }
+
+    /// Dials; the outcome comes as [`Event::Dialed`] with `request`.
+    pub fn add_peer(&self, request: u32, target: Target) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::AddPeer(request, target)).ok();
+    }
+
+    /// Drops a peer; [`Event::PeerRemoved`] follows.
+    pub fn close_peer(&self, peer: LinkId) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::ClosePeer(peer)).ok();
+    }
+
+    /// The application has consumed much since it was asked: those who wait are to know.
+    pub fn consumed(&self) {
+        if let Some(command) = self.carry_over(Command::Consumed) {
+            // A node that is gone tells nobody.
+            self.command(command).ok();
+        }
+    }
+
+    /// Accepts that many peers from now on, and enters the network through these seeds.
+    pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::Reconfigure(max_peers, seeds)).ok();
+    }
+
+    /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.
+    pub fn stop(&self) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::Stop).ok();
+    }
+
+    /// What has been counted so far; at most a second old.
+    pub fn stats(&self) -> Stats {
+        self.shared
+            .report
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the application's thread can wait for, and then read, in the core's place.
+    pub fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.upgrade()
+    }
+
+    /// `theirs`: the largest message that the receiver takes, if it is one and has said so.
+    fn check(&self, payload: &Payload, theirs: Option<usize>) -> Result<(), SendError> {
+        let largest = theirs.map_or(self.max_message, |theirs| theirs.min(self.max_message));
+        // A run of several messages is bounded by whoever batches; a single one by the option.
+        if payload.count() == 1 && payload.body().len() > largest + 8 {
+            return Err(SendError::TooLarge);
+        }
+        Ok(())
+    }
+
+    fn send_through(&self, gate: &Gate, command: Command) -> Result<Room, SendError> {
+        let bytes = command.bytes();
+        if !self.shared.admits(gate, bytes) {
+            return Err(SendError::Overloaded);
+        }
+        if let Some(command) = self.carry_over(command) {
+            self.command(command)?;
+        }
+        Ok(self.shared.room(gate))
+    }
+
+    /// Carries `command` out on this thread if the driver is not at work and nothing is on its way to
+    /// it; otherwise returns it.
+    fn carry_over(&self, command: Command) -> Option<Command> {
+        let Some(core) = &self.core else {
+            return Some(command);
+        };
+        if !self.shared.is_idle() {
+            return Some(command);
+        }
+        let mut core = match core.try_lock() {
+            Ok(core) => core,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(command),
+        };
+        if !core.is_running {
+            return Some(command);
+        }
+        tracing::dispatcher::with_default(&self.log, || core.carry_over(command));
+        None
+    }
+
+    fn command(&self, command: Command) -> Result<(), SendError> {
+        let bytes = command.bytes();
+        self.shared.crosses(bytes);
+        self.commands.send(command).map_err(|_| {
+            self.shared.crossed(bytes);
+            SendError::Closed
+        })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
