@@ -182,8 +182,9 @@ class Cell {
       const count = counts.reduce((sum, one) => sum + one)
       if (count > progress.count) progress = { count, at: Date.now() }
       if (Date.now() - progress.at > STUCK_MS) {
-        const states = this.nodes.map((node) => [node.command('told'), node.command('stats')])
-        const state = await Promise.all(states.map((both) => Promise.all(both)))
+        const questions = ['heard', 'told', 'stats']
+        const ask = (node) => Promise.all(questions.map((question) => node.command(question)))
+        const state = await Promise.all(this.nodes.map(ask))
         assert.fail(`stuck at ${counts} of ${total} for ${STUCK_MS} ms: ${JSON.stringify(state)}`)
       }
       await pause(50)

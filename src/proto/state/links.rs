@@ -48,7 +48,8 @@ pub(super) struct Link {
     pub(super) remote: Option<SocketAddr>,
     pub(super) phase: Phase,
     pub(super) level: Level,
-    began: Moment,
+    /// When it was dialled or accepted.
+    pub(super) began: Moment,
     pub(super) last_heard: Moment,
     pub(super) last_sent: Moment,
     score: i32,

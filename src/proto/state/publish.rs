@@ -76,7 +76,7 @@ pub(super) struct Publisher {
     gaps: BTreeSet<Origin>,
     /// When the repair timer is due.
     repair_at: Option<Moment>,
-    /// When this node got its first peer.
+    /// When the connection to this node's first peer began.
     joined_at: Option<Moment>,
     /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning. Not so
     /// where a legacy peer came first: what was said since is on its way through it.
@@ -122,10 +122,10 @@ impl Publisher {
         &self.own
     }
 
-    /// There is a peer.
-    pub(super) fn joins(&mut self, native: bool, now: Moment) {
+    /// There is a peer, over a connection that began at `began`.
+    pub(super) fn joins(&mut self, native: bool, began: Moment) {
         if self.joined_at.is_none() {
-            self.joined_at = Some(now);
+            self.joined_at = Some(began);
             self.synced = !native;
         }
     }

@@ -378,7 +378,8 @@ impl State {
             windows,
             max_message,
         });
-        self.publisher.joins(native, self.now);
+        let began = self.links.get(&link).map_or(self.now, |link| link.began);
+        self.publisher.joins(native, began);
         if native {
             self.catch_up(link);
         }

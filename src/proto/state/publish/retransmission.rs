@@ -21,7 +21,7 @@ impl State {
         max_age_ms: u32,
     ) {
         let now = self.now;
-        let max_age = Duration::from_millis(u64::from(max_age_ms));
+        let max_age = self.max_age(link, max_age_ms);
         let peer = self.peer_mut(link);
         if !peer.is_some_and(|peer| peer.repairs.take(now)) {
             return self.blame(link, -1, "it asks for more than anybody could have missed");
@@ -46,7 +46,7 @@ impl State {
             if run.first > upto {
                 break;
             }
-            if max_age_ms != u32::MAX && now.since(*at) > max_age {
+            if now.since(*at) > max_age {
                 old += 1;
                 continue;
             }
@@ -98,6 +98,19 @@ impl State {
         let mut marker = native::i_have(&[Watermark { origin, high }]);
         marker.class = Class::Own;
         self.send(link, marker);
+    }
+
+    /// The age of the oldest broadcast that a peer wants repeated.
+    ///
+    /// A newcomer asks for what was sent since it joined, counted from when it asks. The question may
+    /// arrive late, but whoever asks had joined when its link to us began.
+    fn max_age(&self, link: LinkId, max_age_ms: u32) -> Duration {
+        if max_age_ms == u32::MAX {
+            return Duration::MAX;
+        }
+        let asked = Duration::from_millis(u64::from(max_age_ms));
+        let link_age = self.links.get(&link).map(|link| self.now.since(link.began));
+        asked.max(link_age.unwrap_or_default())
     }
 
     /// Says that nothing from `first` to before `end` is held here any more.

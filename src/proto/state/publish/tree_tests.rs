@@ -1,8 +1,8 @@
 //! Which peers go on pushing.
 
 use super::world::{World, origin};
-use crate::proto::LinkId;
 use crate::proto::codec::native;
+use crate::proto::{Input, LinkId, Native, Payload, Range};
 
 impl World {
     /// Who was told to stop.
@@ -49,4 +49,33 @@ fn the_origin_itself_is_preferred_to_whoever_is_quicker() {
         world.publish(source, &origin("o"), number);
     }
     assert_eq!(world.pruned("o"), [relay]);
+}
+
+#[test]
+fn a_newcomer_that_asks_late_gets_all_that_was_sent_since_it_came() {
+    let mut world = World::new();
+    let text = |number: u64| Payload::events(format!("[\"{number}\"]").into());
+    world.input(Input::Broadcast(text(1)));
+    world.pass(100, &[]);
+    let newcomer = world.peer("newcomer", 1);
+    world.input(Input::Broadcast(text(2)));
+    // The newcomer asked 10 ms after it had joined; the question was on its way for longer.
+    world.pass(500, &[newcomer]);
+    world.sent.clear();
+    let range = Range {
+        origin: world.state.publisher.origin().clone(),
+        first: 1,
+        last: 2,
+    };
+    let gone = native::gone(&Range {
+        last: 1,
+        ..range.clone()
+    });
+    let max_age_ms = 10;
+    world.native(newcomer, Native::Graft { range, max_age_ms });
+    let [(_, first), (_, second)] = &world.sent[..] else {
+        panic!("{:?}", world.sent);
+    };
+    assert_eq!((&first.head, &first.body), (&gone.head, &gone.body));
+    assert_eq!(second.body, "[\"2\"]");
 }
