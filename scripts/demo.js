@@ -1,6 +1,6 @@
 'use strict'
-// Three people in three processes talk through the chat of example/ChatApp, and every line must
-// appear exactly once at the two others.
+// Three people in three processes talk through the chat, and every line must appear exactly once
+// at the two others.
 
 const { spawn } = require('node:child_process')
 const { EventEmitter, once } = require('node:events')
@@ -81,7 +81,7 @@ class Person extends EventEmitter {
     super()
     this.name = name
     this.lines = []
-    this.child = spawn(process.execPath, ['example/ChatApp/peer.js', ...args, '--nick', name], {
+    this.child = spawn(process.execPath, ['scripts/chat.js', ...args, '--nick', name], {
       cwd: root,
       stdio: ['pipe', 'pipe', 'inherit'],
     })

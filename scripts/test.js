@@ -19,6 +19,7 @@ const SUITES = [
   { name: 'types', concurrency: 2 },
   { name: 'unit', concurrency: 2 },
   { name: 'api', concurrency: 2 },
+  { name: 'docs', concurrency: 2 },
   { name: 'ecosystem', concurrency: 1 },
   { name: 'security', concurrency: 1 },
   { name: 'interop', concurrency: 2 },
