@@ -14,7 +14,7 @@ mod local_ip;
 mod log;
 mod node;
 mod notice;
-#[cfg_attr(not(target_os = "linux"), path = "binding/poll_none.rs")]
+#[cfg_attr(not(shared_reads), path = "binding/poll_none.rs")]
 mod poll;
 mod queue;
 mod text;

@@ -15,6 +15,7 @@ mod api;
 mod core;
 mod driver;
 mod link;
+mod lock;
 mod node;
 mod os;
 mod secure;
@@ -23,9 +24,9 @@ mod tests;
 mod wait;
 
 pub use api::{Congestion, LinkStats, Refused, Room, SendError, Sink, Stats};
-pub use link::queue::STUCK_AFTER;
+pub use link::outlet::STUCK_AFTER;
 pub use node::Node;
 pub use secure::{Credentials, Identity, Secret};
 #[cfg(feature = "fuzzing")]
 pub use secure::{Ends, transport};
-pub use wait::epoll::Watch;
+pub use wait::Watch;

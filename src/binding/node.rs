@@ -369,13 +369,13 @@ impl NativeNode {
         Ok(())
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(shared_reads)]
     fn wait_for(&self, env: &Env, node: &Node) -> Option<Poll> {
         let (queue, doorbell) = (self.queue.clone(), self.doorbell.clone());
         Poll::open(*env, node.watch()?, queue, doorbell)
     }
 
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(shared_reads))]
     fn wait_for(&self, _: &Env, _: &Node) -> Option<Poll> {
         None
     }

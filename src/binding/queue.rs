@@ -377,7 +377,7 @@ impl Queue {
     }
 
     /// Whether JavaScript was woken and has not yet found the queue empty.
-    #[cfg(target_os = "linux")]
+    #[cfg(shared_reads)]
     pub(crate) fn is_awake(&self) -> bool {
         self.state().awake
     }

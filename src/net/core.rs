@@ -8,7 +8,7 @@ mod pressure;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -20,10 +20,11 @@ use tokio::time::Instant;
 use self::command::Command;
 use self::gates::{Gate, Shared};
 use super::api::{LinkStats, Refused, Sink, Stats};
-use super::link::queue::{Queue, STUCK_AFTER};
-use super::link::task::{End, Report};
+use super::link::outlet::{Outlet, STUCK_AFTER};
+use super::link::port::{Port, Report, Standing};
+use super::lock::lock;
 use super::secure::Keys;
-use super::wait::epoll::Watch;
+use super::wait::Watch;
 use crate::proto::{
     Bucket, Config, Event, Input, Level, LinkId, Moment, NodeId, Output, State, Timer, Timers,
 };
@@ -66,7 +67,7 @@ pub(super) struct Core {
     strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: HashMap<LinkId, AbortHandle>,
-    reporter: Reporter,
+    port: Arc<dyn Port>,
     watch: Weak<Watch>,
     dialed: mpsc::UnboundedSender<Dialed>,
     /// Whether commands are taken: between start and stop.
@@ -91,7 +92,7 @@ struct Open {
     /// Whether it is among the touched.
     is_touched: bool,
     remote: SocketAddr,
-    queue: Arc<Queue>,
+    outlet: Arc<Outlet>,
     /// The bytes it brings that are passed on.
     relayed: Bucket,
     /// Which message it was last given to pass on, and in how many bytes: to an old peer a run goes in
@@ -122,19 +123,16 @@ pub(super) struct Wires {
     pub(super) driver: Arc<Notify>,
 }
 
-/// How a link tells its node what comes.
-#[derive(Clone)]
-pub(super) struct Reporter(Weak<Mutex<Core>>);
+/// A link's way to its node.
+struct Uplink(Weak<Mutex<Core>>);
 
-impl Reporter {
-    /// Has the node deal with `report`, on the caller's thread, and returns how long the link shall read
-    /// no more. A node that has stopped ignores it: a link that says goodbye still reads what is on its
-    /// way.
-    pub(super) fn report(&self, link: LinkId, report: Report) -> Duration {
+impl Port for Uplink {
+    fn report(&self, link: LinkId, report: Report) -> Duration {
         let Some(core) = self.0.upgrade() else {
             return Duration::ZERO;
         };
         let mut core = lock(&core);
+        // A link that says goodbye still reads what is on its way.
         if !core.is_running {
             return Duration::ZERO;
         }
@@ -143,27 +141,10 @@ impl Reporter {
         core.rest(link)
     }
 
-    /// Whether a link is a peer's.
-    pub(super) fn is_peer(&self, link: LinkId) -> bool {
+    fn standing(&self, link: LinkId) -> Standing {
         let core = self.0.upgrade();
-        core.is_some_and(|core| lock(&core).is_peer(link))
+        core.map_or(Standing::Stranger, |core| lock(&core).standing(link))
     }
-
-    /// Whether a link's peer waits for what this node consumes.
-    pub(super) fn has_windows(&self, link: LinkId) -> bool {
-        let core = self.0.upgrade();
-        core.is_some_and(|core| lock(&core).has_windows(link))
-    }
-
-    /// The last report.
-    pub(super) fn ended(&self, link: LinkId, end: impl Into<End>) {
-        self.report(link, Report::Closed(end.into()));
-    }
-}
-
-/// Locks a core; nobody holds one for long.
-pub(super) fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
-    core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Core {
@@ -176,8 +157,8 @@ impl Core {
         wires: Wires,
     ) -> Arc<Mutex<Self>> {
         Arc::new_cyclic(|core| {
-            let reporter = Reporter(core.clone());
-            let core = Self::with(config, id, sink, shared, runtime, wires, reporter);
+            let port = Arc::new(Uplink(core.clone()));
+            let core = Self::with(config, id, sink, shared, runtime, wires, port);
             Mutex::new(core)
         })
     }
@@ -189,7 +170,7 @@ impl Core {
         shared: Arc<Shared>,
         runtime: Handle,
         wires: Wires,
-        reporter: Reporter,
+        port: Arc<dyn Port>,
     ) -> Self {
         let state = State::new(config.clone(), id, fastrand::u64(..));
         let now = Instant::now();
@@ -212,7 +193,7 @@ impl Core {
             strangers: BTreeMap::new(),
             tasks: JoinSet::new(),
             dials: HashMap::new(),
-            reporter,
+            port,
             watch: wires.watch,
             dialed: wires.dialed,
             is_running: false,
@@ -240,9 +221,9 @@ impl Core {
     }
 
     /// Ends: returns the links' tasks, which say goodbye, and what they have to write before.
-    pub(super) fn stop(&mut self) -> (JoinSet<()>, Vec<Arc<Queue>>) {
+    pub(super) fn stop(&mut self) -> (JoinSet<()>, Vec<Arc<Outlet>>) {
         self.is_running = false;
-        let queues = self.links.values().map(|open| open.queue.clone());
+        let queues = self.links.values().map(|open| open.outlet.clone());
         let queues = queues.collect();
         self.handle(Input::Stop);
         self.settle();
@@ -290,7 +271,7 @@ impl Core {
                 continue;
             };
             open.is_touched = false;
-            if let Some(level) = open.queue.flush() {
+            if let Some(level) = open.outlet.flush() {
                 self.level(link, level);
                 self.handle_pending();
             }
@@ -337,7 +318,7 @@ impl Core {
         let moving = self
             .links
             .iter()
-            .filter(|(_, open)| open.queue.is_draining());
+            .filter(|(_, open)| open.outlet.is_draining());
         let links: Vec<LinkId> = moving.map(|(link, _)| *link).collect();
         if !links.is_empty() {
             self.handle(Input::Moving(links));
@@ -402,7 +383,7 @@ impl Core {
 
     /// Bytes that wait for all links.
     pub(super) fn queued(&self) -> usize {
-        self.links.values().map(|open| open.queue.bytes()).sum()
+        self.links.values().map(|open| open.outlet.bytes()).sum()
     }
 
     /// Whether each peer was given all that the application has sent to everyone.
@@ -424,7 +405,7 @@ impl Core {
                 self.strangers.remove(link);
                 if let Some(open) = self.links.get_mut(link) {
                     let max_message = max_message.map(|max| max as usize);
-                    let gate = Arc::new(Gate::new(open.queue.clone(), max_message));
+                    let gate = Arc::new(Gate::new(open.outlet.clone(), max_message));
                     self.shared.peers().insert(*link, gate.clone());
                     open.peer = Some(Peer {
                         id: id.clone(),
@@ -455,7 +436,7 @@ impl Core {
             Some(LinkStats {
                 id: peer.id.to_string(),
                 native: peer.native,
-                queued_bytes: open.queue.bytes(),
+                queued_bytes: open.outlet.bytes(),
             })
         };
         let links = self.links.values().filter_map(link_stats).collect();
@@ -465,10 +446,6 @@ impl Core {
             unconnected: self.strangers.len(),
             links,
         };
-        *self
-            .shared
-            .report
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = stats;
+        *lock(&self.shared.report) = stats;
     }
 }

@@ -13,12 +13,13 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::core::command::Command;
 use super::core::gates::Shared;
-use super::core::{Core, Dialed, Wires, lock};
-use super::link::queue::Queue;
+use super::core::{Core, Dialed, Wires};
+use super::link::outlet::Outlet;
+use super::lock::lock;
 use super::os::error::error_code;
 use super::os::listener::listen;
 use super::secure::{Credentials, Keys};
-use super::wait::epoll::Watch;
+use super::wait::Watch;
 use crate::proto::Event;
 
 /// How many commands are carried out before their consequences are looked at.
@@ -205,10 +206,10 @@ async fn hand_over(core: &Mutex<Core>, ears: &mut Ears, deadline: Instant) {
 }
 
 /// Waits for the links to write what is queued and to say goodbye.
-async fn finish(mut tasks: JoinSet<()>, queues: &[Arc<Queue>], deadline: Instant) {
+async fn finish(mut tasks: JoinSet<()>, queues: &[Arc<Outlet>], deadline: Instant) {
     let goodbyes = async { while tasks.join_next().await.is_some() {} };
     let written = async {
-        let is_written = |queue: &Arc<Queue>| queue.bytes() == 0 || queue.is_stuck(STOP_PATIENCE);
+        let is_written = |queue: &Arc<Outlet>| queue.bytes() == 0 || queue.is_stuck(STOP_PATIENCE);
         while !queues.iter().all(is_written) && Instant::now() < deadline {
             sleep(STOP_CHECK).await;
         }

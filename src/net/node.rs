@@ -1,7 +1,7 @@
 //! What the rest of the program holds of a running node.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -12,10 +12,11 @@ use super::core::Core;
 use super::core::command::Command;
 use super::core::gates::{Gate, Shared};
 use super::driver::{self, Ears};
+use super::lock::{lock, try_lock};
 use super::os::error::error_code;
 use super::os::runtime;
 use super::secure::Credentials;
-use super::wait::epoll::Watch;
+use super::wait::Watch;
 use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
 
 /// A running node. Dropping the handle stops it.
@@ -149,11 +150,7 @@ impl Node {
 
     /// What has been counted so far; at most a second old.
     pub fn stats(&self) -> Stats {
-        self.shared
-            .report
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.shared.report).clone()
     }
 
     /// What the application's thread can wait for, and then read, in the core's place.
@@ -191,10 +188,8 @@ impl Node {
         if !self.shared.is_idle() {
             return Some(command);
         }
-        let mut core = match core.try_lock() {
-            Ok(core) => core,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Some(command),
+        let Some(mut core) = try_lock(core) else {
+            return Some(command);
         };
         if !core.is_running {
             return Some(command);

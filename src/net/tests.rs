@@ -280,7 +280,7 @@ fn a_member_that_claims_anothers_id_is_refused() {
     node.expect(|event| matches!(event, Event::PeerAdded { id: i, .. } if i == id).then_some(()));
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(shared_reads)]
 mod watched {
     use std::thread::{ThreadId, current};
 

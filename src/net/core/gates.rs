@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::net::api::{Room, Stats};
-use crate::net::link::queue::Queue;
+use crate::net::link::outlet::Outlet;
+use crate::net::lock::lock;
 use crate::proto::{Level, LinkId};
 
 /// Bytes on their way from the application to the driver above which a send reports pressure.
@@ -14,7 +15,7 @@ const CROSSING_HIGH: usize = 2 << 20;
 #[derive(Debug, Default)]
 pub(in crate::net) struct Gate {
     /// The queue behind it, if it leads to one peer.
-    queue: Option<Arc<Queue>>,
+    outlet: Option<Arc<Outlet>>,
     /// A [`Level`], as its number.
     level: AtomicU8,
     /// Bytes that were sent and not consumed, and how many there may be before senders are to wait.
@@ -42,9 +43,9 @@ pub(in crate::net) struct Shared {
 }
 
 impl Gate {
-    pub(in crate::net) fn new(queue: Arc<Queue>, max_message: Option<usize>) -> Self {
+    pub(in crate::net) fn new(outlet: Arc<Outlet>, max_message: Option<usize>) -> Self {
         Self {
-            queue: Some(queue),
+            outlet: Some(outlet),
             max_message,
             ..Self::default()
         }
@@ -119,7 +120,7 @@ impl Shared {
     }
 
     pub(in crate::net) fn peers(&self) -> MutexGuard<'_, HashMap<LinkId, Arc<Gate>>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.peers)
     }
 
     pub(in crate::net) fn gate(&self, peer: LinkId) -> Option<Arc<Gate>> {
@@ -136,13 +137,13 @@ impl Shared {
         if level == Level::Low as u8 && crossing + bytes <= self.limit / 2 {
             return false;
         }
-        let queued = match &gate.queue {
-            Some(queue) => queue.bytes(),
+        let queued = match &gate.outlet {
+            Some(outlet) => outlet.bytes(),
             // To all: as long as one peer has room.
             None => self
                 .peers()
                 .values()
-                .filter_map(|p| Some(p.queue.as_ref()?.bytes()))
+                .filter_map(|p| Some(p.outlet.as_ref()?.bytes()))
                 .min()
                 .unwrap_or(0),
         };

@@ -8,8 +8,9 @@ use tokio::time::timeout;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{Core, Dialed, Open};
-use crate::net::link::queue::Queue;
-use crate::net::link::task::{End, Link, Report, Security};
+use crate::net::link::outlet::Outlet;
+use crate::net::link::port::{End, Report, Standing};
+use crate::net::link::task::{Link, Security};
 use crate::net::os::dial::{NOT_ALLOWED, connect};
 use crate::net::os::listener::{plain, tune};
 use crate::proto::codec::{Decoder, Limits};
@@ -56,14 +57,11 @@ impl Core {
         }
     }
 
-    pub(super) fn is_peer(&self, link: LinkId) -> bool {
-        let open = self.links.get(&link);
-        open.is_some_and(|open| open.peer.is_some())
-    }
-
-    pub(super) fn has_windows(&self, link: LinkId) -> bool {
+    pub(super) fn standing(&self, link: LinkId) -> Standing {
         let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
-        peer.is_some_and(|peer| peer.windows)
+        peer.map_or(Standing::Stranger, |peer| Standing::Peer {
+            has_windows: peer.windows,
+        })
     }
 
     pub(super) fn open(
@@ -78,17 +76,17 @@ impl Core {
             return;
         };
         tune(&stream);
-        let queue = Arc::new(Queue::new(self.config.link_queue, self.patience()));
+        let outlet = Arc::new(Outlet::new(self.config.link_queue, self.patience()));
         let rate = self.config.relayed_bytes_per_second;
         let limits = Limits::from(&self.config);
         let task = Link {
             id: link,
             stream,
             security,
-            queue: queue.clone(),
+            outlet: outlet.clone(),
             decoder: Decoder::new(limits, self.config.native),
             watch,
-            reports: self.reporter.clone(),
+            port: self.port.clone(),
             sink: self.sink.clone(),
         };
         self.links.insert(
@@ -96,7 +94,7 @@ impl Core {
             Open {
                 is_touched: false,
                 remote,
-                queue,
+                outlet,
                 relayed: Bucket::new(rate / 8.0, rate, self.now()),
                 given: (0, 0),
                 level: Level::Low,
@@ -153,8 +151,8 @@ impl Core {
         self.strangers.remove(&link);
         // A half-closed link still has to report that the other side closed it.
         let open = match how {
-            CloseHow::HalfClose => self.links.get(&link).map(|open| open.queue.clone()),
-            CloseHow::Flush | CloseHow::Abort => self.links.remove(&link).map(|open| open.queue),
+            CloseHow::HalfClose => self.links.get(&link).map(|open| open.outlet.clone()),
+            CloseHow::Flush | CloseHow::Abort => self.links.remove(&link).map(|open| open.outlet),
         };
         if let Some(queue) = open {
             queue.close(how);

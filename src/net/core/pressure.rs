@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Core;
-use crate::net::link::queue::Pushed;
+use crate::net::link::Pushed;
 use crate::proto::{Class, CloseHow, Event, Input, Level, LinkId, Outgoing};
 
 /// A link that rests does not hear its peer's heartbeats, so it looks in between.
@@ -26,7 +26,7 @@ impl Core {
             open.given = (self.received, before + data.len());
             self.passed_on = self.passed_on.max(open.given.1);
         }
-        match open.queue.push(data) {
+        match open.outlet.push(data) {
             Pushed::Queued => {}
             Pushed::Level(level) => self.level(link, level),
             Pushed::Displaced => self.level(link, Level::Full),
@@ -84,7 +84,7 @@ impl Core {
             let Some(peer) = &open.peer else { continue };
             peer.gate.set(open.level);
             lowest = Some(lowest.map_or(open.level, |level: Level| level.min(open.level)));
-            self.held_back |= open.level >= Level::High && open.queue.is_moving();
+            self.held_back |= open.level >= Level::High && open.outlet.is_moving();
         }
         let lowest = lowest.unwrap_or(Level::Low);
         let level = if self.held_back {

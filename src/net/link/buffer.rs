@@ -5,7 +5,7 @@ use std::io;
 
 use bytes::BytesMut;
 
-use super::socket::Socket;
+use crate::net::wait::Socket;
 
 /// How much is read at once.
 pub(super) const READ: usize = 64 << 10;

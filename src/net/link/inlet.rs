@@ -1,32 +1,27 @@
-//! A link's reader and the right to use it.
+//! The reading side of a link: its reader, with its lock. It mirrors
+//! [`Outlet`](super::outlet::Outlet).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-#[cfg(target_os = "linux")]
-use tokio::sync::Notify;
+use std::sync::{Arc, Mutex};
 
 use super::buffer::READ;
 use super::reader::{Reader, Step};
-use super::socket::Socket;
 use crate::net::api::{Congestion, Sink};
+use crate::net::lock::{lock, try_lock};
+use crate::net::wait::{Visit, Visited};
 
-/// A link's reader and the right to use it. Either thread that sees the socket become readable may
-/// read once; whatever cannot be settled by that is for the link's task.
-pub(in crate::net) struct Inlet {
-    state: Mutex<State>,
-    /// Wakes the link's task.
-    #[cfg(target_os = "linux")]
-    wake: Notify,
-    socket: Arc<Socket>,
+/// A link's reader, and the right to use it. Either thread that finds the socket readable may read
+/// once; pauses and the end of the link are left to the link's task.
+pub(super) struct Inlet {
+    turn: Mutex<Turn>,
     sink: Arc<dyn Sink>,
 }
 
-struct State {
+struct Turn {
     reader: Reader,
-    /// Left over by a visit.
+    /// What a visit has left to the link's task.
     left: Option<Step>,
-    /// The link's task is to read, or is at it.
+    /// The link's task reads, or is about to.
     is_taken: bool,
 }
 
@@ -37,94 +32,69 @@ impl fmt::Debug for Inlet {
 }
 
 impl Inlet {
-    pub(in crate::net) fn new(reader: Reader, sink: Arc<dyn Sink>) -> Self {
-        let socket = reader.socket.clone();
-        let state = State {
+    pub(super) fn new(reader: Reader, sink: Arc<dyn Sink>) -> Self {
+        let turn = Turn {
             reader,
             left: None,
             is_taken: false,
         };
         Self {
-            state: Mutex::new(state),
-            #[cfg(target_os = "linux")]
-            wake: Notify::new(),
-            socket,
+            turn: Mutex::new(turn),
             sink,
         }
     }
 
-    #[cfg(target_os = "linux")]
-    pub(in crate::net) fn socket(&self) -> &Socket {
-        &self.socket
+    /// Whether the link's task must not read now: messages arrive faster than the application takes
+    /// them, and the sender does not know.
+    ///
+    /// Thread: the network's, in the link's task. Locks held: none.
+    pub(super) fn shall_rest(&self) -> bool {
+        self.is_congested(&lock(&self.turn).reader)
     }
 
-    /// Reads once, on the caller's thread; returns whether there may be more for it. `is_last`: the other
-    /// side has closed, so that nothing will announce what is left then.
-    #[cfg(target_os = "linux")]
-    pub(in crate::net) fn visit(&self, is_last: bool) -> bool {
-        use std::sync::TryLockError;
-        let mut state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Whoever is at it may have looked before this came.
-            Err(TryLockError::WouldBlock) => {
-                self.wake.notify_one();
-                return false;
-            }
-        };
-        if state.is_taken {
-            return false;
+    /// Reads once. The task must go on until nothing is left.
+    ///
+    /// Thread: the network's, in the link's task. Locks held: none.
+    pub(super) fn step(&self) -> Step {
+        let mut turn = lock(&self.turn);
+        turn.is_taken = true;
+        if let Some(left) = turn.left.take() {
+            return left;
         }
-        if !self.is_congested(&state.reader) {
-            match state.reader.step() {
-                Step::Idle if !is_last => return false,
-                // Less than there was room for: the socket is empty, and what comes next will be announced.
-                Step::Read(count) if !is_last => return count == READ,
-                Step::Idle | Step::Read(_) => {}
-                left => state.left = Some(left),
-            }
-        }
-        state.is_taken = true;
-        self.wake.notify_one();
-        false
-    }
-
-    /// Waits until it is the link's task that shall read.
-    pub(in crate::net) async fn is_task_needed(&self) {
-        #[cfg(target_os = "linux")]
-        self.wake.notified().await;
-        // That it failed, the next read will tell.
-        #[cfg(not(target_os = "linux"))]
-        self.socket.readable().await.ok();
-    }
-
-    /// Whether the link's task shall wait before it reads: what comes is taken more slowly than it
-    /// comes, and the sender does not know.
-    pub(in crate::net) fn shall_rest(&self) -> bool {
-        self.is_congested(&self.lock().reader)
+        let step = turn.reader.step();
+        turn.is_taken = step != Step::Idle;
+        step
     }
 
     fn is_congested(&self, reader: &Reader) -> bool {
         match self.sink.congestion() {
             Congestion::None => false,
-            Congestion::Light => !reader.has_windows,
+            Congestion::Light => !reader.has_windows(),
             Congestion::Heavy => true,
         }
     }
+}
 
-    /// Reads once, for the link's task; which is to go on until nothing is there.
-    pub(in crate::net) fn step(&self) -> Step {
-        let mut state = self.lock();
-        state.is_taken = true;
-        if let Some(left) = state.left.take() {
-            return left;
+impl Visit for Inlet {
+    fn visit(&self, is_last: bool) -> Visited {
+        let Some(mut turn) = try_lock(&self.turn) else {
+            // The thread that reads may have looked before this arrived.
+            return Visited::ForTask;
+        };
+        if turn.is_taken {
+            return Visited::Done;
         }
-        let step = state.reader.step();
-        state.is_taken = step != Step::Idle;
-        step
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        if !self.is_congested(&turn.reader) {
+            match turn.reader.step() {
+                Step::Idle if !is_last => return Visited::Done,
+                Step::Read(READ) if !is_last => return Visited::More,
+                // There was room for more: the socket is empty, and the next bytes are announced.
+                Step::Read(_) if !is_last => return Visited::Done,
+                Step::Idle | Step::Read(_) => {}
+                left => turn.left = Some(left),
+            }
+        }
+        turn.is_taken = true;
+        Visited::ForTask
     }
 }

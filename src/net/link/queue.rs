@@ -1,50 +1,32 @@
-//! The bytes that wait for one link.
+//! The bounded queue of a link: a plain structure, which [`Outlet`](super::outlet::Outlet) locks.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::writer::{Progress, Writer};
 use crate::proto::{Class, CloseHow, Level, Outgoing};
 
-/// Control data, and what the application was promised to be sent, may exceed the limit by this
-/// factor. Senders are held to the limit itself before their data gets here; the factor is for what
-/// encoding adds.
+/// Control data and the application's own may exceed the limit by this factor. Gates hold senders to
+/// the limit itself; the factor is for what encoding adds.
 const SLACK: usize = 2;
 /// A link that took bytes within this time goes on, if slowly.
 const MOVING_WITHIN: Duration = Duration::from_secs(1);
-/// A link that took no bytes for so long no longer holds senders back.
-///
-/// That is so where senders do not wait for receivers; elsewhere it takes as long as any slow receiver
-/// has.
-pub const STUCK_AFTER: Duration = Duration::from_millis(250);
 
-/// A link's queue: bounded, with a policy for when it is full.
+/// The bytes that wait for one link, with a policy for when there are too many.
 ///
-/// Control data goes first. The application's own data and forwarded data leave in the order in
-/// which they came; they differ in what is dropped when there is no room: the oldest forwards.
+/// Control data leaves first. The application's own data and forwards leave in order of arrival; they
+/// differ in what is dropped when the queue is full: the oldest forwards.
 #[derive(Debug)]
-pub(in crate::net) struct Queue {
-    inner: Mutex<Inner>,
-    /// The socket, while it can be written to. Locked before `inner`.
-    writer: Mutex<Option<Writer>>,
-    /// Wakes the link's task.
-    wake: Notify,
+pub(super) struct Queue {
     limit: usize,
-    /// How long a link may take no bytes and still hold senders back.
-    patience: Duration,
-}
-
-#[derive(Debug)]
-struct Inner {
     control: VecDeque<Outgoing>,
     own: VecDeque<(u64, Outgoing)>,
     forward: VecDeque<(u64, Outgoing)>,
+    /// The number of the last data pushed, for order between `own` and `forward`.
     stamp: u64,
+    /// Bytes that wait, including those taken and not yet written.
     bytes: usize,
     /// When bytes were last written, or first queued.
     progress: Instant,
@@ -52,35 +34,36 @@ struct Inner {
     closing: Option<CloseHow>,
 }
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Pushed {
     /// Queued.
     Queued,
-    /// The queue's level changed.
+    /// Queued, and the queue's level changed.
     Level(Level),
     /// Queued, in the place of older forwards.
     Displaced,
-    /// There was no room for it.
+    /// Dropped: the queue is full.
     Refused,
-    /// Not even for control data is there room: the link is beyond hope.
+    /// Dropped, and the link must go: not even control data fits.
     Hopeless,
 }
 
-/// What the writer shall do next.
+/// What the writer does next.
 #[derive(Debug)]
-pub(in crate::net) enum Next {
-    /// There is something to write.
+pub(super) enum Next {
+    /// Write the batch.
     Write,
-    /// There is nothing to write now.
+    /// Wait: nothing is queued.
     Wait,
-    /// Everything is written and the link shall end thus.
+    /// End the link: everything is written.
     End(CloseHow),
 }
 
 impl Queue {
-    pub(in crate::net) fn new(limit: usize, patience: Duration) -> Self {
-        let inner = Inner {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
             control: VecDeque::new(),
             own: VecDeque::new(),
             forward: VecDeque::new(),
@@ -89,213 +72,77 @@ impl Queue {
             progress: Instant::now(),
             level: Level::Low,
             closing: None,
-        };
-        Self {
-            inner: Mutex::new(inner),
-            writer: Mutex::new(None),
-            wake: Notify::new(),
-            limit,
-            patience,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Queues `data`; [`Self::flush`] is to follow.
-    pub(in crate::net) fn push(&self, data: Outgoing) -> Pushed {
-        let mut inner = self.lock();
-        if inner.closing.is_some() {
+    pub(super) fn push(&mut self, data: Outgoing) -> Pushed {
+        if self.closing.is_some() {
             return Pushed::Queued;
         }
-        if inner.bytes == 0 {
-            inner.progress = Instant::now();
+        if self.bytes == 0 {
+            self.progress = Instant::now();
         }
-        inner.push(data, self.limit)
-    }
-
-    /// Writes what is queued, on the caller's thread, as far as one system call gets; the link's task
-    /// does the rest. Returns the new level when that changed it.
-    pub(in crate::net) fn flush(&self) -> Option<Level> {
-        let mut writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // The task is at it, and may just have found the queue empty.
-            Err(TryLockError::WouldBlock) => {
-                self.wake.notify_one();
-                return None;
-            }
-        };
-        // Without one the link is not ready yet, and begins with what is queued when it is.
-        let (progress, level) = writer.as_mut()?.write(self);
-        if !matches!(progress, Progress::Idle) {
-            self.wake.notify_one();
-        }
-        level
-    }
-
-    /// The link can be written to from now on.
-    pub(in crate::net) fn open(&self, writer: Writer) {
-        *self.writer() = Some(writer);
-    }
-
-    /// The link cannot be written to any more.
-    pub(in crate::net) fn shut(&self) {
-        *self.writer() = None;
-    }
-
-    /// Like [`Self::flush`], for the link's task, which is to know what came of it.
-    pub(in crate::net) fn write(&self) -> (Progress, Option<Level>) {
-        match &mut *self.writer() {
-            Some(writer) => {
-                writer.unblock();
-                writer.write(self)
-            }
-            None => (Progress::Idle, None),
-        }
-    }
-
-    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the queue: what it holds is still written, unless `how` says otherwise.
-    pub(in crate::net) fn close(&self, how: CloseHow) {
-        self.lock().closing = Some(how);
-        self.wake.notify_one();
-    }
-
-    /// Moves what shall be written next into `batch`, up to `max` bytes and slices.
-    pub(in crate::net) fn take(
-        &self,
-        batch: &mut VecDeque<Bytes>,
-        max_bytes: usize,
-        max_slices: usize,
-    ) -> Next {
-        let mut inner = self.lock();
-        if inner.closing == Some(CloseHow::Abort) {
-            return Next::End(CloseHow::Abort);
-        }
-        let mut bytes = 0;
-        while bytes < max_bytes && batch.len() + 1 < max_slices {
-            let Some(data) = inner.pop() else { break };
-            bytes += data.len();
-            batch.push_back(data.head);
-            if !data.body.is_empty() {
-                batch.push_back(data.body);
-            }
-        }
-        match (batch.is_empty(), inner.closing) {
-            (false, _) => Next::Write,
-            (true, Some(how)) => Next::End(how),
-            (true, None) => Next::Wait,
-        }
-    }
-
-    /// Says that `bytes` were written; the new level when that changed it.
-    pub(in crate::net) fn written(&self, bytes: usize) -> Option<Level> {
-        let mut inner = self.lock();
-        inner.bytes = inner.bytes.saturating_sub(bytes);
-        inner.progress = Instant::now();
-        if inner.level != Level::Low && inner.bytes < self.limit / 4 {
-            inner.level = Level::Low;
-            return Some(Level::Low);
-        }
-        None
-    }
-
-    /// Says that the other end takes bytes.
-    pub(in crate::net) fn moves(&self) {
-        self.lock().progress = Instant::now();
-    }
-
-    /// Waits until there may be something to do.
-    pub(in crate::net) async fn changed(&self) {
-        self.wake.notified().await;
-    }
-
-    /// Whether the link shall end at once.
-    pub(in crate::net) fn is_aborted(&self) -> bool {
-        self.lock().closing == Some(CloseHow::Abort)
-    }
-
-    /// Whether the link shall end without what has not been written yet, or has nothing to write.
-    pub(in crate::net) fn is_ending(&self) -> bool {
-        matches!(self.lock().closing, Some(CloseHow::Abort | CloseHow::Flush))
-    }
-
-    /// Whether the other end has taken bytes lately, if there are any to take.
-    pub(in crate::net) fn is_moving(&self) -> bool {
-        !self.is_stuck(self.patience)
-    }
-
-    /// Whether bytes wait and some were taken lately.
-    pub(in crate::net) fn is_draining(&self) -> bool {
-        let inner = self.lock();
-        inner.bytes > 0 && inner.progress.elapsed() < MOVING_WITHIN
-    }
-
-    /// Whether bytes wait and none was taken for so long.
-    pub(in crate::net) fn is_stuck(&self, after: Duration) -> bool {
-        let inner = self.lock();
-        inner.bytes > 0 && inner.progress.elapsed() >= after
-    }
-
-    /// How many bytes wait.
-    pub(in crate::net) fn bytes(&self) -> usize {
-        self.lock().bytes
-    }
-}
-
-impl Inner {
-    fn push(&mut self, data: Outgoing, limit: usize) -> Pushed {
-        let len = data.len();
-        let mut dropped = false;
         match data.class {
-            Class::Control if self.bytes + len > limit * SLACK => return Pushed::Hopeless,
-            Class::Control => self.control.push_back(data),
-            Class::Own | Class::Forward => {
-                while self.bytes + len > limit {
-                    let Some((_, oldest)) = self.forward.pop_front() else {
-                        break;
-                    };
-                    self.bytes -= oldest.len();
-                    dropped = true;
-                }
-                let most = if data.class == Class::Own {
-                    limit * SLACK
-                } else {
-                    limit
-                };
-                // One message larger than that still gets through an empty queue.
-                if self.bytes > 0 && self.bytes + len > most {
-                    self.level = Level::Full;
-                    return Pushed::Refused;
-                }
-                self.stamp += 1;
-                let queue = if data.class == Class::Own {
-                    &mut self.own
-                } else {
-                    &mut self.forward
-                };
-                queue.push_back((self.stamp, data));
-            }
+            Class::Control => self.push_control(data),
+            Class::Own => self.push_ordered(data, self.limit * SLACK),
+            Class::Forward => self.push_ordered(data, self.limit),
         }
+    }
+
+    fn push_control(&mut self, data: Outgoing) -> Pushed {
+        if self.bytes + data.len() > self.limit * SLACK {
+            return Pushed::Hopeless;
+        }
+        self.bytes += data.len();
+        self.control.push_back(data);
+        self.raise_level()
+    }
+
+    fn push_ordered(&mut self, data: Outgoing, most: usize) -> Pushed {
+        let len = data.len();
+        let has_dropped = self.drop_forwards(len);
+        // A message larger than the limit still passes through an empty queue.
+        if self.bytes > 0 && self.bytes + len > most {
+            self.level = Level::Full;
+            return Pushed::Refused;
+        }
+        self.stamp += 1;
+        let queue = match data.class {
+            Class::Own => &mut self.own,
+            Class::Control | Class::Forward => &mut self.forward,
+        };
+        queue.push_back((self.stamp, data));
         self.bytes += len;
-        if dropped {
+        if has_dropped {
             self.level = Level::Full;
             return Pushed::Displaced;
         }
-        if self.level != Level::Full && self.bytes > limit {
-            self.level = Level::Full;
-            return Pushed::Level(Level::Full);
+        self.raise_level()
+    }
+
+    /// Drops the oldest forwards until `len` more bytes fit; returns whether it dropped any.
+    fn drop_forwards(&mut self, len: usize) -> bool {
+        let mut has_dropped = false;
+        while self.bytes + len > self.limit
+            && let Some((_, oldest)) = self.forward.pop_front()
+        {
+            self.bytes -= oldest.len();
+            has_dropped = true;
         }
-        if self.level == Level::Low && self.bytes > limit / 2 {
-            self.level = Level::High;
-            return Pushed::Level(Level::High);
+        has_dropped
+    }
+
+    fn raise_level(&mut self) -> Pushed {
+        let level = match self.bytes {
+            bytes if bytes > self.limit => Level::Full,
+            bytes if bytes > self.limit / 2 => Level::High,
+            _ => Level::Low,
+        };
+        if level <= self.level {
+            return Pushed::Queued;
         }
-        Pushed::Queued
+        self.level = level;
+        Pushed::Level(level)
     }
 
     fn pop(&mut self) -> Option<Outgoing> {
@@ -308,6 +155,78 @@ impl Inner {
             _ => &mut self.own,
         };
         queue.pop_front().map(|(_, data)| data)
+    }
+
+    /// Moves the next data to write into `batch`, up to `max_bytes` and `max_slices`.
+    pub(super) fn take(
+        &mut self,
+        batch: &mut VecDeque<Bytes>,
+        max_bytes: usize,
+        max_slices: usize,
+    ) -> Next {
+        if self.is_aborted() {
+            return Next::End(CloseHow::Abort);
+        }
+        let mut bytes = 0;
+        while bytes < max_bytes && batch.len() + 1 < max_slices {
+            let Some(data) = self.pop() else { break };
+            bytes += data.len();
+            batch.push_back(data.head);
+            if !data.body.is_empty() {
+                batch.push_back(data.body);
+            }
+        }
+        match (batch.is_empty(), self.closing) {
+            (false, _) => Next::Write,
+            (true, Some(how)) => Next::End(how),
+            (true, None) => Next::Wait,
+        }
+    }
+
+    /// Notes that `bytes` were written; returns the new level if that changed it.
+    pub(super) fn written(&mut self, bytes: usize) -> Option<Level> {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.progress = Instant::now();
+        if self.level != Level::Low && self.bytes < self.limit / 4 {
+            self.level = Level::Low;
+            return Some(Level::Low);
+        }
+        None
+    }
+
+    /// Notes that the other end takes bytes.
+    pub(super) fn moves(&mut self) {
+        self.progress = Instant::now();
+    }
+
+    /// Takes no more. What is queued is still written, unless `how` says otherwise.
+    pub(super) fn close(&mut self, how: CloseHow) {
+        self.closing = Some(how);
+    }
+
+    /// Whether the link must end at once.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.closing == Some(CloseHow::Abort)
+    }
+
+    /// Whether the link ends, and does not wait for the other side.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.closing, Some(CloseHow::Abort | CloseHow::Flush))
+    }
+
+    /// Whether bytes wait and some were taken lately.
+    pub(super) fn is_draining(&self) -> bool {
+        self.bytes > 0 && self.progress.elapsed() < MOVING_WITHIN
+    }
+
+    /// Whether bytes wait and none was taken for so long.
+    pub(super) fn is_stuck(&self, after: Duration) -> bool {
+        self.bytes > 0 && self.progress.elapsed() >= after
+    }
+
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -323,7 +242,7 @@ mod tests {
         }
     }
 
-    fn drain(queue: &Queue) -> Vec<String> {
+    fn drain(queue: &mut Queue) -> Vec<String> {
         let mut batch = VecDeque::new();
         queue.take(&mut batch, usize::MAX, 100);
         let texts = batch
@@ -336,7 +255,7 @@ mod tests {
 
     #[test]
     fn control_goes_first_and_the_rest_in_order() {
-        let queue = Queue::new(100, STUCK_AFTER);
+        let mut queue = Queue::new(100);
         for (class, text) in [
             (Class::Forward, "f1"),
             (Class::Own, "o1"),
@@ -345,13 +264,13 @@ mod tests {
         ] {
             assert_eq!(queue.push(data(class, text)), Pushed::Queued);
         }
-        assert_eq!(drain(&queue), ["c", "f1", "o1", "f2"]);
+        assert_eq!(drain(&mut queue), ["c", "f1", "o1", "f2"]);
         assert_eq!(queue.bytes(), 0);
     }
 
     #[test]
     fn a_full_queue_drops_the_oldest_forwards_and_keeps_what_is_ours() {
-        let queue = Queue::new(8, STUCK_AFTER);
+        let mut queue = Queue::new(8);
         assert_eq!(queue.push(data(Class::Forward, "f1")), Pushed::Queued);
         assert_eq!(queue.push(data(Class::Own, "o1")), Pushed::Queued);
         assert_eq!(
@@ -372,12 +291,12 @@ mod tests {
             "within the slack"
         );
         assert_eq!(queue.push(data(Class::Own, "o6")), Pushed::Refused);
-        assert_eq!(drain(&queue), ["o1", "o2", "o3", "o4", "o5o5o5o5"]);
+        assert_eq!(drain(&mut queue), ["o1", "o2", "o3", "o4", "o5o5o5o5"]);
     }
 
     #[test]
     fn the_level_falls_when_a_quarter_is_left() {
-        let queue = Queue::new(8, STUCK_AFTER);
+        let mut queue = Queue::new(8);
         queue.push(data(Class::Own, "12345"));
         assert_eq!(queue.written(3), None);
         assert_eq!(queue.written(1), Some(Level::Low));
@@ -386,7 +305,7 @@ mod tests {
 
     #[test]
     fn control_data_is_bounded_too() {
-        let queue = Queue::new(2, STUCK_AFTER);
+        let mut queue = Queue::new(2);
         assert_eq!(
             queue.push(data(Class::Control, "1234")),
             Pushed::Level(Level::Full)
@@ -396,17 +315,17 @@ mod tests {
 
     #[test]
     fn a_message_beyond_the_limit_passes_an_empty_queue() {
-        let queue = Queue::new(2, STUCK_AFTER);
+        let mut queue = Queue::new(2);
         assert_eq!(
             queue.push(data(Class::Own, "12345")),
             Pushed::Level(Level::Full)
         );
-        assert_eq!(drain(&queue), ["12345"]);
+        assert_eq!(drain(&mut queue), ["12345"]);
     }
 
     #[test]
     fn a_flushing_close_writes_what_is_left_first() {
-        let queue = Queue::new(100, STUCK_AFTER);
+        let mut queue = Queue::new(100);
         queue.push(data(Class::Own, "bye"));
         queue.close(CloseHow::Flush);
         let mut batch = VecDeque::new();

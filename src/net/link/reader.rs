@@ -1,4 +1,4 @@
-//! The reading end of a link, for whichever thread finds something to read.
+//! Reads a link's socket, decodes, and hands the messages to the node.
 
 use std::io;
 use std::sync::Arc;
@@ -7,80 +7,93 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::buffer::{Buffer, READ};
-use super::socket::Socket;
-use super::task::{End, Report};
-use crate::net::core::Reporter;
+use super::port::{End, Port, Report, Standing};
 use crate::net::os::error::error_code;
 use crate::net::secure::{MAGIC, Opener, Refusal};
+use crate::net::wait::Socket;
 use crate::proto::codec::Decoder;
 use crate::proto::{LinkId, Message, NodeId, join_runs};
 
-/// What is left of reading once.
+/// The outcome of reading once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::net) enum Step {
+pub(super) enum Step {
     /// Nothing was there.
     Idle,
     /// This much was there; there may be more.
     Read(usize),
-    /// Nothing shall be read for so long.
+    /// Reading must pause for so long.
     Rest(Duration),
-    /// Nothing will be there any more.
+    /// The link has ended.
     Ended(End),
 }
 
-/// What makes messages of a socket's bytes and has the node deal with them.
-pub(in crate::net) struct Reader {
+/// Why decoding stopped.
+enum Decoded {
+    /// The bytes are used up.
+    All,
+    /// A handshake: what follows may be a peer's.
+    Greeting,
+    /// The bytes make no sense.
+    Failed(End),
+}
+
+pub(super) struct Reader {
     link: LinkId,
-    pub(super) socket: Arc<Socket>,
-    input: Buffer,
+    socket: Arc<Socket>,
+    buffer: Buffer,
     decoder: Decoder,
-    /// Of an encrypted link.
+    /// Set on an encrypted link.
     opener: Option<Opener>,
-    /// What it has decrypted.
+    /// The decrypted bytes of an encrypted link.
     plain: BytesMut,
-    /// Whose key is at the other end.
+    /// The id of the key at the other end.
     who: Option<NodeId>,
-    /// Nothing says yet that the other side does not encrypt.
+    /// The bytes so far could be the beginning of an encrypted link.
     may_be_magic: bool,
-    /// It may say as much as a peer may.
-    is_peer: bool,
-    /// It waits for what this node consumes.
-    pub(super) has_windows: bool,
-    reports: Reporter,
+    /// The standing of the link, when last asked for.
+    standing: Standing,
+    port: Arc<dyn Port>,
 }
 
 impl Reader {
-    /// `secure`: what an encrypted link's messages are decrypted with, and who sends them.
-    pub(in crate::net) fn new(
+    /// `secure`: the key to decrypt with, and the id of the sender.
+    pub(super) fn new(
         link: LinkId,
         socket: Arc<Socket>,
         decoder: Decoder,
         secure: Option<(Opener, NodeId)>,
-        reports: Reporter,
+        port: Arc<dyn Port>,
     ) -> Self {
         let (opener, who) = secure.unzip();
         Self {
             link,
             socket,
-            input: Buffer::default(),
+            buffer: Buffer::default(),
             decoder,
             may_be_magic: opener.is_none(),
             opener,
             plain: BytesMut::new(),
             who,
-            is_peer: false,
-            has_windows: false,
-            reports,
+            standing: Standing::Stranger,
+            port,
         }
     }
 
+    /// Whether the other side waits for what this node consumes.
+    pub(super) fn has_windows(&self) -> bool {
+        self.standing == Standing::Peer { has_windows: true }
+    }
+
+    /// Reads once and has the node act on what arrived.
+    ///
+    /// Thread: any, one at a time. Locks held: this reader's; reporting takes the core's.
     pub(super) fn step(&mut self) -> Step {
-        let count = match self.input.read(&self.socket) {
+        let count = match self.buffer.read(&self.socket) {
             Ok(0) => return Step::Ended("FIN".into()),
             Ok(count) => count,
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => return Step::Idle,
-                // As if it had been a full one: there may be more.
+                // Like a full read: there may be more.
                 io::ErrorKind::Interrupted => return Step::Read(READ),
                 _ => return Step::Ended(error_code(&error).into()),
             },
@@ -92,59 +105,75 @@ impl Reader {
         }
     }
 
-    /// Has the node deal with the whole messages that were read, and returns how long to rest then.
+    /// Reports the whole messages that were read; returns how long to pause then.
     fn digest(&mut self) -> Result<Duration, End> {
-        let bytes = &mut self.input.filled;
-        let bytes = if let Some(opener) = &mut self.opener {
-            opener.open(bytes, &mut self.plain).map_err(End::Refused)?;
-            &mut self.plain
-        } else {
-            if self.may_be_magic {
-                if bytes.starts_with(&MAGIC) {
-                    return Err(End::Refused(Refusal::Encrypted));
-                }
-                self.may_be_magic = MAGIC.starts_with(bytes);
-            }
-            bytes
-        };
+        self.decrypt()?;
         let mut rest = Duration::ZERO;
         loop {
-            if !self.is_peer && self.reports.is_peer(self.link) {
-                self.is_peer = true;
-                self.has_windows = self.reports.has_windows(self.link);
-                self.decoder.connected();
-            }
+            self.update_standing();
             let mut messages = Vec::new();
-            let end = loop {
-                match self.decoder.next(bytes) {
-                    Ok(Some(message)) if is_impostor(&message, self.who.as_ref()) => {
-                        return Err(End::Refused(Refusal::Identity));
-                    }
-                    Ok(Some(message)) => {
-                        let is_greeting = is_greeting(&message);
-                        messages.push(message);
-                        // What comes after it may be a peer's.
-                        if is_greeting && !self.is_peer {
-                            break None;
-                        }
-                    }
-                    Ok(None) => break Some(Ok(())),
-                    Err(error) => break Some(Err(error)),
-                }
-            };
+            let decoded = self.decode(&mut messages)?;
             if !messages.is_empty() {
                 let received = Report::Received(join_runs(messages));
-                rest = rest.max(self.reports.report(self.link, received));
+                rest = rest.max(self.port.report(self.link, received));
             }
-            match end {
-                None => {}
-                Some(Ok(())) => {
-                    self.input.end_large();
+            match decoded {
+                Decoded::Greeting => {}
+                Decoded::Failed(end) => return Err(end),
+                Decoded::All => {
+                    self.buffer.end_large();
                     return Ok(rest);
                 }
-                Some(Err(error)) => {
+            }
+        }
+    }
+
+    fn decrypt(&mut self) -> Result<(), End> {
+        let bytes = &mut self.buffer.filled;
+        if let Some(opener) = &mut self.opener {
+            return opener.open(bytes, &mut self.plain).map_err(End::Refused);
+        }
+        if self.may_be_magic {
+            if bytes.starts_with(&MAGIC) {
+                return Err(End::Refused(Refusal::Encrypted));
+            }
+            self.may_be_magic = MAGIC.starts_with(bytes);
+        }
+        Ok(())
+    }
+
+    fn update_standing(&mut self) {
+        if self.standing == Standing::Stranger {
+            self.standing = self.port.standing(self.link);
+            if self.standing != Standing::Stranger {
+                self.decoder.connected();
+            }
+        }
+    }
+
+    /// Decodes into `messages`, up to a handshake or the end. Fails if the sender claims an id that is
+    /// not its own.
+    fn decode(&mut self, messages: &mut Vec<Message>) -> Result<Decoded, End> {
+        let bytes = match &self.opener {
+            Some(_) => &mut self.plain,
+            None => &mut self.buffer.filled,
+        };
+        loop {
+            match self.decoder.next(bytes) {
+                Ok(Some(message)) if is_impostor(&message, self.who.as_ref()) => {
+                    return Err(End::Refused(Refusal::Identity));
+                }
+                Ok(Some(message)) => {
+                    let is_greeting = is_greeting(&message);
+                    messages.push(message);
+                    if is_greeting && self.standing == Standing::Stranger {
+                        return Ok(Decoded::Greeting);
+                    }
+                }
+                Ok(None) => return Ok(Decoded::All),
+                Err(error) => {
                     tracing::info!(link = %self.link, %error, "closing a link that makes no sense");
-                    return Err("EPROTO".into());
+                    return Ok(Decoded::Failed("EPROTO".into()));
                 }
             }
         }

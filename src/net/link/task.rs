@@ -1,4 +1,4 @@
-//! One connection: reads and decodes, writes what is queued.
+//! The task of a link: shakes hands, reads and writes what other threads have left, ends the link.
 
 use std::io;
 use std::sync::Arc;
@@ -10,138 +10,112 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::inlet::Inlet;
-use super::queue::Queue;
+use super::outlet::Outlet;
+use super::port::{End, Port, Report};
 use super::reader::{Reader, Step};
-use super::socket::Socket;
 use super::writer::{Progress, Writer};
 use crate::net::api::Sink;
-use crate::net::core::Reporter;
 use crate::net::os::error::error_code;
-use crate::net::secure::{self, Failure, Keys, Opener, Refusal, Sealer};
-use crate::net::wait::epoll::Watch;
+use crate::net::secure::{self, Failure, Keys, Opener, Sealer};
+use crate::net::wait::{Socket, Watch, Watched};
 use crate::proto::codec::Decoder;
-use crate::proto::{CloseHow, Level, LinkId, Message, NodeId};
+use crate::proto::{CloseHow, LinkId, NodeId};
 
-/// A link that takes no bytes for so long is closed (overlay design, backpressure).
+/// A link that takes no bytes for so long is closed.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
-/// How often a link that has stopped reading looks whether it may go on. What waits for the
-/// application meanwhile lasts far longer.
+/// How often a link that pauses reading looks whether it may go on. The application needs far longer
+/// for the messages that wait.
 const CONGESTION_CHECK: Duration = Duration::from_millis(2);
-/// After our FIN, how long we read on for the other side's: closing earlier would turn data still
-/// on its way to us into a reset, and the reset would cost the other side what it has not read.
+/// How long we read on after our FIN. Closing earlier would turn data that is still on its way to us
+/// into a reset, and the other side would lose what it has not read.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a link tells its driver.
-#[derive(Debug)]
-pub(in crate::net) enum Report {
-    Received(Vec<Message>),
-    Pressure(Level),
-    /// The last one.
-    Closed(End),
-}
-
-/// Why a link ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::net) enum End {
-    /// The connection ended, for this reason.
-    Because(&'static str),
-    /// It was not to be trusted.
-    Refused(Refusal),
-}
-
-impl From<&'static str> for End {
-    fn from(reason: &'static str) -> Self {
-        Self::Because(reason)
-    }
-}
-
 /// How a link is encrypted.
+#[derive(Clone)]
 pub(in crate::net) enum Security {
     /// Not at all.
     Plain,
-    /// We dialled.
+    /// With these keys; we dialled.
     Dials(Arc<Keys>),
-    /// We were dialled.
+    /// With these keys; we were dialled.
     Accepts(Arc<Keys>),
 }
 
-/// The two directions of an encrypted link, and who is at the other end.
+/// The two directions of an encrypted link, and the id at the other end.
 type Session = (Sealer, (Opener, NodeId));
 
+/// Everything that a link's task needs.
 pub(in crate::net) struct Link {
     pub(in crate::net) id: LinkId,
     pub(in crate::net) stream: TcpStream,
     pub(in crate::net) security: Security,
-    pub(in crate::net) queue: Arc<Queue>,
+    pub(in crate::net) outlet: Arc<Outlet>,
     pub(in crate::net) decoder: Decoder,
     pub(in crate::net) watch: Arc<Watch>,
-    pub(in crate::net) reports: Reporter,
+    pub(in crate::net) port: Arc<dyn Port>,
     pub(in crate::net) sink: Arc<dyn Sink>,
 }
 
 impl Link {
     /// Runs the link to its end.
-    pub(in crate::net) async fn run(self) {
-        let Self {
-            id,
-            mut stream,
-            security,
-            queue,
-            decoder,
-            watch,
-            reports,
-            sink,
-        } = self;
+    ///
+    /// Thread: the network's. Locks held: none.
+    pub(in crate::net) async fn run(mut self) {
+        let (id, port, outlet) = (self.id, self.port.clone(), self.outlet.clone());
+        let security = self.security.clone();
         let shaken = tokio::select! {
-            shaken = shake_hands(&mut stream, security) => shaken,
-            // Nobody waits for it any more.
-            () = ending(&queue) => return,
+            shaken = shake_hands(&mut self.stream, security) => shaken,
+            // The node has closed the link.
+            () = ending(&outlet) => return,
         };
-        let session = match shaken {
-            Ok(session) => session,
-            Err(end) => {
-                if matches!(end, End::Refused(_)) {
-                    tokio::select! {
-                        _ = timeout(LINGER, turn_away(&mut stream)) => {}
-                        () = ending(&queue) => return,
-                    }
-                }
-                return reports.ended(id, end);
-            }
-        };
-        let socket = match Socket::new(stream) {
-            Ok(socket) => Arc::new(socket),
-            Err(error) => return reports.ended(id, error_code(&error)),
-        };
-        let (sealer, secure) = session.unzip();
-        let reader = Reader::new(id, socket.clone(), decoder, secure, reports.clone());
-        let inlet = Arc::new(Inlet::new(reader, sink));
-        queue.open(Writer::new(socket.clone(), sealer));
-        let _shut = Shut(&queue);
-        let _watched = match watch.add(id, inlet.clone()) {
-            Ok(watched) => watched,
-            Err(error) => return reports.ended(id, error_code(&error)),
-        };
-        let reader = read(&inlet);
-        tokio::pin!(reader);
-        let ended = tokio::select! {
-            reason = &mut reader => Err(reason),
-            ended = write(id, &socket, &queue, &reports) => ended,
-        };
-        let reason = match ended {
-            Err(reason) => reason,
-            Ok(CloseHow::Abort) => return,
-            Ok(CloseHow::Flush) => {
-                drop(socket.shut_down());
-                drop(timeout(LINGER, discard(reader)).await);
-                return;
-            }
-            Ok(CloseHow::HalfClose) => match socket.shut_down() {
-                Ok(()) => reader.await,
-                Err(error) => error_code(&error).into(),
+        let end = match shaken {
+            Ok(session) => self.exchange(session).await,
+            Err(end @ End::Because(_)) => Some(end),
+            Err(end @ End::Refused(_)) => tokio::select! {
+                _ = timeout(LINGER, turn_away(&mut self.stream)) => Some(end),
+                () = ending(&outlet) => return,
             },
         };
-        reports.ended(id, reason);
+        if let Some(end) = end {
+            port.report(id, Report::Closed(end));
+        }
+    }
+
+    /// Reads and writes; returns why the link ended, unless the node has ended it.
+    async fn exchange(self, session: Option<Session>) -> Option<End> {
+        let socket = match Socket::new(self.stream) {
+            Ok(socket) => Arc::new(socket),
+            Err(error) => return Some(error_code(&error).into()),
+        };
+        let (sealer, secure) = session.unzip();
+        let (id, port) = (self.id, &self.port);
+        let reader = Reader::new(id, socket.clone(), self.decoder, secure, port.clone());
+        let inlet = Arc::new(Inlet::new(reader, self.sink));
+        let _opened = self.outlet.open(Writer::new(socket.clone(), sealer));
+        let watched = match self.watch.add(id, inlet.clone(), socket.clone()) {
+            Ok(watched) => watched,
+            Err(error) => return Some(error_code(&error).into()),
+        };
+        let reading = read(&inlet, &watched);
+        tokio::pin!(reading);
+        let ended = tokio::select! {
+            end = &mut reading => Err(end),
+            ended = write(id, &socket, &self.outlet, &**port) => ended,
+        };
+        match ended {
+            Err(end) => Some(end),
+            Ok(CloseHow::Abort) => None,
+            Ok(CloseHow::Flush) => {
+                drop(socket.shut_down());
+                // The node no longer knows this link and ignores its reports.
+                drop(timeout(LINGER, reading).await);
+                None
+            }
+            Ok(CloseHow::HalfClose) => Some(match socket.shut_down() {
+                Ok(()) => reading.await,
+                Err(error) => error_code(&error).into(),
+            }),
+        }
     }
 }
 
@@ -158,7 +132,7 @@ async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Optio
     }
 }
 
-/// Closes without a word, and without the reset that unread data would cause: to the other side, a
+/// Closes without an answer, and without the reset that unread data would cause: to the other side a
 /// reset looks like a broken network.
 async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
@@ -171,29 +145,24 @@ async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until the link is closed before it had anything to say.
-async fn ending(queue: &Queue) {
-    while !queue.is_ending() {
-        queue.changed().await;
+/// Waits until the node closes the link.
+async fn ending(outlet: &Outlet) {
+    while !outlet.is_ending() {
+        outlet.changed().await;
     }
 }
 
-/// Lets the reader run on; the driver no longer knows this link and ignores what it reports.
-async fn discard(reader: impl Future<Output = End>) {
-    reader.await;
-}
-
-/// Reads what nobody else did until the other side closes, and says why it ended.
-async fn read(inlet: &Inlet) -> End {
+/// Reads what visits leave, until the other side closes; returns why the link ended.
+async fn read(inlet: &Inlet, watched: &Watched) -> End {
     loop {
-        inlet.is_task_needed().await;
+        watched.needs_task().await;
         loop {
             while inlet.shall_rest() {
                 sleep(CONGESTION_CHECK).await;
             }
             match inlet.step() {
                 Step::Idle => break,
-                // There may be more: others first.
+                // There may be more. Other tasks first.
                 Step::Read(_) => yield_now().await,
                 Step::Rest(rest) => sleep(rest).await,
                 Step::Ended(end) => return end,
@@ -202,47 +171,37 @@ async fn read(inlet: &Inlet) -> End {
     }
 }
 
-/// Writes what is queued until the queue is closed, and says how it shall end. Most is written before
-/// it gets here, by whoever queued it.
+/// Writes what flushes leave, until the node closes the link; returns how it shall end.
 async fn write(
     id: LinkId,
     socket: &Socket,
-    queue: &Queue,
-    reports: &Reporter,
+    outlet: &Outlet,
+    port: &dyn Port,
 ) -> Result<CloseHow, End> {
     loop {
-        let (progress, level) = queue.write();
+        let (progress, level) = outlet.write();
         if let Some(level) = level {
-            reports.report(id, Report::Pressure(level));
+            port.report(id, Report::Pressure(level));
         }
         match progress {
-            Progress::Idle => queue.changed().await,
+            Progress::Idle => outlet.changed().await,
             Progress::More => yield_now().await,
-            Progress::Blocked => wait_writable(socket, queue).await?,
+            Progress::Blocked => wait_writable(socket, outlet).await?,
             Progress::Ended(how) => return Ok(how),
             Progress::Failed(reason) => return Err(reason.into()),
         }
     }
 }
 
-async fn wait_writable(socket: &Socket, queue: &Queue) -> Result<(), &'static str> {
+async fn wait_writable(socket: &Socket, outlet: &Outlet) -> Result<(), &'static str> {
     let stalled = sleep(STALLED_AFTER);
     tokio::pin!(stalled);
     loop {
         tokio::select! {
             ready = socket.writable() => return ready.map_err(|error| error_code(&error)),
             () = &mut stalled => return Err("SLOW"),
-            // Closed in the meantime: an abort does not wait for the other side.
-            () = queue.changed() => if queue.is_aborted() { return Err("ABORTED") },
+            // An abort does not wait for the other side.
+            () = outlet.changed() => if outlet.is_aborted() { return Err("ABORTED") },
         }
-    }
-}
-
-/// Gives the socket up when the link's task ends, in whichever way: others hold the queue, too.
-struct Shut<'a>(&'a Queue);
-
-impl Drop for Shut<'_> {
-    fn drop(&mut self) {
-        self.0.shut();
     }
 }

@@ -1,63 +1,64 @@
-//! The writing end of a link, for whichever thread has something to write.
+//! Writes from a link's queue to its socket, encrypted if the link is.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes};
 
 use super::queue::{Next, Queue};
-use super::socket::Socket;
+use crate::net::lock::lock;
 use crate::net::os::error::error_code;
 use crate::net::secure::Sealer;
+use crate::net::wait::Socket;
 use crate::proto::{CloseHow, Level};
 
-/// How much is handed to one system call.
+/// The most bytes, and slices, that one system call gets.
 const WRITE: usize = 256 << 10;
 const SLICES: usize = 128;
-/// Steps in one go, so that a peer that reads as fast as we write does not keep a thread to itself:
-/// enough to encrypt a batch, to write it, and to see that nothing is left.
+/// Steps in one go: encrypt a batch, write it, see that nothing is left. More would let a peer that
+/// reads as fast as we write keep the thread to itself.
 const STEPS: usize = 3;
 
-/// A socket, and what was taken from the queue for it and is not written yet.
+/// A socket, and the bytes that left the queue for it and are not written yet.
 #[derive(Debug)]
-pub(in crate::net) struct Writer {
+pub(super) struct Writer {
     socket: Arc<Socket>,
     batch: VecDeque<Bytes>,
     sealed: Option<Sealed>,
-    /// The socket took no more; the link's task waits until it does.
+    /// The socket took no more. The link's task waits until it does.
     is_blocked: bool,
-    /// Why nothing more can be written. The system says so only once.
+    /// Why nothing more can be written. The system reports an error only once.
     failed: Option<&'static str>,
 }
 
-/// What an encrypted link writes instead of the batch.
+/// The encrypted batch of an encrypted link.
 #[derive(Debug)]
 struct Sealed {
     sealer: Sealer,
-    /// How much of what was sealed last is written.
+    /// How many of the encrypted bytes are written.
     written: usize,
-    /// How many bytes were in that batch.
+    /// How many bytes the batch had before.
     weight: usize,
 }
 
-/// How far it got.
+/// How far writing got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::net) enum Progress {
+pub(super) enum Progress {
     /// Everything is written.
     Idle,
     /// There may be more to write.
     More,
-    /// There is more to write, and the socket does not take it now.
+    /// There is more to write, and the socket takes none now.
     Blocked,
-    /// The queue is closed, and what it wanted written first is.
+    /// The queue is closed, and everything is written.
     Ended(CloseHow),
-    /// The socket takes nothing any more.
+    /// The socket is broken.
     Failed(&'static str),
 }
 
 impl Writer {
-    pub(in crate::net) fn new(socket: Arc<Socket>, sealer: Option<Sealer>) -> Self {
+    pub(super) fn new(socket: Arc<Socket>, sealer: Option<Sealer>) -> Self {
         let sealed = sealer.map(|sealer| Sealed {
             sealer,
             written: 0,
@@ -73,13 +74,16 @@ impl Writer {
     }
 
     /// The socket may take more.
-    pub(in crate::net) fn unblock(&mut self) {
+    pub(super) fn unblock(&mut self) {
         self.is_blocked = false;
     }
 
-    /// Writes from `queue` as far as it gets in a few steps; also returns the queue's new level, if
+    /// Writes from `queue` as far as it gets in a few steps; also returns the queue's new level if
     /// that changed it.
-    pub(in crate::net) fn write(&mut self, queue: &Queue) -> (Progress, Option<Level>) {
+    ///
+    /// Thread: any, one at a time. Locks held: this writer's, in a flush the core's, too. It locks
+    /// `queue` between system calls, not during them.
+    pub(super) fn write(&mut self, queue: &Mutex<Queue>) -> (Progress, Option<Level>) {
         let mut level = None;
         if self.is_blocked {
             return (Progress::Blocked, level);
@@ -105,19 +109,20 @@ impl Writer {
         (Progress::More, level)
     }
 
-    fn step(&mut self, queue: &Queue, level: &mut Option<Level>) -> io::Result<Progress> {
+    fn step(&mut self, queue: &Mutex<Queue>, level: &mut Option<Level>) -> io::Result<Progress> {
         if let Some(sealed) = self.sealed.as_mut().filter(|sealed| !sealed.is_written()) {
-            if queue.is_aborted() {
+            if lock(queue).is_aborted() {
                 return Ok(Progress::Ended(CloseHow::Abort));
             }
             sealed.write(&self.socket)?;
-            queue.moves();
+            lock(queue).moves();
             if sealed.is_written() {
-                *level = queue.written(sealed.weight).or(*level);
+                *level = lock(queue).written(sealed.weight).or(*level);
             }
             return Ok(Progress::More);
         }
-        match queue.take(&mut self.batch, WRITE, SLICES) {
+        let next = lock(queue).take(&mut self.batch, WRITE, SLICES);
+        match next {
             Next::Wait => return Ok(Progress::Idle),
             Next::End(how) => return Ok(Progress::Ended(how)),
             Next::Write => {}
@@ -126,7 +131,7 @@ impl Writer {
             Some(sealed) => sealed.seal(&mut self.batch)?,
             None => {
                 let written = write_batch(&self.socket, &mut self.batch)?;
-                *level = queue.written(written).or(*level);
+                *level = lock(queue).written(written).or(*level);
             }
         }
         Ok(Progress::More)
@@ -151,7 +156,7 @@ impl Sealed {
     }
 }
 
-/// Writes as much of `batch` as one system call takes, and returns how much that was.
+/// Writes as much of `batch` as one system call takes; returns how much that was.
 fn write_batch(socket: &Socket, batch: &mut VecDeque<Bytes>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
@@ -163,7 +168,7 @@ fn write_batch(socket: &Socket, batch: &mut VecDeque<Bytes>) -> io::Result<usize
     Ok(written)
 }
 
-/// A socket that takes nothing, without a reason, will not take more later.
+/// A socket that takes nothing and gives no reason will not take more later.
 fn some(written: usize) -> io::Result<usize> {
     match written {
         0 => Err(io::ErrorKind::BrokenPipe.into()),

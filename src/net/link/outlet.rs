@@ -1,0 +1,135 @@
+//! The writing side of a link: its queue and its writer, with their locks and wake-ups. It mirrors
+//! [`Inlet`](super::inlet::Inlet).
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::queue::{Pushed, Queue};
+use super::writer::{Progress, Writer};
+use crate::net::lock::{lock, try_lock};
+use crate::proto::{CloseHow, Level, Outgoing};
+
+/// A link that took no bytes for so long no longer holds senders back, where senders do not wait for
+/// receivers. Elsewhere it takes as long as any slow receiver has.
+pub const STUCK_AFTER: Duration = Duration::from_millis(250);
+
+/// A link's queue, and the right to write from it to the socket. Either thread that has queued
+/// something may write; the link's task writes the rest.
+#[derive(Debug)]
+pub(in crate::net) struct Outlet {
+    queue: Mutex<Queue>,
+    /// The socket's writing end, while there is one. Locked before `queue`.
+    writer: Mutex<Option<Writer>>,
+    /// Wakes the link's task.
+    wake: Notify,
+    /// How long a link may take no bytes and still hold senders back.
+    patience: Duration,
+}
+
+/// Thread: any. Locks held: at most the core's; each takes `queue` for a few instructions.
+impl Outlet {
+    pub(in crate::net) fn new(limit: usize, patience: Duration) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(limit)),
+            writer: Mutex::new(None),
+            wake: Notify::new(),
+            patience,
+        }
+    }
+
+    /// Queues `data`; [`Self::flush`] must follow.
+    pub(in crate::net) fn push(&self, data: Outgoing) -> Pushed {
+        lock(&self.queue).push(data)
+    }
+
+    /// Ends the link. What is queued is still written, unless `how` says otherwise.
+    pub(in crate::net) fn close(&self, how: CloseHow) {
+        lock(&self.queue).close(how);
+        self.wake.notify_one();
+    }
+
+    /// Whether the link must end at once.
+    pub(in crate::net) fn is_aborted(&self) -> bool {
+        lock(&self.queue).is_aborted()
+    }
+
+    /// Whether the link ends, and does not wait for the other side.
+    pub(in crate::net) fn is_ending(&self) -> bool {
+        lock(&self.queue).is_ending()
+    }
+
+    /// Whether the other end has taken bytes lately, or there are none to take.
+    pub(in crate::net) fn is_moving(&self) -> bool {
+        !self.is_stuck(self.patience)
+    }
+
+    /// Whether bytes wait and some were taken lately.
+    pub(in crate::net) fn is_draining(&self) -> bool {
+        lock(&self.queue).is_draining()
+    }
+
+    /// Whether bytes wait and none was taken for so long.
+    pub(in crate::net) fn is_stuck(&self, after: Duration) -> bool {
+        lock(&self.queue).is_stuck(after)
+    }
+
+    /// How many bytes wait.
+    pub(in crate::net) fn bytes(&self) -> usize {
+        lock(&self.queue).bytes()
+    }
+}
+
+impl Outlet {
+    /// Writes what is queued as far as a few system calls get, and leaves the rest to the link's task.
+    /// Returns the queue's new level if that changed it.
+    ///
+    /// Thread: the one that queued. Locks held: the core's.
+    pub(in crate::net) fn flush(&self) -> Option<Level> {
+        let Some(mut writer) = try_lock(&self.writer) else {
+            // The task is writing, and may just have found the queue empty.
+            self.wake.notify_one();
+            return None;
+        };
+        // Without a writer the link is not ready yet. Its task begins with what is queued.
+        let (progress, level) = writer.as_mut()?.write(&self.queue);
+        if !matches!(progress, Progress::Idle) {
+            self.wake.notify_one();
+        }
+        level
+    }
+
+    /// Like [`Self::flush`], and tells the task how far it got.
+    ///
+    /// Thread: the network's, in the link's task. Locks held: none.
+    pub(super) fn write(&self) -> (Progress, Option<Level>) {
+        match &mut *lock(&self.writer) {
+            Some(writer) => {
+                writer.unblock();
+                writer.write(&self.queue)
+            }
+            None => (Progress::Idle, None),
+        }
+    }
+
+    /// The link can be written to from now on, until the guard is dropped.
+    pub(super) fn open(&self, writer: Writer) -> Opened<'_> {
+        *lock(&self.writer) = Some(writer);
+        Opened(self)
+    }
+
+    /// Waits until there may be something to write, or the link shall end.
+    pub(super) async fn changed(&self) {
+        self.wake.notified().await;
+    }
+}
+
+/// Gives up the socket when the link's task ends: others still hold the outlet.
+pub(super) struct Opened<'a>(&'a Outlet);
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.writer) = None;
+    }
+}

@@ -1,0 +1,56 @@
+//! What a link tells its node, and how.
+
+use std::time::Duration;
+
+use crate::net::secure::Refusal;
+use crate::proto::{Level, LinkId, Message};
+
+/// What a link tells its node.
+#[derive(Debug)]
+pub(in crate::net) enum Report {
+    /// Messages arrived, in this order.
+    Received(Vec<Message>),
+    /// The queue crossed a level.
+    Pressure(Level),
+    /// The link has ended. This is its last report.
+    Closed(End),
+}
+
+/// Why a link ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::net) enum End {
+    /// The connection ended, with this error code.
+    Because(&'static str),
+    /// The other side is not to be trusted.
+    Refused(Refusal),
+}
+
+impl From<&'static str> for End {
+    fn from(reason: &'static str) -> Self {
+        Self::Because(reason)
+    }
+}
+
+/// What a link is to its node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::net) enum Standing {
+    /// Not a peer: its handshake is not done.
+    Stranger,
+    /// A peer.
+    Peer {
+        /// It waits for what this node consumes.
+        has_windows: bool,
+    },
+}
+
+/// A link's way to its node.
+///
+/// Thread: the one that reads or writes the link, be it JavaScript's or the network's.
+/// Locks held: at most the link's reading lock; the implementation takes the core's.
+pub(in crate::net) trait Port: Send + Sync {
+    /// Has the node act on `report`. Returns how long the link must pause reading.
+    fn report(&self, link: LinkId, report: Report) -> Duration;
+
+    /// What the link is to the node now.
+    fn standing(&self, link: LinkId) -> Standing;
+}
