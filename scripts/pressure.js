@@ -40,7 +40,7 @@ async function main() {
     }
     if (!isSensible(cell)) continue
     played++
-    const player = new Cell(cell)
+    const player = new Cell(cell, played)
     const began = Date.now()
     try {
       const { messages, waits, rss } = await player.play()

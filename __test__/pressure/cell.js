@@ -27,7 +27,10 @@ const SLOWNESS = {
   'blocked 5 s': { kind: 'blocked', ms: 5000 },
   'stopped 1 s': { kind: 'stopped', ms: 1000 },
   'stopped 5 s': { kind: 'stopped', ms: 5000 },
-  '1 Mbit/s': { kind: 'link', rate: '1mbit' },
+  '1 Mbit/s': { kind: 'link', rate: '1mbit', bytesPerSecond: 125_000 },
+  // TCP gets about 1.2 segments / (round trip x square root of the loss) through: 60 kB/s
+  // (Mathis, Semke, Mahdavi, "The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm").
+  '200 ms, 2 % loss': { kind: 'link', worn: { delay: 100, loss: 2 }, bytesPerSecond: 40_000 },
 }
 const READERS = ['paused stream', 'slow writable']
 const MODES = ['emit', 'buffer', 'direct', 'write']
@@ -42,14 +45,14 @@ const STUCK_MS = 60_000
 function isSensible({ slow, mode, size, relays, origins }) {
   if (READERS.includes(slow) && mode !== 'write') return false
   // A mebibyte takes eight seconds, as often as several peers begin to send it.
-  if (SLOWNESS[slow].rate && size > 65_536) return false
+  if (SLOWNESS[slow].kind === 'link' && size > 65_536) return false
   return !(mode === 'direct' && (relays > 0 || origins > 1))
 }
 
 /** How many messages: enough that senders have to wait, few enough that the slow one gets through. */
 function amount({ slow, size, origins, seconds }) {
-  const { kind, ms, rate } = SLOWNESS[slow]
-  const bytes = { handler: Infinity, link: 125_000 * seconds }[rate ? 'link' : kind] ?? 48 * MIB
+  const { kind, ms, bytesPerSecond } = SLOWNESS[slow]
+  const bytes = { handler: Infinity, link: bytesPerSecond * seconds }[kind] ?? 48 * MIB
   const items = ['handler', 'paused', 'writable'].includes(kind) ? (1000 * seconds) / ms : 200_000
   const least = kind === 'link' ? 2 : 20
   return Math.max(least, Math.ceil(Math.min(items, bytes / size, (96 * MIB) / size) / origins))
@@ -62,7 +65,9 @@ function windowFor(cell, count) {
 }
 
 class Cell {
-  constructor(cell) {
+  /** `seed` decides which frames of a worn cable are lost. */
+  constructor(cell, seed = 1) {
+    this.seed = seed
     this.cell = {
       receivers: 1,
       relays: 0,
@@ -127,6 +132,9 @@ class Cell {
       const slow = isSlow ? this.slow : undefined
       const node = await this.#start({ ...one, seeds: seedOf(last) }, { limits, slow }, at)
       if (isSlow && this.slow.rate) await this.#throttle(at)
+      if (isSlow && this.slow.worn) {
+        await this.lan.wear(this.lan.hosts.indexOf(at), { ...this.slow.worn, seed: this.seed })
+      }
       ends.push(node)
     }
     // Direct messages go to peers only, and who is whose peer is for the network to choose.
@@ -158,7 +166,8 @@ class Cell {
       for (const outcome of produced) outcome.catch(() => {})
       if (this.slow.kind === 'stopped') await this.#freeze(ends[0])
       const total = count * senders.length
-      await this.#arrive(ends, total)
+      const share = await this.#arrive(ends, total)
+      if (this.slow.kind !== 'none') assert.ok(share >= 0.8, `others had ${share} of its messages`)
       const waits = (await Promise.all(produced)).map((outcome) => outcome.waits)
       return await this.#judge(ends, total, waits)
     } finally {
@@ -174,11 +183,17 @@ class Cell {
     node.signal('SIGCONT')
   }
 
+  /** Waits until all have everything; the least that another had of what the slow one had. */
   async #arrive(ends, total) {
     let progress = { count: -1, at: Date.now() }
+    let share = 1
     for (;;) {
-      const counts = await Promise.all(ends.map((node) => counted(node)))
-      if (counts.every((count) => count >= total)) return
+      // The others after the slow one: it may answer late.
+      const slow = await counted(ends[0])
+      const others = await Promise.all(ends.slice(1).map((node) => counted(node)))
+      const counts = [slow, ...others]
+      if (slow > 0) share = Math.min(share, ...others.map((count) => count / slow))
+      if (counts.every((count) => count >= total)) return share
       const count = counts.reduce((sum, one) => sum + one)
       if (count > progress.count) progress = { count, at: Date.now() }
       if (Date.now() - progress.at > STUCK_MS) {

@@ -1,6 +1,8 @@
 'use strict'
 
-const { execFileSync, execFile } = require('node:child_process')
+const { execFileSync, execFile, spawn } = require('node:child_process')
+const { once } = require('node:events')
+const path = require('node:path')
 const { promisify } = require('node:util')
 
 const run = promisify(execFile)
@@ -61,6 +63,7 @@ class Lan {
     this.bridge = `${name}br`
     this.name = name
     this.hosts = []
+    this.cables = []
   }
 
   async #namespace(name) {
@@ -101,12 +104,31 @@ class Lan {
     await ip('-n', this.bridge, 'link', 'set', this.hosts[index].port, state)
   }
 
-  /** The same with the cable between two switches. */
+  /** Replaces a host's cable by one that delays frames, each way, and loses some at random. */
+  async wear(index, { delay, loss, seed }) {
+    const { port } = this.hosts[index]
+    const [near, far] = [`wear${index}`, `worn${index}`]
+    await ip('-n', this.bridge, 'link', 'add', near, 'type', 'veth', 'peer', 'name', far)
+    await ip('-n', this.bridge, 'link', 'set', port, 'nomaster')
+    await ip('-n', this.bridge, 'link', 'set', near, 'up')
+    await ip('-n', this.bridge, 'link', 'set', far, 'master', 'br0', 'up')
+    const program = path.join(__dirname, 'lossy.py')
+    const cable = spawn(
+      'ip',
+      ['netns', 'exec', this.bridge, 'python3', program, port, near, delay, loss, seed].map(String),
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    )
+    this.cables.push(cable)
+    await once(cable.stdout, 'data')
+  }
+
+  /** The same as `link` with the cable between two switches. */
   async trunk(state) {
     await ip('-n', this.bridge, 'link', 'set', 'trunk0', state)
   }
 
   async destroy() {
+    for (const cable of this.cables) cable.stdin.end()
     for (const name of [...this.hosts.map((host) => host.namespace), this.bridge]) {
       if (!left.has(name)) continue
       left.delete(name)
