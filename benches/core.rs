@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use smokesignal::proto::codec::{Decoder, Limits, line, native, packet};
+use smokesignal::proto::codec::{Decoder, Limits, native};
+use smokesignal::proto::legacy::{line, packet};
 use smokesignal::proto::{
     Class, Config, Hello, HelloNative, Input, Message, Moment, Native, NodeId, Origin, Output,
     Payload, Publish, State, Topic,

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
-use smokesignal::proto::json::canonical;
+use smokesignal::proto::codec::{DecodeError, Decoder, Limits, native};
+use smokesignal::proto::legacy::{canonical, line, packet};
 use smokesignal::proto::{
     Beacon, Class, CloseHow, Config, Event, Hello, HelloNative, Input, Intent, Level, LinkId,
     Message, Moment, Native, NodeId, Origin, Outgoing, Output, Payload, PeerAddress, Publish,

@@ -41,6 +41,7 @@ const GUIDED = [
 const DECODERS = [
   'src/proto/codec',
   'src/proto/json',
+  'src/proto/legacy',
   'src/net/secure',
   'src/binding/chunk.rs',
   'src/binding/text.rs',

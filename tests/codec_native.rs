@@ -4,7 +4,8 @@
 
 use bytes::{Bytes, BytesMut};
 use smokesignal::Config;
-use smokesignal::proto::codec::{DecodeError, Decoder, LEAST, Limits, line, native, packet};
+use smokesignal::proto::codec::{DecodeError, Decoder, LEAST, Limits, native};
+use smokesignal::proto::legacy::{line, packet};
 use smokesignal::proto::{
     Class, Hello, HelloNative, Kind, Message, Native, NodeId, Origin, Outgoing, Packet, PacketData,
     Payload, Publish, Range, Reject, Topic, Watermark,

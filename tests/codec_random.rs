@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use smokesignal::proto::codec::{DecodeError, Decoder, Limits, line, native, packet};
-use smokesignal::proto::json::canonical;
+use smokesignal::proto::codec::{DecodeError, Decoder, Limits, native};
+use smokesignal::proto::legacy::canonical;
+use smokesignal::proto::legacy::{line, packet};
 use smokesignal::proto::{
     Beacon, Class, Hello, HelloNative, Intent, Message, Native, NodeId, Origin, Outgoing, Packet,
     PacketData, Payload, PeerAddress, Place, Pong, Publish, Range, Topic, Watermark, Why,

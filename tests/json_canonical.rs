@@ -1,4 +1,4 @@
-//! `json::canonical` against fixed cases and against a real `JSON.stringify(JSON.parse(…))`.
+//! `canonical` against fixed cases and against a real `JSON.stringify(JSON.parse(…))`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use smokesignal::proto::json::{MAX_DEPTH, canonical};
+use smokesignal::proto::json::MAX_DEPTH;
+use smokesignal::proto::legacy::canonical;
 
 fn check(text: &str, expected: &str) {
     let got = canonical(text.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::secure::{self, Keys};
 use super::{Credentials, Identity, Node, Room, Secret, Sink};
-use crate::proto::codec::line;
+use crate::proto::legacy::line;
 use crate::proto::{Config, Event, Item, LinkId, Mark, NodeId, Payload, Target};
 
 /// Consumes what comes at once.

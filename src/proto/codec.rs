@@ -1,17 +1,16 @@
 //! Bytes to [`Message`]s and back: total and bounded, for both wires.
 //!
-//! A link begins with lines ([`mod@line`]), the legacy wire. After handshakes in which both sides offer
+//! A link begins with lines ([`line`]), the legacy wire. After handshakes in which both sides offer
 //! it, it goes on with binary frames ([`native`]). [`Decoder`] reads both; whoever sends picks the
 //! encoders of the one or the other module.
 
-mod base64;
-pub mod line;
+pub mod hello;
 pub mod native;
-pub mod packet;
 
 use bytes::BytesMut;
 use memchr::memchr;
 
+use super::legacy::line;
 use super::{Config, Message};
 
 /// What a line or a frame of who is no peer yet counts as, however short it is, in bytes.

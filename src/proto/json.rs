@@ -1,20 +1,17 @@
-//! JSON exactly as JavaScript writes it.
+//! JSON texts, read without building values.
 //!
-//! A legacy node hashes `JSON.stringify(JSON.parse(data))`, so whoever checks or makes such a hash
-//! needs the very bytes that V8 would write. The texts are hostile: nesting is bounded, time and
-//! memory are linear in the input, and strings may hold lone surrogates, which no Rust string can.
+//! The texts are hostile: nesting is bounded, time and memory are linear in the input, and strings
+//! may hold lone surrogates, which no Rust string can hold.
 
-mod canonical;
 mod depth;
 mod scan;
 mod text;
 
-pub use canonical::canonical;
 #[cfg(test)]
 pub(crate) use depth::EVENT_DEPTH;
 pub(crate) use depth::{has_deep, is_deep};
 pub(crate) use scan::{Scanner, fields};
-pub(crate) use text::{decode, quote, unquote};
+pub(crate) use text::{decode, quote, unquote, write_canonical};
 
 /// How deep arrays and objects may nest in a line. Far below the depth at which `JSON.stringify` runs out of
 /// stack, which would end a legacy node, and far above what people send.

@@ -6,12 +6,12 @@
 //! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
 //! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
 //! - [`beacons`]: noticing that the network broke apart, and mending it;
-//! - [`flood`]: packets of the legacy protocol, and translation to and from it;
+//! - [`legacy`]: nodes of the legacy wire: packets, pings, peer requests;
 //! - [`publish`]: native broadcasts: order, exactly once, the tree, repair.
 
 mod beacons;
 mod entry;
-mod flood;
+mod legacy;
 mod links;
 mod membership;
 mod publish;
@@ -28,7 +28,7 @@ use super::{
 };
 use beacons::Beacons;
 use entry::Entry;
-use flood::Flood;
+use legacy::Legacy;
 use links::{Link, Phase, Twins};
 use membership::Membership;
 use publish::Publisher;
@@ -50,7 +50,7 @@ pub struct State {
     entry: Entry,
     membership: Membership,
     beacons: Beacons,
-    flood: Flood,
+    legacy: Legacy,
     twins: Twins,
     publisher: Publisher,
     counters: Counters,
@@ -89,7 +89,7 @@ impl State {
             entry: Entry::new(&config),
             membership: Membership::new(&config),
             beacons: Beacons::new(),
-            flood: Flood::new(&config),
+            legacy: Legacy::new(&config),
             twins: Twins::new(),
             publisher: Publisher::new(origin),
             config,

@@ -1,6 +1,6 @@
 //! What the application says to one peer: events, chunks, lines of its own.
 
-use smokesignal::proto::codec::line;
+use smokesignal::proto::legacy::line;
 use smokesignal::proto::{Message, Payload};
 
 use super::{SHAPE, decode};

@@ -1,6 +1,6 @@
 //! What is said before a link is a peer's: handshakes, entry requests, pongs.
 
-use smokesignal::proto::codec::line;
+use smokesignal::proto::legacy::line;
 use smokesignal::proto::{Hello, HelloNative, Message, NodeId, Pong, Reject};
 
 use super::{SHAPE, decode, hello, peer};

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
-use smokesignal::proto::codec::{Decoder, line, packet};
+use smokesignal::proto::codec::Decoder;
+use smokesignal::proto::legacy::{line, packet};
 use smokesignal::proto::{Message, Packet, PacketData, Reject, Topic};
 
 use super::{HASH, SHAPE, chunk, decode, event, limits, peer};

@@ -39,7 +39,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use super::{DecodeError, line};
+use super::DecodeError;
+use crate::proto::legacy::line;
 use crate::proto::{
     Beacon, Class, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Outgoing, Payload,
     PeerAddress, Publish, Range, Reject, Topic, Watermark,

@@ -18,14 +18,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// A scanner of the same text that stands elsewhere.
-    pub(super) fn moved_to(&self, at: usize) -> Self {
+    pub(crate) fn moved_to(&self, at: usize) -> Self {
         Self {
             text: self.text,
             at,
         }
     }
 
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
@@ -112,7 +112,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string with its quotes, a number, `true`, `false` or `null`.
-    pub(super) fn scalar(&mut self) -> Option<&'a str> {
+    pub(crate) fn scalar(&mut self) -> Option<&'a str> {
         let first = self.peek()?;
         let start = self.at;
         match first {

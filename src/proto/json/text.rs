@@ -115,7 +115,7 @@ pub(crate) fn unquote(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Appends the inside of a valid string, with quotes, the way `JSON.stringify` escapes it.
-pub(super) fn write_canonical(out: &mut Vec<u8>, inside: &str) {
+pub(crate) fn write_canonical(out: &mut Vec<u8>, inside: &str) {
     out.push(b'"');
     for (plain, unit) in Pieces(inside) {
         out.extend_from_slice(plain.as_bytes());

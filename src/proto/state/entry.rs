@@ -2,8 +2,6 @@
 //! one as far as seeds are concerned (the rest is [`membership`](super::membership)).
 
 mod limits;
-mod peer_requests;
-mod ping;
 mod report;
 mod seed;
 
@@ -14,10 +12,9 @@ use std::time::Duration;
 use super::links::{Dial, DialEnd};
 use super::{State, jitter};
 use crate::proto::bucket::Bucket;
-use crate::proto::codec::line;
+use crate::proto::legacy::line;
 use crate::proto::{Config, Intent, Moment, NodeId, PeerAddress, Target, Timer};
 pub(super) use limits::take_for;
-use ping::Ping;
 use report::Told;
 pub(super) use seed::{Came, Seed};
 
@@ -45,12 +42,6 @@ pub(super) struct Entry {
     /// How long it is until the next seed is looked at, while there are peers.
     pub(super) roam_wait: Duration,
     told: Told,
-    pings: BTreeMap<u32, Ping>,
-    next_ping: u32,
-    /// When peers were last asked for.
-    asked_at: Option<Moment>,
-    /// Whether [`Timer::Refill`] is set.
-    refill_set: bool,
     retry: Duration,
     /// Whether there is no peer, as far as the tick goes.
     is_alone: bool,
@@ -59,16 +50,11 @@ pub(super) struct Entry {
     /// Dials that others make us do, pongs included: 4 a second, burst 8 (overlay design).
     dials: Bucket,
     pongs: Bucket,
-    /// Requests of strangers that are flooded, as a peer's are passed on; ten times as many at once, so
-    /// that many may start together.
-    floods: Bucket,
     /// The same per target: three at once, then one per 10 s, so that nobody can be made the
     /// victim of a network, while a node that restarts quickly is still let in.
     targets: BTreeMap<SocketAddr, Bucket>,
     /// Likewise for pongs, which may be as frequent as pings are: one per 2 s.
     answered: BTreeMap<SocketAddr, Bucket>,
-    /// When those who asked for entry did.
-    askers: BTreeMap<NodeId, Moment>,
 }
 
 impl Entry {
@@ -84,10 +70,6 @@ impl Entry {
             round: VecDeque::new(),
             roam_wait: Duration::ZERO,
             told: Told::default(),
-            pings: BTreeMap::new(),
-            next_ping: 0,
-            asked_at: None,
-            refill_set: false,
             retry: ENTRY_RETRY,
             is_alone: true,
             entries: Bucket::new(ENTRY_BURST, ENTRIES_PER_SECOND, Moment::default()),
@@ -101,14 +83,8 @@ impl Entry {
                 config.pongs_per_second,
                 Moment::default(),
             ),
-            floods: Bucket::new(
-                config.peer_requests_per_second * 10.0,
-                config.peer_requests_per_second,
-                Moment::default(),
-            ),
             targets: BTreeMap::new(),
             answered: BTreeMap::new(),
-            askers: BTreeMap::new(),
         }
     }
 }
@@ -122,9 +98,7 @@ impl State {
     }
 
     pub(super) fn stop_entry(&mut self) {
-        for number in std::mem::take(&mut self.entry.pings).into_keys() {
-            self.cancel_timer(Timer::Ping(number));
-        }
+        self.forget_pings();
         for index in 0..self.entry.seeds.len() {
             self.cancel_timer(Timer::Join(index as u32));
             if std::mem::take(&mut self.entry.seeds[index].suspected) {
@@ -171,7 +145,7 @@ impl State {
     }
 
     /// Asks seeds to let us in: all, or the next few if there are many.
-    fn enter(&mut self) {
+    pub(super) fn enter(&mut self) {
         if self.entry.round.is_empty() {
             let mut all: Vec<usize> = (0..self.entry.seeds.len()).collect();
             all.retain(|index| {

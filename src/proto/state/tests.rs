@@ -2,7 +2,7 @@
 
 mod conduct;
 mod entry;
-mod flood;
+mod legacy;
 mod links;
 mod relays;
 mod room;
@@ -13,7 +13,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::State;
-use crate::proto::codec::{Decoder, Limits, line, native, packet};
+use crate::proto::codec::{Decoder, Limits, native};
+use crate::proto::legacy::{line, packet};
 use crate::proto::{
     Beacon, CloseHow, Config, Event, Hello, HelloNative, Input, Intent, LinkId, Message, Moment,
     Native, NodeId, Origin, Output, PacketData, Payload, PeerAddress, RemoveReason, Target, Timer,

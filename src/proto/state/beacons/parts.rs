@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::proto::codec::line::MAX_MARKS;
+use crate::proto::codec::hello::MAX_MARKS;
 use crate::proto::state::State;
 use crate::proto::{Hello, Moment, Origin};
 

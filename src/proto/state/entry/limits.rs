@@ -23,7 +23,7 @@ impl State {
     }
 
     /// Whether a pong may be sent to where a ping claims to come from.
-    pub(super) fn may_answer(&mut self, target: SocketAddr) -> bool {
+    pub(in crate::proto::state) fn may_answer(&mut self, target: SocketAddr) -> bool {
         self.is_somewhere_else(target)
             && take_for(&mut self.entry.answered, target, (3.0, 0.5), self.now)
             && self.entry.pongs.take(self.now)

@@ -17,7 +17,7 @@ pub(in crate::proto::state) struct Seed {
     /// Whether it speaks the legacy wire only, once we know.
     pub(in crate::proto::state) legacy: Option<bool>,
     /// Whether it has been asked for peers as legacy nodes do.
-    pub(super) asked: bool,
+    pub(in crate::proto::state) asked: bool,
     /// When it was last asked for entry although we have peers.
     pub(super) entered: Option<Moment>,
     /// Whether its beacons have been heard, or it has been a peer: then it is missed.

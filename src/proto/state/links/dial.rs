@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{Link, Phase, control};
-use crate::proto::codec::line;
+use crate::proto::legacy::line;
 use crate::proto::state::State;
 use crate::proto::{CloseHow, Event, Intent, LinkId, NodeId, Output, PeerAddress, Target, Timer};
 

@@ -8,7 +8,8 @@ use super::{
     Phase, REPAIR_BURST, REPAIRS_PER_SECOND, STALL_BURST, WALKS_PER_SECOND, control, unicast,
 };
 use crate::proto::bucket::Bucket;
-use crate::proto::codec::{line, native};
+use crate::proto::codec::native;
+use crate::proto::legacy::line;
 use crate::proto::state::State;
 use crate::proto::state::beacons::Part;
 use crate::proto::state::entry::Came;

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::proto::codec::{line, native};
+use crate::proto::codec::native;
+use crate::proto::legacy::line;
 use crate::proto::state::publish::DETACH_BELOW;
 use crate::proto::state::publish::intake::Outstanding;
-use crate::proto::state::{State, flood};
+use crate::proto::state::{State, legacy};
 use crate::proto::{Class, Event, LinkId, Mark, Moment, Outgoing, Output, Payload};
 
 /// What a message costs beside its bytes.
@@ -81,7 +82,7 @@ impl State {
             return self.note_direct(link, payload.count(), payload.body().len());
         }
         for item in payload.items() {
-            self.send(link, own_line(flood::direct_line(&item)));
+            self.send(link, own_line(legacy::direct_line(&item)));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::proto::codec::{line, packet};
+use crate::proto::legacy::{line, packet};
 use crate::proto::state::State;
 use crate::proto::{CloseHow, LinkId, Pong, RemoveReason, Timer, Topic};
 
@@ -13,7 +13,14 @@ pub(super) struct Ping {
 }
 
 impl State {
-    pub(super) fn ping(&mut self, seed: usize) {
+    /// Forgets all pings that wait for a pong.
+    pub(in crate::proto::state) fn forget_pings(&mut self) {
+        for number in std::mem::take(&mut self.legacy.pings).into_keys() {
+            self.cancel_timer(Timer::Ping(number));
+        }
+    }
+
+    pub(in crate::proto::state) fn ping(&mut self, seed: usize) {
         let Some(own) = self.own_address() else {
             return;
         };
@@ -28,9 +35,9 @@ impl State {
         tracing::debug!(host = target.host, port = target.port, "pinging seed");
         let data = packet::ping_data(own.socket(), SocketAddr::new(ip, target.port));
         let id = self.flood_new(Topic::Ping, &data);
-        let number = self.entry.next_ping;
-        self.entry.next_ping = number.wrapping_add(1);
-        self.entry.pings.insert(number, Ping { packet: id, seed });
+        let number = self.legacy.next_ping;
+        self.legacy.next_ping = number.wrapping_add(1);
+        self.legacy.pings.insert(number, Ping { packet: id, seed });
         self.set_timer(Timer::Ping(number), self.config.ping_timeout);
     }
 
@@ -62,13 +69,13 @@ impl State {
 
     pub(in crate::proto::state) fn on_pong(&mut self, link: LinkId, pong: &Pong) {
         let known = self
-            .entry
+            .legacy
             .pings
             .iter()
             .find(|(_, ping)| ping.packet == pong.responds_to);
         if let Some(number) = known.map(|(number, _)| *number) {
             self.cancel_timer(Timer::Ping(number));
-            if let Some(ping) = self.entry.pings.remove(&number) {
+            if let Some(ping) = self.legacy.pings.remove(&number) {
                 self.seed_answered(ping.seed);
             }
         }
@@ -76,7 +83,7 @@ impl State {
     }
 
     pub(in crate::proto::state) fn on_ping_timeout(&mut self, number: u32) {
-        let Some(ping) = self.entry.pings.remove(&number) else {
+        let Some(ping) = self.legacy.pings.remove(&number) else {
             return;
         };
         if self.is_in_contact(ping.seed) {

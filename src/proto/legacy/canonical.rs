@@ -1,10 +1,12 @@
-//! `JSON.stringify(JSON.parse(text))` without building the value.
+//! JSON exactly as V8 writes it: `JSON.stringify(JSON.parse(text))` without building the value.
+//!
+//! A legacy node hashes that text, so checking or making such a hash needs the very same bytes.
 //!
 //! Two walks over the text. The first one notes the objects whose members JavaScript would put in
 //! another order, or drop; the second one writes, and follows the notes where there are any. So a
 //! reordered object is written once, in place, however deep it lies.
 
-use super::{MAX_DEPTH, Scanner, decode, text};
+use crate::proto::json::{MAX_DEPTH, Scanner, decode, write_canonical};
 
 /// Exactly the bytes of `JSON.stringify(JSON.parse(text))`, or `None` if `text` is not JSON in
 /// UTF-8 or nests deeper than [`MAX_DEPTH`].
@@ -170,7 +172,7 @@ fn write_value(
         b'{' => write_object(out, scanner, reordered)?,
         b'"' => {
             let string = scanner.scalar()?;
-            text::write_canonical(out, string.get(1..string.len() - 1)?);
+            write_canonical(out, string.get(1..string.len() - 1)?);
         }
         b't' | b'f' | b'n' => out.extend_from_slice(scanner.scalar()?.as_bytes()),
         _ => write_number(out, scanner.scalar()?)?,
@@ -191,7 +193,7 @@ fn write_object(
             if place > 0 {
                 out.push(b',');
             }
-            text::write_canonical(out, member.key);
+            write_canonical(out, member.key);
             out.push(b':');
             write_value(out, &mut scanner.moved_to(member.value), reordered)?;
         }
@@ -204,7 +206,7 @@ fn write_object(
                 out.push(b',');
             }
             is_first = false;
-            text::write_canonical(out, scanner.key()?);
+            write_canonical(out, scanner.key()?);
             out.push(b':');
             write_value(out, scanner, reordered)?;
         }

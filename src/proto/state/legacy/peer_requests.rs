@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::proto::codec::packet;
+use crate::proto::legacy::packet;
 use crate::proto::state::State;
 use crate::proto::state::links::Dial;
 use crate::proto::{CloseHow, Intent, LinkId, NodeId, PeerAddress, RemoveReason, Timer, Topic};
@@ -20,24 +20,24 @@ const KEPT_NATIVE: usize = 2;
 
 impl State {
     /// Asks the network for peers, as legacy nodes do. Native peers have better ways.
-    pub(super) fn request_peers(&mut self) {
-        if self.native_peers().len() == self.peers.len() || self.entry.refill_set {
+    pub(in crate::proto::state) fn request_peers(&mut self) {
+        if self.native_peers().len() == self.peers.len() || self.legacy.refill_set {
             return;
         }
-        let wait = match self.entry.asked_at {
+        let wait = match self.legacy.asked_at {
             Some(at) => REFILL_EVERY.saturating_sub(self.now.since(at)),
             None => Duration::ZERO,
         };
-        self.entry.refill_set = true;
+        self.legacy.refill_set = true;
         self.set_timer(Timer::Refill, wait);
     }
 
     pub(in crate::proto::state) fn on_refill(&mut self) {
-        self.entry.refill_set = false;
+        self.legacy.refill_set = false;
         if self.is_sufficiently_filled() || self.peers.is_empty() {
             return;
         }
-        self.entry.asked_at = Some(self.now);
+        self.legacy.asked_at = Some(self.now);
         if let Some(own) = self.own_address() {
             tracing::debug!("requesting peers");
             self.flood_new(Topic::PeerRequest, &packet::peer_request_data(&own));
@@ -62,7 +62,7 @@ impl State {
         if self.native_peers().len() == self.peers.len() {
             return;
         }
-        if self.entry.floods.take(self.now) {
+        if self.legacy.floods.take(self.now) {
             self.flood_new(Topic::PeerRequest, &packet::peer_request_data(who));
         } else {
             self.counters.relays_refused += 1;
@@ -73,7 +73,7 @@ impl State {
     /// does not ask again, but dials.)
     pub(in crate::proto::state) fn asks_again(&mut self, id: &NodeId) -> bool {
         let now = self.now;
-        let askers = &mut self.entry.askers;
+        let askers = &mut self.legacy.askers;
         let age = askers.get(id).map(|at| now.since(*at));
         // The same request may come on several ways.
         if age.is_some_and(|age| age < AGAIN_AFTER) {

@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
-use super::base64;
+use super::{base64, canonical};
+use crate::proto::codec::hello::node_id;
 use crate::proto::json::{self, Scanner};
 use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic};
 
@@ -72,19 +73,10 @@ pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
     is_good.then_some(id)
 }
 
-/// Reads the id of a node. A legacy node may have been given a number for one.
-pub(super) fn node_id(raw: &str) -> Option<NodeId> {
-    match raw.as_bytes().first()? {
-        b'"' => NodeId::parse(&json::unquote(raw)?),
-        b'-' | b'0'..=b'9' => NodeId::parse(raw),
-        _ => None,
-    }
-}
-
 fn is_hash_of(hash: &str, data: &str) -> bool {
     // Nearly always the sender wrote with JSON.stringify, and what came is what it hashed.
     hash.as_bytes() == md5_hex(data.as_bytes())
-        || json::canonical(data.as_bytes())
+        || canonical(data.as_bytes())
             .is_some_and(|canonical| hash.as_bytes() == md5_hex(&canonical))
 }
 
@@ -117,7 +109,7 @@ fn read_broadcast(line: &Bytes, raw: &str) -> Option<PacketData> {
 /// The text of the event array `raw`, free of raw control characters: in place if it is so.
 pub(super) fn event(line: &Bytes, raw: &str) -> Option<Bytes> {
     if raw.bytes().any(|byte| byte < 0x20) {
-        return json::canonical(raw.as_bytes()).map(Bytes::from);
+        return canonical(raw.as_bytes()).map(Bytes::from);
     }
     Some(line.slice_ref(raw.as_bytes()))
 }
@@ -256,7 +248,7 @@ pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
 /// written 0, numbers in their shortest form, lone surrogates escaped, `__proto__` parsed back as an
 /// own key), but not proxies with an `ownKeys` trap, module namespaces and `JSON.rawJSON`.
 pub fn event_data(text: &[u8]) -> Option<Vec<u8>> {
-    json::canonical(text).filter(|canonical| canonical.starts_with(b"[\""))
+    canonical(text).filter(|canonical| canonical.starts_with(b"[\""))
 }
 
 /// An event's text with its attachments written out as `JSON.stringify` writes a `Buffer`.

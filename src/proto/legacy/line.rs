@@ -11,36 +11,23 @@
 //!
 //! An array whose first element is another string belongs to the application.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use super::packet::{self, RawPacket};
+use crate::proto::codec::hello;
 use crate::proto::json::{self, MAX_DEPTH, Scanner};
-use crate::proto::{
-    Hello, HelloNative, Intent, Message, Payload, PeerAddress, Place, Pong, Reject, Topic, Why,
-};
+use crate::proto::{Hello, Message, Payload, PeerAddress, Pong, Reject, Topic};
 
 /// The line's array and a packet's object around data that itself nests [`MAX_DEPTH`] deep.
 const LINE_DEPTH: usize = MAX_DEPTH + 2;
 
-/// The longest host name in a handshake (that of DNS).
-const MAX_HOST_LEN: usize = 255;
-
-/// The longest name of a network, in bytes.
-pub const MAX_NETWORK_LEN: usize = 64;
-/// Marks in a handshake.
-pub const MAX_MARKS: usize = 8;
-/// Hexadecimal digits of a mark.
-const MARK_DIGITS: usize = 16;
-
 /// Reads one line, which has no newline any more.
-pub(super) fn decode(line: &Bytes) -> Message {
+pub(in crate::proto) fn decode(line: &Bytes) -> Message {
     read(line).unwrap_or_else(Message::Rejected)
 }
 
 /// Reads the text of a packet that came in a frame.
-pub(super) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
+pub(in crate::proto) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
     let read = || {
         let mut scanner = Scanner::new(framed_text(text)?);
         let raw = RawPacket::scan(&mut scanner, LINE_DEPTH - 1).filter(|_| scanner.at_end());
@@ -50,7 +37,7 @@ pub(super) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
 }
 
 /// Reads the text of an application's line that came in a frame.
-pub(super) fn decode_framed_line(text: &Bytes) -> Message {
+pub(in crate::proto) fn decode_framed_line(text: &Bytes) -> Message {
     let read = || match Elements::scan(framed_text(text)?)? {
         elements if elements.is_ours() => Err(Reject::NotAMessage),
         elements => Ok(text.slice_ref(elements.whole.as_bytes())),
@@ -142,11 +129,11 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
         ("peer request", 3) if object.is_some_and(RawPacket::has_data) => {
             return packet(Topic::PeerRequest);
         }
-        ("peer request", 3) if has_bad_id(data) => return Err(Reject::BadId),
+        ("peer request", 3) if hello::has_bad_id(data) => return Err(Reject::BadId),
         ("peer request", 3) => packet::peer_address(data).map(Message::PeerRequest),
         ("pong", 3) => read_pong(data).map(Message::Pong),
-        ("handshake", 3) => return read_hello(data).map(Message::Handshake),
-        ("handshake ack", 3) => return read_hello(data).map(Message::HandshakeAck),
+        ("handshake", 3) => return hello::decode(data).map(Message::Handshake),
+        ("handshake ack", 3) => return hello::decode(data).map(Message::HandshakeAck),
         ("direct", 3) => packet::chunk(data).map(|it| Message::Direct(Payload::chunk(&it))),
         ("event", 3) => nested_event(line, data)
             .or_else(|| flat_event(data, from_third))
@@ -155,88 +142,6 @@ fn read(line: &Bytes) -> Result<Message, Reject> {
         _ => return Err(Reject::NotAMessage),
     };
     read.ok_or(Reject::BadShape)
-}
-
-/// Whether an object has an id that no node can have.
-fn has_bad_id(raw: &str) -> bool {
-    let id = json::fields(raw, ["id"]).and_then(|[id]| id);
-    id.is_some_and(|id| packet::node_id(id).is_none())
-}
-
-fn read_hello(raw: &str) -> Result<Hello, Reject> {
-    let [id, native] = json::fields(raw, ["id", "smoke2"]).ok_or(Reject::BadShape)?;
-    let id = packet::node_id(id.ok_or(Reject::BadShape)?).ok_or(Reject::BadId)?;
-    Ok(Hello {
-        id,
-        native: native.and_then(read_hello_native),
-    })
-}
-
-fn read_hello_native(raw: &str) -> Option<HelloNative> {
-    let names = [
-        "v", "address", "port", "epoch", "intent", "windows", "largest",
-    ];
-    let [version, address, port, epoch, intent, windows, largest] = json::fields(raw, names)?;
-    // Later versions are said to go on speaking version 1 with those who know no other.
-    let version = version?.parse::<u32>().ok()?.min(1);
-    let address = json::unquote(address?)?;
-    let epoch = json::unquote(epoch?)?;
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_%".contains(&byte);
-    let is_good = version == 1
-        && (1..=MAX_HOST_LEN).contains(&address.len())
-        && address.bytes().all(is_host)
-        && epoch.len() == 16
-        && epoch.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_good {
-        return None;
-    }
-    Some(HelloNative {
-        version,
-        address: address.into_owned(),
-        port: port?.parse().ok().filter(|port| *port > 0)?,
-        epoch: u64::from_str_radix(&epoch, 16).ok()?,
-        intent: intent
-            .and_then(json::unquote)
-            .map(|name| Intent::parse(&name))
-            .unwrap_or_default(),
-        windows: windows == Some("true"),
-        max_message: largest.and_then(|max| max.parse().ok()),
-        place: read_place(raw).unwrap_or_default(),
-    })
-}
-
-/// What is malformed is taken for absent, except the name of a network: that becomes one that nobody
-/// has.
-fn read_place(raw: &str) -> Option<Place> {
-    let [max, has, ways, part, network, why] =
-        json::fields(raw, ["max", "has", "ways", "part", "network", "why"])?;
-    let number = |raw: Option<&str>| raw.and_then(|number| number.parse().ok());
-    let name_of = |raw| json::unquote(raw).filter(|name| is_network(name));
-    let network = network.map(|raw| name_of(raw).unwrap_or_default());
-    Some(Place {
-        max_peers: number(max),
-        peers: number(has).unwrap_or(0),
-        ways: number(ways).unwrap_or(0),
-        part: part
-            .and_then(json::unquote)
-            .and_then(|part| read_marks(&part))
-            .unwrap_or_default(),
-        network: network.map(Cow::into_owned),
-        why: why.and_then(json::unquote).and_then(|why| Why::parse(&why)),
-    })
-}
-
-fn is_network(name: &str) -> bool {
-    (1..=MAX_NETWORK_LEN).contains(&name.len())
-}
-
-fn read_marks(text: &str) -> Option<Vec<u64>> {
-    let is_good =
-        text.len() <= MAX_MARKS * MARK_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let marks = text.as_bytes().chunks(MARK_DIGITS).filter(|_| is_good);
-    marks
-        .map(|digits| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
-        .collect()
 }
 
 fn read_pong(raw: &str) -> Option<Pong> {
@@ -268,71 +173,12 @@ fn flat_event(name: &str, from_name: &str) -> Option<Payload> {
 
 /// `["smoke","handshake",{…}]`.
 pub fn handshake(hello: &Hello) -> Bytes {
-    greeting("handshake", hello)
+    smoke("handshake", &hello::encode(hello))
 }
 
 /// `["smoke","handshake ack",{…}]`.
 pub fn handshake_ack(hello: &Hello) -> Bytes {
-    greeting("handshake ack", hello)
-}
-
-fn greeting(kind: &str, hello: &Hello) -> Bytes {
-    let mut line = format!(r#"["smoke","{kind}",{{"id":"#).into_bytes();
-    json::quote(&mut line, hello.id.as_str());
-    if let Some(HelloNative {
-        version,
-        address,
-        port,
-        epoch,
-        intent,
-        windows,
-        max_message,
-        place,
-    }) = &hello.native
-    {
-        line.extend_from_slice(format!(r#","smoke2":{{"v":{version},"address":"#).as_bytes());
-        json::quote(&mut line, address);
-        line.extend_from_slice(format!(r#","port":{port},"epoch":"{epoch:016x}""#).as_bytes());
-        if let Some(name) = intent.name() {
-            line.extend_from_slice(format!(r#","intent":"{name}""#).as_bytes());
-        }
-        if *windows {
-            line.extend_from_slice(br#","windows":true"#);
-        }
-        if let Some(max) = max_message {
-            line.extend_from_slice(format!(r#","largest":{max}"#).as_bytes());
-        }
-        put_place(&mut line, place);
-        line.push(b'}');
-    }
-    line.extend_from_slice(b"}]\n");
-    line.into()
-}
-
-fn put_place(line: &mut Vec<u8>, place: &Place) {
-    let Place {
-        max_peers,
-        peers,
-        ways,
-        part,
-        network,
-        why,
-    } = place;
-    if let Some(max) = max_peers {
-        line.extend_from_slice(format!(r#","max":{max},"has":{peers},"ways":{ways}"#).as_bytes());
-    }
-    if !part.is_empty() {
-        let marks = part.iter().take(MAX_MARKS);
-        let digits: String = marks.map(|mark| format!("{mark:016x}")).collect();
-        line.extend_from_slice(format!(r#","part":"{digits}""#).as_bytes());
-    }
-    if let Some(network) = network {
-        line.extend_from_slice(br#","network":"#);
-        json::quote(line, network);
-    }
-    if let Some(why) = why {
-        line.extend_from_slice(format!(r#","why":"{}""#, why.name()).as_bytes());
-    }
+    smoke("handshake ack", &hello::encode(hello))
 }
 
 /// `["smoke","peer request",{id, remoteAddress, remotePort}]`, for entry on a fresh connection.

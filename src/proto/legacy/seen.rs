@@ -4,14 +4,14 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use super::Moment;
+use crate::proto::Moment;
 
-/// What is remembered of an id, which can have [`MAX_ID_LEN`](super::codec::packet::MAX_ID_LEN) bytes.
+/// What is remembered of an id, which can have [`MAX_ID_LEN`](super::packet::MAX_ID_LEN) bytes.
 type Hash = [u64; 2];
 
 /// Packet ids, remembered for a time and up to a number, oldest forgotten first.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(in crate::proto) struct Seen {
     // Only looked up, never iterated: the hashers' own seeds change nothing that can be observed,
     // and keep strangers from choosing ids that collide.
     hashers: [RandomState; 2],
@@ -22,7 +22,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn new(keep_for: Duration, keep_max: usize) -> Self {
+    pub(in crate::proto) fn new(keep_for: Duration, keep_max: usize) -> Self {
         Self {
             hashers: [RandomState::new(), RandomState::new()],
             ids: HashSet::new(),
@@ -33,7 +33,7 @@ impl Seen {
     }
 
     /// Remembers `id`; false when it was known.
-    pub(super) fn insert(&mut self, id: &str, now: Moment) -> bool {
+    pub(in crate::proto) fn insert(&mut self, id: &str, now: Moment) -> bool {
         let hash = [0, 1].map(|one: usize| self.hashers[one].hash_one(id));
         if self.ids.contains(&hash) {
             return false;

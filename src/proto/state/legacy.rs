@@ -1,34 +1,62 @@
-//! The legacy protocol's packets, and translation between them and native broadcasts.
+//! Nodes of the legacy wire: their packets, and the translation between packets and native
+//! broadcasts.
 //!
 //! A packet born on a legacy node keeps its id and its text wherever it travels. A broadcast born
 //! on a native node gets, for the eyes of legacy peers, a packet id that every translator derives
 //! alike: `<origin>-n<epoch><seq>-<md5>`, epoch and sequence number in base 36, 13 digits each. A
 //! packet with such an id that comes back from the legacy side is that broadcast again.
 
+mod peer_requests;
+mod ping;
+
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::State;
 use super::links::Generation;
-use crate::proto::codec::{line, native, packet as packets};
-use crate::proto::seen::Seen;
+use crate::proto::bucket::Bucket;
+use crate::proto::codec::native;
+use crate::proto::legacy::Seen;
+use crate::proto::legacy::{line, packet as packets};
 use crate::proto::{
-    Class, Config, Event, Item, LinkId, NodeId, Origin, Outgoing, Packet, PacketData, Payload,
-    Publish, Topic,
+    Class, Config, Event, Item, LinkId, Moment, NodeId, Origin, Outgoing, Packet, PacketData,
+    Payload, Publish, Topic,
 };
+use ping::Ping;
 
 /// Digits of a `u64` in base 36.
 const DIGITS: usize = 13;
 
-/// What a node knows of packets.
+/// What a node keeps for the sake of legacy nodes.
 #[derive(Debug)]
-pub(super) struct Flood {
+pub(super) struct Legacy {
+    /// The packets that were seen.
     seen: Seen,
+    pings: BTreeMap<u32, Ping>,
+    next_ping: u32,
+    /// When peers were last asked for.
+    asked_at: Option<Moment>,
+    /// Whether [`Timer::Refill`](crate::proto::Timer::Refill) is set.
+    refill_set: bool,
+    /// Entry requests to flood: as many a second as a peer may pass on, and ten times as many at once,
+    /// because many nodes may start together.
+    floods: Bucket,
+    /// When nodes asked for entry.
+    askers: BTreeMap<NodeId, Moment>,
 }
 
-impl Flood {
+impl Legacy {
     pub(super) fn new(config: &Config) -> Self {
+        let rate = config.peer_requests_per_second;
         Self {
             seen: Seen::new(config.seen_for, config.seen_max),
+            pings: BTreeMap::new(),
+            next_ping: 0,
+            asked_at: None,
+            refill_set: false,
+            floods: Bucket::new(rate * 10.0, rate, Moment::default()),
+            askers: BTreeMap::new(),
         }
     }
 }
@@ -38,7 +66,7 @@ impl State {
     pub(super) fn flood_new(&mut self, topic: Topic, data: &[u8]) -> String {
         let prefix = format!("{}-{}", self.me.code(), base36(self.rng.u64(..)));
         let (id, text) = packets::new_packet(&prefix, data);
-        self.flood.seen.insert(&id, self.now);
+        self.legacy.seen.insert(&id, self.now);
         self.flood_packet(topic, &text, &PacketData::Other, None, Class::Control);
         id
     }
@@ -99,7 +127,7 @@ impl State {
         if packet.topic == Topic::Broadcast {
             return self.on_broadcast_packet(link, packet);
         }
-        if !self.flood.seen.insert(&packet.id, self.now) {
+        if !self.legacy.seen.insert(&packet.id, self.now) {
             return;
         }
         let relay = match &packet.data {
@@ -163,7 +191,7 @@ impl State {
             };
             return self.on_publish(link, publish);
         }
-        if !self.flood.seen.insert(&packet.id, self.now) {
+        if !self.legacy.seen.insert(&packet.id, self.now) {
             self.counters.duplicates += 1;
             return;
         }

@@ -1,0 +1,15 @@
+//! The wire of smokesignal 0.1 and 0.2: one JSON array per line.
+//!
+//! - [`line`]: the lines, and what each of them means;
+//! - [`packet`]: the packets that travel inside lines, checked by their hash;
+//! - [`canonical`]: JSON exactly as V8 writes it, because that is what the hash covers;
+//! - [`seen`]: which packets have been seen, because packets are flooded.
+
+mod base64;
+mod canonical;
+pub mod line;
+pub mod packet;
+mod seen;
+
+pub use canonical::canonical;
+pub(in crate::proto) use seen::Seen;
