@@ -5,27 +5,27 @@ const { MAX_DEPTH } = require('./depth')
 const { tooDeep, tooLarge } = require('./errors')
 const { parse, stringify } = require('./globals')
 
-/** Stands for an attachment in the JSON of an event: `{"\u0000b": index}`. */
+/** Placeholder of an attachment in the JSON of an event: `{"\u0000b": index}`. */
 const PLACEHOLDER = '\u0000b'
-/** An application's keys that look like a placeholder's; each gets another `b`. */
+/** Application keys that look like a placeholder. Each gets one more `b` on the wire. */
 const ESCAPED = new RegExp(`^${PLACEHOLDER}+$`)
 const dateToJSON = Date.prototype.toJSON
-/** Texts of `JSON.rawJSON`, which not every Node.js has. */
+/** `JSON.rawJSON` values; older Node.js versions do not have them. */
 const isRawJSON = JSON.isRawJSON ?? (() => false)
 
-/** How many objects are looked at before those that were seen are remembered. */
+/** Objects to visit before the visited ones are remembered. */
 const MANY = 1000
 const NO = 0
 const YES = 1
 const TOO_MANY = 2
-// How many more objects are looked at without remembering them.
+// Objects left to visit without remembering them.
 let left = 0
 
 /**
- * Whether `value` takes `detach`: there is binary data in it, or something that describes itself by
- * `toJSON` and may come to binary data. Everything else is `JSON.stringify`'s.
+ * Whether `value` needs `detach`: it contains binary data, or an object whose `toJSON` may return
+ * binary data. Everything else goes to `JSON.stringify`.
  *
- * Takes time in proportion to the objects in `value`, however they refer to each other.
+ * Takes time proportional to the number of objects in `value`, however they refer to each other.
  */
 function needsWriting(value) {
   if (typeof value !== 'object') return typeof value === 'function' && describesItself(value)
@@ -35,7 +35,7 @@ function needsWriting(value) {
   return found === TOO_MANY ? lookEverywhere(value) : found === YES
 }
 
-// Every object that is emitted passes here: the usual ones are few and plain.
+// Every emitted object passes here. Most are small and plain, so this path is short.
 function look(value) {
   if (isBinaryOrDescribesItself(value)) return YES
   if (--left < 0) return TOO_MANY
@@ -58,10 +58,10 @@ function lookAtMember(member) {
   return typeof member === 'function' && describesItself(member) ? YES : NO
 }
 
-/** The same for values with many objects, or deep ones, or cycles. */
+/** The same for values that are large, deep or cyclic. */
 function lookEverywhere(value) {
   const seen = new Set([value])
-  // A set is iterated in the order of addition, and what is added on the way has its turn.
+  // A Set's iteration also visits the objects that are added during it.
   for (const object of seen) {
     if (isBinaryOrDescribesItself(object)) return true
     const members = Array.isArray(object) ? object : Object.values(object)
@@ -79,7 +79,7 @@ function isBinaryOrDescribesItself(value) {
   return (type !== Object && type !== Array && isBinary(value)) || describesItself(value)
 }
 
-/** A Date comes to text. */
+/** A Date becomes text. */
 function describesItself(value) {
   return typeof value.toJSON === 'function' && value.toJSON !== dateToJSON
 }
@@ -91,7 +91,7 @@ class Writer {
   #message
   #maxSize
   #size = 0
-  // The objects that the one at hand is in.
+  // The objects that enclose the current one.
   #ancestors = new Set()
 
   constructor(message, maxSize) {
@@ -99,7 +99,7 @@ class Writer {
     this.#maxSize = maxSize
   }
 
-  /** The text of the whole message. */
+  /** The JSON of the whole message. */
   write() {
     let text = '['
     for (let index = 0; index < this.#message.length; index++) {
@@ -112,7 +112,7 @@ class Writer {
 
   #plain(argument) {
     const text = stringify(argument)
-    // Perhaps a key that looks like a placeholder's.
+    // It may have a key that looks like a placeholder.
     return text?.includes('\\u0000b') ? this.#value(argument, '') : text
   }
 
@@ -123,14 +123,14 @@ class Writer {
       if (typeof value.toJSON === 'function') value = value.toJSON(key)
     }
     if (typeof value !== 'object' || value === null) {
-      // JSON has no texts for functions, whatever describes them.
+      // JSON has no text for a function, even if it has a `toJSON`.
       return typeof value === 'function' ? undefined : this.#count(stringify(value))
     }
     if (isBinary(value)) return this.#attach(value)
     if (isRawJSON(value) || (isBoxedPrimitive(value) && !isSymbolObject(value))) {
       return this.#count(stringify(value))
     }
-    // The arguments are in an array, too.
+    // The array of the arguments counts as one level.
     if (this.#ancestors.has(value) || this.#ancestors.size + 1 >= MAX_DEPTH) this.#refuse()
     this.#ancestors.add(value)
     const text = Array.isArray(value) ? this.#array(value) : this.#object(value)
@@ -178,24 +178,24 @@ class Writer {
     return text
   }
 
-  /** What is too large is not written to its end: parts that are referred to often add up. */
+  /** Stops writing a message that is too large: shared parts are written once per reference. */
   #spend(size) {
     this.#size += size
     if (this.#size > this.#maxSize) throw tooLarge(this.#maxSize)
   }
 
-  /** There is a cycle, or it nests too deeply. */
+  /** Throws for a cycle or for a value that nests too deeply. */
   #refuse() {
-    // Of a cycle, JSON.stringify says what it consists of.
+    // The error of JSON.stringify names the members of the cycle.
     for (const argument of this.#message) stringify(argument)
     throw tooDeep(MAX_DEPTH)
   }
 }
 
 /**
- * Writes an event's name and arguments as `JSON.stringify` would, but for binary data: that becomes
- * `attachments`, with placeholders in the JSON. Throws what `JSON.stringify` throws, and at once if
- * the message is larger than `maxSize`.
+ * Writes an event's name and arguments like `JSON.stringify`, except that binary data becomes
+ * `attachments`, with placeholders in the JSON. Throws the errors of `JSON.stringify`, and throws as
+ * soon as the message is larger than `maxSize`.
  */
 function detach(message, maxSize) {
   const writer = new Writer(message, maxSize)
@@ -205,7 +205,7 @@ function detach(message, maxSize) {
   return { json: stringify(attach(parse(json), [])), attachments }
 }
 
-/** Puts `attachments` in the place of their placeholders, and returns the value. */
+/** Replaces the placeholders by their `attachments` and returns the value. */
 function attach(value, attachments) {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {
@@ -226,7 +226,7 @@ function attach(value, attachments) {
     const member = value[key]
     const attached = attach(member, attachments)
     if (attached === member) continue
-    // To assign to __proto__ would change the prototype.
+    // An assignment to __proto__ would change the prototype.
     if (key === '__proto__') Object.defineProperty(value, key, { value: attached })
     else value[key] = attached
   }

@@ -5,7 +5,7 @@ const { Channel } = require('./channel')
 /** The channel to every other node of the network. A node does not hear its own broadcasts. */
 class Broadcast extends Channel {
   constructor(node, crossing, handle, { maxMessageSize, onLost }) {
-    // Input that ends must not end what others send: the two halves are separate.
+    // The two halves are separate: the end of our input must not end what others send.
     super(crossing, handle, { maxMessageSize, allowHalfOpen: true, onLost })
     this.node = node
   }

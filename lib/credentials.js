@@ -7,8 +7,8 @@ const { optionError } = require('./errors')
 const KEY_BYTES = 32
 
 /**
- * What the options `secret` and `identity` come to: `{passphrase, identity}`, `{key, identity}`, or
- * null without a secret. Reads, or creates, the file of an identity.
+ * Reads the options `secret` and `identity`: `{passphrase, identity}`, `{key, identity}`, or null
+ * without a secret. Reads the identity file, or creates it.
  */
 function readCredentials({ secret, identity } = {}) {
   if (secret === undefined || secret === null) {
@@ -21,7 +21,7 @@ function readCredentials({ secret, identity } = {}) {
 function readSecret(secret) {
   if (typeof secret === 'string') {
     if (secret.trim() === '') throw optionError(RangeError, 'secret', '"secret" option is empty')
-    // However it was typed, it is the same words.
+    // The same words may be encoded in several ways.
     return { passphrase: secret.normalize('NFC') }
   }
   return { key: readKey(secret, 'secret', 'a string or a Buffer') }
@@ -36,7 +36,7 @@ function readIdentity(identity) {
   return readIdentityFile(identity) ?? createIdentityFile(identity)
 }
 
-/** A copy of 32 bytes. Does not say what it was given: that may be a secret. */
+/** A copy of 32 bytes. Its errors do not show the value, which may be a secret. */
 function readKey(value, option, kind) {
   if (!(value instanceof Uint8Array)) {
     throw optionError(TypeError, option, `"${option}" option must be ${kind} of ${KEY_BYTES} bytes`)
@@ -48,7 +48,7 @@ function readKey(value, option, kind) {
   return Buffer.from(value)
 }
 
-/** The key in the file, or null if there is no such file. */
+/** The key in the file, or null if the file does not exist. */
 function readIdentityFile(path) {
   let file
   try {
@@ -58,7 +58,7 @@ function readIdentityFile(path) {
     throw error
   }
   try {
-    // On Windows the mode says nothing of who may read it.
+    // On Windows the mode does not say who may read the file.
     if (process.platform !== 'win32' && (fs.fstatSync(file).mode & 0o077) !== 0) {
       const message = `the identity in ${path} is readable by others: chmod 600 ${path}`
       throw optionError(RangeError, 'identity', message)
@@ -75,7 +75,7 @@ function readIdentityFile(path) {
   }
 }
 
-/** Writes a new key to the file, unless another process was quicker; then that one's. */
+/** Writes a new key to the file. If another process was quicker, returns the key of that one. */
 function createIdentityFile(path) {
   const key = randomBytes(KEY_BYTES)
   const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
@@ -87,7 +87,7 @@ function createIdentityFile(path) {
     } finally {
       fs.closeSync(file)
     }
-    // Whoever sees the file sees all of it, and nobody's key is overwritten.
+    // A link appears with its whole content and never overwrites a file.
     fs.linkSync(draft, path)
   } catch (error) {
     if (error.code === 'EEXIST') return readIdentityFile(path)

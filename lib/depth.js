@@ -1,15 +1,15 @@
 'use strict'
 
 /**
- * How deeply arrays and objects may nest, the arguments' own array included. No peer takes what nests
- * deeper, see src/proto/json/depth.rs, so it must not be sent.
+ * How deeply arrays and objects may nest, the array of the arguments included. Peers reject deeper
+ * values (src/proto/json/depth.rs), so they must not be sent.
  */
 const MAX_DEPTH = 1000
 
-/** Whether JSON `text`, inside `depth` arrays, nests too deeply. */
+/** Whether the JSON `text` nests too deeply inside `depth` arrays. */
 function isDeep(text, depth) {
   const most = MAX_DEPTH - depth
-  // Few brackets cannot nest deeply; only texts with many are walked through.
+  // Only a text with many brackets can nest deeply, so others are not parsed.
   if (text.length <= 2 * most || !hasClosed(text, most)) return false
   let isString = false
   for (let at = 0, open = 0; at < text.length; at++) {

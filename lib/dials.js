@@ -6,7 +6,7 @@ const { nextTick } = require('./globals')
 
 const MAX_PORT = 65535
 
-/** What a dial that did not lead to a peer comes to; other codes are the system's. */
+/** The errors of failed dials. Other codes come from the operating system. */
 const FAILURES = {
   REFUSED: 'ERR_SMOKE_REFUSED',
   FULL: 'ERR_SMOKE_REFUSED',
@@ -19,17 +19,17 @@ const FAILURES = {
   STOPPED: 'ERR_SMOKE_STOPPED',
 }
 
-/** Of those, the ones that say more than their error's code. */
+/** The messages that say more than the error code. */
 const MESSAGES = {
   FULL: 'this node has as many peers as it accepts',
 }
 
-/** The calls of `addPeer` whose outcome is open. */
+/** The pending calls of `addPeer`. */
 class Dials {
   #crossing
   #peers
   #open = new Map()
-  // Dials that were given up and may still lead to a peer that nobody wants; with the peers before.
+  // Aborted dials, which may still produce an unwanted peer, with the peers there were before.
   #abandoned = new Map()
   #last = 0
 
@@ -38,7 +38,7 @@ class Dials {
     this.#peers = peers
   }
 
-  /** Prepares a dial: `go()` begins it, `fail(error)` gives it up, `promise` tells its outcome. */
+  /** Prepares a dial: `go()` starts it, `fail(error)` gives it up, `promise` is its outcome. */
   create(address, port, signal, callback) {
     checkArguments(address, port, callback)
     const request = this.#nextRequest()
@@ -46,7 +46,7 @@ class Dials {
       const bound = callback && AsyncResource.bind(callback, 'SMOKESIGNAL_DIAL')
       this.#open.set(request, { address, port, resolve, reject, callback: bound })
     })
-    // An outcome that nobody asks for is no unhandled rejection.
+    // A promise that nobody uses must not cause an unhandled rejection.
     promise.catch(() => {})
     let before = null
     const fail = (error) => nextTick(() => this.#settle(request, error))
@@ -71,7 +71,7 @@ class Dials {
     promise.then(settled, settled)
   }
 
-  /** A dial ended: `peer`, or an error code in the notice. */
+  /** A dial ended with `peer`, or with an error code in the notice. */
   settle({ req: request, code }, peer) {
     const before = this.#abandoned.get(request)
     this.#abandoned.delete(request)
@@ -82,7 +82,7 @@ class Dials {
     else this.#settle(request, null, peer)
   }
 
-  /** Nothing will come of any dial. */
+  /** Fails all pending dials. */
   failAll(error) {
     this.#abandoned.clear()
     for (const request of this.#open.keys()) {
@@ -90,7 +90,7 @@ class Dials {
     }
   }
 
-  /** Closes `peer`, unless it was one before or another dial leads to it. */
+  /** Closes `peer`, unless it was a peer before or another dial wants it. */
   #giveUp(peer, before) {
     if (peer === undefined || before.includes(peer)) return
     const { remoteAddress, remotePort } = peer

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * Every code that an error of this package can have, besides those of the operating system
- * (`EADDRINUSE`, `ECONNREFUSED`, …). They are part of the API.
+ * Every error code of this package; errors of the operating system keep theirs (`EADDRINUSE`, …).
+ * The codes are part of the API.
  */
 const codes = {
   ERR_SMOKE_OPTION: 'an option is missing, of the wrong type or out of range; see error.option',
@@ -26,7 +26,7 @@ const codes = {
   ERR_SMOKE_NO_ADDRESS: 'no address of this machine lies in the subnet',
 }
 
-/** What went wrong while the program ran, as opposed to a mistake in how it calls the API. */
+/** A failure at run time, as opposed to a mistake in a call. */
 class SmokeError extends Error {
   constructor(code, message = codes[code], options = undefined) {
     super(message, options)
@@ -42,17 +42,17 @@ function coded(error, code, properties) {
   return Object.assign(error, { code }, properties)
 }
 
-/** A mistake in an option: `Base` is TypeError or RangeError. */
+/** A bad option: `Base` is TypeError or RangeError. */
 function optionError(Base, option, message) {
   return coded(new Base(message), 'ERR_SMOKE_OPTION', { option })
 }
 
-/** A mistake in an argument: `Base` is TypeError or RangeError. */
+/** A bad argument: `Base` is TypeError or RangeError. */
 function argumentError(Base, code, message) {
   return coded(new Base(message), code)
 }
 
-/** What comes of an operation whose signal was aborted, like of Node.js's own. */
+/** The error of an operation whose signal was aborted, as in Node.js. */
 function abortError(signal) {
   const error = new Error('The operation was aborted', { cause: signal.reason })
   return coded(error, 'ABORT_ERR', { name: 'AbortError' })

@@ -4,8 +4,8 @@ const { performance } = require('node:perf_hooks')
 const timers = require('node:timers')
 
 /**
- * What tests fake and tracers patch while a node runs. A node uses what there was when it was
- * loaded, so that it neither falls silent with fake timers nor speaks another JSON than its peers.
+ * Globals that tests fake and tracers patch. A node keeps the originals from when it was loaded:
+ * fake timers must not silence it, and its JSON must stay the one that its peers expect.
  */
 const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers
 const { nextTick } = process

@@ -5,36 +5,36 @@ const { optionError } = require('./errors')
 const MAX_DELAY = 2 ** 31 - 1
 const KIB = 2 ** 10
 
-/** What others can make a node spend: the default, the least and the most of each limit. */
+/** Limits on what others can make a node spend: default, minimum and maximum of each. */
 const LIMITS = {
-  /** From connection to handshake, in ms. */
+  /** Time from connection to handshake, in ms. */
   handshakeTimeout: [5000, 100, MAX_DELAY],
-  /** From dialling to a connection, in ms. */
+  /** Time from dialling to connection, in ms. */
   dialTimeout: [3000, 100, MAX_DELAY],
   /** Connections that have not become peers. */
   maxUnconnected: [256, 1, 65536],
-  /** The same of one address; those of this machine do not count. */
+  /** The same for one address; this machine's addresses do not count. */
   maxUnconnectedPerAddress: [4, 1, 65536],
-  /** Connections that are accepted; twice as many at once. */
+  /** Accepted connections per second; bursts may be twice as large. */
   connectionsPerSecond: [1000, 1, 1e6],
-  /** Encrypted handshakes that are computed; twice as many at once. */
+  /** Computed encrypted handshakes per second; bursts may be twice as large. */
   handshakesPerSecond: [200, 1, 1e6],
-  /** Bytes that wait for one peer. */
+  /** Bytes queued for one peer. */
   queuePerPeer: [8 * KIB * KIB, 64 * KIB, KIB ** 3],
-  /** Dials that others cause, at the same time. */
+  /** Simultaneous dials caused by others. */
   maxDials: [8, 1, 65536],
-  /** Dials that others cause; twice as many at once. */
+  /** Dials per second caused by others; bursts may be twice as large. */
   dialsPerSecond: [4, 0.1, 1e6],
-  /** Requests for peers that are taken from one peer. */
+  /** Peer requests per second accepted from one peer. */
   peerRequestsPerSecond: [10, 0.1, 1e6],
-  /** Pings that are answered. */
+  /** Answered pings per second. */
   pongsPerSecond: [10, 0.1, 1e6],
-  /** Bytes of one peer's broadcasts that are read to be passed on. */
+  /** Bytes per second of one peer's broadcasts that are forwarded. */
   relayedBytesPerSecond: [128 * KIB * KIB, KIB, 1e12],
 }
 const RATE = /PerSecond$/
 
-/** Checks the option `limits` and fills in the defaults. A name that is no limit's is a mistake. */
+/** Checks the option `limits` and fills in the defaults. Rejects unknown names. */
 function readLimits(limits = {}) {
   if (limits === null || typeof limits !== 'object') {
     throw optionError(TypeError, 'limits', `"limits" option must be an object, not ${limits}`)

@@ -4,7 +4,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { SmokeError } = require('./errors')
 
-/** The platforms that there are binaries for; as in package.json. */
+/** The platforms with published binaries, as in package.json. */
 const PLATFORMS = [
   ...['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl'],
   ...['darwin-x64', 'darwin-arm64', 'win32-x64-msvc'],
@@ -14,8 +14,8 @@ const REINSTALL = 'Remove node_modules and run npm install on this machine'
 const FOLDER = path.join(__dirname, '..')
 
 /**
- * What errors underneath say, in the words of Node.js and of the system's loaders; their codes, which
- * the generated loader drops; why that is; and one thing to do.
+ * Known causes of a failed load: the message of Node.js or of the system's loader, the code, which
+ * the generated loader drops, an explanation, and one thing to do.
  */
 const REASONS = [
   {
@@ -55,7 +55,7 @@ const REASONS = [
 
 let binding = null
 
-/** The native addon; loaded when it is first needed. */
+/** The native addon, loaded on first use. */
 function loadBinding(load = () => require('./binding.js')) {
   if (binding !== null) return binding
   try {
@@ -75,13 +75,13 @@ function explain(error, installed = installedPlatforms()) {
     cause.code ??= code
     return noBinary(cause, ...reason())
   }
-  // Whatever else kept it from being loaded says more than that another file is not there.
+  // Any other error says more than "file not found".
   const cause = causes.findLast(({ message }) => !NOT_THERE.test(message))
   if (cause !== undefined) return noBinary(cause, cause.message.split('\n')[0], REINSTALL)
   return noBinary(error, ...whyMissing(installed))
 }
 
-/** What is said of files that are not there; the second are the generated loader's words. */
+/** Messages for missing files; the second is that of the generated loader. */
 const NOT_THERE = /^Cannot find module|^Cannot find native binding/
 
 function noBinary(cause, why, remedy) {
@@ -90,7 +90,7 @@ function noBinary(cause, why, remedy) {
   return new SmokeError('ERR_SMOKE_NO_BINARY', message, { cause })
 }
 
-/** Why there is no addon at all. */
+/** Explains why there is no addon. */
 function whyMissing(installed) {
   const here = platform()
   if (fs.existsSync(path.join(FOLDER, 'Cargo.toml'))) {
@@ -106,19 +106,19 @@ function whyMissing(installed) {
   return ['its package is not installed', 'Run npm install --include=optional']
 }
 
-/** The platforms whose packages are installed beside this one. */
+/** The platforms whose packages are installed next to this one. */
 function installedPlatforms() {
   return PLATFORMS.filter((name) => fs.existsSync(path.join(FOLDER, '..', `smokesignal-${name}`)))
 }
 
-/** An error and those underneath it. */
+/** An error and its causes. */
 function causesOf(error) {
   const causes = []
   for (let at = error; at instanceof Error && !causes.includes(at); at = at.cause) causes.push(at)
   return causes
 }
 
-/** The name of this platform, as in the names of packages. */
+/** The name of this platform, as in package names. */
 function platform() {
   const { platform: system, arch } = process
   if (system === 'win32') return `${system}-${arch}-msvc`

@@ -23,7 +23,7 @@ function readOptions(options = {}) {
   const [minPeerNo, maxPeerNo] = readPeerNumbers(options, logger)
   const seeds = readSeeds(options.seeds || [], logger)
   const network = readNetwork(options.network)
-  // As in 0.x, a 0 is the default.
+  // As in 0.x, 0 means the default.
   const pingTimeout = readNumber(toNumber(options.pingTimeout) || 3000, 'pingTimeout', 1, MAX_DELAY)
   const maxMessageSize = readInteger(
     toNumber(options.maxMessageSize) ?? 4 * MIB,
@@ -38,7 +38,7 @@ function readOptions(options = {}) {
   return { address, port, seeds, network, ...numbers, slowReceivers, allow, limits, logger }
 }
 
-/** The bits of the methods that the application gave its logger: trace = 1, … fatal = 32. */
+/** A bit for each method of the application's logger: trace = 1, … fatal = 32. */
 function logLevels(logger) {
   return LOG_METHODS.reduce(
     (mask, method, bit) => mask | (logger[method] === noop ? 0 : 1 << bit),
@@ -46,7 +46,7 @@ function logLevels(logger) {
   )
 }
 
-/** Checks an id that the application chose. Numbers are taken as in 0.x. */
+/** Checks an id chosen by the application. As in 0.x, it may be a number. */
 function readId(id) {
   if (typeof id !== 'string' && !Number.isFinite(id)) {
     throw optionError(TypeError, 'id', `"id" must be a string, not ${show(id)}`)
@@ -75,7 +75,7 @@ function readNetwork(network) {
   return network
 }
 
-/** Checks a port number; like `net`, takes one that is written as a string. */
+/** Checks a port number. Like `net`, accepts a string. */
 function readPort(port, option, least) {
   return readInteger(toNumber(port), option, least, MAX_PORT)
 }
@@ -130,7 +130,7 @@ function readSeeds(seeds, logger) {
   return read.filter((seed) => seed !== null)
 }
 
-/** What 0.x could go on with is a warning. */
+/** Warns where 0.x went on. */
 function readSeed(seed, option, logger) {
   const port = readPort(seed.port, `${option}.port`, 0)
   if (port === 0) {
@@ -167,7 +167,7 @@ function readAllow(networks) {
   })
 }
 
-/** A logger that has every method and forwards those that the application's logger has. */
+/** A logger with every method; it forwards the ones that the application's logger has. */
 function readLogger(logger) {
   if (logger === null || (typeof logger !== 'object' && typeof logger !== 'function')) {
     throw optionError(TypeError, 'logger', `"logger" option must be an object, not ${show(logger)}`)
@@ -203,7 +203,7 @@ function readNumber(value, option, least, most) {
   return value
 }
 
-/** A number that is written as a string, such as an environment variable, is taken for one. */
+/** Converts a number in a string, such as an environment variable. */
 function toNumber(value) {
   const isNumber = typeof value === 'string' && /^(?:\d+(?:\.\d+)?|Infinity)$/.test(value)
   return isNumber ? Number(value) : value

@@ -4,14 +4,14 @@ const { EventEmitter } = require('node:events')
 const { SmokeError, argumentError } = require('./errors')
 const { nextTick, stringify } = require('./globals')
 
-/** Separates the parts of a path that is written as a string. */
+/** Separates the parts of a path given as a string. */
 const DELIMITER = '::'
-/** Stands for any one part in a path that is listened for. */
+/** Matches any single part of a path in a listener. */
 const WILDCARD = '*'
 
 /**
- * What remains of the nssocket that a peer had in smokesignal 0.x: lines with a path of the
- * application's own, `send(path, data)` here and `data(path, listener)` there.
+ * The part of nssocket, which 0.x used, that is kept: lines with a path chosen by the application,
+ * sent with `send(path, data)` and received with `data(path, listener)`.
  */
 class PeerSocket extends EventEmitter {
   #peer
@@ -55,12 +55,12 @@ class PeerSocket extends EventEmitter {
     return this.#listen(path, listener, false)
   }
 
-  /** The same, once. */
+  /** Like `data`, but for one line only. */
   dataOnce(path, listener) {
     return this.#listen(path, listener, true)
   }
 
-  /** Takes a listener off again. */
+  /** Removes a listener. */
   undata(path, listener) {
     const parts = readPath(path)
     const index = this.#listeners.findIndex(
@@ -78,7 +78,7 @@ class PeerSocket extends EventEmitter {
     this.#peer.close()
   }
 
-  /** A line came: its path and, last, its data. */
+  /** Delivers a received line: its path and, last, its data. */
   receive(line) {
     const data = line.pop()
     for (const entry of [...this.#listeners]) {

@@ -14,7 +14,7 @@ class Peer extends Channel {
   #crossing
   #handle
 
-  /** `max`: the largest message it takes, if that is known. */
+  /** `max`: the largest message the peer accepts, if known. */
   constructor(node, crossing, handle, { id, address, port, max, onLost }) {
     const maxMessageSize = Math.min(node.options.maxMessageSize, max ?? Infinity)
     const localEvents = ['close', 'end']
@@ -50,7 +50,7 @@ class Peer extends Channel {
     this.close()
   }
 
-  /** The connection has ended: says so. */
+  /** Emits the events of a connection that has ended. */
   [close]() {
     const followUps = super[close](true)
     this.#crossing.detach(this.#handle)
@@ -62,7 +62,7 @@ class Peer extends Channel {
     ]
   }
 
-  /** Like that of any Duplex, the destroyed stream takes what it stood for with it. */
+  /** Like a socket's, a destroyed stream closes its connection. */
   [streamClosed]() {
     this.close()
   }

@@ -9,7 +9,7 @@ class Peerlist extends EventEmitter {
   #node
   #onChange
 
-  /** `onChange(event, peer)` returns what is to be called before 'add' or 'remove' is emitted. */
+  /** `onChange(event, peer)` returns functions to call before 'add' or 'remove' is emitted. */
   constructor(node, onChange) {
     super()
     this.#node = node
@@ -21,18 +21,18 @@ class Peerlist extends EventEmitter {
     return this.#node
   }
 
-  /** The peer, if it is in the list (`peer` may also be an id); otherwise false. */
+  /** The peer if it is in the list, else false. `peer` may also be an id. */
   inList(peer) {
     const id = typeof peer === 'object' && peer !== null ? peer.id : peer
     return this.list.find((other) => other.id === id) ?? false
   }
 
-  /** Whether no more peers are accepted. */
+  /** Whether the node accepts no more peers. */
   isFull() {
     return this.list.length >= this.#node.options.maxPeerNo
   }
 
-  /** Whether no more peers are sought. */
+  /** Whether the node seeks no more peers. */
   isSufficientlyFilled() {
     return this.list.length >= this.#node.options.minPeerNo
   }
@@ -42,17 +42,17 @@ class Peerlist extends EventEmitter {
     return this.list.map((peer) => peer.id)
   }
 
-  /** Ends the connections to all peers. */
+  /** Closes all peers. */
   close() {
     callAll(this.list.map((peer) => () => peer.close()))
     return this
   }
 
   [symbols.add](peer) {
-    // Another array each time: whoever loops over one may close peers.
+    // A new array each time, so that a loop over the old one may close peers.
     this.list = [...this.list, peer]
     const before = this.#onChange('add', peer)
-    // One that a listener has closed meanwhile was removed already.
+    // A listener may have closed and removed the peer meanwhile.
     callAll([...before, () => peer.closed || this.emit('add', peer)])
   }
 
@@ -66,8 +66,8 @@ class Peerlist extends EventEmitter {
 }
 
 /**
- * Calls all functions, whatever they throw. The first error is thrown once all were called, any
- * other one surfaces as an uncaught exception of its own.
+ * Calls all functions, even if some throw. Throws the first error after the last call; any other
+ * error becomes an uncaught exception.
  */
 function callAll(functions) {
   let isFailed = false

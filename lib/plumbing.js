@@ -12,14 +12,14 @@ const {
 const readline = require('node:readline')
 
 const sourceOf = Function.prototype.toString
-/** The texts of the functions with which Node.js listens on a stream; found when first needed. */
+/** Source texts of the functions with which Node.js listens on a stream; found on first use. */
 let texts = null
 
 /**
- * Whether `listener` is one with which Node.js's own stream code (`pipe`, `pipeline`, `finished`,
- * `readline`, …) listens on a stream that it was given.
+ * Whether `listener` belongs to Node.js's own stream code (`pipe`, `pipeline`, `finished`,
+ * `readline`, …).
  *
- * It is told by its source text: nothing else of it is visible, and an application's differs.
+ * Only its source text tells, and the source of an application's listener differs.
  */
 function isPlumbing(listener) {
   if (typeof listener !== 'function') return false
@@ -27,7 +27,7 @@ function isPlumbing(listener) {
   return texts.has(textOf(listener))
 }
 
-/** Gives a stream to whatever listens on streams, and keeps what it listens with. */
+/** Passes a stream to each function that listens on streams and records the listeners. */
 function probe() {
   const found = new Set()
   class Probe extends Duplex {
@@ -49,7 +49,7 @@ function probe() {
   }
   const keep = (listener) => {
     const text = textOf(listener)
-    // All bound functions look alike.
+    // All bound functions have the same source text.
     if (!text.includes('[native code]')) found.add(text)
   }
   finished(new Probe(), noop)
@@ -64,7 +64,7 @@ function probe() {
   return found
 }
 
-/** What `once` listens with carries the listener. */
+/** The wrapper that `once` adds refers to the listener. */
 function textOf(listener) {
   const { listener: original } = listener
   return Reflect.apply(sourceOf, typeof original === 'function' ? original : listener, [])

@@ -1,21 +1,21 @@
 'use strict'
 
-/** The outcome of `start()`: knows whether anybody awaits it. */
+/** The promise of `start()`. It knows whether anybody awaits it. */
 class StartPromise extends Promise {
   #isAwaited = false
 
-  // Promises derived by `then` are ordinary ones.
+  // `then` returns an ordinary promise.
   static get [Symbol.species]() {
     return Promise
   }
 
-  /** The promise, what settles it, and whether it is awaited. */
+  /** The promise, the functions that settle it, and whether it is awaited. */
   static create() {
     let settle
     const promise = new StartPromise((resolve, reject) => {
       settle = { resolve, reject }
     })
-    // An outcome that nobody asks for is no unhandled rejection.
+    // A promise that nobody uses must not cause an unhandled rejection.
     promise.whenSettled(noop, noop)
     return {
       ...settle,
@@ -32,7 +32,7 @@ class StartPromise extends Promise {
     return super.then(onFulfilled, onRejected)
   }
 
-  /** Like `then`, but does not count as awaiting. */
+  /** Like `then`, without counting as awaited. */
   whenSettled(onFulfilled, onRejected) {
     super.then(onFulfilled, onRejected)
   }

@@ -1,7 +1,7 @@
 'use strict'
 
-// What the classes of this package do for each other, out of an application's way: on a channel
-// any name may be an event, and on a peer list any may be an application's own.
+// Internal members that the classes of this package use on each other. Symbols, so that they never
+// clash with the names that an application uses.
 const own = Object.fromEntries(
   [
     ...['add', 'remove', 'open', 'close', 'flush', 'drained', 'sendLine', 'setFilter', 'widen'],
@@ -10,7 +10,7 @@ const own = Object.fromEntries(
   ].map((name) => [name, Symbol(name)]),
 )
 
-// Early releases of Node.js 20 do not have these.
+// Early releases of Node.js 20 lack these.
 const { asyncDispose = Symbol('asyncDispose'), dispose = Symbol('dispose') } = Symbol
 
 module.exports = { ...own, asyncDispose, dispose }

@@ -56,7 +56,7 @@ test('every code block says its language, and there is a check for it', () => {
   assert.ok(ALL.filter(({ language }) => language === 'js').length >= 10, 'blocks are found')
 })
 
-test('every block of JavaScript and TypeScript type-checks', async (t) => {
+test('every block of JavaScript and TypeScript, and the typed example, type-check', async (t) => {
   const folder = project(t)
   const names = new Map()
   for (const [index, block] of ALL.entries()) {
@@ -68,6 +68,8 @@ test('every block of JavaScript and TypeScript type-checks', async (t) => {
     fs.writeFileSync(path.join(folder, name), text)
     names.set(name, place(block))
   }
+  fs.copyFileSync(path.join(ROOT, 'example', 'typed.mts'), path.join(folder, 'typed.mts'))
+  names.set('typed.mts', 'example/typed.mts')
   fs.writeFileSync(path.join(folder, 'prelude.d.mts'), PRELUDE)
   const compilerOptions = {
     ...{ strict: false, noEmit: true },
