@@ -8,7 +8,7 @@ const { setImmediate } = require('./globals')
 const HIGH_WATER_MARK = 64 * 1024
 /**
  * What waits for a reader that has paused, at most. Senders that are waited for have no more on its
- * way: all their windows together (src/proto/state/publish/window.rs), twice.
+ * way: all their windows together (src/proto/publish/window.rs), twice.
  */
 const MAX_UNREAD = 64 * 1024 * 1024
 

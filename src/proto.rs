@@ -17,6 +17,7 @@ pub mod json;
 pub mod legacy;
 mod message;
 mod payload;
+mod publish;
 mod state;
 mod stats;
 mod timers;

@@ -7,20 +7,21 @@
 //! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
 //! - [`beacons`]: noticing that the network broke apart, and mending it;
 //! - [`legacy`]: nodes of the legacy wire: packets, pings, peer requests;
-//! - [`publish`]: native broadcasts: order, exactly once, the tree, repair.
+//! - [`broadcasts`]: what [`publish`] asks for is done.
 
 mod beacons;
+mod broadcasts;
 mod entry;
 mod legacy;
 mod links;
 mod membership;
-mod publish;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::publish;
 use super::stats::Counters;
 use super::{
     CloseHow, Config, Event, Input, LinkId, Message, Moment, Native, NodeId, Origin, Outgoing,
@@ -31,7 +32,6 @@ use entry::Entry;
 use legacy::Legacy;
 use links::{Link, Phase, Twins};
 use membership::Membership;
-use publish::Publisher;
 
 /// The state machine of one node, from start to stop.
 #[derive(Debug)]
@@ -52,9 +52,13 @@ pub struct State {
     beacons: Beacons,
     legacy: Legacy,
     twins: Twins,
-    publisher: Publisher,
+    publish: publish::State,
+    /// Whether [`Timer::Window`] is set.
+    watches_windows: bool,
     counters: Counters,
     out: Vec<Output>,
+    /// Kept for its memory.
+    publish_out: Vec<publish::Output>,
 }
 
 /// How much a node holds of what others can make it hold. All of it is bounded.
@@ -91,7 +95,8 @@ impl State {
             beacons: Beacons::new(),
             legacy: Legacy::new(&config),
             twins: Twins::new(),
-            publisher: Publisher::new(origin),
+            publish: publish::State::new(&config, origin),
+            watches_windows: false,
             config,
             me,
             rng,
@@ -103,6 +108,7 @@ impl State {
             heartbeat_at: None,
             counters: Counters::default(),
             out: Vec::new(),
+            publish_out: Vec::new(),
         }
     }
 
@@ -120,12 +126,12 @@ impl State {
 
     /// What has been counted so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.counters.plus(self.publish.counters())
     }
 
     /// How much the node holds of what others can make it hold.
     pub fn footprint(&self) -> Footprint {
-        let [streams, cached_bytes, held_bytes] = self.publisher.footprint();
+        let [streams, cached_bytes, held_bytes] = self.publish.footprint();
         Footprint {
             links: self.links.len(),
             addresses: self.addresses(),
@@ -133,7 +139,7 @@ impl State {
             streams,
             cached_bytes,
             held_bytes,
-            flowing: self.publisher.flowing(),
+            flowing: self.publish.flowing(),
         }
     }
 
@@ -166,9 +172,9 @@ impl State {
             Input::Closed { link, reason } => self.closed(link, &reason),
             Input::Pressure { link, level } => self.pressure(link, level),
             Input::TimerFired(timer) => self.timer(timer),
-            Input::Broadcast(payload) => self.broadcast(payload),
-            Input::Consumed(marks) => self.on_consumed_here(&marks),
-            Input::Moving(links) => self.on_moving(&links),
+            Input::Broadcast(payload) => self.publish(publish::Input::Broadcast(payload)),
+            Input::Consumed(marks) => self.on_consumed_here(marks),
+            Input::Moving(links) => self.on_moving(links),
             Input::Direct { link, payload } => self.direct(link, &payload),
             Input::Line { link, text } => self.line(link, &text),
             Input::AddPeer { request, target } => self.add_peer(request, target),
@@ -243,14 +249,14 @@ impl State {
 
     fn on_native(&mut self, link: LinkId, native: Native) {
         match native {
-            Native::Publish(publish) => self.on_publish(link, publish),
-            Native::IHave(watermarks) => self.on_ihave(link, watermarks),
-            Native::Graft { range, max_age_ms } => self.on_graft(link, range, max_age_ms),
-            Native::Gone(range) => self.on_gone(link, &range),
-            Native::Prune(origin) => self.on_prune(link, &origin),
-            Native::Consumed(watermarks) => self.on_consumed(link, watermarks),
-            Native::Stalled { origin, id } => self.on_stalled(link, &origin, &id),
-            Native::Oversized(range) => self.on_oversized(link, &range),
+            Native::Publish(_)
+            | Native::IHave(_)
+            | Native::Graft { .. }
+            | Native::Gone(_)
+            | Native::Prune(_)
+            | Native::Consumed(_)
+            | Native::Stalled { .. }
+            | Native::Oversized(_) => self.publish(publish::Input::Received { link, native }),
             Native::DirectConsumed(count) => self.on_direct_consumed(link, count),
             Native::Heartbeat => {}
             Native::Peers { count, ways } => self.on_peers(link, count, ways),
@@ -275,8 +281,7 @@ impl State {
             Timer::Handshake(link) => self.on_handshake_timeout(link),
             Timer::Ping(number) => self.on_ping_timeout(number),
             Timer::Refill => self.on_refill(),
-            Timer::LazyPush => self.on_lazy_push(),
-            Timer::Repair => self.on_repair(),
+            Timer::LazyPush | Timer::Repair => self.publish(publish::Input::TimerFired(timer)),
             Timer::Heartbeat => self.on_heartbeat(),
             Timer::Seek => self.on_seek(),
             Timer::Shuffle => self.on_shuffle_timer(),

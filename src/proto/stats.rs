@@ -49,3 +49,33 @@ pub struct Counters {
     /// Links closed for misbehaviour.
     pub misbehaved: u64,
 }
+
+impl Counters {
+    /// The sum of both.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            sent: self.sent + other.sent,
+            delivered: self.delivered + other.delivered,
+            forwarded: self.forwarded + other.forwarded,
+            duplicates: self.duplicates + other.duplicates,
+            held: self.held + other.held,
+            repaired: self.repaired + other.repaired,
+            skipped: self.skipped + other.skipped,
+            slow_receivers: self.slow_receivers + other.slow_receivers,
+            oversized: self.oversized + other.oversized,
+            grafts: self.grafts + other.grafts,
+            prunes: self.prunes + other.prunes,
+            direct_sent: self.direct_sent + other.direct_sent,
+            direct_received: self.direct_received + other.direct_received,
+            withheld: self.withheld + other.withheld,
+            rejected: self.rejected + other.rejected,
+            dials: self.dials + other.dials,
+            dials_refused: self.dials_refused + other.dials_refused,
+            relays_refused: self.relays_refused + other.relays_refused,
+            handshake_timeouts: self.handshake_timeouts + other.handshake_timeouts,
+            muted: self.muted + other.muted,
+            ignored_of_muted: self.ignored_of_muted + other.ignored_of_muted,
+            misbehaved: self.misbehaved + other.misbehaved,
+        }
+    }
+}

@@ -85,6 +85,14 @@ impl Beacons {
     fn sends(&self) -> bool {
         self.is_seed || self.is_substitute
     }
+
+    /// Peers on which the broadcasts of an origin nobody has heard of are not pushed at first.
+    pub(super) fn lazy_by_default(&self, me: &NodeId) -> &[LinkId] {
+        match self.heard.first_key_value() {
+            Some((id, heard)) if !self.sends() || id < me => &heard.lazy,
+            _ => &self.own_lazy,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -161,7 +169,7 @@ impl State {
         };
         self.beacons.number += 1;
         let beacon = Beacon {
-            origin: self.publisher.origin().clone(),
+            origin: self.publish.origin().clone(),
             address: own.socket(),
             number: self.beacons.number,
         };
@@ -180,7 +188,7 @@ impl State {
         let id = beacon.origin.id.clone();
         if id == self.me {
             // Our own, on a way round. Of an earlier life, perhaps: no reason to prune.
-            if beacon.origin == *self.publisher.origin() {
+            if beacon.origin == *self.publish.origin() {
                 self.send(link, native::beacon_tree(&id, false));
             }
             return;
@@ -314,14 +322,6 @@ impl State {
         let heard = &self.beacons.heard;
         id.is_some_and(|id| heard.contains_key(id))
             || address.is_some_and(|it| heard.values().any(|heard| heard.address == it))
-    }
-
-    /// Peers on which the broadcasts of an origin nobody has heard of are not pushed at first.
-    pub(super) fn lazy_by_default(&self) -> &[LinkId] {
-        match self.beacons.heard.first_key_value() {
-            Some((id, heard)) if !self.beacons.sends() || *id < self.me => &heard.lazy,
-            _ => &self.beacons.own_lazy,
-        }
     }
 
     /// How many seeds' beacons are passed on.

@@ -20,8 +20,8 @@ use crate::proto::codec::native;
 use crate::proto::legacy::Seen;
 use crate::proto::legacy::{line, packet as packets};
 use crate::proto::{
-    Class, Config, Event, Item, LinkId, Moment, NodeId, Origin, Outgoing, Packet, PacketData,
-    Payload, Publish, Topic,
+    Class, Config, Event, Item, LinkId, Moment, Native, NodeId, Origin, Outgoing, Packet,
+    PacketData, Payload, Publish, Topic, publish,
 };
 use ping::Ping;
 
@@ -182,14 +182,15 @@ impl State {
             }
         };
         if let Some((origin, seq)) = native_born(&packet.id) {
-            let publish = Publish {
+            let run = Publish {
                 origin,
                 first: seq,
                 hops: 0,
                 repair: false,
                 payload,
             };
-            return self.on_publish(link, publish);
+            let native = Native::Publish(run);
+            return self.publish(publish::Input::Received { link, native });
         }
         if !self.legacy.seen.insert(&packet.id, self.now) {
             self.counters.duplicates += 1;

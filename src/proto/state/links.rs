@@ -12,7 +12,9 @@ use std::net::SocketAddr;
 
 use super::State;
 use crate::proto::bucket::Bucket;
-use crate::proto::{Class, Hello, Level, LinkId, Moment, NodeId, Outgoing, PeerAddress, Target};
+use crate::proto::{
+    Class, Hello, Level, LinkId, Moment, NodeId, Outgoing, PeerAddress, Target, publish,
+};
 use dial::Purpose;
 pub(super) use dial::{Dial, DialEnd};
 pub(super) use handshake::count;
@@ -21,25 +23,6 @@ pub(super) use twins::Twins;
 
 /// Forward joins that a native peer may hand us.
 const WALKS_PER_SECOND: f64 = 100.0;
-
-/// What a peer's requests for repair are counted in, each as one at least.
-pub(super) const REPAIR_UNIT: usize = 4 << 10;
-/// 64 MiB at once, twice what is cached: an honest peer never asks for so much.
-const REPAIR_BURST: f64 = 16_384.0;
-/// 4 MiB a second.
-const REPAIRS_PER_SECOND: f64 = 1024.0;
-
-/// Unknown origins that a peer may tell of at once: twice what it tells when a link comes up.
-const CLAIM_BURST: f64 = 8192.0;
-/// The same per second. In a network of 10 000 nodes that all begin to speak at once, most of them
-/// are heard before a lazy peer tells of them.
-const CLAIMS_PER_SECOND: f64 = 1024.0;
-
-/// Unknown origins that a peer may bring broadcasts of at once, and per second: in the 30 s for which
-/// broadcasts are repeated, fewer than there are streams. So those who spoke by then are not forgotten,
-/// and what they said is not heard again.
-const ORIGIN_BURST: f64 = 4096.0;
-const ORIGINS_PER_SECOND: f64 = 200.0;
 
 /// One connection.
 #[derive(Debug)]
@@ -91,13 +74,10 @@ pub(super) struct Peer {
     pub(super) ways: u16,
     /// Where it listens, as an address to tell others.
     pub(super) listens: Option<SocketAddr>,
-    pub(super) since: Moment,
     /// It has said goodbye, and whether it wants to be remembered.
     pub(super) leaving: Option<bool>,
     /// Its epoch, if it is native.
     pub(super) epoch: Option<u64>,
-    /// Whether broadcasts were held back because its queue was too full.
-    pub(super) behind: bool,
     /// What a legacy peer's own broadcasts tell of its generation.
     pub(super) generation: Generation,
     pub(super) requests: Bucket,
@@ -105,24 +85,11 @@ pub(super) struct Peer {
     pub(super) shuffles: Bucket,
     /// Shuffles that we may hand it.
     pub(super) shuffles_on: Bucket,
-    /// What it may ask to be repeated, in units of [`REPAIR_UNIT`].
-    pub(super) repairs: Bucket,
-    /// Origins that it may tell of and that nobody has heard of.
-    pub(super) claims: Bucket,
-    /// Origins that it may bring broadcasts of and that nobody has heard of.
-    pub(super) origins: Bucket,
     /// Whether it says what it has consumed, and wants to know what we have.
     pub(super) windows: bool,
-    /// The largest message it takes, in bytes.
-    pub(super) max_message: usize,
     /// What is sent to it alone, and what it sends to us.
     direct: unicast::Window,
-    /// Slow receivers that it may tell of.
-    pub(super) stalls: Bucket,
 }
-
-/// Slow receivers that a peer may tell of at once; one a second on the long run.
-const STALL_BURST: f64 = 32.0;
 
 /// The generations of legacy nodes: what one's `data` crashes the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -214,16 +181,7 @@ impl State {
             return;
         };
         state.level = level;
-        let Some(peer) = state.peer_mut() else { return };
-        match level {
-            Level::Full => peer.behind = true,
-            Level::High => {}
-            Level::Low if peer.native && std::mem::take(&mut peer.behind) => {
-                self.doubt_receiver(link);
-                self.catch_up(link);
-            }
-            Level::Low => {}
-        }
+        self.publish(publish::Input::Pressure { link, level });
     }
 }
 

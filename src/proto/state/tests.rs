@@ -1,5 +1,6 @@
 //! Behaviour of the state machine: inputs in, whole outputs out.
 
+mod broadcasts;
 mod conduct;
 mod entry;
 mod legacy;

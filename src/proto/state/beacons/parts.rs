@@ -32,7 +32,7 @@ pub(in crate::proto::state) enum Part {
 impl State {
     /// The marks of the beacons that are heard here.
     pub(in crate::proto::state) fn marks(&self) -> Vec<u64> {
-        let own = self.beacons.sends().then(|| self.publisher.origin());
+        let own = self.beacons.sends().then(|| self.publish.origin());
         let heard = self.beacons.heard.values().map(|heard| &heard.origin);
         let mut origins: Vec<&Origin> = heard.chain(own).collect();
         origins.sort_unstable();

@@ -3,7 +3,7 @@
 use super::Phase;
 use super::dial::{DialEnd, Purpose};
 use crate::proto::state::State;
-use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer};
+use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer, publish};
 
 impl State {
     pub(in crate::proto::state) fn close_peer(&mut self, link: LinkId) {
@@ -84,11 +84,10 @@ impl State {
             return false;
         };
         self.peers.retain(|other| *other != link);
-        self.publisher.forget_link(link);
+        self.publish(publish::Input::PeerDown(link));
         self.peer_lost(link, peer, reason);
         tracing::info!(%link, id = %peer.id, ?reason, "removed peer");
         self.emit(Event::PeerRemoved { link, reason });
-        self.receivers_changed();
         true
     }
 }

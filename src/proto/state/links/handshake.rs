@@ -3,10 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::dial::Dial;
-use super::{
-    CLAIM_BURST, CLAIMS_PER_SECOND, Generation, Link, ORIGIN_BURST, ORIGINS_PER_SECOND, Peer,
-    Phase, REPAIR_BURST, REPAIRS_PER_SECOND, STALL_BURST, WALKS_PER_SECOND, control, unicast,
-};
+use super::{Generation, Link, Peer, Phase, WALKS_PER_SECOND, control, unicast};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::legacy::line;
@@ -15,7 +12,7 @@ use crate::proto::state::beacons::Part;
 use crate::proto::state::entry::Came;
 use crate::proto::{
     CloseHow, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress, Place,
-    Target, Timer, Why,
+    Target, Timer, Why, publish,
 };
 
 impl State {
@@ -191,7 +188,7 @@ impl State {
             version: 1,
             address: self.config.address.clone(),
             port: self.config.port,
-            epoch: self.publisher.origin().epoch,
+            epoch: self.publish.origin().epoch,
             intent,
             windows: true,
             max_message: u32::try_from(self.config.max_message).ok(),
@@ -341,6 +338,11 @@ impl State {
             Phase::AwaitingAck(_) => Some(remote),
             _ => contact(&hello, Some(remote)).map(|who| who.socket()),
         };
+        let mut peer =
+            publish::Peer::new(link, hello.id.clone(), state.level, state.began, self.now);
+        if let Some(said) = said_native {
+            peer = peer.into_native(said.epoch, windows, max_message);
+        }
         let place = hello.native.as_ref().map(|native| &native.place);
         state.phase = Phase::Peer(Box::new(Peer {
             id: hello.id.clone(),
@@ -351,22 +353,15 @@ impl State {
             has: place.map_or(0, |place| place.peers.saturating_add(1)),
             ways: place.map_or(0, |place| place.ways),
             listens,
-            since: self.now,
             leaving: None,
             epoch: hello.native.as_ref().map(|native| native.epoch),
-            behind: false,
             generation: Generation::Unknown,
             requests,
             shuffles: Bucket::new(10.0 * shuffles, shuffles, self.now),
             // In the 10 s of a link that stands still, less than it may bring at once.
             shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, self.now),
-            repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, self.now),
-            claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, self.now),
-            origins: Bucket::new(ORIGIN_BURST, ORIGINS_PER_SECOND, self.now),
             windows,
-            max_message: max_message.map_or(usize::MAX, |max| max as usize),
-            direct: unicast::Window::new(self.publisher.new_mark()),
-            stalls: Bucket::new(STALL_BURST, 1.0, self.now),
+            direct: unicast::Window::new(self.publish.new_mark()),
         }));
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));
@@ -379,11 +374,7 @@ impl State {
             windows,
             max_message,
         });
-        let began = self.links.get(&link).map_or(self.now, |link| link.began);
-        self.publisher.joins(native, began);
-        if native {
-            self.catch_up(link);
-        }
+        self.publish(publish::Input::PeerUp(Box::new(peer)));
         self.release_held(&hello.id);
         self.peer_added(link);
         self.admit_held();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::{CloseHow, RemoveReason, Timer};
+use crate::proto::{CloseHow, RemoveReason, Timer, publish};
 
 /// How often silent links are looked for.
 pub(in crate::proto::state) const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
@@ -36,6 +36,6 @@ impl State {
                 self.send(link, native::heartbeat());
             }
         }
-        self.publisher.expire(self.now);
+        self.publish(publish::Input::TimerFired(Timer::Heartbeat));
     }
 }

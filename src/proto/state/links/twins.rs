@@ -57,7 +57,7 @@ impl State {
     /// Whether `hello` is another node's that has our id.
     fn is_twin(&self, hello: &Hello) -> bool {
         let epoch = hello.native.as_ref().map(|native| native.epoch);
-        hello.id == self.me && epoch.is_none_or(|epoch| epoch != self.publisher.origin().epoch)
+        hello.id == self.me && epoch.is_none_or(|epoch| epoch != self.publish.origin().epoch)
     }
 
     /// Whether a peer that is alive, and somewhere else, has the id of the sender of `hello`.

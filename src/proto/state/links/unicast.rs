@@ -4,8 +4,7 @@ use bytes::Bytes;
 
 use crate::proto::codec::native;
 use crate::proto::legacy::line;
-use crate::proto::state::publish::DETACH_BELOW;
-use crate::proto::state::publish::intake::Outstanding;
+use crate::proto::publish::{DETACH_BELOW, Outstanding};
 use crate::proto::state::{State, legacy};
 use crate::proto::{Class, Event, LinkId, Mark, Moment, Outgoing, Output, Payload};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::State;
 use super::repair::{GRAFT_AFTER, GRAFT_HOLE_AFTER};
 use super::stream::Doubt;
 use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
-use crate::proto::state::State;
 use crate::proto::{Level, LinkId, Origin, Range, Timer, Watermark};
 
 /// How long watermarks for lazy peers are collected (overlay design, tree).
@@ -20,26 +20,23 @@ pub(super) const WATERMARKS_PER_FRAME: usize = 512;
 
 impl State {
     pub(super) fn announce(&mut self, origin: &Origin) {
-        if self.publisher.dirty.is_empty() {
+        if self.dirty.is_empty() {
             self.set_timer(Timer::LazyPush, LAZY_EVERY);
         }
-        self.publisher.dirty.insert(origin.clone());
+        self.dirty.insert(origin.clone());
     }
 
-    pub(in crate::proto::state) fn on_lazy_push(&mut self) {
-        let dirty = std::mem::take(&mut self.publisher.dirty);
-        for link in self.native_peers() {
-            let Some(state) = self.links.get_mut(&link) else {
-                continue;
-            };
-            if state.level >= Level::High {
-                if let Some(peer) = state.peer_mut() {
-                    peer.behind = true;
-                }
+    pub(super) fn on_lazy_push(&mut self) {
+        let dirty = std::mem::take(&mut self.dirty);
+        for index in 0..self.peers.len() {
+            let peer = &mut self.peers[index];
+            let link = peer.link;
+            if !peer.native || peer.level >= Level::High {
+                peer.behind |= peer.native;
                 continue;
             }
             let news = dirty.iter().filter_map(|origin| {
-                let stream = self.publisher.streams.get(origin)?;
+                let stream = self.streams.get(origin)?;
                 let view = stream.seen_view(link)?;
                 let high = stream.high();
                 (view.lazy && !view.has(high)).then(|| Watermark {
@@ -55,13 +52,12 @@ impl State {
     /// Tells a peer the watermarks of everything that was active lately, our own in any case; but
     /// not of others that have never said anything: in a network that starts at once those would
     /// be all its nodes.
-    pub(in crate::proto::state) fn catch_up(&mut self, link: LinkId) {
-        let publisher = &self.publisher;
-        let mut active: Vec<_> = publisher
+    pub(super) fn catch_up(&mut self, link: LinkId) {
+        let mut active: Vec<_> = self
             .streams
             .iter()
             .filter(|(origin, stream)| {
-                **origin == publisher.own
+                **origin == self.own
                     || stream.settled
                         && stream.next > 1
                         && self.now.since(stream.last_active) < CACHE_FOR * 2
@@ -72,7 +68,7 @@ impl State {
                     high: stream.high(),
                 };
                 (
-                    *origin != publisher.own,
+                    *origin != self.own,
                     std::cmp::Reverse(stream.last_active),
                     watermark,
                 )
@@ -89,15 +85,15 @@ impl State {
         );
     }
 
-    pub(in crate::proto::state) fn on_ihave(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
+    pub(super) fn on_ihave(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
         let now = self.now;
         let since = self.peer(link).map(|peer| peer.since);
         let greets = since.is_some_and(|since| now.since(since) < GREETING);
-        let first_word = !std::mem::replace(&mut self.publisher.synced, true);
+        let first_word = !std::mem::replace(&mut self.synced, true);
         for Watermark { origin, high } in watermarks {
-            let known = self.publisher.streams.get(&origin).is_some();
+            let known = self.streams.get(&origin).is_some();
             if !known && !self.takes_claim(link) {
-                return self.blame(link, -1, "it tells of more origins than there can be");
+                return self.blame(link, "it tells of more origins than there can be");
             }
             let next = if first_word && !known {
                 high.saturating_add(1)
@@ -105,7 +101,7 @@ impl State {
                 1
             };
             let settled = first_word || high == 0;
-            let stream = self.publisher.streams.open(&origin, next, settled, now);
+            let stream = self.streams.open(&origin, next, settled, now);
             if next > 1 && !known {
                 stream.doubt = Some(Doubt::new(None, next));
             }
@@ -115,7 +111,7 @@ impl State {
                 .is_some_and(|gap| gap.asked.contains(&link));
             let view = stream.view(link);
             view.high = view.high.max(high);
-            if origin == self.publisher.own {
+            if origin == self.own {
                 continue;
             }
             if high < stream.next {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::State;
 use super::stream::{Gap, View};
 use crate::proto::codec::native;
-use crate::proto::state::State;
 use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};
 
 /// From an announcement to the graft, if the broadcast does not come. The design's twice the 95th
@@ -36,9 +36,9 @@ impl State {
     /// nobody will, since too many are missing something already.
     pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) -> bool {
         let now = self.now;
-        let crowded = self.publisher.gaps.len() >= STRANGE_GAPS;
+        let crowded = self.gaps.len() >= STRANGE_GAPS;
         let target = target.min(LAST_SEQUENCE);
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return false;
         };
         let is_strange = stream.heard_at.is_none() && stream.gap.is_none();
@@ -55,23 +55,23 @@ impl State {
         });
         gap.target = gap.target.max(target);
         let at = gap.at;
-        self.publisher.gaps.insert(origin.clone());
+        self.gaps.insert(origin.clone());
         self.repair_by(at);
         true
     }
 
     pub(super) fn close_gap(&mut self, origin: &Origin) {
-        if let Some(stream) = self.publisher.streams.get_mut(origin) {
+        if let Some(stream) = self.streams.get_mut(origin) {
             stream.gap = None;
         }
-        self.publisher.gaps.remove(origin);
+        self.gaps.remove(origin);
     }
 
-    pub(in crate::proto::state) fn on_repair(&mut self) {
-        self.publisher.repair_at = None;
-        for origin in self.publisher.gaps.clone() {
-            let Some(stream) = self.publisher.streams.get(&origin) else {
-                self.publisher.gaps.remove(&origin);
+    pub(super) fn on_repair(&mut self) {
+        self.repair_at = None;
+        for origin in self.gaps.clone() {
+            let Some(stream) = self.streams.get(&origin) else {
+                self.gaps.remove(&origin);
                 continue;
             };
             match &stream.gap {
@@ -81,7 +81,6 @@ impl State {
                 Some(_) => self.repair(&origin),
             }
             let gap = self
-                .publisher
                 .streams
                 .get(&origin)
                 .and_then(|stream| stream.gap.as_ref());
@@ -91,9 +90,9 @@ impl State {
         }
     }
 
-    pub(in crate::proto::state) fn on_gone(&mut self, link: LinkId, range: &Range) {
+    pub(super) fn on_gone(&mut self, link: LinkId, range: &Range) {
         let now = self.now;
-        let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
+        let Some(stream) = self.streams.get_mut(&range.origin) else {
             return;
         };
         if range.first > stream.next {
@@ -119,20 +118,21 @@ impl State {
     /// Asks somebody for what is missing, or gives it up.
     fn repair(&mut self, origin: &Origin) {
         let now = self.now;
-        let joined = self.publisher.joined_at.unwrap_or_default();
-        let usable = |link: LinkId| {
-            self.links
-                .get(&link)
-                .is_some_and(|l| l.level < Level::Full && l.peer().is_some())
-        };
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let joined = self.joined_at.unwrap_or_default();
+        let usable: Vec<LinkId> = self
+            .peers
+            .iter()
+            .filter(|peer| peer.level < Level::Full)
+            .map(|peer| peer.link)
+            .collect();
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let next = stream.next;
         let views = stream
             .views()
             .iter()
-            .filter(|view| usable(view.link) && view.high >= next);
+            .filter(|view| usable.contains(&view.link) && view.high >= next);
         let (have, gone): (Vec<View>, Vec<View>) =
             views.copied().partition(|view| view.gone < next);
         let Some(gap) = stream.gap.as_mut() else {
@@ -191,10 +191,10 @@ impl State {
     }
 
     fn repair_by(&mut self, at: Moment) {
-        let looks = self.publisher.gaps.len() / GAPS_AT_A_LOOK + 1;
+        let looks = self.gaps.len() / GAPS_AT_A_LOOK + 1;
         let at = at.max(self.now.after(REPAIR_EVERY * looks as u32));
-        if self.publisher.repair_at.is_none_or(|set| at < set) {
-            self.publisher.repair_at = Some(at);
+        if self.repair_at.is_none_or(|set| at < set) {
+            self.repair_at = Some(at);
             self.set_timer(Timer::Repair, at.since(self.now));
         }
     }

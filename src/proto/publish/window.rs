@@ -23,17 +23,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::stream::{Stream, Taken};
+use super::{Output, State};
 use crate::proto::codec::native;
-use crate::proto::state::State;
-use crate::proto::{
-    Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Output, Publish, Timer, Watermark,
-};
+use crate::proto::{Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Publish, Watermark};
 
 /// Told in place of a number by a node that somebody else waits for. No broadcast has it.
 const NO_MATTER: u64 = LAST_SEQUENCE;
-/// How often those who wait are told what has been consumed, however little it is. They are told
-/// sooner when it is much.
-const TELL_EVERY: Duration = Duration::from_millis(50);
 /// How often a parent is told the same again, while something large is on its way.
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// A node says of itself that it is slow; its peers wait this much longer for it to do so.
@@ -52,11 +47,9 @@ impl State {
     /// A run of ours was sent.
     pub(super) fn note_sent(&mut self, run: &Publish) {
         if self.config.waits_for_receivers {
-            self.publisher
-                .outstanding
-                .sent(run.last(), super::stream::cost(run));
+            self.outstanding.sent(run.last(), super::stream::cost(run));
         }
-        let own = self.publisher.own.clone();
+        let own = self.own.clone();
         self.note_flow(&own);
         self.update_window();
     }
@@ -64,7 +57,7 @@ impl State {
     /// The messages from `first` to `last` are given to the application; returns their mark.
     pub(super) fn note_given(&mut self, origin: &Origin, first: u64, last: u64) -> Option<Mark> {
         let now = self.now;
-        let stream = self.publisher.streams.get_mut(origin)?;
+        let stream = self.streams.get_mut(origin)?;
         let intake = &mut stream.intake;
         if intake.is_done() {
             (intake.consumed, intake.since) = (first - 1, now);
@@ -83,7 +76,7 @@ impl State {
         if !self.has_windows(link) {
             return;
         }
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let view = stream.view(link);
@@ -105,32 +98,24 @@ impl State {
 
     /// Looks after a stream until everything is consumed.
     fn note_flow(&mut self, origin: &Origin) {
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         if std::mem::replace(&mut stream.intake.is_flowing, true) {
             return;
         }
-        self.publisher.flowing.insert(origin.clone());
-        self.watch_windows();
+        self.flowing.insert(origin.clone());
+        self.out.push(Output::WatchWindows);
     }
 
-    /// Sees to it that the windows are looked at soon.
-    pub(in crate::proto::state) fn watch_windows(&mut self) {
-        if !std::mem::replace(&mut self.publisher.is_watching, true) {
-            self.set_timer(Timer::Window, TELL_EVERY);
-        }
-    }
-
-    pub(in crate::proto::state) fn on_consumed_here(&mut self, marks: &[Mark]) {
+    pub(super) fn on_consumed_here(&mut self, marks: &[Mark]) {
         let now = self.now;
         let mut changed = Vec::new();
         for mark in marks {
-            let Some(origin) = self.publisher.streams.marked(mark.stream).cloned() else {
-                self.direct_consumed_here(mark);
+            let Some(origin) = self.streams.marked(mark.stream).cloned() else {
                 continue;
             };
-            let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            let Some(stream) = self.streams.get_mut(&origin) else {
                 continue;
             };
             let intake = &mut stream.intake;
@@ -147,10 +132,10 @@ impl State {
     }
 
     /// What waits for these links moves on, so that nobody behind them is stalled.
-    pub(in crate::proto::state) fn on_moving(&mut self, links: &[LinkId]) {
+    pub(super) fn on_moving(&mut self, links: &[LinkId]) {
         let now = self.now;
-        for origin in self.publisher.flowing.clone() {
-            let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+        for origin in self.flowing.clone() {
+            let Some(stream) = self.streams.get_mut(&origin) else {
                 continue;
             };
             let high = stream.high();
@@ -166,17 +151,14 @@ impl State {
             }
             stream.intake.is_moving |= is_moving;
         }
-        for link in links {
-            self.direct_moves(*link);
-        }
     }
 
-    pub(in crate::proto::state) fn on_consumed(&mut self, link: LinkId, marks: Vec<Watermark>) {
+    pub(super) fn on_consumed(&mut self, link: LinkId, marks: Vec<Watermark>) {
         let now = self.now;
         let mut changed = Vec::new();
         let mut is_own = false;
         for Watermark { origin, high } in marks {
-            let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+            let Some(stream) = self.streams.get_mut(&origin) else {
                 continue;
             };
             let most = stream.high();
@@ -191,7 +173,7 @@ impl State {
                 }
             });
             stream.intake.is_moving = true;
-            if origin == self.publisher.own {
+            if origin == self.own {
                 is_own = true;
             } else {
                 changed.push(origin);
@@ -209,7 +191,7 @@ impl State {
         let now = self.now;
         let mut news: BTreeMap<LinkId, Vec<Watermark>> = BTreeMap::new();
         for origin in origins {
-            let Some(stream) = self.publisher.streams.get_mut(origin) else {
+            let Some(stream) = self.streams.get_mut(origin) else {
                 continue;
             };
             let waiting = stream.views().iter().filter(|view| view.awaits);
@@ -244,85 +226,79 @@ impl State {
     }
 
     /// Whoever waits for peers of ours looks again: one has come, gone or been told to go elsewhere.
-    pub(in crate::proto::state) fn receivers_changed(&mut self) {
+    pub(super) fn receivers_changed(&mut self) {
         self.update_window();
-        let flowing: Vec<Origin> = self.publisher.flowing.iter().cloned().collect();
+        let flowing: Vec<Origin> = self.flowing.iter().cloned().collect();
         self.tell_consumed(&flowing);
     }
 
     /// Tells the driver how much of ours is outstanding.
     pub(super) fn update_window(&mut self) {
-        let own = self.publisher.own.clone();
-        let Some(stream) = self.publisher.streams.get(&own) else {
+        let own = self.own.clone();
+        let Some(stream) = self.streams.get(&own) else {
             return;
         };
         let high = stream.consumed_by_all(None);
-        self.publisher.outstanding.consumed(high);
-        let window = (self.publisher.outstanding.bytes(), self.window());
-        if std::mem::replace(&mut self.publisher.told, window) != window {
+        self.outstanding.consumed(high);
+        let window = (self.outstanding.bytes(), self.window());
+        if std::mem::replace(&mut self.told, window) != window {
             let (outstanding, size) = window;
-            self.out.push(Output::Window {
-                link: None,
-                outstanding,
-                size,
-            });
+            self.out.push(Output::Window { outstanding, size });
         }
     }
 
     /// How much this node may have outstanding.
     fn window(&self) -> usize {
-        let share = ALL_WINDOWS / self.publisher.active.max(1);
-        self.config.link_queue.min(share)
+        let share = ALL_WINDOWS / self.active.max(1);
+        self.config.window.min(share)
     }
 
-    pub(in crate::proto::state) fn on_window(&mut self) {
-        self.publisher.is_watching = false;
+    pub(super) fn on_window(&mut self) {
         self.count_active();
-        let flowing: Vec<Origin> = self.publisher.flowing.iter().cloned().collect();
+        let flowing: Vec<Origin> = self.flowing.iter().cloned().collect();
         for origin in &flowing {
             self.look_for_stalled(origin);
         }
         self.tell_consumed(&flowing);
         for origin in &flowing {
-            if let Some(stream) = self.publisher.streams.get_mut(origin) {
+            if let Some(stream) = self.streams.get_mut(origin) {
                 if !stream.is_at_rest() {
                     continue;
                 }
                 stream.intake.is_flowing = false;
             }
-            self.publisher.flowing.remove(origin);
+            self.flowing.remove(origin);
         }
         self.update_window();
-        let is_waiting = self.look_after_directs();
-        if is_waiting || !self.publisher.flowing.is_empty() {
-            self.watch_windows();
+        if !self.flowing.is_empty() {
+            self.out.push(Output::WatchWindows);
         }
     }
 
     /// This node begins to broadcast, for the first time or after a pause.
     pub(super) fn begin_window(&mut self) {
-        self.publisher.active = self.publisher.active.max(BEGINNERS);
-        self.publisher.counted_at = self.now;
+        self.active = self.active.max(BEGINNERS);
+        self.counted_at = self.now;
     }
 
     fn count_active(&mut self) {
         let now = self.now;
-        if now.since(self.publisher.counted_at) < ACTIVE_FOR / 10 {
+        if now.since(self.counted_at) < ACTIVE_FOR / 10 {
             return;
         }
-        self.publisher.counted_at = now;
-        let own = &self.publisher.own;
+        self.counted_at = now;
+        let own = &self.own;
         let is_active = |(origin, stream): &(&Origin, &Stream)| {
             *origin == own
                 || stream.heard_at.is_some() && now.since(stream.last_active) < ACTIVE_FOR
         };
-        self.publisher.active = self.publisher.streams.iter().filter(is_active).count();
+        self.active = self.streams.iter().filter(is_active).count();
     }
 
     /// No longer waits for whoever has consumed nothing of a stream for too long.
     fn look_for_stalled(&mut self, origin: &Origin) {
         let (now, patience) = (self.now, self.config.slow_receiver_timeout);
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let mut stalled = Vec::new();
@@ -330,7 +306,7 @@ impl State {
         if !intake.is_done() && !intake.is_stalled && now.since(intake.since) >= patience {
             intake.is_stalled = true;
             tracing::warn!(origin = %origin.id, "the application consumes nothing: nobody waits for it any more");
-            stalled.push(self.me.clone());
+            stalled.push(self.own.id.clone());
         }
         let high = stream.high();
         let patience = patience.saturating_add(PEERS_WAIT_LONGER);
@@ -356,12 +332,12 @@ impl State {
 
     /// Passes the name of a slow receiver on towards the origin.
     fn tell_stalled(&mut self, origin: &Origin, id: &NodeId) {
-        if *origin == self.publisher.own {
+        if *origin == self.own {
             tracing::warn!(%id, "a receiver consumes nothing: its messages no longer wait for it");
             self.counters.slow_receivers += 1;
             return self.emit(Event::SlowReceiver { id: id.clone() });
         }
-        let stream = self.publisher.streams.get(origin);
+        let stream = self.streams.get(origin);
         if let Some(parent) = stream.and_then(|stream| stream.parent)
             && self.has_windows(parent)
         {
@@ -369,15 +345,9 @@ impl State {
         }
     }
 
-    pub(in crate::proto::state) fn on_stalled(
-        &mut self,
-        link: LinkId,
-        origin: &Origin,
-        id: &NodeId,
-    ) {
+    pub(super) fn on_stalled(&mut self, link: LinkId, origin: &Origin, id: &NodeId) {
         let now = self.now;
         let is_child = self
-            .publisher
             .streams
             .get(origin)
             .and_then(|stream| stream.seen_view(link))
@@ -398,7 +368,7 @@ impl State {
         if !self.has_windows(link) {
             return;
         }
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let taken = &mut stream.view(link).taken;
@@ -417,26 +387,23 @@ impl State {
     }
 
     /// A peer was not sent all that it should have been: it is waited for once it says what it has.
-    pub(in crate::proto::state) fn doubt_receiver(&mut self, link: LinkId) {
-        self.publisher.streams.doubt_receiver(link);
+    pub(super) fn doubt_receiver(&mut self, link: LinkId) {
+        self.streams.doubt_receiver(link);
         self.receivers_changed();
     }
 
     /// Whether a peer says what it has consumed.
-    pub(in crate::proto::state) fn has_windows(&self, link: LinkId) -> bool {
+    pub(super) fn has_windows(&self, link: LinkId) -> bool {
         self.peer(link).is_some_and(|peer| peer.windows)
     }
 
     /// Whether a peer has been given all that this node has broadcast, or has others who do that.
-    pub(crate) fn has_said_all(&self, link: LinkId) -> bool {
-        let Some(state) = self.links.get(&link) else {
+    pub(in crate::proto) fn has_said_all(&self, link: LinkId) -> bool {
+        let Some(peer) = self.peer(link).filter(|peer| peer.native) else {
             return true;
         };
-        let Some(peer) = state.peer().filter(|peer| peer.native) else {
-            return true;
-        };
-        let is_behind = peer.behind || state.level == Level::Full;
-        let Some(stream) = self.publisher.streams.get(&self.publisher.own) else {
+        let is_behind = peer.behind || peer.level == Level::Full;
+        let Some(stream) = self.streams.get(&self.own) else {
             return true;
         };
         let view = stream.seen_view(link);

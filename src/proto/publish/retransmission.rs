@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::State;
+use super::peer::REPAIR_UNIT;
 use super::stream::cost;
 use crate::proto::codec::native;
-use crate::proto::state::State;
-use crate::proto::state::links::{Link, REPAIR_UNIT};
 use crate::proto::{Class, LinkId, Origin, Publish, Range, Watermark};
 
 /// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
@@ -14,19 +14,14 @@ const GRAFT_BYTES: usize = 512 << 10;
 const OLD_PER_UNIT: usize = 64;
 
 impl State {
-    pub(in crate::proto::state) fn on_graft(
-        &mut self,
-        link: LinkId,
-        range: Range,
-        max_age_ms: u32,
-    ) {
+    pub(super) fn on_graft(&mut self, link: LinkId, range: Range, max_age_ms: u32) {
         let now = self.now;
         let max_age = self.max_age(link, max_age_ms);
         let peer = self.peer_mut(link);
         if !peer.is_some_and(|peer| peer.repairs.take(now)) {
-            return self.blame(link, -1, "it asks for more than anybody could have missed");
+            return self.blame(link, "it asks for more than anybody could have missed");
         }
-        let Some(stream) = self.publisher.streams.get_mut(&range.origin) else {
+        let Some(stream) = self.streams.get_mut(&range.origin) else {
             return self.send(link, native::gone(&range));
         };
         let high = stream.high();
@@ -63,7 +58,7 @@ impl State {
         view.served = runs.last().map_or(served, |run| run.last().max(served));
         let again = runs.iter().filter(|run| run.first <= served);
         let repeated: usize = again.map(cost).sum();
-        if let Some(peer) = self.links.get_mut(&link).and_then(Link::peer_mut) {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.link == link) {
             let units = repeated / REPAIR_UNIT + old / OLD_PER_UNIT;
             peer.repairs.spend(units as f64);
         }
@@ -109,7 +104,7 @@ impl State {
             return Duration::MAX;
         }
         let asked = Duration::from_millis(u64::from(max_age_ms));
-        let link_age = self.links.get(&link).map(|link| self.now.since(link.began));
+        let link_age = self.peer(link).map(|peer| self.now.since(peer.began));
         asked.max(link_age.unwrap_or_default())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::State;
+use crate::proto::State;
 use crate::proto::{
     Config, Event, Hello, HelloNative, Input, Intent, LinkId, Mark, Message, Moment, Native,
     NodeId, Origin, Outgoing, Output, Payload, Publish, Timer, Timers, Watermark,

@@ -10,7 +10,7 @@ use crate::proto::{Input, LAST_SEQUENCE, LinkId, Native, NodeId, Payload, Waterm
 const NO_MATTER: u64 = LAST_SEQUENCE;
 
 fn own(world: &World) -> crate::proto::Origin {
-    world.state.publisher.origin().clone()
+    world.state.publish.origin().clone()
 }
 
 fn broadcast(world: &mut World) {

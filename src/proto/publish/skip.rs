@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::State;
 use super::repair::{GRAFT_AGAIN, GRAFT_AGAIN_MAX};
 use super::stream::Doubt;
 use crate::proto::codec::native;
-use crate::proto::state::State;
 use crate::proto::{Event, Origin, Range};
 
 /// While an origin is heard of, somebody else's word alone does not make us skip.
@@ -22,7 +22,7 @@ impl State {
         let now = self.now;
         let natives = self.native_peers().len();
         let source = self.source(origin);
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let from_source = source.map(|link| stream.seen_view(link).map_or(0, |view| view.high));
@@ -31,7 +31,7 @@ impl State {
                 return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
             }
             tracing::warn!(origin = %origin.id, high, claimed = upto - 1, "false claims about a peer's broadcasts");
-            self.publisher.streams.forget_claims(origin, high);
+            self.streams.forget_claims(origin, high);
             return self.close_gap(origin);
         }
         let is_live = stream.heard_at.is_some_and(|at| now.since(at) < LIVE_FOR);
@@ -50,7 +50,7 @@ impl State {
     /// What was skipped, or begun with, on somebody's word goes on at `first` after all.
     pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
         self.close_gap(origin);
-        self.publisher.streams.take_back(origin, first);
+        self.streams.take_back(origin, first);
         tracing::warn!(origin = %origin.id, first, "broadcasts go on where they were: claims of later ones were false");
         // They were told that we are further on.
         let range = Range {
@@ -65,7 +65,7 @@ impl State {
 
     /// Gives up everything of a stream below `upto`.
     fn skip(&mut self, origin: &Origin, upto: u64) {
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let count = upto.saturating_sub(stream.next);
@@ -86,7 +86,7 @@ impl State {
             });
         }
         self.accept_held(origin);
-        let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
         let next = stream.next;

@@ -1,8 +1,8 @@
 //! Broadcasts that are larger than a peer takes: told in their place, so that it need not ask for them.
 
+use super::State;
 use super::repair::GRAFT_HOLE_AFTER;
 use crate::proto::codec::native;
-use crate::proto::state::State;
 use crate::proto::{Class, Event, LinkId, Publish, Range};
 
 /// What the largest message may weigh beside its text or bytes: its lengths.
@@ -29,22 +29,22 @@ impl State {
             last: run.last(),
         };
         self.send(link, native::oversized(&range, class));
-        if run.origin == self.publisher.own {
+        if run.origin == self.own {
             self.emit(Event::Oversized { id, size, limit });
         }
         true
     }
 
     /// A peer holds what is too large for us: somebody else will not send it either.
-    pub(in crate::proto::state) fn on_oversized(&mut self, link: LinkId, range: &Range) {
-        let known = self.publisher.streams.get(&range.origin).is_some();
+    pub(super) fn on_oversized(&mut self, link: LinkId, range: &Range, lazy: &[LinkId]) {
+        let known = self.streams.get(&range.origin).is_some();
         if !known && !self.takes_claim(link) {
-            return self.blame(link, -1, "it tells of more origins than there can be");
+            return self.blame(link, "it tells of more origins than there can be");
         }
-        if range.origin == self.publisher.own {
+        if range.origin == self.own {
             return;
         }
-        let stream = self.open_stream(&range.origin, 1, range.first == 1);
+        let stream = self.open_stream(&range.origin, 1, range.first == 1, lazy);
         let view = stream.view(link);
         view.high = view.high.max(range.last);
         view.gone = view.gone.max(range.last);

@@ -16,9 +16,9 @@ const CHOICE: usize = 64;
 /// How many bytes are held back behind gaps, over all origins.
 const HELD_BYTES: usize = 8 << 20;
 /// How many origins are remembered; the one silent for longest is forgotten first.
-pub(super) const MAX_STREAMS: usize = 16 << 10;
+pub(in crate::proto) const MAX_STREAMS: usize = 16 << 10;
 /// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten first.
-pub(super) const MAX_CLAIMED: usize = 8 << 10;
+pub(in crate::proto) const MAX_CLAIMED: usize = 8 << 10;
 /// The next mark that is not taken.
 fn take_mark(next: &mut u32, is_taken: impl Fn(u32) -> bool) -> u32 {
     loop {

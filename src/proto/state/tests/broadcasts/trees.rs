@@ -63,7 +63,7 @@ fn a_newcomer_that_asks_late_gets_all_that_was_sent_since_it_came() {
     world.pass(500, &[newcomer]);
     world.sent.clear();
     let range = Range {
-        origin: world.state.publisher.origin().clone(),
+        origin: world.state.publish.origin().clone(),
         first: 1,
         last: 2,
     };

@@ -25,8 +25,9 @@
 //! Here is how broadcasts are sent and delivered. The rest: [`tree`], [`watermarks`], [`repair`], which
 //! asks for what is missing, [`retransmission`], which answers, and [`skip`].
 
-pub(super) mod intake;
+mod intake;
 mod oversized;
+mod peer;
 mod repair;
 mod retransmission;
 mod skip;
@@ -36,25 +37,20 @@ mod tree;
 mod watermarks;
 mod window;
 
-#[cfg(test)]
-mod forgery_tests;
-#[cfg(test)]
-mod tree_tests;
-#[cfg(test)]
-mod window_tests;
-#[cfg(test)]
-mod world;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::State;
-
-use crate::proto::{Class, Event, LinkId, Moment, Origin, Payload, Publish};
-use intake::Outstanding;
+use super::{
+    Class, Config, Counters, Event, Level, LinkId, Mark, Moment, Native, Origin, Outgoing, Payload,
+    Publish, Timer,
+};
+pub(super) use intake::Outstanding;
+pub(super) use peer::Peer;
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
 use stream::Doubt;
 use streams::Streams;
+#[cfg(test)]
+pub(super) use streams::{MAX_CLAIMED, MAX_STREAMS};
 use window::ACTIVE_FOR;
 
 /// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
@@ -65,9 +61,68 @@ const EXPLORE_AT: u64 = 32;
 /// otherwise keep alive as a whole, wherever they wait.
 pub(super) const DETACH_BELOW: usize = 32 << 10;
 
-/// What a node knows of native broadcasts.
+/// Something that concerns broadcasts.
 #[derive(Debug)]
-pub(super) struct Publisher {
+pub(super) enum Input {
+    /// There is one more peer.
+    PeerUp(Box<Peer>),
+    /// A peer is gone.
+    PeerDown(LinkId),
+    /// The queue of a link crossed a threshold.
+    Pressure { link: LinkId, level: Level },
+    /// This node's application broadcasts.
+    Broadcast(Payload),
+    /// A peer sent a frame about broadcasts.
+    Received { link: LinkId, native: Native },
+    /// The application has consumed these messages.
+    Consumed(Vec<Mark>),
+    /// These links take bytes, if slowly.
+    Moving(Vec<LinkId>),
+    /// A timer is due.
+    TimerFired(Timer),
+}
+
+/// Something that has to be done for broadcasts, in order.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// Queue bytes on a link.
+    Send { link: LinkId, data: Outgoing },
+    /// Write a run as packets to every legacy peer but `except`.
+    Translate {
+        run: Publish,
+        except: Option<LinkId>,
+        class: Class,
+    },
+    /// (Re)start a timer.
+    SetTimer { timer: Timer, after: Duration },
+    /// See to it that [`Timer::Window`] fires soon.
+    WatchWindows,
+    /// How much of this node's broadcasts is outstanding, and how much may be.
+    Window { outstanding: usize, size: usize },
+    /// A peer did what no honest one does.
+    Blame { link: LinkId, what: &'static str },
+    /// Tell the application.
+    Event(Event),
+}
+
+/// The options that concern broadcasts.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    waits_for_receivers: bool,
+    slow_receiver_timeout: Duration,
+    /// The largest window of this node.
+    window: usize,
+}
+
+/// All that a node knows of native broadcasts.
+#[derive(Debug)]
+pub(super) struct State {
+    config: Settings,
+    now: Moment,
+    /// The peers, in the order in which they came.
+    peers: Vec<Peer>,
+    counters: Counters,
+    out: Vec<Output>,
     own: Origin,
     streams: Streams,
     /// Streams whose watermark lazy peers have not been told.
@@ -87,16 +142,24 @@ pub(super) struct Publisher {
     told: (usize, usize),
     /// Streams that somebody has not consumed.
     flowing: BTreeSet<Origin>,
-    /// Whether the window timer is set.
-    is_watching: bool,
     /// How many origins broadcast, this node included; when that was counted.
     active: usize,
     counted_at: Moment,
 }
 
-impl Publisher {
-    pub(super) fn new(own: Origin) -> Self {
+impl State {
+    /// The state of a node that broadcasts as `own`.
+    pub(super) fn new(config: &Config, own: Origin) -> Self {
         Self {
+            config: Settings {
+                waits_for_receivers: config.waits_for_receivers,
+                slow_receiver_timeout: config.slow_receiver_timeout,
+                window: config.link_queue,
+            },
+            now: Moment::default(),
+            peers: Vec::new(),
+            counters: Counters::default(),
+            out: Vec::new(),
             streams: Streams::new(own.clone()),
             own,
             dirty: BTreeSet::new(),
@@ -107,31 +170,77 @@ impl Publisher {
             outstanding: Outstanding::default(),
             told: (0, 0),
             flowing: BTreeSet::new(),
-            is_watching: false,
             active: 1,
             counted_at: Moment::default(),
         }
     }
 
-    /// A mark for what is no broadcast.
+    /// Takes in `input` and appends what must be done, in order, to `out`.
+    ///
+    /// A new stream begins with a tree in which it is not pushed to the peers in `lazy`.
+    pub(super) fn handle(
+        &mut self,
+        now: Moment,
+        input: Input,
+        lazy: &[LinkId],
+        out: &mut Vec<Output>,
+    ) {
+        self.now = now;
+        std::mem::swap(&mut self.out, out);
+        match input {
+            Input::PeerUp(peer) => self.peer_up(*peer),
+            Input::PeerDown(link) => self.peer_down(link),
+            Input::Pressure { link, level } => self.pressure(link, level),
+            Input::Broadcast(payload) => self.broadcast(payload, lazy),
+            Input::Received { link, native } => self.received(link, native, lazy),
+            Input::Consumed(marks) => self.on_consumed_here(&marks),
+            Input::Moving(links) => self.on_moving(&links),
+            Input::TimerFired(timer) => self.timer(timer),
+        }
+        std::mem::swap(&mut self.out, out);
+    }
+
+    fn received(&mut self, link: LinkId, native: Native, lazy: &[LinkId]) {
+        match native {
+            Native::Publish(run) => self.on_publish(link, run, lazy),
+            Native::IHave(watermarks) => self.on_ihave(link, watermarks),
+            Native::Graft { range, max_age_ms } => self.on_graft(link, range, max_age_ms),
+            Native::Gone(range) => self.on_gone(link, &range),
+            Native::Prune(origin) => self.on_prune(link, &origin),
+            Native::Consumed(watermarks) => self.on_consumed(link, watermarks),
+            Native::Stalled { origin, id } => self.on_stalled(link, &origin, &id),
+            Native::Oversized(range) => self.on_oversized(link, &range, lazy),
+            _ => {}
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::LazyPush => self.on_lazy_push(),
+            Timer::Repair => self.on_repair(),
+            Timer::Window => self.on_window(),
+            Timer::Heartbeat => self.streams.expire(self.now),
+            _ => {}
+        }
+    }
+
+    /// A mark that no stream has, for something else.
     pub(super) fn new_mark(&mut self) -> u32 {
         self.streams.new_mark()
     }
 
+    /// Whether a mark names a stream of broadcasts.
+    pub(super) fn knows_mark(&self, mark: &Mark) -> bool {
+        self.streams.marked(mark.stream).is_some()
+    }
+
+    /// The origin of this node's broadcasts.
     pub(super) fn origin(&self) -> &Origin {
         &self.own
     }
 
-    /// There is a peer, over a connection that began at `began`.
-    pub(super) fn joins(&mut self, native: bool, began: Moment) {
-        if self.joined_at.is_none() {
-            self.joined_at = Some(began);
-            self.synced = !native;
-        }
-    }
-
-    pub(super) fn forget_link(&mut self, link: LinkId) {
-        self.streams.forget_link(link);
+    pub(super) fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Streams, and the bytes cached and held.
@@ -144,16 +253,49 @@ impl Publisher {
         self.flowing.len()
     }
 
-    pub(super) fn expire(&mut self, now: Moment) {
-        self.streams.expire(now);
+    /// Streams with a gap.
+    #[cfg(test)]
+    pub(super) fn gaps(&self) -> usize {
+        self.gaps.len()
     }
-}
 
-impl State {
-    pub(super) fn broadcast(&mut self, payload: Payload) {
+    /// The next number of a stream that is known here.
+    #[cfg(test)]
+    pub(super) fn next_of(&self, origin: &Origin) -> Option<u64> {
+        Some(self.streams.get(origin)?.next)
+    }
+
+    fn send(&mut self, link: LinkId, data: Outgoing) {
+        self.out.push(Output::Send { link, data });
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    fn blame(&mut self, link: LinkId, what: &'static str) {
+        self.out.push(Output::Blame { link, what });
+    }
+
+    fn set_timer(&mut self, timer: Timer, after: Duration) {
+        self.out.push(Output::SetTimer { timer, after });
+    }
+
+    /// Has a run written to the legacy peers, if there are any.
+    fn translate(&mut self, run: &Publish, except: Option<LinkId>, class: Class) {
+        if self.peers.iter().any(|peer| !peer.native) {
+            self.out.push(Output::Translate {
+                run: run.clone(),
+                except,
+                class,
+            });
+        }
+    }
+
+    fn broadcast(&mut self, payload: Payload, lazy: &[LinkId]) {
         let now = self.now;
-        let own = self.publisher.own.clone();
-        let stream = self.open_stream(&own, 1, true);
+        let own = self.own.clone();
+        let stream = self.open_stream(&own, 1, true, lazy);
         let is_beginning = stream.next == 1 || now.since(stream.last_active) >= ACTIVE_FOR;
         let first = stream.next;
         stream.next += u64::from(payload.count());
@@ -172,16 +314,16 @@ impl State {
             repair: false,
             payload,
         };
-        self.publisher.streams.cache(&run, now);
+        self.streams.cache(&run, now);
         self.push(&run, None, Class::Own);
         self.translate(&run, None, Class::Own);
         self.note_sent(&run);
     }
 
-    pub(super) fn on_publish(&mut self, link: LinkId, run: Publish) {
+    fn on_publish(&mut self, link: LinkId, run: Publish, lazy: &[LinkId]) {
         let native = self.is_native(link);
         let (first, last, count) = (run.first, run.last(), u64::from(run.payload.count()));
-        if run.origin == self.publisher.own {
+        if run.origin == self.own {
             // Nobody else speaks for us, whatever the numbers.
             self.counters.duplicates += count;
             self.waive(link, &run.origin);
@@ -196,13 +338,13 @@ impl State {
         } else {
             (first, true)
         };
-        let is_new = self.publisher.streams.get(&run.origin).is_none();
+        let is_new = self.streams.get(&run.origin).is_none();
         if is_new && !self.takes_origin(link) {
             self.counters.relays_refused += u64::from(run.payload.count());
             self.waive(link, &run.origin);
             return;
         }
-        let stream = self.open_stream(&run.origin, next, settled);
+        let stream = self.open_stream(&run.origin, next, settled, lazy);
         if is_new && next > 1 {
             stream.doubt = Some(Doubt::new(None, next));
         }
@@ -214,14 +356,13 @@ impl State {
             self.take_back(&run.origin.clone(), first);
         }
         let is_known = self
-            .publisher
             .streams
             .get(&run.origin)
             .is_some_and(|it| last < it.next);
         if native {
             self.note_awaited(link, &run.origin, is_known);
         }
-        let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+        let Some(stream) = self.streams.get_mut(&run.origin) else {
             return;
         };
         if is_known {
@@ -249,7 +390,7 @@ impl State {
                 Duration::ZERO
             };
             // What no repair will come for would be held for good.
-            if self.note_gap(&origin, last, wait) && self.publisher.streams.hold(link, run) {
+            if self.note_gap(&origin, last, wait) && self.streams.hold(link, run) {
                 self.counters.held += count;
             }
         }
@@ -265,7 +406,7 @@ impl State {
 
     /// Delivers and forwards what is new in a run that goes on where its stream is.
     fn accept_new(&mut self, link: LinkId, run: Publish) {
-        let Some(stream) = self.publisher.streams.get(&run.origin) else {
+        let Some(stream) = self.streams.get(&run.origin) else {
             return;
         };
         let known = (stream.next - run.first) as u32;
@@ -283,7 +424,7 @@ impl State {
                 ..run.clone()
             };
             self.accept(link, run, known);
-        } else if let Some(stream) = self.publisher.streams.get_mut(&run.origin) {
+        } else if let Some(stream) = self.streams.get_mut(&run.origin) {
             stream.advance(stream.next.max(start));
         }
         if run.last() >= end {
@@ -304,7 +445,7 @@ impl State {
             payload: payload.detached(DETACH_BELOW),
             ..run
         };
-        let Some(stream) = self.publisher.streams.get_mut(&run.origin) else {
+        let Some(stream) = self.streams.get_mut(&run.origin) else {
             return;
         };
         stream.advance(run.last() + 1);
@@ -326,7 +467,7 @@ impl State {
             self.close_gap(&run.origin);
         }
         self.counters.delivered += u64::from(run.payload.count());
-        self.publisher.streams.cache(&run, now);
+        self.streams.cache(&run, now);
         self.push(&run, Some(link), Class::Forward);
         self.translate(&run, Some(link), Class::Forward);
         let mark = self.note_given(&run.origin, run.first, run.last());
@@ -337,8 +478,8 @@ impl State {
     }
 
     fn accept_held(&mut self, origin: &Origin) {
-        while let Some((link, run)) = self.publisher.streams.unhold(origin) {
-            let Some(stream) = self.publisher.streams.get_mut(origin) else {
+        while let Some((link, run)) = self.streams.unhold(origin) {
+            let Some(stream) = self.streams.get_mut(origin) else {
                 return;
             };
             if run.last() >= stream.next {

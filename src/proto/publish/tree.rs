@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::stream::Stream;
+use super::{Peer, State};
 use crate::proto::codec::native;
-use crate::proto::state::State;
 use crate::proto::{Class, LAST_SEQUENCE, Level, LinkId, Origin, Publish, Range};
 
 /// From this sequence number on faster ways are looked for: those of an origin that says little are
@@ -17,16 +17,21 @@ const TREE_FOR: Duration = Duration::from_secs(60);
 impl State {
     /// The stream of `origin`. Where there was none, or it has been silent for so long that its tree
     /// is forgotten, it begins with the tree of the beacons.
-    pub(super) fn open_stream(&mut self, origin: &Origin, next: u64, settled: bool) -> &mut Stream {
+    pub(super) fn open_stream(
+        &mut self,
+        origin: &Origin,
+        next: u64,
+        settled: bool,
+        lazy: &[LinkId],
+    ) -> &mut Stream {
         let now = self.now;
-        let stream = self.publisher.streams.get(origin);
+        let stream = self.streams.get(origin);
         let trusted = |stream: &Stream| stream.planted && now.since(stream.last_active) < TREE_FOR;
         if stream.is_some_and(trusted) {
-            return self.publisher.streams.open(origin, next, settled, now);
+            return self.streams.open(origin, next, settled, now);
         }
-        let lazy = self.lazy_by_default().to_vec();
-        let stream = self.publisher.streams.open(origin, next, settled, now);
-        stream.plant(&lazy);
+        let stream = self.streams.open(origin, next, settled, now);
+        stream.plant(lazy);
         stream
     }
 
@@ -34,19 +39,14 @@ impl State {
     pub(super) fn push(&mut self, run: &Publish, except: Option<LinkId>, class: Class) {
         let mut frame = None;
         let mut announce = false;
-        for link in self.peers.clone() {
-            let Some(state) = self.links.get(&link) else {
-                continue;
-            };
-            let level = state.level;
-            let Some(peer) = state.peer().filter(|peer| peer.native) else {
-                continue;
-            };
+        for index in 0..self.peers.len() {
+            let peer = &self.peers[index];
+            let (link, level) = (peer.link, peer.level);
             // Its origin need not be told.
-            if Some(link) == except || peer.id == run.origin.id {
+            if !peer.native || Some(link) == except || peer.id == run.origin.id {
                 continue;
             }
-            let Some(stream) = self.publisher.streams.get(&run.origin) else {
+            let Some(stream) = self.streams.get(&run.origin) else {
                 return;
             };
             let view = stream.seen_view(link);
@@ -93,7 +93,7 @@ impl State {
 
     fn note_pushed(&mut self, link: LinkId, run: &Publish) {
         self.await_receiver(link, &run.origin, run.first);
-        if let Some(stream) = self.publisher.streams.get_mut(&run.origin) {
+        if let Some(stream) = self.streams.get_mut(&run.origin) {
             let view = stream.view(link);
             view.sent = view.sent.max(run.last());
         }
@@ -102,7 +102,7 @@ impl State {
     /// A peer has pushed what was new once: one of two shall stop.
     pub(super) fn on_duplicate(&mut self, link: LinkId, origin: Origin) {
         let is_source = self.source(&origin) == Some(link);
-        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+        let Some(stream) = self.streams.get_mut(&origin) else {
             return;
         };
         if !is_source && stream.is_fed_without(link, self.now) {
@@ -125,7 +125,7 @@ impl State {
         if first < PREFER_FROM || self.source(&origin) == Some(link) {
             return;
         }
-        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+        let Some(stream) = self.streams.get_mut(&origin) else {
             return;
         };
         let faster = stream.prefer(first, link, now);
@@ -144,7 +144,7 @@ impl State {
 
     pub(super) fn prune(&mut self, link: LinkId, origin: Origin) {
         let now = self.now;
-        let Some(stream) = self.publisher.streams.get_mut(&origin) else {
+        let Some(stream) = self.streams.get_mut(&origin) else {
             return;
         };
         // Once is enough, unless what it is told and what it thinks have crossed.
@@ -156,21 +156,18 @@ impl State {
         self.send(link, native::prune(&origin));
     }
 
-    pub(in crate::proto::state) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
-        if let Some(stream) = self.publisher.streams.get_mut(origin) {
+    pub(super) fn on_prune(&mut self, link: LinkId, origin: &Origin) {
+        if let Some(stream) = self.streams.get_mut(origin) {
             stream.view(link).be_lazy();
         }
-        if *origin == self.publisher.own {
+        if *origin == self.own {
             self.update_window();
         }
     }
 
     /// The link to the origin itself, if it is a peer of ours in that very life.
     pub(super) fn source(&self, origin: &Origin) -> Option<LinkId> {
-        let is_source = |link: &LinkId| {
-            self.peer(*link)
-                .is_some_and(|peer| peer.id == origin.id && peer.epoch == Some(origin.epoch))
-        };
-        self.peers.iter().copied().find(is_source)
+        let is_source = |peer: &&Peer| peer.id == origin.id && peer.epoch == Some(origin.epoch);
+        Some(self.peers.iter().find(is_source)?.link)
     }
 }

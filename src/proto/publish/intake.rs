@@ -7,36 +7,36 @@ use crate::proto::{LinkId, Moment};
 
 /// What was sent, and what of it has not been consumed.
 #[derive(Debug, Default)]
-pub(in crate::proto::state) struct Outstanding {
+pub(in crate::proto) struct Outstanding {
     /// The last number of each run, and its cost.
     runs: VecDeque<(u64, usize)>,
     bytes: usize,
 }
 
 impl Outstanding {
-    pub(in crate::proto::state) fn sent(&mut self, last: u64, cost: usize) {
+    pub(in crate::proto) fn sent(&mut self, last: u64, cost: usize) {
         self.runs.push_back((last, cost));
         self.bytes += cost;
     }
 
     /// Everything up to `high` has been consumed.
-    pub(in crate::proto::state) fn consumed(&mut self, high: u64) {
+    pub(in crate::proto) fn consumed(&mut self, high: u64) {
         while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= high) {
             self.bytes -= cost;
             self.runs.pop_front();
         }
     }
 
-    pub(in crate::proto::state) fn bytes(&self) -> usize {
+    pub(in crate::proto) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
 /// What a stream's broadcasts wait for at this node.
 #[derive(Debug)]
-pub(in crate::proto::state) struct Intake {
+pub(super) struct Intake {
     /// Names the stream in what the application is given.
-    pub(in crate::proto::state) mark: u32,
+    pub(super) mark: u32,
     /// The last number that the application was given.
     pub(super) given: u64,
     /// The last number that it has consumed.
@@ -54,7 +54,7 @@ pub(in crate::proto::state) struct Intake {
 }
 
 impl Intake {
-    pub(in crate::proto::state) fn new(mark: u32) -> Self {
+    pub(super) fn new(mark: u32) -> Self {
         Self {
             mark,
             given: 0,

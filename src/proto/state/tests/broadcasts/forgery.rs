@@ -133,7 +133,7 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
             world.native(liar, Native::Gone(gone));
         }
         world.pass(60_000, &peers);
-        assert!(world.state.publisher.gaps.is_empty());
+        assert_eq!(world.state.publish.gaps(), 0);
         assert_eq!(world.skips, 1, "of the one that had begun");
         // The origin itself knows better.
         world.publish(silent, &known, 2);
@@ -144,7 +144,7 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
 #[test]
 fn a_peer_that_asks_again_and_again_for_what_is_too_old_does_not_make_us_search_without_end() {
     let mut world = World::new();
-    let own = world.state.publisher.origin().clone();
+    let own = world.state.publish.origin().clone();
     let runs = 20_000;
     for _ in 0..runs {
         world.input(Input::Broadcast(Payload::events("[\"old\"]".into())));
@@ -175,9 +175,9 @@ fn nothing_is_held_for_good_behind_gaps_that_are_too_many() {
         let origin = origin(&format!("o{number}"));
         world.publish(liar, &origin, 1000);
     }
-    assert_eq!(world.state.publisher.gaps.len(), 1024);
+    assert_eq!(world.state.publish.gaps(), 1024);
     world.pass(60_000, &[liar]);
-    assert!(world.state.publisher.gaps.is_empty());
+    assert_eq!(world.state.publish.gaps(), 0);
     assert_eq!(world.state.footprint().held_bytes, 0);
 }
 
@@ -195,7 +195,7 @@ fn neither_what_is_held_nor_what_is_cached_keeps_a_receive_buffer_alive() {
             payload: Payload::events(buffer.slice(..1000)),
         };
         world.native(peer, Native::Publish(publish));
-        let [_, cached, held] = world.state.publisher.footprint();
+        let [_, cached, held] = world.state.publish.footprint();
         assert_eq!((cached > 0, held > 0), (first == 1, first == 2));
         assert!(buffer.is_unique(), "{first}");
     }
@@ -213,7 +213,7 @@ fn many_gaps_are_looked_at_less_often() {
             world.pass(3, &[liar]);
         }
     }
-    assert_eq!(world.state.publisher.gaps.len(), 4000);
+    assert_eq!(world.state.publish.gaps(), 4000);
     world.repairs = 0;
     world.pass(1000, &[liar]);
     assert!(world.repairs <= 1000 / 62, "{}", world.repairs);
@@ -239,15 +239,15 @@ fn nothing_is_asked_beyond_the_highest_number() {
 fn nobody_else_speaks_for_this_node() {
     let mut world = World::new();
     let liar = world.peer("liar", 2);
-    let own = world.state.publisher.origin().clone();
+    let own = world.state.publish.origin().clone();
     world.publish(liar, &own, 1);
     world.publish(liar, &own, FAR);
     world.claim(liar, &own, FAR);
     world.pass(20_000, &[liar]);
     world.input(Input::Broadcast(Payload::events("[\"mine\"]".into())));
     assert!(world.heard.is_empty());
-    let stream = world.state.publisher.streams.get(&own).unwrap();
-    assert_eq!(stream.next, 2, "our numbers are our own");
+    let next = world.state.publish.next_of(&own);
+    assert_eq!(next, Some(2), "our numbers are our own");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
     let mut world = World::new();
     let relay = world.peer("relay", 1);
     let far_away = origin("faraway");
-    let own = world.state.publisher.origin().clone();
+    let own = world.state.publish.origin().clone();
     world.input(Input::Broadcast(Payload::events("[\"mine\"]".into())));
     world.claim(relay, &far_away, 0);
     world.publish(relay, &far_away, 1);
@@ -266,11 +266,11 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
         }
         assert_eq!(world.state.peers.len(), 1, "the liar is thrown out");
     }
-    let streams = &world.state.publisher.streams;
-    assert_eq!(streams.get(&own).unwrap().next, 2);
-    assert_eq!(streams.get(&far_away).unwrap().next, 2);
-    assert!(streams.iter().count() <= super::streams::MAX_CLAIMED + 2);
-    assert!(world.state.publisher.gaps.len() <= 1024);
+    let publish = &world.state.publish;
+    assert_eq!(publish.next_of(&own), Some(2));
+    assert_eq!(publish.next_of(&far_away), Some(2));
+    assert!(publish.footprint()[0] <= crate::proto::publish::MAX_CLAIMED + 2);
+    assert!(world.state.publish.gaps() <= 1024);
 }
 
 #[test]
@@ -300,27 +300,27 @@ fn made_up_origins_that_speak_do_not_make_us_forget_who_spoke_lately() {
 fn origins_that_said_something_once_make_room_for_others_oldest_first() {
     let mut world = World::new();
     let relays = [1, 2, 3, 4].map(|n| world.peer(&format!("relay{n}"), n));
-    let own = world.state.publisher.origin().clone();
-    let most = super::streams::MAX_STREAMS;
+    let own = world.state.publish.origin().clone();
+    let most = crate::proto::publish::MAX_STREAMS;
     for number in 0..most {
         let relay = relays[number % relays.len()];
         world.publish(relay, &origin(&format!("o{number}")), 1);
         world.pass(1, &relays);
     }
-    let streams = |world: &World| world.state.publisher.streams.iter().count();
+    let streams = |world: &World| world.state.footprint().streams;
     assert_eq!(streams(&world), most - most / 16 + 1);
-    let has = |name: &str| world.state.publisher.streams.get(&origin(name)).is_some();
+    let has = |name: &str| world.state.publish.next_of(&origin(name)).is_some();
     let oldest = most / 16 - 1;
     assert!(!has("o0") && !has(&format!("o{oldest}")));
     assert!(has(&format!("o{}", oldest + 1)) && has(&format!("o{}", most - 1)));
-    assert!(world.state.publisher.streams.get(&own).is_some());
+    assert!(world.state.publish.next_of(&own).is_some());
 }
 
 #[test]
 fn a_peer_that_asks_for_everything_again_and_again_gets_a_bounded_amount() {
     let mut world = World::new();
     let greedy = world.peer("greedy", 1);
-    let own = world.state.publisher.origin().clone();
+    let own = world.state.publish.origin().clone();
     for _ in 0..8 {
         let text = format!("[\"{}\"]", "x".repeat(1 << 20));
         world.input(Input::Broadcast(Payload::events(text.into())));

@@ -1,0 +1,6 @@
+//! Native broadcasts: a node among peers that the tests play.
+
+mod forgery;
+mod trees;
+mod windows;
+mod world;
