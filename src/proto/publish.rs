@@ -47,7 +47,7 @@ use super::{
 pub(super) use intake::Outstanding;
 pub(super) use peer::Peer;
 use repair::{GRAFT_HOLE_AFTER, GRAFT_PATIENCE};
-use stream::Doubt;
+use stream::{Doubt, RunPlace};
 use streams::Streams;
 #[cfg(test)]
 pub(super) use streams::{MAX_CLAIMED, MAX_STREAMS};
@@ -322,82 +322,102 @@ impl State {
 
     fn on_publish(&mut self, link: LinkId, run: Publish, lazy: &[LinkId]) {
         let native = self.is_native(link);
-        let (first, last, count) = (run.first, run.last(), u64::from(run.payload.count()));
+        let count = u64::from(run.payload.count());
         if run.origin == self.own {
-            // Nobody else speaks for us, whatever the numbers.
-            self.counters.duplicates += count;
-            self.waive(link, &run.origin);
-            if native && !run.repair {
-                self.prune(link, run.origin);
-            }
-            return;
+            return self.on_echo(link, run, native);
         }
-        // Over a legacy link nobody can be asked for what came before: begin here.
-        let (next, settled) = if native {
-            (1, first == 1)
-        } else {
-            (first, true)
+        if !self.admit(link, &run, native, lazy) {
+            self.counters.relays_refused += count;
+            return self.waive(link, &run.origin);
+        }
+        let Some(stream) = self.streams.get(&run.origin) else {
+            return;
         };
+        let place = stream.place(run.first, run.last());
+        if native {
+            self.note_awaited(link, &run.origin, place == RunPlace::Known);
+        }
+        let is_pushed = native && !run.repair;
+        match place {
+            RunPlace::Known => {
+                self.counters.duplicates += count;
+                if is_pushed {
+                    self.on_duplicate(link, run.origin);
+                }
+            }
+            RunPlace::Next => self.on_next(link, run, is_pushed),
+            RunPlace::Ahead => self.on_ahead(link, run),
+        }
+    }
+
+    /// A peer brings this node's own broadcasts, whatever their numbers: only this node numbers them.
+    fn on_echo(&mut self, link: LinkId, run: Publish, native: bool) {
+        self.counters.duplicates += u64::from(run.payload.count());
+        self.waive(link, &run.origin);
+        if native && !run.repair {
+            self.prune(link, run.origin);
+        }
+    }
+
+    /// Opens the stream of a run, if the peer may bring one more, and notes what the run says about
+    /// the peer and about jumps. Returns false if the run is refused.
+    fn admit(&mut self, link: LinkId, run: &Publish, native: bool, lazy: &[LinkId]) -> bool {
         let is_new = self.streams.get(&run.origin).is_none();
         if is_new && !self.takes_origin(link) {
-            self.counters.relays_refused += u64::from(run.payload.count());
-            self.waive(link, &run.origin);
-            return;
+            return false;
         }
+        // A legacy link repeats nothing that came before: the stream begins here.
+        let (next, settled) = match native {
+            true => (1, run.first == 1),
+            false => (run.first, true),
+        };
         let stream = self.open_stream(&run.origin, next, settled, lazy);
         if is_new && next > 1 {
             stream.doubt = Some(Doubt::new(None, next));
         }
         if native {
             let view = stream.view(link);
-            view.high = view.high.max(last);
+            view.high = view.high.max(run.last());
         }
-        if stream.is_refuted_by(first, last) {
-            self.take_back(&run.origin.clone(), first);
+        if stream.is_refuted_by(run.first, run.last()) {
+            self.take_back(&run.origin, run.first);
         }
-        let is_known = self
-            .streams
-            .get(&run.origin)
-            .is_some_and(|it| last < it.next);
-        if native {
-            self.note_awaited(link, &run.origin, is_known);
-        }
+        true
+    }
+
+    /// A run continues its stream: it is delivered, and so is what was held behind it.
+    fn on_next(&mut self, link: LinkId, run: Publish, is_pushed: bool) {
         let Some(stream) = self.streams.get_mut(&run.origin) else {
             return;
         };
-        if is_known {
-            self.counters.duplicates += count;
-            if native && !run.repair {
-                self.on_duplicate(link, run.origin);
-            }
-        } else if first <= stream.next {
-            self.counters.duplicates += stream.next - first;
-            let pushed = native && !run.repair;
-            if pushed {
-                stream.fed_by(link);
-            }
-            let origin = run.origin.clone();
-            self.accept_new(link, run);
-            self.accept_held(&origin);
-            if pushed {
-                self.look_for_faster(link, origin, first);
-            }
-        } else {
-            let origin = run.origin.clone();
-            let wait = if stream.settled {
-                GRAFT_HOLE_AFTER
-            } else {
-                Duration::ZERO
-            };
-            // What no repair will come for would be held for good.
-            if self.note_gap(&origin, last, wait) && self.streams.hold(link, run) {
-                self.counters.held += count;
-            }
+        self.counters.duplicates += stream.next - run.first;
+        if is_pushed {
+            stream.fed_by(link);
+        }
+        let (origin, first) = (run.origin.clone(), run.first);
+        self.accept_new(link, run);
+        self.accept_held(&origin);
+        if is_pushed {
+            self.look_for_faster(link, origin, first);
         }
     }
 
-    /// Whether a peer may bring broadcasts of one more origin that is not known here. Who only passes
-    /// them on is not to blame.
+    /// A run lies behind a gap: it is held until the gap is repaired.
+    fn on_ahead(&mut self, link: LinkId, run: Publish) {
+        let settled = self.streams.get(&run.origin).is_some_and(|it| it.settled);
+        let wait = match settled {
+            true => GRAFT_HOLE_AFTER,
+            false => Duration::ZERO,
+        };
+        let count = u64::from(run.payload.count());
+        // Without a repair on its way, a run would be held for good.
+        if self.note_gap(&run.origin, run.last(), wait) && self.streams.hold(link, run) {
+            self.counters.held += count;
+        }
+    }
+
+    /// Whether a peer may bring broadcasts of one more unknown origin. A peer that only passes them on
+    /// is not blamed.
     fn takes_origin(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::State;
-use super::stream::{Gap, View};
+use super::stream::{Gap, Stream, View};
 use crate::proto::codec::native;
 use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};
 
@@ -115,79 +115,45 @@ impl State {
         }
     }
 
-    /// Asks somebody for what is missing, or gives it up.
+    /// Asks a peer for what is missing, or gives it up.
     fn repair(&mut self, origin: &Origin) {
         let now = self.now;
-        let joined = self.joined_at.unwrap_or_default();
         let usable: Vec<LinkId> = self
             .peers
             .iter()
             .filter(|peer| peer.level < Level::Full)
             .map(|peer| peer.link)
             .collect();
+        let joined = self.joined_at.unwrap_or_default();
         let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
-        let next = stream.next;
-        let views = stream
-            .views()
-            .iter()
-            .filter(|view| usable.contains(&view.link) && view.high >= next);
-        let (have, gone): (Vec<View>, Vec<View>) =
-            views.copied().partition(|view| view.gone < next);
-        let Some(gap) = stream.gap.as_mut() else {
-            return;
-        };
-        // A timer this late means that this process did not get to run, nor to read: what is
-        // missing may lie in a socket's buffer.
-        if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
-            gap.tries = 1;
-            gap.at = now.after(GRAFT_AFTER);
-            return;
+        match stream.next_step(&usable, now) {
+            Step::Wait => stream.wait_for_starved(now),
+            Step::Skip {
+                upto,
+                witnesses,
+                is_overdue,
+            } => self.may_skip(origin, upto, witnesses, is_overdue),
+            Step::Ask(link) => {
+                let Some((first, last)) = stream.ask(link, now) else {
+                    return;
+                };
+                let max_age_ms = match stream.settled {
+                    true => u32::MAX,
+                    false => u32::try_from(now.since(joined).as_millis()).unwrap_or(u32::MAX),
+                };
+                let Some(link) = link else { return };
+                let range = Range {
+                    origin: origin.clone(),
+                    first,
+                    last,
+                };
+                self.counters.grafts += 1;
+                tracing::debug!(%link, origin = %origin.id, first, last, "graft");
+                self.send(link, native::graft(&range, max_age_ms));
+            }
         }
-        // Whoever has come meanwhile and has it is asked first.
-        let is_unasked = |view: &View| !gap.asked.contains(&view.link);
-        let overdue = now.since(gap.since) >= GIVE_UP_AFTER && !have.iter().any(is_unasked);
-        if have.is_empty() && !gone.is_empty() || overdue {
-            let known = gone.iter().map(|view| view.gone.saturating_add(1)).min();
-            let held = stream.held.keys().next().copied();
-            let target = gap.target.saturating_add(1);
-            let upto = [known, held].into_iter().flatten().min();
-            let upto = upto.unwrap_or(target).max(next.saturating_add(1));
-            let witnesses = have.len() + gone.len();
-            return self.may_skip(origin, upto, witnesses, overdue);
-        }
-        let fresh = have.iter().filter(|view| !gap.asked.contains(&view.link));
-        let best = fresh
-            .max_by_key(|view| view.high)
-            .or(have.iter().max_by_key(|view| view.high));
-        let best = best.map(|view| view.link);
-        let again = (GRAFT_AGAIN * 2u32.pow(gap.tries.min(8))).min(GRAFT_AGAIN_MAX);
-        let max_age_ms = if stream.settled {
-            u32::MAX
-        } else {
-            u32::try_from(now.since(joined).as_millis()).unwrap_or(u32::MAX)
-        };
-        let Some(gap) = stream.gap.as_mut() else {
-            return;
-        };
-        gap.tries += 1;
-        gap.at = now.after(again);
-        let held = stream.held.keys().next().map(|first| first - 1);
-        let range = Range {
-            origin: origin.clone(),
-            first: next,
-            last: held.unwrap_or(gap.target).max(next),
-        };
-        let Some(link) = best else { return };
-        if gap.asked.contains(&link) {
-            gap.asked.clear();
-        }
-        gap.asked.push(link);
-        stream.view(link).told = None;
-        self.counters.grafts += 1;
-        tracing::debug!(%link, origin = %range.origin.id, first = next, last = range.last, "graft");
-        self.send(link, native::graft(&range, max_age_ms));
     }
 
     fn repair_by(&mut self, at: Moment) {
@@ -197,5 +163,82 @@ impl State {
             self.repair_at = Some(at);
             self.set_timer(Timer::Repair, at.since(self.now));
         }
+    }
+}
+
+/// What to do about a gap.
+enum Step {
+    /// Nothing yet.
+    Wait,
+    /// Give up everything before `upto`, on the word of so many peers or because nobody answers.
+    Skip {
+        upto: u64,
+        witnesses: usize,
+        is_overdue: bool,
+    },
+    /// Ask this peer, if there is one.
+    Ask(Option<LinkId>),
+}
+
+impl Stream {
+    /// What to do about the gap, if only the links in `usable` can be asked.
+    fn next_step(&self, usable: &[LinkId], now: Moment) -> Step {
+        let Some(gap) = &self.gap else {
+            return Step::Ask(None);
+        };
+        // A timer this late means that this process did not get to run, nor to read: the missing
+        // broadcasts may lie in a socket's buffer.
+        if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
+            return Step::Wait;
+        }
+        let next = self.next;
+        let views = self.views().iter();
+        let views = views.filter(|view| usable.contains(&view.link) && view.high >= next);
+        let (have, gone): (Vec<&View>, Vec<&View>) = views.partition(|view| view.gone < next);
+        let is_unasked = |view: &&&View| !gap.asked.contains(&view.link);
+        // A peer that has come meanwhile and has it is asked first.
+        let is_overdue =
+            now.since(gap.since) >= GIVE_UP_AFTER && !have.iter().any(|view| is_unasked(&view));
+        if have.is_empty() && !gone.is_empty() || is_overdue {
+            let known = gone.iter().map(|view| view.gone.saturating_add(1)).min();
+            let held = self.held.keys().next().copied();
+            let upto = [known, held].into_iter().flatten().min();
+            let upto = upto.unwrap_or(gap.target.saturating_add(1));
+            return Step::Skip {
+                upto: upto.max(next.saturating_add(1)),
+                witnesses: have.len() + gone.len(),
+                is_overdue,
+            };
+        }
+        let unasked = have.iter().filter(is_unasked).max_by_key(|view| view.high);
+        let best = unasked.or(have.iter().max_by_key(|view| view.high));
+        Step::Ask(best.map(|view| view.link))
+    }
+
+    /// Gives a process that was starved time to read.
+    fn wait_for_starved(&mut self, now: Moment) {
+        if let Some(gap) = self.gap.as_mut() {
+            gap.tries = 1;
+            gap.at = now.after(GRAFT_AFTER);
+        }
+    }
+
+    /// Notes that a peer is asked now. Returns the numbers to ask for.
+    fn ask(&mut self, link: Option<LinkId>, now: Moment) -> Option<(u64, u64)> {
+        let held = self.held.keys().next().map(|first| first - 1);
+        let next = self.next;
+        let gap = self.gap.as_mut()?;
+        let again = (GRAFT_AGAIN * 2u32.pow(gap.tries.min(8))).min(GRAFT_AGAIN_MAX);
+        gap.tries += 1;
+        gap.at = now.after(again);
+        let last = held.unwrap_or(gap.target).max(next);
+        if let Some(link) = link {
+            if gap.asked.contains(&link) {
+                gap.asked.clear();
+            }
+            gap.asked.push(link);
+            self.view(link).told = None;
+        }
+        Some((next, last))
     }
 }

@@ -4,14 +4,73 @@ use std::time::Duration;
 
 use super::State;
 use super::peer::REPAIR_UNIT;
-use super::stream::cost;
+use super::stream::{Stream, cost};
 use crate::proto::codec::native;
-use crate::proto::{Class, LinkId, Origin, Publish, Range, Watermark};
+use crate::proto::{Class, LinkId, Moment, Origin, Publish, Range, Watermark};
 
 /// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
 const GRAFT_BYTES: usize = 512 << 10;
 /// So many runs that are too old are passed over for the price of one unit that is repeated.
 const OLD_PER_UNIT: usize = 64;
+
+/// The cached runs that answer a graft.
+struct Answer {
+    runs: Vec<Publish>,
+    /// The last number that was asked for and that this node has.
+    upto: u64,
+    /// Whether the runs reach that number.
+    is_complete: bool,
+    /// How many runs were left out because they are too old.
+    old: usize,
+}
+
+impl Stream {
+    /// What answers a graft of `range` from `link`: runs no older than `max_age`.
+    fn answer(&self, link: LinkId, range: &Range, max_age: Duration, now: Moment) -> Answer {
+        let is_lazy = self.seen_view(link).is_some_and(|view| view.lazy);
+        let mut answer = Answer {
+            runs: Vec::new(),
+            // A lazy peer gets watermarks only: it has missed what came after the range, too.
+            upto: match is_lazy {
+                true => self.high(),
+                false => range.last.min(self.high()),
+            },
+            is_complete: true,
+            old: 0,
+        };
+        let mut bytes = 0;
+        for (at, run) in self.cached_from(range.first) {
+            if run.first > answer.upto {
+                break;
+            }
+            if now.since(*at) > max_age {
+                answer.old += 1;
+                continue;
+            }
+            if bytes > GRAFT_BYTES {
+                answer.is_complete = false;
+                break;
+            }
+            bytes += cost(run);
+            answer.runs.push(run.clone());
+        }
+        answer
+    }
+
+    /// Notes that a peer is sent `answer`. Returns the price in units of [`REPAIR_UNIT`]: numbers that
+    /// it asks for once are free, because it would have been pushed them.
+    fn note_answer(&mut self, link: LinkId, answer: &Answer) -> usize {
+        let view = self.view(link);
+        let served = view.served;
+        let repeated = answer.runs.iter().filter(|run| run.first <= served);
+        let repeated: usize = repeated.map(cost).sum();
+        let last = answer.runs.last().map_or(served, Publish::last);
+        view.served = last.max(served);
+        view.lazy &= !answer.is_complete;
+        view.sent = view.sent.max(view.served);
+        repeated / REPAIR_UNIT + answer.old / OLD_PER_UNIT
+    }
+}
 
 impl State {
     pub(super) fn on_graft(&mut self, link: LinkId, range: Range, max_age_ms: u32) {
@@ -24,72 +83,41 @@ impl State {
         let Some(stream) = self.streams.get_mut(&range.origin) else {
             return self.send(link, native::gone(&range));
         };
-        let high = stream.high();
-        // Who asks for a number does not have it, whatever it said before.
+        // A peer that asks for a number does not have it, whatever it said before.
         let view = stream.view(link);
         view.high = view.high.min(range.first - 1);
-        // A peer that got watermarks only has missed what came after the range, too.
-        let upto = match stream.view(link).lazy {
-            true => high,
-            false => range.last.min(high),
-        };
-        let mut runs = Vec::new();
-        let mut bytes = 0;
-        let mut complete = true;
-        let mut old = 0;
-        for (at, run) in stream.cached_from(range.first) {
-            if run.first > upto {
-                break;
-            }
-            if now.since(*at) > max_age {
-                old += 1;
-                continue;
-            }
-            if bytes > GRAFT_BYTES {
-                complete = false;
-                break;
-            }
-            bytes += cost(run);
-            runs.push(run.clone());
-        }
-        // What it asks for once is what it would have been pushed.
-        let view = stream.view(link);
-        let served = view.served;
-        view.served = runs.last().map_or(served, |run| run.last().max(served));
-        let again = runs.iter().filter(|run| run.first <= served);
-        let repeated: usize = again.map(cost).sum();
-        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.link == link) {
-            let units = repeated / REPAIR_UNIT + old / OLD_PER_UNIT;
+        let answer = stream.answer(link, &range, max_age, now);
+        let units = stream.note_answer(link, &answer);
+        if let Some(peer) = self.peer_mut(link) {
             peer.repairs.spend(units as f64);
         }
-        let view = stream.view(link);
-        view.lazy &= !complete;
-        view.sent = view.sent.max(view.served);
-        if let Some(run) = runs.first().filter(|_| complete) {
+        self.send_answer(link, range, answer);
+    }
+
+    fn send_answer(&mut self, link: LinkId, range: Range, answer: Answer) {
+        if let Some(run) = answer.runs.first().filter(|_| answer.is_complete) {
             self.await_receiver(link, &range.origin, run.first);
         }
         let mut next = range.first;
-        for run in runs {
+        for run in answer.runs {
             self.tell_gone(link, &range.origin, next, run.first);
             next = run.last() + 1;
             self.counters.forwarded += u64::from(run.payload.count());
-            let hops = run.hops.saturating_add(1);
-            let repair = true;
             let run = Publish {
-                repair,
-                hops,
+                repair: true,
+                hops: run.hops.saturating_add(1),
                 ..run
             };
-            if self.is_oversized(link, &run, Class::Own) {
-                continue;
+            if !self.is_oversized(link, &run, Class::Own) {
+                self.send(link, native::publish(&run, Class::Own));
             }
-            self.send(link, native::publish(&run, Class::Own));
         }
-        if complete {
-            return self.tell_gone(link, &range.origin, next, upto + 1);
+        if answer.is_complete {
+            return self.tell_gone(link, &range.origin, next, answer.upto + 1);
         }
         // "Ask again": behind the runs, not before them.
         let origin = range.origin;
+        let high = self.streams.get(&origin).map_or(0, Stream::high);
         let mut marker = native::i_have(&[Watermark { origin, high }]);
         marker.class = Class::Own;
         self.send(link, marker);

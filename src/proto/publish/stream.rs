@@ -54,6 +54,17 @@ pub(super) struct Stream {
     pub(super) intake: Intake,
 }
 
+/// Where a run lies in its stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RunPlace {
+    /// All of it was delivered before.
+    Known,
+    /// It continues the stream.
+    Next,
+    /// Something before it is missing.
+    Ahead,
+}
+
 /// A jump to a number because somebody claimed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Doubt {
@@ -264,6 +275,15 @@ impl Stream {
     pub(super) fn ask_later(&mut self, at: Moment) {
         if let Some(gap) = self.gap.as_mut() {
             gap.at = at;
+        }
+    }
+
+    /// Where a run from `first` to `last` lies.
+    pub(super) fn place(&self, first: u64, last: u64) -> RunPlace {
+        match self.next {
+            next if last < next => RunPlace::Known,
+            next if first <= next => RunPlace::Next,
+            _ => RunPlace::Ahead,
         }
     }
 

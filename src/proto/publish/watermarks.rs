@@ -89,62 +89,79 @@ impl State {
         let now = self.now;
         let since = self.peer(link).map(|peer| peer.since);
         let greets = since.is_some_and(|since| now.since(since) < GREETING);
-        let first_word = !std::mem::replace(&mut self.synced, true);
-        for Watermark { origin, high } in watermarks {
-            let known = self.streams.get(&origin).is_some();
-            if !known && !self.takes_claim(link) {
+        let is_first = !std::mem::replace(&mut self.synced, true);
+        for watermark in watermarks {
+            let is_known = self.streams.get(&watermark.origin).is_some();
+            if !is_known && !self.takes_claim(link) {
                 return self.blame(link, "it tells of more origins than there can be");
             }
-            let next = if first_word && !known {
-                high.saturating_add(1)
-            } else {
-                1
-            };
-            let settled = first_word || high == 0;
-            let stream = self.streams.open(&origin, next, settled, now);
-            if next > 1 && !known {
-                stream.doubt = Some(Doubt::new(None, next));
+            self.open_claimed(link, &watermark, is_first);
+            if watermark.origin != self.own {
+                self.on_claim(link, watermark, greets);
             }
-            let asked = stream
-                .gap
-                .as_ref()
-                .is_some_and(|gap| gap.asked.contains(&link));
-            let view = stream.view(link);
-            view.high = view.high.max(high);
-            if origin == self.own {
-                continue;
+        }
+    }
+
+    /// Opens the stream that a watermark tells of. `is_first`: no peer has told its watermarks before,
+    /// so this is where the streams begin for this node.
+    fn open_claimed(&mut self, link: LinkId, watermark: &Watermark, is_first: bool) {
+        let Watermark { origin, high } = watermark;
+        let is_known = self.streams.get(origin).is_some();
+        let next = match is_first && !is_known {
+            true => high.saturating_add(1),
+            false => 1,
+        };
+        let settled = is_first || *high == 0;
+        let stream = self.streams.open(origin, next, settled, self.now);
+        if next > 1 && !is_known {
+            stream.doubt = Some(Doubt::new(None, next));
+        }
+        let view = stream.view(link);
+        view.high = view.high.max(*high);
+    }
+
+    /// A peer has an origin's broadcasts up to `high`. `greets`: its link has just come up.
+    fn on_claim(&mut self, link: LinkId, watermark: Watermark, greets: bool) {
+        let now = self.now;
+        let Watermark { origin, high } = watermark;
+        let Some(stream) = self.streams.get_mut(&origin) else {
+            return;
+        };
+        if high < stream.next {
+            if let Some(first) = stream.question(high, now) {
+                let last = high;
+                let range = Range {
+                    origin,
+                    first,
+                    last,
+                };
+                self.send(link, native::graft(&range, u32::MAX));
             }
-            if high < stream.next {
-                if let Some(first) = stream.question(high, now) {
-                    let range = Range {
-                        origin,
-                        first,
-                        last: high,
-                    };
-                    self.send(link, native::graft(&range, u32::MAX));
-                }
-                continue;
-            }
-            if !greets {
-                stream.view(link).ahead.get_or_insert(now);
-            }
-            let wait = match () {
-                () if asked => Duration::ZERO,
-                () if !greets => GRAFT_AFTER,
-                () if stream.settled => GRAFT_HOLE_AFTER,
-                () => Duration::ZERO,
-            };
-            if asked && let Some(gap) = stream.gap.as_mut() {
+            return;
+        }
+        if !greets {
+            stream.view(link).ahead.get_or_insert(now);
+        }
+        let gap = stream.gap.as_ref();
+        let is_asked = gap.is_some_and(|gap| gap.asked.contains(&link));
+        let wait = match () {
+            () if is_asked => Duration::ZERO,
+            () if !greets => GRAFT_AFTER,
+            () if stream.settled => GRAFT_HOLE_AFTER,
+            () => Duration::ZERO,
+        };
+        if let Some(gap) = stream.gap.as_mut() {
+            if is_asked {
                 // The end of a partial answer: go on where it stopped.
                 gap.asked.retain(|other| *other != link);
                 gap.at = now;
             }
-            if greets && let Some(gap) = stream.gap.as_mut() {
+            if greets {
                 // Perhaps the first for some time that can be asked.
                 gap.at = gap.at.min(now.after(wait));
             }
-            self.note_gap(&origin, high, wait);
         }
+        self.note_gap(&origin, high, wait);
     }
 
     /// Whether a peer may tell of one more origin that is not known here.
