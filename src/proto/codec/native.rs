@@ -1,9 +1,10 @@
 //! The native wire: binary frames.
 //!
 //! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
-//! *id* is `u8` length and the code of a [`NodeId`]; an *origin* is an id, then `u64` epoch; an *address* is `u8` 4 or 6, the bytes of the IP
-//! address, and `u16` port; a *contact* is `u8` length and id, then an address (at most 32 of them in a
-//! frame); *rest* is everything up to the frame's end; a *payload* has at most 2¹⁵ messages.
+//! *id* is `u8` length and the code of a [`NodeId`]; an *origin* is an id, then `u64` epoch; an
+//! *address* is `u8` 4 or 6, the bytes of the IP address, and `u16` port; a *contact* is `u8` length
+//! and id, then an address (at most 32 of them in a frame); *rest* is everything up to the frame's
+//! end; a *payload* has at most 2¹⁵ messages.
 //!
 //! | type | name | body |
 //! |---|---|---|
@@ -35,15 +36,22 @@
 //! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are kept for
 //! broadcasting, `0x17` to `0x1f` for links and membership, from `0x24` for applications.
 
+mod write;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::DecodeError;
 use crate::proto::legacy::line;
 use crate::proto::{
-    Beacon, Class, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Outgoing, Payload,
-    PeerAddress, Publish, Range, Reject, Topic, Watermark,
+    Beacon, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Payload, PeerAddress, Publish,
+    Range, Reject, Topic, Watermark,
+};
+pub use write::{
+    application, beacon, beacon_tree, consumed, contacts, direct, direct_consumed, forward_join,
+    gone, goodbye, graft, heartbeat, i_have, oversized, packet, peers, prune, publish, shuffle,
+    stalled,
 };
 
 const LENGTH_SIZE: usize = 4;
@@ -122,44 +130,44 @@ fn is_known(kind: u8) -> bool {
 
 fn read(kind: u8, mut body: Bytes) -> Option<Message> {
     let native = match kind {
-        PUBLISH => Native::Publish(read_publish(body)?),
+        PUBLISH..=OVERSIZED => read_broadcasting(kind, &mut body)?,
+        DIRECT => return read_payload(body).map(Message::Direct),
+        PACKET => return read_packet(body),
+        LINE => return Some(line::decode_framed_line(&body)),
+        _ => read_control(kind, &mut body)?,
+    };
+    body.is_empty().then_some(Message::Native(native))
+}
+
+fn read_broadcasting(kind: u8, body: &mut Bytes) -> Option<Native> {
+    Some(match kind {
+        PUBLISH => Native::Publish(read_publish(std::mem::take(body))?),
         I_HAVE => Native::IHave(read_watermarks(body)?),
-        GRAFT => {
-            let range = read_range(&mut body)?;
-            let max_age_ms = body.try_get_u32().ok()?;
-            body.is_empty()
-                .then_some(Native::Graft { range, max_age_ms })?
-        }
-        GONE => {
-            let range = read_range(&mut body)?;
-            body.is_empty().then_some(Native::Gone(range))?
-        }
-        PRUNE => {
-            let origin = read_origin(&mut body)?;
-            body.is_empty().then_some(Native::Prune(origin))?
-        }
+        GRAFT => Native::Graft {
+            range: read_range(body)?,
+            max_age_ms: body.try_get_u32().ok()?,
+        },
+        GONE => Native::Gone(read_range(body)?),
+        PRUNE => Native::Prune(read_origin(body)?),
         CONSUMED => Native::Consumed(read_watermarks(body)?),
-        STALLED => {
-            let origin = read_origin(&mut body)?;
-            let id = read_id(&mut body)?;
-            body.is_empty().then_some(Native::Stalled { origin, id })?
-        }
-        OVERSIZED => {
-            let range = read_range(&mut body)?;
-            body.is_empty().then_some(Native::Oversized(range))?
-        }
-        DIRECT_CONSUMED => {
-            let count = body.try_get_u64().ok()?;
-            body.is_empty().then_some(Native::DirectConsumed(count))?
-        }
-        HEARTBEAT => body.is_empty().then_some(Native::Heartbeat)?,
-        FORWARD_JOIN => {
-            let urgent = read_bool(&mut body)?;
-            let ttl = body.try_get_u8().ok()?;
-            let who = read_contact(&mut body)?;
-            body.is_empty()
-                .then_some(Native::ForwardJoin { urgent, ttl, who })?
-        }
+        STALLED => Native::Stalled {
+            origin: read_origin(body)?,
+            id: read_id(body)?,
+        },
+        OVERSIZED => Native::Oversized(read_range(body)?),
+        _ => return None,
+    })
+}
+
+fn read_control(kind: u8, body: &mut Bytes) -> Option<Native> {
+    Some(match kind {
+        DIRECT_CONSUMED => Native::DirectConsumed(body.try_get_u64().ok()?),
+        HEARTBEAT => Native::Heartbeat,
+        FORWARD_JOIN => Native::ForwardJoin {
+            urgent: read_bool(body)?,
+            ttl: body.try_get_u8().ok()?,
+            who: read_contact(body)?,
+        },
         SHUFFLE => Native::Shuffle {
             nonce: body.try_get_u32().ok()?,
             ttl: body.try_get_u8().ok()?,
@@ -169,46 +177,34 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
             nonce: body.try_get_u32().ok()?,
             contacts: read_contacts(body)?,
         },
-        GOODBYE => {
-            let keep = read_bool(&mut body)?;
-            body.is_empty().then_some(Native::Goodbye { keep })?
-        }
-        BEACON => {
-            let origin = read_origin(&mut body)?;
-            let address = read_address(&mut body)?;
-            let number = body.try_get_u64().ok()?;
-            let beacon = Beacon {
-                origin,
-                address,
-                number,
-            };
-            body.is_empty().then_some(Native::Beacon(beacon))?
-        }
-        BEACON_TREE => {
-            let wanted = read_bool(&mut body)?;
-            let seed = read_id(&mut body)?;
-            body.is_empty()
-                .then_some(Native::BeaconTree { seed, wanted })?
-        }
-        PEERS => {
-            let count = body.try_get_u16().ok()?;
-            let ways = body.try_get_u16().ok()?;
-            body.is_empty().then_some(Native::Peers { count, ways })?
-        }
-        DIRECT => return read_payload(body).map(Message::Direct),
-        PACKET => {
-            let topic = match body.try_get_u8().ok()? {
-                0 => Topic::Broadcast,
-                1 => Topic::PeerRequest,
-                2 => Topic::Ping,
-                _ => return None,
-            };
-            return Some(line::decode_framed_packet(topic, &body));
-        }
-        LINE => return Some(line::decode_framed_line(&body)),
+        GOODBYE => Native::Goodbye {
+            keep: read_bool(body)?,
+        },
+        BEACON => Native::Beacon(Beacon {
+            origin: read_origin(body)?,
+            address: read_address(body)?,
+            number: body.try_get_u64().ok()?,
+        }),
+        BEACON_TREE => Native::BeaconTree {
+            wanted: read_bool(body)?,
+            seed: read_id(body)?,
+        },
+        PEERS => Native::Peers {
+            count: body.try_get_u16().ok()?,
+            ways: body.try_get_u16().ok()?,
+        },
+        _ => return None,
+    })
+}
+
+fn read_packet(mut body: Bytes) -> Option<Message> {
+    let topic = match body.try_get_u8().ok()? {
+        0 => Topic::Broadcast,
+        1 => Topic::PeerRequest,
+        2 => Topic::Ping,
         _ => return None,
     };
-    Some(Message::Native(native))
+    Some(line::decode_framed_packet(topic, &body))
 }
 
 fn read_publish(mut body: Bytes) -> Option<Publish> {
@@ -230,13 +226,13 @@ fn read_publish(mut body: Bytes) -> Option<Publish> {
     })
 }
 
-fn read_watermarks(mut body: Bytes) -> Option<Vec<Watermark>> {
+fn read_watermarks(body: &mut Bytes) -> Option<Vec<Watermark>> {
     let mut watermarks = Vec::new();
     while !body.is_empty() {
-        let origin = read_origin(&mut body)?;
+        let origin = read_origin(body)?;
         watermarks.push(Watermark {
             origin,
-            high: read_high(&mut body)?,
+            high: read_high(body)?,
         });
     }
     Some(watermarks)
@@ -297,13 +293,13 @@ fn read_contact(body: &mut Bytes) -> Option<PeerAddress> {
     })
 }
 
-fn read_contacts(mut body: Bytes) -> Option<Vec<PeerAddress>> {
+fn read_contacts(body: &mut Bytes) -> Option<Vec<PeerAddress>> {
     let mut contacts = Vec::new();
     while !body.is_empty() {
         if contacts.len() == MAX_CONTACTS {
             return None;
         }
-        contacts.push(read_contact(&mut body)?);
+        contacts.push(read_contact(body)?);
     }
     Some(contacts)
 }
@@ -325,225 +321,4 @@ fn read_payload(mut body: Bytes) -> Option<Payload> {
         .ok()
         .filter(|count| *count <= MAX_MESSAGES)?;
     Payload::parse(kind, count, body)
-}
-
-/// A publish frame. The payload is shared, not copied.
-pub fn publish(publish: &Publish, class: Class) -> Outgoing {
-    let mut head = head(PUBLISH);
-    head.put_u8(if publish.repair { FLAG_REPAIR } else { 0 });
-    head.put_u8(publish.hops);
-    put_origin(&mut head, &publish.origin);
-    head.put_u64(publish.first);
-    put_payload(&mut head, &publish.payload);
-    finish(head, publish.payload.body().clone(), class)
-}
-
-/// An ihave frame.
-pub fn i_have(watermarks: &[Watermark]) -> Outgoing {
-    with_watermarks(I_HAVE, watermarks)
-}
-
-/// A consumed frame.
-pub fn consumed(watermarks: &[Watermark]) -> Outgoing {
-    with_watermarks(CONSUMED, watermarks)
-}
-
-fn with_watermarks(kind: u8, watermarks: &[Watermark]) -> Outgoing {
-    let mut head = head(kind);
-    for Watermark { origin, high } in watermarks {
-        put_origin(&mut head, origin);
-        head.put_u64(*high);
-    }
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A stalled frame.
-pub fn stalled(origin: &Origin, id: &NodeId) -> Outgoing {
-    let mut head = head(STALLED);
-    put_origin(&mut head, origin);
-    put_id(&mut head, id);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// An oversized frame, in order with the broadcasts around it.
-pub fn oversized(range: &Range, class: Class) -> Outgoing {
-    finish(range_head(OVERSIZED, range), Bytes::new(), class)
-}
-
-/// A direct consumed frame.
-pub fn direct_consumed(count: u64) -> Outgoing {
-    let mut head = head(DIRECT_CONSUMED);
-    head.put_u64(count);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A graft frame.
-pub fn graft(range: &Range, max_age_ms: u32) -> Outgoing {
-    let mut head = range_head(GRAFT, range);
-    head.put_u32(max_age_ms);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A gone frame.
-pub fn gone(range: &Range) -> Outgoing {
-    finish(range_head(GONE, range), Bytes::new(), Class::Control)
-}
-
-fn range_head(kind: u8, range: &Range) -> BytesMut {
-    let mut head = head(kind);
-    put_origin(&mut head, &range.origin);
-    head.put_u64(range.first);
-    head.put_u64(range.last);
-    head
-}
-
-/// A prune frame.
-pub fn prune(origin: &Origin) -> Outgoing {
-    let mut head = head(PRUNE);
-    put_origin(&mut head, origin);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A heartbeat frame.
-pub fn heartbeat() -> Outgoing {
-    finish(head(HEARTBEAT), Bytes::new(), Class::Control)
-}
-
-/// A forward join frame.
-pub fn forward_join(urgent: bool, ttl: u8, who: &PeerAddress) -> Outgoing {
-    let mut head = head(FORWARD_JOIN);
-    head.put_u8(u8::from(urgent));
-    head.put_u8(ttl);
-    put_contact(&mut head, who);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A shuffle frame; contacts beyond what a frame may hold are left out.
-pub fn shuffle(nonce: u32, ttl: u8, contacts: &[PeerAddress]) -> Outgoing {
-    let mut head = head(SHUFFLE);
-    head.put_u32(nonce);
-    head.put_u8(ttl);
-    put_contacts(&mut head, contacts);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A contacts frame; contacts beyond what a frame may hold are left out.
-pub fn contacts(nonce: u32, contacts: &[PeerAddress]) -> Outgoing {
-    let mut head = head(CONTACTS);
-    head.put_u32(nonce);
-    put_contacts(&mut head, contacts);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A goodbye frame. It must not overtake what was said before it.
-pub fn goodbye(keep: bool) -> Outgoing {
-    let mut head = head(GOODBYE);
-    head.put_u8(u8::from(keep));
-    finish(head, Bytes::new(), Class::Own)
-}
-
-/// A beacon frame.
-pub fn beacon(beacon: &Beacon) -> Outgoing {
-    let mut head = head(BEACON);
-    put_origin(&mut head, &beacon.origin);
-    put_address(&mut head, beacon.address);
-    head.put_u64(beacon.number);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A beacon tree frame.
-pub fn beacon_tree(seed: &NodeId, wanted: bool) -> Outgoing {
-    let mut head = head(BEACON_TREE);
-    head.put_u8(u8::from(wanted));
-    put_id(&mut head, seed);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A peers frame.
-pub fn peers(count: u16, ways: u16) -> Outgoing {
-    let mut head = head(PEERS);
-    head.put_u16(count);
-    head.put_u16(ways);
-    finish(head, Bytes::new(), Class::Control)
-}
-
-/// A frame of direct messages. The payload is shared, not copied.
-pub fn direct(payload: &Payload, class: Class) -> Outgoing {
-    let mut head = head(DIRECT);
-    put_payload(&mut head, payload);
-    finish(head, payload.body().clone(), class)
-}
-
-/// A legacy packet, by its text, which is shared.
-pub fn packet(topic: Topic, text: &Bytes, class: Class) -> Outgoing {
-    let mut head = head(PACKET);
-    head.put_u8(topic as u8);
-    finish(head, text.clone(), class)
-}
-
-/// A line of the application's own, by the array's text, which is shared.
-pub fn application(text: &Bytes, class: Class) -> Outgoing {
-    finish(head(LINE), text.clone(), class)
-}
-
-fn head(kind: u8) -> BytesMut {
-    let mut head = BytesMut::with_capacity(128);
-    head.put_u32(0);
-    head.put_u8(kind);
-    head
-}
-
-fn put_origin(head: &mut BytesMut, origin: &Origin) {
-    put_id(head, &origin.id);
-    head.put_u64(origin.epoch);
-}
-
-fn put_id(head: &mut BytesMut, id: &NodeId) {
-    // A code has at most 64 bytes.
-    head.put_u8(id.code().len() as u8);
-    head.put_slice(id.code().as_bytes());
-}
-
-fn put_address(head: &mut BytesMut, address: SocketAddr) {
-    match address.ip() {
-        IpAddr::V4(ip) => {
-            head.put_u8(4);
-            head.put_slice(&ip.octets());
-        }
-        IpAddr::V6(ip) => {
-            head.put_u8(6);
-            head.put_slice(&ip.octets());
-        }
-    }
-    head.put_u16(address.port());
-}
-
-fn put_contact(head: &mut BytesMut, who: &PeerAddress) {
-    put_id(head, &who.id);
-    put_address(head, who.socket());
-}
-
-fn put_contacts(head: &mut BytesMut, contacts: &[PeerAddress]) {
-    for who in contacts.iter().take(MAX_CONTACTS) {
-        put_contact(head, who);
-    }
-}
-
-fn put_payload(head: &mut BytesMut, payload: &Payload) {
-    head.put_u8(payload.kind() as u8);
-    head.put_u32(payload.count());
-}
-
-fn finish(mut head: BytesMut, body: Bytes, class: Class) -> Outgoing {
-    let length = head.len() - LENGTH_SIZE + body.len();
-    debug_assert!(
-        u32::try_from(length).is_ok(),
-        "messages are far below 4 GiB"
-    );
-    head[..LENGTH_SIZE].copy_from_slice(&(length as u32).to_be_bytes());
-    Outgoing {
-        class,
-        head: head.freeze(),
-        body,
-    }
 }
