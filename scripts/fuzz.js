@@ -27,7 +27,7 @@ const TARGETS = {
   batch: 8192,
 }
 /** In Node.js, without libFuzzer: a node's whole way in, see the file. */
-const CROSSING = path.join('__test__', 'unit', 'crossing-fuzz.test.js')
+const CROSSING = path.join('__test__', 'fuzz', 'crossing.test.js')
 /** What libFuzzer sees the program's paths with. `-C passes` and `llvm-args` are stable. */
 const GUIDED = [
   '-Cpasses=sancov-module',

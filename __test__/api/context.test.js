@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict')
 const { AsyncLocalStorage } = require('node:async_hooks')
 const { test } = require('node:test')
-const { collect, startNode } = require('./nodes')
+const { collect, startNode } = require('../support/nodes')
 
 const storage = new AsyncLocalStorage()
 

@@ -7,7 +7,7 @@ const net = require('node:net')
 const { test } = require('node:test')
 const { createNode } = require('../..')
 const { event, poll } = require('../support/wait')
-const { startNode } = require('./nodes')
+const { startNode } = require('../support/nodes')
 
 const address = '127.0.0.1'
 const seedOf = (node) => ({ address, port: node.options.port })

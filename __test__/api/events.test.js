@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { event, poll, quiet } = require('../support/wait')
-const { collect, startNetwork, startPair } = require('./nodes')
+const { collect, startNetwork, startPair } = require('../support/nodes')
 
 const NAMES = [
   ...['data', 'error', 'end', 'close', 'message', 'drain', 'finish', 'pipe', 'unpipe'],

@@ -1,5 +1,7 @@
 'use strict'
 
+// Start, stop and addPeer of real nodes in this process, as an application sees them.
+
 const assert = require('node:assert/strict')
 const net = require('node:net')
 const { test } = require('node:test')
@@ -7,7 +9,7 @@ const { createNode, localIp } = require('../..')
 const { freePort } = require('../support/ports')
 const { event, poll, within } = require('../support/wait')
 const { join } = require('../support/wire')
-const { collect, startNetwork, startNode, startPair } = require('./nodes')
+const { collect, startNetwork, startNode, startPair } = require('../support/nodes')
 
 test('a node that gets no port listens on a free one and says which', async (t) => {
   const node = await startNode(t)

@@ -5,7 +5,7 @@ const { PassThrough, Readable, Writable, finished, pipeline } = require('node:st
 const { test } = require('node:test')
 const { promisify } = require('node:util')
 const { event, poll, within } = require('../support/wait')
-const { collect, startNetwork, startPair } = require('./nodes')
+const { collect, startNetwork, startPair } = require('../support/nodes')
 
 /** A Writable that keeps what it gets. */
 function sink() {

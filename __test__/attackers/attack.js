@@ -5,8 +5,8 @@ const path = require('node:path')
 const { Program } = require('../support/process')
 
 /**
- * Each with what the attacker is to the node otherwise: a peer costs something, too. Whoever is thrown out
- * at once is none.
+ * Each attack with its control: what the attacker is to the node besides. A peer costs something, too;
+ * an attacker that is thrown out at once is no peer.
  */
 const CONTROLS = {
   slowloris: 'no peer',

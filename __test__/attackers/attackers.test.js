@@ -1,14 +1,15 @@
 'use strict'
 
-// Hostile programs, one at a time, at one of three honest nodes: what the honest ones say to each
-// other still comes once and in order, and what the attack costs them is bounded.
+// Hostile programs, one at a time, attack one of three honest nodes. The messages of the honest still
+// arrive once and in order, and the attack costs them a bounded amount of memory, descriptors, dials
+// and throughput.
 
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')
-const { Flock, descriptorsOf, rssOf } = require('../support/flock')
+const { Flock, cpuOf, descriptorsOf, rssOf } = require('../support/flock')
 const { pause, poll } = require('../support/wait')
 const { WireServer } = require('../support/wire')
-const { ATTACKS, startAttack } = require('./attack')
+const { ATTACKS, CONTROLS, startAttack } = require('./attack')
 
 const MIB = 1 << 20
 const COUNT = Number(process.env.MESSAGES ?? 8000)
@@ -16,6 +17,35 @@ const COUNT = Number(process.env.MESSAGES ?? 8000)
 const MOST_GROWN = 160 * MIB
 /** Sockets of strangers (`maxUnconnected`), and as many again that are being closed, and peers'. */
 const MOST_DESCRIPTORS = 2 * 256 + 5
+/** The throughput of the honest under attack, by that beside the control. */
+const LEAST_RATIO = 0.5
+/** The median of so many rounds counts: one round is short, and other programs run, too. */
+const ROUNDS = 3
+const MEASURED = Number(process.env.MEASURED ?? 40_000)
+
+/** The rate of an exchange beside a program, and the share of a core that the program used. */
+async function measure(flock, program) {
+  const [cpu, began] = [cpuOf(program.pid), Date.now()]
+  const rate = await flock.exchange(MEASURED)
+  return { rate, share: ((cpuOf(program.pid) - cpu) * 1000) / (Date.now() - began) }
+}
+
+/**
+ * How fast the honest are under attack, by how fast they are beside a control: a program that uses as
+ * much CPU time and is otherwise the same to the node.
+ */
+async function ratio(flock, attack, victim) {
+  const [target] = flock.nodes
+  const attacker = await startAttack(attack, target.port, victim)
+  const attacked = await measure(flock, attacker)
+  await attacker.kill()
+  const control = await startAttack(CONTROLS[attack], target.port, victim, attacked.share)
+  const { rate } = await measure(flock, control)
+  await control.kill()
+  return attacked.rate / rate
+}
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]
 
 describe('three honest nodes', { concurrency: false }, () => {
   let victim
@@ -76,6 +106,10 @@ describe('three honest nodes', { concurrency: false }, () => {
         }
       }
       await poll(() => descriptorsOf(target.pid) <= descriptors + 4, 20000, 'sockets are closed')
+      const ratios = []
+      while (ratios.length < ROUNDS) ratios.push(await ratio(flock, attack, victim.port))
+      t.diagnostic(`${attack}: ${ratios.map((n) => n.toFixed(2))} of the control's throughput`)
+      assert.ok(median(ratios) >= LEAST_RATIO, `ratios to the control: ${ratios}`)
       assert.equal(await target.command('polluted'), null, 'nothing reached into its objects')
       flock.assertHealthy()
     })

@@ -1,32 +1,31 @@
 'use strict'
 
-// Starting, stopping and ending: of nodes, of workers and of the process.
+// Whole processes and hostile moments: nodes that start, stop and end while somebody dials, floods or
+// kills. unit/lifecycle.test.js has the states of a node on a fake addon, api/lifecycle.test.js what
+// an application sees of a real one.
 
 const assert = require('node:assert/strict')
-const fs = require('node:fs')
 const net = require('node:net')
 const path = require('node:path')
 const { describe, test } = require('node:test')
-const { heard, startOwn } = require('../support/own')
+const { createOwn, heard, startOwn } = require('../support/nodes')
 const { freePort } = require('../support/ports')
 const { Program } = require('../support/process')
 const { event, poll, within } = require('../support/wait')
 const { WireServer, join } = require('../support/wire')
-const smoke = require('../..')
 
-const ROOT = JSON.stringify(path.join(__dirname, '..', '..'))
-
-function create(t, options) {
-  const node = smoke.createNode({ address: '127.0.0.1', minPeerNo: 1, ...options })
-  t.after(() => node.stop())
-  return node
+/** A process that runs a case of fixtures/load.js; killed after the test. */
+function run(t, ...args) {
+  const program = new Program([path.join(__dirname, '..', 'fixtures', 'load.js'), ...args])
+  t.after(() => program.kill())
+  return program
 }
 
 const listening = (node) => poll(() => node.listening, 5000, 'it listens', 2)
 
 describe('stop', () => {
   test('before start, and twice, is fine', async (t) => {
-    const node = create(t, { port: await freePort() })
+    const node = createOwn(t, { port: await freePort() })
     await node.stop()
     await node.stop()
     assert.equal(node.listening, false)
@@ -65,7 +64,7 @@ describe('stop', () => {
   test('while it is starting or dialling leaves nothing running', async (t) => {
     const silent = await WireServer.listen()
     t.after(() => silent.close())
-    const node = create(t, { port: await freePort() })
+    const node = createOwn(t, { port: await freePort() })
     const started = node.start()
     await node.stop()
     await within(
@@ -87,7 +86,7 @@ describe('stop', () => {
 
   test('and start on the same port at once, ten times, with a peer each time', async (t) => {
     const port = await freePort()
-    const node = create(t, { port })
+    const node = createOwn(t, { port })
     const got = []
     node.broadcast.on('chat', (text) => got.push(text))
     for (let round = 0; round < 10; round++) {
@@ -111,7 +110,7 @@ describe('a port in use', () => {
     const port = await freePort()
     const blocker = net.createServer()
     await new Promise((resolve) => blocker.listen(port, resolve))
-    const node = create(t, { port })
+    const node = createOwn(t, { port })
     const failed = event(node, 'error')
     node.start()
     const [error] = await failed
@@ -125,21 +124,8 @@ describe('a port in use', () => {
     wire.destroy()
   })
 
-  test('fails the promise of start, which nobody has to look at', async () => {
-    const program = new Program([
-      '-e',
-      `const smoke = require(${ROOT})
-       const options = { address: '127.0.0.1', port: 0 }
-       const first = smoke.createNode(options)
-       first.start().then(() => {
-         const second = smoke.createNode({ ...options, port: first.options.port })
-         second.on('error', (error) => {
-           console.log(error.code)
-           setTimeout(() => first.stop(), 50)
-         })
-         second.start()
-       })`,
-    ])
+  test('fails the promise of start, which may be ignored', async (t) => {
+    const program = run(t, 'port in use')
     const exit = await program.exited()
     assert.deepEqual(
       [program.out, program.err, exit],
@@ -149,25 +135,8 @@ describe('a port in use', () => {
 })
 
 describe('the process', () => {
-  test('is kept alive by a listening node, and exits within a second after the last one stopped', async (t) => {
-    const program = new Program([
-      '-e',
-      `const smoke = require(${ROOT})
-       const nodes = [1, 2].map(() => smoke.createNode({ address: '127.0.0.1', port: 0 }))
-       Promise.all(nodes.map((node) => node.start())).then(async () => {
-         await nodes[0].addPeer('127.0.0.1', nodes[1].options.port)
-         console.log('up')
-         // Nothing of JavaScript keeps the process: only the nodes do.
-         setTimeout(() => {
-           nodes[0].stop()
-           setTimeout(() => {
-             console.log('stopping')
-             nodes[1].stop()
-           }, 300)
-         }, 300)
-       })`,
-    ])
-    t.after(() => program.kill())
+  test('is kept alive by a listening node, and exits within a second after the last stop', async (t) => {
+    const program = run(t, 'only nodes')
     await program.until(() => program.out.includes('stopping'), 10000)
     const from = Date.now()
     await program.exited()
@@ -180,115 +149,39 @@ describe('the process', () => {
   })
 
   test('stays while a node listens and nothing else is to be done', async (t) => {
-    const program = new Program([
-      '-e',
-      `const node = require(${ROOT}).createNode({ address: '127.0.0.1', port: ${await freePort()} })
-       node.start()`,
-    ])
-    t.after(() => program.kill())
+    const program = run(t, 'listen', String(await freePort()))
     await new Promise((resolve) => setTimeout(resolve, 1500))
     assert.equal(program.exit, null, program.dump())
   })
 
-  test('exits by itself when a node was created and never started', async () => {
-    const program = new Program([
-      '-e',
-      `require(${ROOT}).createNode({ address: '127.0.0.1', port: 0 })`,
-    ])
+  test('exits by itself when a node was created and never started', async (t) => {
+    const program = run(t, 'never started')
     assert.deepEqual(await program.exited(), { code: 0, signal: null })
     assert.equal(program.err, '')
   })
 })
 
-// Three nodes that shout as loud as they can; JavaScript of both sides is busy all the time.
-const LOAD = `
-  const smoke = require(${ROOT})
-  async function load() {
-    const nodes = [1, 2, 3].map(() => smoke.createNode({ address: '127.0.0.1', port: 0, minPeerNo: 1 }))
-    await Promise.all(nodes.map((node) => node.start()))
-    await nodes[0].addPeer('127.0.0.1', nodes[1].options.port)
-    await nodes[1].addPeer('127.0.0.1', nodes[2].options.port)
-    let heard = 0
-    for (const node of nodes) {
-      node.broadcast.on('load', () => heard++)
-      node.broadcast.on('data', () => heard++)
-      node.broadcast.stream?.on('error', () => {})
-      const shout = () => {
-        for (let i = 0; i < 100; i++) {
-          if (!node.broadcast.emit('load', { i, text: 'x'.repeat(80) })) break
-        }
-        node.broadcast.write('chunk')
-        setImmediate(shout)
-      }
-      shout()
-    }
-    return () => heard
-  }`
-
 describe('ending under load', { concurrency: 2 }, () => {
   for (const code of [0, 3]) {
-    test(`process.exit(${code}) neither crashes nor hangs, five times`, async () => {
+    test(`process.exit(${code}) neither crashes nor hangs, five times`, async (t) => {
       for (let round = 0; round < 5; round++) {
-        const program = new Program([
-          '-e',
-          `${LOAD}
-           load().then((heard) => {
-             const look = setInterval(() => heard() > 500 && process.exit(${code}), 1 + ${round})
-           })`,
-        ])
+        const program = run(t, 'exit', String(code), String(1 + round))
         const exit = await program.exited(15000)
         assert.deepEqual([exit, program.err, program.out], [{ code, signal: null }, '', ''])
       }
     })
   }
 
-  test('an uncaught exception in a handler ends the process as usual', async () => {
-    const program = new Program([
-      '-e',
-      `${LOAD}
-       load().then((heard) => setInterval(() => { if (heard() > 500) throw new Error('planned') }, 1))`,
-    ])
+  test('an uncaught exception in a handler ends the process as usual', async (t) => {
+    const program = run(t, 'throw')
     const exit = await program.exited(15000)
     assert.deepEqual(exit, { code: 1, signal: null })
     assert.match(program.err, /Error: planned/)
     assert.doesNotMatch(program.err, /panicked|FATAL|Aborted/)
   })
 
-  test('workers that are terminated, that exit and that end by themselves, again and again', async (t) => {
-    const file = path.join(fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'smoke-')), 'w.js')
-    t.after(() => fs.rmSync(path.dirname(file), { recursive: true }))
-    fs.writeFileSync(
-      file,
-      `${LOAD}
-       const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads')
-       if (isMainThread) main()
-       else load().then((heard) => {
-         const look = setInterval(() => {
-           if (heard() < 200) return
-           clearInterval(look)
-           if (workerData === 'exit') process.exit(0)
-           parentPort.postMessage('loaded')
-         }, 1)
-       })
-       async function main() {
-         const own = await load()
-         for (let round = 0; round < 4; round++) {
-           await Promise.all(['terminate', 'exit'].map((workerData) => new Promise((resolve, reject) => {
-             const worker = new Worker(__filename, { workerData })
-             worker.on('error', reject)
-             worker.on('exit', resolve)
-             worker.on('message', () => worker.terminate())
-           })))
-         }
-         const before = own()
-         setTimeout(() => {
-           console.log(own() > before ? 'main thread still hears' : 'main thread is deaf')
-           process.exit(0)
-         }, 300)
-       }`,
-    )
-    const program = new Program([file])
-    t.after(() => program.kill())
+  test('workers are terminated, exit and end by themselves, again and again', async (t) => {
+    const program = run(t, 'workers')
     const exit = await program.exited(40000)
     assert.deepEqual(
       [exit, program.err, program.out],
@@ -296,15 +189,8 @@ describe('ending under load', { concurrency: 2 }, () => {
     )
   })
 
-  test('a worker stops its node and ends by itself', async () => {
-    const program = new Program([
-      '-e',
-      `const { Worker } = require('node:worker_threads')
-       new Worker(\`
-         const node = require(${ROOT.replaceAll('\\', '\\\\')}).createNode({ address: '127.0.0.1', port: 0 })
-         node.start().then(() => node.stop()).then(() => console.log('stopped'))
-       \`, { eval: true }).on('exit', (code) => console.log('exit', code))`,
-    ])
+  test('a worker stops its node and ends by itself', async (t) => {
+    const program = run(t, 'worker that stops')
     const exit = await program.exited()
     assert.deepEqual(
       [exit, program.out, program.err],

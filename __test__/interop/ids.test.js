@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { Network } = require('../support/network')
-const { startOwn } = require('../support/own')
+const { startOwn } = require('../support/nodes')
 const { poll } = require('../support/wait')
 const { dial } = require('../support/wire')
 

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const legacy = require('smokesignal-legacy')
-const { startOwn } = require('../support/own')
+const { startOwn } = require('../support/nodes')
 const { freePort } = require('../support/ports')
 const { pause, poll } = require('../support/wait')
 

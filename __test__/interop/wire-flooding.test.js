@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
-const { heard, startOwn } = require('../support/own')
+const { heard, startOwn } = require('../support/nodes')
 const { poll, quiet } = require('../support/wait')
 const { hashIsRight, join, md5, packet } = require('../support/wire')
 

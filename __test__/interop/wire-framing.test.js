@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { NsSocket } = require('nssocket')
-const { heard, startOwn } = require('../support/own')
+const { heard, startOwn } = require('../support/nodes')
 const { poll } = require('../support/wait')
 const { dial, join, packet } = require('../support/wire')
 

@@ -5,7 +5,7 @@
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
-const { startOwn } = require('../support/own')
+const { startOwn } = require('../support/nodes')
 const { freePort } = require('../support/ports')
 const { event, quiet } = require('../support/wait')
 const { dial, packet, peer, server, hashIsRight } = require('../support/wire')

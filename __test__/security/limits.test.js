@@ -4,7 +4,7 @@ const assert = require('node:assert/strict')
 const { randomBytes } = require('node:crypto')
 const net = require('node:net')
 const { test } = require('node:test')
-const { startNode } = require('../api/nodes')
+const { startNode } = require('../support/nodes')
 const { event, poll, quiet, within } = require('../support/wait')
 const { join } = require('../support/wire')
 

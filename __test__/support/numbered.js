@@ -6,7 +6,7 @@
 
 const kind = process.argv[2]
 const { serve } = require('./commands')
-const { create, start } = require('./start')
+const { createEither, listening } = require('./nodes')
 const smoke = kind === 'legacy' ? require('smokesignal-legacy') : require('../..')
 
 /** Messages per turn of the event loop; small, so that many runs travel. */
@@ -107,7 +107,7 @@ const peers = () => node.peers.list.map((peer) => peer.id)
 
 const commands = {
   start({ options, quiet }) {
-    node = create(smoke, options, {})
+    node = createEither(smoke, options, {})
     if (!quiet) {
       readLines()
       if (kind === 'ours') {
@@ -136,7 +136,7 @@ const commands = {
       node.on(name, (seed) => tell({ t: name, seed }))
     }
     node.on('error', (error) => tell({ t: 'error', error: String(error) }))
-    return start(node)
+    return listening(node)
   },
   stop: () => Promise.resolve(node.stop()).then(() => null),
   addPeer: ({ address, port }) => void node.addPeer(address, port),

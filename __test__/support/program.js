@@ -6,7 +6,7 @@
 
 const kind = process.argv[2]
 const { serve } = require('./commands')
-const { create, start } = require('./start')
+const { createEither, listening } = require('./nodes')
 const smoke = kind === 'legacy' ? require('smokesignal-legacy') : require('../..')
 
 let node
@@ -78,7 +78,7 @@ const peers = () => node.peers.list.map((peer) => String(peer.id))
 
 const commands = {
   start({ options }) {
-    node = create(smoke, options, logger())
+    node = createEither(smoke, options, logger())
     ready()
     readLines()
     node.peers.on('add', (peer) => tell({ t: 'add', id: String(peer.id), peers: peers() }))
@@ -88,7 +88,7 @@ const commands = {
       node.on(name, (what) => tell({ t: name, what }))
     }
     node.on('error', (error) => tell({ t: 'error', error: describe(error) }))
-    return start(node)
+    return listening(node)
   },
   stop: () => Promise.resolve(node.stop()).then(() => null),
   addPeer: ({ address, port }) => void node.addPeer(address, port),

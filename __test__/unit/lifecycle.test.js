@@ -1,5 +1,7 @@
 'use strict'
 
+// The states of a node and the order of its events, on a fake addon that does as it is told.
+
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { ADDED, PEER, fakeNetwork, fakeNode, settled } = require('./fake-node')
