@@ -15,6 +15,7 @@ mod id;
 mod join;
 pub mod json;
 pub mod legacy;
+pub mod members;
 mod message;
 mod payload;
 mod publish;

@@ -1,0 +1,613 @@
+//! Members: who is in the network, by link state.
+//!
+//! Each node floods one [`Record`] of itself, and again when it changes: where it listens, a text of
+//! its application's, and who its peers are. Two nodes are joined by an *edge* if the record of each
+//! names the other. **Members are the component of that graph that contains us.** So a member
+//! leaves the moment the last edge to it goes, whichever end drops it, and a whole part of the
+//! network that was cut off leaves at once.
+//!
+//! - *Flooding*: a node passes a record on to every peer but the one that sent it, collected over
+//!   [`FLUSH`]. A later record of a node replaces the earlier one ([`record::Stamp`]).
+//! - *Repair*: when a link comes up, and then every 10 s, the end with the greater id tells a digest
+//!   of its records. If it differs, both compare the digests of 256 parts, then the records of the
+//!   parts that differ, and send what the other lacks. A newcomer gets everything in this way.
+//! - *The end*: a node that stops floods a final record. A crash is seen by its peers, which no
+//!   longer name it.
+//! - *Nodes without a record*, legacy ones and those before this part of the wire, are named by their
+//!   peers alone, and are members, too.
+//!
+//! A pure state machine, apart from [`State`](super::State): [`Input`]s in, [`Output`]s out.
+
+mod flood;
+mod frame;
+mod record;
+mod sync;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LinkId, Moment, NodeId, Origin};
+pub use frame::{Entry, Frame};
+pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
+use sync::Sync;
+use table::{Reach, Slot, Standing, Table};
+
+/// How long records are collected before they are passed on: short beside a link's latency.
+const FLUSH: Duration = Duration::from_millis(20);
+/// How long changes of our own record are collected.
+const COLLECT: Duration = Duration::from_millis(50);
+/// Our record changes so often on the long run,
+pub(super) const CHANGE_EVERY: Duration = Duration::from_secs(1);
+/// and this much ahead of that: a node that joins gets its first peers within a second.
+const CHANGE_AHEAD: Duration = Duration::from_secs(3);
+/// A record of one origin is taken this often on the long run: twice what an honest node sends,
+pub(super) const RECORD_EVERY: Duration = Duration::from_millis(500);
+/// and this much ahead of that.
+const RECORD_AHEAD: Duration = Duration::from_secs(8);
+/// How long the record of a node that cannot be reached is kept: a link that was cut may heal.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// How often digests are compared, and records that nobody needs are looked for.
+const COMPARE_EVERY: Duration = Duration::from_secs(10);
+
+/// The first handle of a member; links have smaller ids.
+pub const FIRST_HANDLE: u32 = 1 << 31;
+/// Not a member's: stands for all of them.
+pub const ALL_HANDLES: u32 = u32::MAX;
+
+/// What a node is and how much it keeps.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The most records that are kept.
+    pub max_members: usize,
+    /// Where the node listens.
+    pub address: Address,
+    /// The application's own text.
+    pub body: String,
+}
+
+/// Something happened.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// There is a new peer.
+    LinkUp {
+        /// Its link.
+        link: LinkId,
+        /// Who it is.
+        id: NodeId,
+        /// `None` if it keeps a record; otherwise where it is.
+        stub: Option<Address>,
+    },
+    /// A peer is gone.
+    LinkDown(LinkId),
+    /// A frame came.
+    Frame(LinkId, Frame),
+    /// The application has changed its text.
+    Body(String),
+    /// The time that was asked for has come.
+    Wake,
+    /// The node stops.
+    Stop,
+}
+
+/// Something must be done, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send that.
+    Send(LinkId, Frame),
+    /// Give [`Input::Wake`] at that time; a later one of these moves it.
+    WakeAt(Moment),
+    /// Tell the application.
+    Event(Event),
+}
+
+/// What the application is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A node is a member now.
+    Joined(Member),
+    /// It has another address or body.
+    Updated(Member),
+    /// It is no member any more, by its handle.
+    Left(u32),
+}
+
+/// A member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Names it while it is one, and no other after that.
+    pub handle: u32,
+    /// Who it is.
+    pub id: NodeId,
+    /// Where it listens.
+    pub address: Address,
+    /// Its application's text.
+    pub body: String,
+    /// It keeps no record: nothing can be sent to it but by its peers.
+    pub is_stub: bool,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Records taken from others.
+    pub taken: u64,
+    /// Records refused: too often, too many, or of nobody.
+    pub refused: u64,
+}
+
+/// What a node knows of all nodes.
+#[derive(Debug)]
+pub struct Members {
+    config: Config,
+    me: Origin,
+    /// Of our own record.
+    version: u64,
+    slot: Slot,
+    table: Table,
+    reach: Arc<Reach>,
+    links: BTreeMap<LinkId, Link>,
+    sync: Sync,
+    /// When our record is to be renewed.
+    renew_at: Option<Moment>,
+    /// When we have earned the right to the next change of it.
+    earned: Moment,
+    flush_at: Option<Moment>,
+    compare_at: Moment,
+    /// When we asked to be woken.
+    wake_at: Option<Moment>,
+    is_stopped: bool,
+    /// What the application was told, by slot.
+    told: Vec<Option<Told>>,
+    by_handle: HashMap<u32, Slot>,
+    next_handle: u32,
+    /// First steps towards everybody; empty until somebody asks.
+    ways: Vec<Option<(u16, u16)>>,
+    first_steps: Vec<LinkId>,
+    counters: Counters,
+    out: Vec<Output>,
+}
+
+#[derive(Debug)]
+struct Link {
+    id: NodeId,
+    stub: Option<Address>,
+    /// Records that it is to be sent.
+    pending: BTreeSet<Slot>,
+    /// Unknown nodes that it may tell of.
+    news: super::Bucket,
+    /// Comparisons that it may ask for.
+    compares: super::Bucket,
+    /// Records that it may ask for.
+    wants: super::Bucket,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    handle: u32,
+    /// The hash of its id: slots are used again.
+    key: u64,
+    epoch: u64,
+    version: u64,
+    face: u64,
+    standing: Standing,
+}
+
+impl Members {
+    /// A node that knows itself alone.
+    pub fn new(config: Config, me: Origin, now: Moment) -> Self {
+        let mut table = Table::default();
+        let record = Record::new(
+            me.clone(),
+            1,
+            false,
+            config.address.clone(),
+            config.body.clone(),
+            Vec::new(),
+        );
+        let slot = table.put(&record);
+        let reach = table.reach(slot);
+        // Nodes that started together do not compare together.
+        let offset = record::key_of(&me.id) % COMPARE_EVERY.as_micros() as u64;
+        Self {
+            config,
+            me,
+            version: 1,
+            slot,
+            table,
+            reach,
+            links: BTreeMap::new(),
+            sync: Sync::default(),
+            renew_at: None,
+            earned: now,
+            flush_at: None,
+            compare_at: now.after(Duration::from_micros(offset)),
+            wake_at: None,
+            is_stopped: false,
+            told: Vec::new(),
+            by_handle: HashMap::new(),
+            next_handle: FIRST_HANDLE,
+            ways: Vec::new(),
+            first_steps: Vec::new(),
+            counters: Counters::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes in `input` and appends what must be done, in order, to `out`.
+    pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
+        if self.is_stopped {
+            return;
+        }
+        std::mem::swap(&mut self.out, out);
+        match input {
+            Input::LinkUp { link, id, stub } => self.link_up(now, link, id, stub),
+            Input::LinkDown(link) => self.link_down(now, link),
+            Input::Frame(link, frame) => self.on_frame(now, link, frame),
+            Input::Body(body) => {
+                self.config.body = body;
+                self.renew_soon(now);
+            }
+            Input::Wake => self.wake(now),
+            Input::Stop => self.stop(),
+        }
+        self.sleep(now);
+        std::mem::swap(&mut self.out, out);
+    }
+
+    /// How many members there are beside us.
+    pub fn len(&self) -> usize {
+        self.by_handle.len()
+    }
+
+    /// Whether we are alone.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many records are kept, our own included.
+    pub fn records(&self) -> usize {
+        self.table.records()
+    }
+
+    /// Bytes that all of it takes, roughly.
+    pub fn footprint(&self) -> usize {
+        let pending: usize = self.links.values().map(|link| link.pending.len()).sum();
+        let told = self.told.len() * size_of::<Option<Told>>() + self.by_handle.len() * 12;
+        self.table.footprint() + told + pending * 8 + self.ways.len() * 6
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The ids of all members that keep a record, in order, ourselves included, as far as we know now.
+    pub fn list(&self) -> Vec<NodeId> {
+        let member = |slot: &Slot| self.reach.contains(*slot);
+        let members = (0..self.table.len() as Slot).filter(member);
+        let mut ids: Vec<NodeId> = members
+            .filter_map(|slot| Some(self.table.node(slot)?.id.clone()))
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Whether a node is a member, as far as we know now.
+    pub fn has(&self, id: &NodeId) -> bool {
+        let slot = self.table.find(id);
+        slot.is_some_and(|slot| self.reach.contains(slot))
+    }
+
+    /// The member of that handle, unless it keeps no record.
+    pub fn origin(&self, handle: u32) -> Option<Origin> {
+        let slot = *self.by_handle.get(&handle)?;
+        let told = self.told.get(slot as usize)?.as_ref()?;
+        let node = self.table.node(slot)?;
+        (told.standing == Standing::Member && node.key == told.key).then(|| Origin {
+            id: node.id.clone(),
+            epoch: told.epoch,
+        })
+    }
+
+    /// The handle of a member, in that life.
+    pub fn handle_of(&self, origin: &Origin) -> Option<u32> {
+        let slot = self.table.find(&origin.id)?;
+        let told = self.told.get(slot as usize)?.as_ref()?;
+        let node = self.table.node(slot)?;
+        (told.epoch == origin.epoch && told.key == node.key).then_some(told.handle)
+    }
+
+    /// The link that leads to a node in the fewest steps, and how many those are.
+    pub fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)> {
+        let slot = self.table.find(id)?;
+        if self.ways.is_empty() {
+            let neighbours = self.links.iter();
+            let known = neighbours.filter_map(|(link, state)| {
+                let slot = self
+                    .table
+                    .find(&state.id)
+                    .filter(|_| state.stub.is_none())?;
+                Some((*link, slot))
+            });
+            let (links, first): (Vec<LinkId>, Vec<Slot>) = known.unzip();
+            self.ways = self.table.ways(self.slot, &first);
+            self.first_steps = links;
+        }
+        let (number, length) = (*self.ways.get(slot as usize)?)?;
+        Some((*self.first_steps.get(usize::from(number))?, length))
+    }
+
+    fn link_up(&mut self, now: Moment, link: LinkId, id: NodeId, stub: Option<Address>) {
+        let most = self.config.max_members as f64;
+        let is_aware = stub.is_none();
+        let state = Link {
+            id,
+            stub,
+            pending: BTreeSet::new(),
+            // A newcomer is told of everybody at once.
+            news: super::Bucket::new(most, most / 30.0, now),
+            compares: super::Bucket::new(4.0, 0.5, now),
+            wants: super::Bucket::new(2.0 * most, most / 10.0, now),
+        };
+        self.links.insert(link, state);
+        self.renew_soon(now);
+        if is_aware {
+            self.pend(link, self.slot);
+            self.flush_soon(now);
+            self.compare_with(link);
+        }
+    }
+
+    fn link_down(&mut self, now: Moment, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.sync.forget(link);
+            self.ways.clear();
+            self.renew_soon(now);
+        }
+    }
+
+    fn wake(&mut self, now: Moment) {
+        self.wake_at = None;
+        if self.renew_at.is_some_and(|at| at <= now) {
+            self.renew(now);
+        }
+        if self.compare_at <= now {
+            self.compare_at = now.after(COMPARE_EVERY);
+            self.forget_absent(now);
+            self.compare_with_all();
+        }
+        if self.flush_at.is_some_and(|at| at <= now) {
+            self.flush_at = None;
+            self.take_stock(now);
+            self.send_pending(now);
+        }
+        self.compare_again(now);
+    }
+
+    /// Asks to be woken for whatever is due next.
+    fn sleep(&mut self, now: Moment) {
+        if self.is_stopped {
+            return;
+        }
+        let times = [self.renew_at, self.flush_at, self.sync.due()];
+        let next = times
+            .into_iter()
+            .flatten()
+            .fold(self.compare_at, Moment::min);
+        let next = next.max(now);
+        if self.wake_at != Some(next) {
+            self.wake_at = Some(next);
+            self.out.push(Output::WakeAt(next));
+        }
+    }
+
+    /// The last word: everybody shall know at once that we are gone.
+    fn stop(&mut self) {
+        self.is_stopped = true;
+        self.version += 1;
+        let record = self.own_record(true);
+        let neighbours = self.links.iter();
+        let aware = neighbours.filter(|(_, state)| state.stub.is_none());
+        let links: Vec<LinkId> = aware.map(|(link, _)| *link).collect();
+        for link in links {
+            let frame = Frame::Records(vec![record.clone()]);
+            self.out.push(Output::Send(link, frame));
+        }
+        for told in std::mem::take(&mut self.told).into_iter().flatten() {
+            self.out.push(Output::Event(Event::Left(told.handle)));
+        }
+        self.by_handle.clear();
+        self.links.clear();
+    }
+
+    /// What we say of ourselves.
+    fn own_record(&self, is_final: bool) -> Record {
+        let neighbour = |link: &Link| Neighbour {
+            id: link.id.clone(),
+            stub: link.stub.clone(),
+        };
+        let neighbours = match is_final {
+            true => Vec::new(),
+            false => self.links.values().map(neighbour).collect(),
+        };
+        let Config { address, body, .. } = self.config.clone();
+        Record::new(
+            self.me.clone(),
+            self.version,
+            is_final,
+            address,
+            body,
+            neighbours,
+        )
+    }
+
+    fn renew_soon(&mut self, now: Moment) {
+        if self.renew_at.is_none() {
+            let earned = Moment(
+                self.earned
+                    .0
+                    .saturating_sub(CHANGE_AHEAD.as_micros() as u64),
+            );
+            self.renew_at = Some(now.after(COLLECT).max(earned));
+        }
+    }
+
+    fn renew(&mut self, now: Moment) {
+        self.renew_at = None;
+        self.earned = self.earned.max(now).after(CHANGE_EVERY);
+        self.version += 1;
+        let record = self.own_record(false);
+        self.slot = self.table.put(&record);
+        self.pend_all(self.slot, None);
+        self.flush_at = Some(now);
+    }
+
+    /// Sees who is reached, and tells the application what has changed.
+    fn take_stock(&mut self, now: Moment) {
+        let reach = self.table.reach(self.slot);
+        if Arc::ptr_eq(&reach, &self.reach) {
+            return;
+        }
+        self.reach = reach.clone();
+        self.ways.clear();
+        self.table.note_absent(&reach, now);
+        let slots = self.table.len().max(self.told.len());
+        self.told.resize(slots, None);
+        let mut come = Vec::new();
+        for slot in 0..slots as Slot {
+            let told = self.told[slot as usize];
+            let found = self.look_at(slot, &reach, told);
+            match (told, found) {
+                (Some(old), None) => self.tell_left(slot, old),
+                (Some(old), Some(new)) if old.handle != new.handle => {
+                    self.tell_left(slot, old);
+                    come.push((slot, true));
+                }
+                (Some(old), Some(new)) => {
+                    self.told[slot as usize] = Some(new);
+                    if old.face != new.face {
+                        come.push((slot, false));
+                    }
+                }
+                (None, Some(_)) => come.push((slot, true)),
+                (None, None) => {}
+            }
+        }
+        for (slot, is_new) in come {
+            self.tell_of(slot, is_new);
+        }
+    }
+
+    /// What the application should know of a slot's node: its handle is 0 if that must be a new one.
+    fn look_at(&self, slot: Slot, reach: &Reach, told: Option<Told>) -> Option<Told> {
+        let standing = reach.standing(slot);
+        if slot == self.slot || standing == Standing::Absent {
+            return None;
+        }
+        let node = self.table.node(slot)?;
+        let stamp = node.record.as_ref().map(|record| record.stamp);
+        let (version, epoch) = match (standing, stamp) {
+            (Standing::Member, Some(stamp)) => (stamp.0, stamp.1),
+            _ => (0, 0),
+        };
+        let is_same =
+            |told: &Told| told.key == node.key && told.standing == standing && told.epoch == epoch;
+        let Some(old) = told.filter(is_same) else {
+            let (handle, key, face) = (0, node.key, 0);
+            return Some(Told {
+                handle,
+                key,
+                epoch,
+                version,
+                face,
+                standing,
+            });
+        };
+        let face = match &node.record {
+            Some(kept) if old.version != version => {
+                Record::parse(&kept.raw).map_or(old.face, |record| record.face())
+            }
+            _ => old.face,
+        };
+        Some(Told {
+            version,
+            face,
+            ..old
+        })
+    }
+
+    fn tell_left(&mut self, slot: Slot, told: Told) {
+        self.told[slot as usize] = None;
+        self.by_handle.remove(&told.handle);
+        self.out.push(Output::Event(Event::Left(told.handle)));
+    }
+
+    fn tell_of(&mut self, slot: Slot, is_new: bool) {
+        let reach = self.reach.clone();
+        let Some(node) = self.table.node(slot) else {
+            return;
+        };
+        let (id, key) = (node.id.clone(), node.key);
+        let standing = reach.standing(slot);
+        let kept = node
+            .record
+            .as_ref()
+            .filter(|_| standing == Standing::Member);
+        let record = kept.and_then(|kept| Record::parse(&kept.raw));
+        let face = record.as_ref().map_or(0, Record::face);
+        let (epoch, version) = record
+            .as_ref()
+            .map_or((0, 0), |r| (r.origin.epoch, r.version));
+        let handle = match self.told[slot as usize].filter(|_| !is_new) {
+            Some(told) => told.handle,
+            None => self.new_handle(),
+        };
+        self.told[slot as usize] = Some(Told {
+            handle,
+            key,
+            epoch,
+            version,
+            face,
+            standing,
+        });
+        self.by_handle.insert(handle, slot);
+        let (address, body) = match record {
+            Some(record) => (record.address, record.body),
+            None => {
+                let address = self.table.stub_address(slot, &reach);
+                (address.unwrap_or_default(), String::new())
+            }
+        };
+        let is_stub = standing == Standing::Stub;
+        let member = Member {
+            handle,
+            id,
+            address,
+            body,
+            is_stub,
+        };
+        let event = match is_new {
+            true => Event::Joined(member),
+            false => Event::Updated(member),
+        };
+        self.out.push(Output::Event(event));
+    }
+
+    fn new_handle(&mut self) -> u32 {
+        loop {
+            let handle = self.next_handle;
+            self.next_handle = match handle + 1 {
+                ALL_HANDLES => FIRST_HANDLE,
+                next => next,
+            };
+            // After two billion members the first may still be there.
+            if !self.by_handle.contains_key(&handle) {
+                return handle;
+            }
+        }
+    }
+}

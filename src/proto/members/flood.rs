@@ -1,0 +1,167 @@
+//! Records on their way from node to node.
+
+use super::record::Record;
+use super::table::Slot;
+use super::{
+    FLUSH, FORGET_AFTER, Frame, Members, Moment, Output, RECORD_AHEAD, RECORD_EVERY, frame,
+};
+use crate::proto::LinkId;
+
+/// How much one link is sent at once: a newcomer's link carries other things, too.
+const AT_ONCE: usize = 1 << 20;
+
+impl Members {
+    pub(super) fn on_frame(&mut self, now: Moment, link: LinkId, frame: Frame) {
+        // Of a peer that has not said that it knows these frames, none is taken.
+        let state = self.links.get(&link);
+        if state.is_none_or(|state| state.stub.is_some()) {
+            return;
+        }
+        match frame {
+            Frame::Records(records) => self.on_records(now, link, records),
+            Frame::Digest(digest) => self.on_digest(now, link, digest),
+            Frame::Buckets(buckets) => self.on_buckets(now, link, &buckets),
+            Frame::Summary(parts) => self.on_summary(now, link, &parts),
+            Frame::Want(keys) => self.on_want(now, link, &keys),
+        }
+    }
+
+    fn on_records(&mut self, now: Moment, link: LinkId, records: Vec<Record>) {
+        self.sync.goes_on(now, link);
+        for record in records {
+            self.on_record(now, link, record);
+        }
+        self.flush_soon(now);
+    }
+
+    fn on_record(&mut self, now: Moment, link: LinkId, record: Record) {
+        if record.origin.id == self.me.id {
+            return self.on_own(now, link, &record);
+        }
+        let slot = self.table.find(&record.origin.id);
+        let known = slot.and_then(|slot| {
+            let node = self.table.node(slot)?;
+            Some((slot, node.earned, node.record.as_ref()?.stamp))
+        });
+        let stamp = record.stamp();
+        match known {
+            Some((slot, _, kept)) if kept == stamp => {
+                // It need not be told any more.
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.pending.remove(&slot);
+                }
+            }
+            Some((slot, _, kept)) if kept > stamp => self.pend(link, slot),
+            Some((_, earned, _)) if earned <= now.after(RECORD_AHEAD) => {
+                self.take(now, link, &record, earned);
+            }
+            None if self.may_come(now, link) => self.take(now, link, &record, now),
+            _ => self.counters.refused += 1,
+        }
+    }
+
+    fn take(&mut self, now: Moment, link: LinkId, record: &Record, earned: Moment) {
+        self.counters.taken += 1;
+        let slot = self.table.put(record);
+        if let Some(node) = self.table.node_mut(slot) {
+            node.earned = earned.max(now).after(RECORD_EVERY);
+        }
+        self.pend_all(slot, Some(link));
+    }
+
+    /// Somebody says something of us: of our last life, or a lie. We have the last word.
+    fn on_own(&mut self, now: Moment, link: LinkId, record: &Record) {
+        let own = self.table.node(self.slot);
+        let own = own
+            .and_then(|node| node.record.as_ref())
+            .map(|kept| kept.stamp);
+        if own.is_some_and(|own| record.stamp() > own) {
+            self.version = self.version.max(record.version);
+            self.renew_soon(now);
+        } else if own != Some(record.stamp()) {
+            self.pend(link, self.slot);
+        }
+    }
+
+    /// Whether there is room for the record of a node that has none here.
+    fn may_come(&mut self, now: Moment, link: LinkId) -> bool {
+        let has_means = self
+            .links
+            .get_mut(&link)
+            .is_some_and(|state| state.news.take(now));
+        has_means && (self.table.records() < self.config.max_members || self.make_room())
+    }
+
+    /// Gives up the record of the node that has been out of reach for the longest time.
+    fn make_room(&mut self) -> bool {
+        let absent = self.table.recorded();
+        let absent = absent.filter_map(|(slot, node, _)| Some((node.absent_since?, slot)));
+        let Some((_, slot)) = absent.min() else {
+            return false;
+        };
+        self.table.remove(slot);
+        true
+    }
+
+    pub(super) fn forget_absent(&mut self, now: Moment) {
+        let is_over = |since: Moment| now.since(since) >= FORGET_AFTER;
+        let absent = self.table.recorded();
+        let over = absent.filter(|(_, node, _)| node.absent_since.is_some_and(is_over));
+        let over: Vec<Slot> = over.map(|(slot, ..)| slot).collect();
+        if !over.is_empty() {
+            for slot in over {
+                self.table.remove(slot);
+            }
+            self.flush_soon(now);
+        }
+    }
+
+    pub(super) fn pend(&mut self, link: LinkId, slot: Slot) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.pending.insert(slot);
+        }
+    }
+
+    pub(super) fn pend_all(&mut self, slot: Slot, but: Option<LinkId>) {
+        for (link, state) in &mut self.links {
+            if Some(*link) == but {
+                state.pending.remove(&slot);
+            } else if state.stub.is_none() {
+                state.pending.insert(slot);
+            }
+        }
+    }
+
+    pub(super) fn flush_soon(&mut self, now: Moment) {
+        self.flush_at.get_or_insert(now.after(FLUSH));
+    }
+
+    pub(super) fn send_pending(&mut self, now: Moment) {
+        let mut is_left = false;
+        for (link, state) in &mut self.links {
+            let mut sent = 0;
+            while sent < AT_ONCE && !state.pending.is_empty() {
+                let (mut records, mut size) = (Vec::new(), 0);
+                while size < frame::FULL
+                    && let Some(slot) = state.pending.pop_first()
+                {
+                    let node = self.table.node(slot);
+                    let kept = node.and_then(|node| node.record.as_ref());
+                    if let Some(record) = kept.and_then(|kept| Record::parse(&kept.raw)) {
+                        size += record.raw().len() + 2;
+                        records.push(record);
+                    }
+                }
+                sent += size;
+                if !records.is_empty() {
+                    let frame = Frame::Records(records);
+                    self.out.push(Output::Send(*link, frame));
+                }
+            }
+            is_left |= !state.pending.is_empty();
+        }
+        if is_left {
+            self.flush_soon(now);
+        }
+    }
+}

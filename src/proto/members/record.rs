@@ -1,0 +1,220 @@
+//! What a node says of itself.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use md5::{Digest as _, Md5};
+
+use crate::proto::{NodeId, Origin};
+
+/// The longest body, in bytes.
+pub const MAX_BODY: usize = 2048;
+/// The most neighbours that a record names. A node with more leaves out the latest.
+pub const MAX_NEIGHBOURS: usize = 512;
+/// The longest record on the wire: a body, and 512 neighbours with long ids.
+pub(super) const MAX_RECORD: usize = 48 << 10;
+/// Versions stay below this, so that a node can always go above what others say of it.
+const MAX_VERSION: u64 = 1 << 62;
+
+const FINAL: u8 = 1;
+const STUB: u8 = 1;
+
+/// One node's own word on itself, as it travels from node to node.
+///
+/// On the wire: an origin, `u64` version, `u8` flags (bit 0: final), `u8` length and host, `u16` port,
+/// `u16` length and body, `u16` count of neighbours. A neighbour is an id and `u8` kind: 0 = it has a
+/// record of its own, 1 = it has none, and `u8` length and host and `u16` port follow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    raw: Bytes,
+    hash: u64,
+    /// Whose.
+    pub origin: Origin,
+    /// Counts up with each change.
+    pub version: u64,
+    /// The node has stopped.
+    pub is_final: bool,
+    /// Where it listens.
+    pub address: Address,
+    /// The application's own text.
+    pub body: String,
+    /// Its peers.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A host, by name or literal, and a port.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Address {
+    /// Empty where it is not known.
+    pub host: String,
+    /// 0 where it is not known.
+    pub port: u16,
+}
+
+/// A peer, as its neighbour's record names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Neighbour {
+    /// Who.
+    pub id: NodeId,
+    /// Set for a node that keeps no record: where it is.
+    pub stub: Option<Address>,
+}
+
+impl Record {
+    /// Writes a record. Parts beyond their limits are cut off.
+    pub fn new(
+        origin: Origin,
+        version: u64,
+        is_final: bool,
+        address: Address,
+        body: String,
+        neighbours: Vec<Neighbour>,
+    ) -> Self {
+        let mut raw = BytesMut::with_capacity(128 + body.len() + 24 * neighbours.len());
+        put_id(&mut raw, &origin.id);
+        raw.put_u64(origin.epoch);
+        raw.put_u64(version);
+        raw.put_u8(u8::from(is_final));
+        put_address(&mut raw, &address);
+        let body = cut(body, MAX_BODY);
+        raw.put_u16(body.len() as u16);
+        raw.put_slice(body.as_bytes());
+        let mut neighbours = neighbours;
+        neighbours.truncate(MAX_NEIGHBOURS);
+        raw.put_u16(neighbours.len() as u16);
+        for Neighbour { id, stub } in &neighbours {
+            put_id(&mut raw, id);
+            raw.put_u8(u8::from(stub.is_some()));
+            if let Some(address) = stub {
+                put_address(&mut raw, address);
+            }
+        }
+        let raw = raw.freeze();
+        Self {
+            hash: hash_of(&raw),
+            raw,
+            origin,
+            version,
+            is_final,
+            address,
+            body,
+            neighbours,
+        }
+    }
+
+    /// Reads a record; `None` unless all of `raw` is one.
+    pub fn parse(raw: &[u8]) -> Option<Self> {
+        if raw.len() > MAX_RECORD {
+            return None;
+        }
+        let mut rest = raw;
+        let id = take_id(&mut rest)?;
+        let epoch = rest.try_get_u64().ok()?;
+        let version = rest.try_get_u64().ok().filter(|v| *v < MAX_VERSION)?;
+        let flags = rest.try_get_u8().ok().filter(|flags| flags & !FINAL == 0)?;
+        let address = take_address(&mut rest)?;
+        let body = rest.try_get_u16().ok().map(usize::from);
+        let body = take_text(&mut rest, body.filter(|length| *length <= MAX_BODY)?)?;
+        let count = usize::from(rest.try_get_u16().ok()?);
+        if count > MAX_NEIGHBOURS {
+            return None;
+        }
+        let mut neighbours = Vec::with_capacity(count);
+        for _ in 0..count {
+            let id = take_id(&mut rest)?;
+            let stub = match rest.try_get_u8().ok()? {
+                0 => None,
+                STUB => Some(take_address(&mut rest)?),
+                _ => return None,
+            };
+            neighbours.push(Neighbour { id, stub });
+        }
+        rest.is_empty().then(|| Self {
+            // A record outlives the buffer that it came in.
+            raw: Bytes::copy_from_slice(raw),
+            hash: hash_of(raw),
+            origin: Origin { id, epoch },
+            version,
+            is_final: flags & FINAL != 0,
+            address,
+            body,
+            neighbours,
+        })
+    }
+
+    /// The record as it travels.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Which of two records of one node is the later one. A node that starts again begins with
+    /// version 1, hears of its last life, and goes above it; the rest only makes the order total.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp(self.version, self.origin.epoch, self.hash)
+    }
+
+    /// A hash of what the application is told.
+    pub(super) fn face(&self) -> u64 {
+        let Self { address, body, .. } = self;
+        hash_of(format!("{}\n{}\n{body}", address.host, address.port).as_bytes())
+    }
+}
+
+/// The order of the records of one node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) struct Stamp(pub(super) u64, pub(super) u64, pub(super) u64);
+
+/// The first eight bytes of the MD5: no secret, only the same everywhere.
+fn hash_of(bytes: &[u8]) -> u64 {
+    let digest = Md5::digest(bytes);
+    digest[..8]
+        .iter()
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+/// The hash of an id, by which digests sort it.
+pub(super) fn key_of(id: &NodeId) -> u64 {
+    hash_of(id.code().as_bytes())
+}
+
+fn cut(mut text: String, limit: usize) -> String {
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+fn put_id(raw: &mut BytesMut, id: &NodeId) {
+    // A code has at most 64 bytes.
+    raw.put_u8(id.code().len() as u8);
+    raw.put_slice(id.code().as_bytes());
+}
+
+fn put_address(raw: &mut BytesMut, address: &Address) {
+    // A name of the DNS has at most 253 bytes; what is longer leads nowhere.
+    let host = &address.host;
+    let host = if host.len() > 255 { "" } else { host };
+    raw.put_u8(host.len() as u8);
+    raw.put_slice(host.as_bytes());
+    raw.put_u16(address.port);
+}
+
+fn take_text(rest: &mut &[u8], length: usize) -> Option<String> {
+    let (text, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(std::str::from_utf8(text).ok()?.to_owned())
+}
+
+fn take_id(rest: &mut &[u8]) -> Option<NodeId> {
+    let length = usize::from(rest.try_get_u8().ok()?);
+    let (code, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    NodeId::from_code(std::str::from_utf8(code).ok()?)
+}
+
+fn take_address(rest: &mut &[u8]) -> Option<Address> {
+    let length = usize::from(rest.try_get_u8().ok()?);
+    let host = take_text(rest, length)?;
+    let port = rest.try_get_u16().ok()?;
+    Some(Address { host, port })
+}

@@ -1,0 +1,220 @@
+//! Comparing records with a neighbour.
+//!
+//! Between two neighbours, the one with the greater id tells its digest; if the other's differs, that
+//! one answers with its buckets, gets a summary of those that differ, sends what is missing there, and
+//! wants what it misses itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::frame::{Entry, FULL, Frame};
+use super::record::Stamp;
+use super::table::{BUCKETS, Slot, bucket_of};
+use super::{Members, Moment, Output};
+use crate::proto::LinkId;
+
+/// How long one comparison keeps others from beginning: who is told of everything by its first peer
+/// need not be told it by all of them.
+const ONE_AT_A_TIME: Duration = Duration::from_secs(1);
+
+/// The comparison that is under way, and those that wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Sync {
+    busy: Option<(LinkId, Moment)>,
+    waiting: BTreeMap<LinkId, Option<u64>>,
+}
+
+impl Sync {
+    /// Whether a comparison over `link` may go on; if not it waits, with the digest that came.
+    fn begins(&mut self, now: Moment, link: LinkId, digest: Option<u64>) -> bool {
+        if self
+            .busy
+            .is_some_and(|(other, until)| other != link && until > now)
+        {
+            self.waiting.insert(link, digest);
+            return false;
+        }
+        self.busy = Some((link, now.after(ONE_AT_A_TIME)));
+        self.waiting.remove(&link);
+        true
+    }
+
+    /// Records come over `link`.
+    pub(super) fn goes_on(&mut self, now: Moment, link: LinkId) {
+        if let Some((other, until)) = &mut self.busy
+            && *other == link
+            && *until > now
+        {
+            *until = now.after(ONE_AT_A_TIME);
+        }
+    }
+
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.waiting.remove(&link);
+        if self.busy.is_some_and(|(other, _)| other == link) {
+            self.busy = None;
+        }
+    }
+
+    /// When the next one may begin, if one waits.
+    pub(super) fn due(&self) -> Option<Moment> {
+        let until = self.busy.map_or(Moment::default(), |(_, until)| until);
+        (!self.waiting.is_empty()).then_some(until)
+    }
+}
+
+impl Members {
+    /// Tells a neighbour our digest, if it is for us to do that.
+    pub(super) fn compare_with(&mut self, link: LinkId) {
+        let Some(state) = self.links.get(&link) else {
+            return;
+        };
+        if state.stub.is_none() && self.me.id > state.id {
+            let digest = self.reach_now().digest();
+            self.out.push(Output::Send(link, Frame::Digest(digest)));
+        }
+    }
+
+    pub(super) fn compare_with_all(&mut self) {
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.compare_with(link);
+        }
+    }
+
+    /// Begins the next comparison that waits, once there is none under way.
+    pub(super) fn compare_again(&mut self, now: Moment) {
+        if self.sync.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let Some((link, digest)) = self.sync.waiting.pop_first() else {
+            return;
+        };
+        match digest {
+            Some(digest) => self.on_digest(now, link, digest),
+            None => self.compare_with(link),
+        }
+    }
+
+    /// What is reached with the records that we have by now.
+    fn reach_now(&mut self) -> std::sync::Arc<super::Reach> {
+        self.table.reach(self.slot)
+    }
+
+    pub(super) fn on_digest(&mut self, now: Moment, link: LinkId, digest: u64) {
+        let reach = self.reach_now();
+        if reach.digest() != digest && self.sync.begins(now, link, Some(digest)) {
+            let frame = Frame::Buckets(reach.buckets.clone());
+            self.out.push(Output::Send(link, frame));
+        }
+    }
+
+    pub(super) fn on_buckets(&mut self, now: Moment, link: LinkId, theirs: &[u64; BUCKETS]) {
+        if !self.may_compare(now, link) || !self.sync.begins(now, link, None) {
+            return;
+        }
+        let reach = self.reach_now();
+        let mut parts: Vec<Vec<Entry>> = vec![Vec::new(); BUCKETS];
+        let mut lacking = Vec::new();
+        for (slot, node, kept) in self.table.recorded() {
+            let bucket = bucket_of(node.key);
+            if !reach.contains(slot) || reach.buckets[bucket] == theirs[bucket] {
+                continue;
+            }
+            if theirs[bucket] == 0 {
+                lacking.push(slot);
+            } else {
+                parts[bucket].push(Entry {
+                    key: node.key,
+                    version: kept.stamp.0,
+                    hash: kept.stamp.2,
+                });
+            }
+        }
+        for slot in lacking {
+            self.pend(link, slot);
+        }
+        let mut summary = Vec::new();
+        let mut size = 0;
+        for (bucket, entries) in parts.into_iter().enumerate() {
+            if theirs[bucket] == 0 || theirs[bucket] == reach.buckets[bucket] {
+                continue;
+            }
+            size += 3 + 24 * entries.len();
+            summary.push((bucket as u8, entries));
+            if size >= FULL {
+                let frame = Frame::Summary(std::mem::take(&mut summary));
+                self.out.push(Output::Send(link, frame));
+                size = 0;
+            }
+        }
+        if !summary.is_empty() {
+            self.out.push(Output::Send(link, Frame::Summary(summary)));
+        }
+        self.flush_soon(now);
+    }
+
+    pub(super) fn on_summary(&mut self, now: Moment, link: LinkId, parts: &[(u8, Vec<Entry>)]) {
+        self.sync.goes_on(now, link);
+        let reach = self.reach_now();
+        let mut theirs: BTreeMap<u64, Entry> = BTreeMap::new();
+        let mut is_part = [false; BUCKETS];
+        for (bucket, entries) in parts {
+            is_part[usize::from(*bucket)] = true;
+            theirs.extend(entries.iter().map(|entry| (entry.key, *entry)));
+        }
+        let mut newer = Vec::new();
+        for (slot, node, kept) in self.table.recorded() {
+            if !is_part[bucket_of(node.key)] {
+                continue;
+            }
+            match theirs.get(&node.key).copied() {
+                Some(entry) => {
+                    let Stamp(version, _, hash) = kept.stamp;
+                    if version > entry.version || version == entry.version && hash != entry.hash {
+                        newer.push(slot);
+                    }
+                    if version >= entry.version && hash == entry.hash || version > entry.version {
+                        theirs.remove(&node.key);
+                    }
+                }
+                // What we cannot reach ourselves is of no use to others.
+                None if reach.contains(slot) => newer.push(slot),
+                None => {}
+            }
+        }
+        for slot in newer {
+            self.pend(link, slot);
+        }
+        let keys: Vec<u64> = theirs.into_keys().collect();
+        for keys in keys.chunks(FULL / 8) {
+            let frame = Frame::Want(keys.to_vec());
+            self.out.push(Output::Send(link, frame));
+        }
+        self.flush_soon(now);
+    }
+
+    pub(super) fn on_want(&mut self, now: Moment, link: LinkId, keys: &[u64]) {
+        self.sync.goes_on(now, link);
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        if !state.wants.debt(now).is_zero() {
+            return;
+        }
+        state.wants.spend(keys.len() as f64);
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        let wanted = self.table.recorded();
+        let wanted = wanted.filter(|(_, node, _)| keys.binary_search(&node.key).is_ok());
+        let wanted: Vec<Slot> = wanted.map(|(slot, ..)| slot).collect();
+        for slot in wanted {
+            self.pend(link, slot);
+        }
+        self.flush_soon(now);
+    }
+
+    fn may_compare(&mut self, now: Moment, link: LinkId) -> bool {
+        let state = self.links.get_mut(&link);
+        state.is_some_and(|state| state.compares.take(now))
+    }
+}

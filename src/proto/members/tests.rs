@@ -1,0 +1,395 @@
+use super::*;
+
+/// Nodes on a table, and the frames between them.
+struct Room {
+    now: Moment,
+    nodes: Vec<Members>,
+    wakes: Vec<Option<Moment>>,
+    /// Both ends of a link have the same name.
+    links: Vec<(usize, usize)>,
+    wire: std::collections::VecDeque<(usize, LinkId, Frame)>,
+    events: Vec<Vec<Event>>,
+    bytes: usize,
+}
+
+fn id(number: usize) -> NodeId {
+    NodeId::parse(&format!("node{number}")).unwrap()
+}
+
+fn config() -> Config {
+    Config {
+        max_members: 64,
+        address: Address {
+            host: "10.0.0.1".to_owned(),
+            port: 1,
+        },
+        body: String::new(),
+    }
+}
+
+impl Room {
+    fn new(count: usize) -> Self {
+        let mut room = Self {
+            now: Moment(0),
+            nodes: Vec::new(),
+            wakes: Vec::new(),
+            links: Vec::new(),
+            wire: std::collections::VecDeque::new(),
+            events: vec![Vec::new(); count],
+            bytes: 0,
+        };
+        for number in 0..count {
+            room.nodes.push(fresh(number, 1, room.now));
+            room.wakes.push(None);
+        }
+        room
+    }
+
+    fn input(&mut self, node: usize, input: Input) {
+        let mut out = Vec::new();
+        self.nodes[node].handle(self.now, input, &mut out);
+        for output in out {
+            match output {
+                Output::Send(link, frame) => {
+                    let mut body = bytes::BytesMut::new();
+                    frame.write(&mut body);
+                    self.bytes += body.len();
+                    let frame = Frame::read(frame.kind(), body.freeze()).unwrap();
+                    let Some((one, other)) = self.links.get(link.0 as usize).copied() else {
+                        continue;
+                    };
+                    let to = if one == node { other } else { one };
+                    self.wire.push_back((to, link, frame));
+                }
+                Output::WakeAt(at) => self.wakes[node] = Some(at),
+                Output::Event(event) => self.events[node].push(event),
+            }
+        }
+    }
+
+    fn connect(&mut self, one: usize, other: usize) -> LinkId {
+        self.links.push((one, other));
+        let link = LinkId(self.links.len() as u32 - 1);
+        for (node, peer) in [(one, other), (other, one)] {
+            let (id, stub) = (id(peer), None);
+            self.input(node, Input::LinkUp { link, id, stub });
+        }
+        link
+    }
+
+    fn cut(&mut self, link: LinkId) {
+        let (one, other) = std::mem::replace(&mut self.links[link.0 as usize], (99, 99));
+        self.wire.retain(|(_, other, _)| *other != link);
+        self.input(one, Input::LinkDown(link));
+        self.input(other, Input::LinkDown(link));
+    }
+
+    /// Lets frames arrive at once, and time pass.
+    fn run(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        loop {
+            while let Some((to, link, frame)) = self.wire.pop_front() {
+                self.input(to, Input::Frame(link, frame));
+            }
+            let next = self.wakes.iter().enumerate();
+            let next = next.filter_map(|(node, at)| Some(((*at)?, node))).min();
+            match next {
+                Some((at, node)) if at <= end => {
+                    self.now = at.max(self.now);
+                    self.wakes[node] = None;
+                    self.input(node, Input::Wake);
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    fn lists(&self) -> Vec<Vec<NodeId>> {
+        self.nodes.iter().map(Members::list).collect()
+    }
+}
+
+fn fresh(number: usize, epoch: u64, now: Moment) -> Members {
+    let id = id(number);
+    Members::new(config(), Origin { id, epoch }, now)
+}
+
+const A_WHILE: Duration = Duration::from_secs(5);
+
+#[test]
+fn all_of_a_line_know_each_other_and_nobody_else() {
+    let mut room = Room::new(5);
+    for pair in [(0, 1), (1, 2), (3, 4)] {
+        room.connect(pair.0, pair.1);
+    }
+    room.run(A_WHILE);
+    let [left, right] = [[0, 1, 2].map(id).to_vec(), [3, 4].map(id).to_vec()];
+    assert_eq!(
+        room.lists(),
+        [&left, &left, &left, &right, &right].map(Clone::clone)
+    );
+    assert_eq!(room.nodes[0].way_to(&id(2)), Some((LinkId(0), 2)));
+    assert_eq!(room.nodes[0].way_to(&id(4)), None);
+}
+
+#[test]
+fn a_part_that_is_cut_off_leaves_at_once_and_comes_back() {
+    let mut room = Room::new(4);
+    room.connect(0, 1);
+    let bridge = room.connect(1, 2);
+    room.connect(2, 3);
+    room.run(A_WHILE);
+    room.events[0].clear();
+    room.cut(bridge);
+    room.run(Duration::from_millis(200));
+    let mut gone = room.events[0].clone();
+    gone.sort_by_key(|event| match event {
+        Event::Left(handle) => *handle,
+        _ => 0,
+    });
+    assert!(
+        matches!(gone[..], [Event::Left(_), Event::Left(_)]),
+        "{gone:?}"
+    );
+    room.run(A_WHILE);
+    room.connect(0, 3);
+    room.run(A_WHILE);
+    let all = [0, 1, 2, 3].map(id).to_vec();
+    assert!(
+        room.lists().iter().all(|list| *list == all),
+        "{:?}",
+        room.lists()
+    );
+}
+
+#[test]
+fn a_claim_of_one_side_is_no_edge() {
+    let mut room = Room::new(2);
+    room.links.push((0, 1));
+    let (link, stub) = (LinkId(0), None);
+    room.input(
+        0,
+        Input::LinkUp {
+            link,
+            id: id(1),
+            stub,
+        },
+    );
+    room.run(A_WHILE);
+    assert_eq!(room.lists(), [vec![id(0)], vec![id(1)]]);
+}
+
+#[test]
+fn a_goodbye_is_final_and_a_second_life_is_another_member() {
+    let mut room = Room::new(3);
+    room.connect(0, 1);
+    let link = room.connect(1, 2);
+    room.run(A_WHILE);
+    let handle = |room: &Room, epoch| room.nodes[0].handle_of(&Origin { id: id(2), epoch });
+    let first = handle(&room, 1).unwrap();
+    assert_eq!(room.nodes[0].origin(first).unwrap().id, id(2));
+    // Its link is still up when its last word comes.
+    room.input(2, Input::Stop);
+    room.run(Duration::from_millis(100));
+    assert_eq!(room.events[0].last(), Some(&Event::Left(first)));
+    assert_eq!(room.nodes[0].origin(first), None);
+    room.cut(link);
+    room.nodes[2] = fresh(2, 2, room.now);
+    room.connect(2, 1);
+    room.run(A_WHILE);
+    assert!(handle(&room, 2).is_some_and(|second| second != first));
+    assert_eq!(handle(&room, 1), None);
+}
+
+#[test]
+fn a_node_without_a_record_is_named_by_its_peers() {
+    let mut room = Room::new(2);
+    room.connect(0, 1);
+    let (link, id) = (LinkId(7), id(9));
+    let stub = Some(Address {
+        host: "10.0.0.9".to_owned(),
+        port: 9,
+    });
+    let (name, address) = (id.clone(), stub.clone().unwrap());
+    room.input(1, Input::LinkUp { link, id, stub });
+    room.run(A_WHILE);
+    let joined = room.events[0].iter().find_map(|event| match event {
+        Event::Joined(member) if member.is_stub => Some(member.clone()),
+        _ => None,
+    });
+    let joined = joined.unwrap();
+    assert_eq!((&joined.id, &joined.address), (&name, &address));
+    assert_eq!(
+        room.nodes[0].origin(joined.handle),
+        None,
+        "nothing can be sent to it"
+    );
+    room.input(1, Input::LinkDown(link));
+    room.run(A_WHILE);
+    assert_eq!(room.events[0].last(), Some(&Event::Left(joined.handle)));
+}
+
+#[test]
+fn a_new_body_is_an_update_and_a_new_neighbour_is_none() {
+    let mut room = Room::new(3);
+    room.connect(0, 1);
+    room.run(A_WHILE);
+    room.events[0].clear();
+    room.input(1, Input::Body("hi".to_owned()));
+    room.run(A_WHILE);
+    assert!(
+        matches!(&room.events[0][..], [Event::Updated(member)] if member.body == "hi"),
+        "{:?}",
+        room.events[0]
+    );
+    room.events[0].clear();
+    room.connect(1, 2);
+    room.run(A_WHILE);
+    assert!(
+        matches!(&room.events[0][..], [Event::Joined(_)]),
+        "{:?}",
+        room.events[0]
+    );
+}
+
+#[test]
+fn changes_are_collected() {
+    let mut room = Room::new(2);
+    room.connect(0, 1);
+    room.run(Duration::from_secs(30));
+    let before = room.nodes[0].counters().taken;
+    for change in 0..1000 {
+        room.input(1, Input::Body(change.to_string()));
+        room.run(Duration::from_millis(10));
+    }
+    // Ten seconds, and what may come ahead of them.
+    let taken = room.nodes[0].counters().taken - before;
+    assert!((10..=14).contains(&taken), "{taken}");
+    assert_eq!(room.nodes[0].counters().refused, 0);
+}
+
+#[test]
+fn records_that_come_too_often_or_are_too_many_are_refused() {
+    let mut room = Room::new(2);
+    let link = room.connect(0, 1);
+    room.run(A_WHILE);
+    let forged = |number: usize, version| {
+        let origin = Origin {
+            id: id(number),
+            epoch: 3,
+        };
+        Record::new(
+            origin,
+            version,
+            false,
+            Address::default(),
+            String::new(),
+            Vec::new(),
+        )
+    };
+    for version in 1..=100 {
+        let frame = Frame::Records(vec![forged(50, version)]);
+        room.input(0, Input::Frame(link, frame));
+    }
+    let taken = room.nodes[0].counters().taken;
+    assert!(room.nodes[0].counters().refused >= 80, "{taken}");
+    for number in 100..1000 {
+        let frame = Frame::Records(vec![forged(number, 1)]);
+        room.input(0, Input::Frame(link, frame));
+        assert!(room.nodes[0].records() <= 64);
+    }
+    room.run(A_WHILE);
+    // Nobody names them: they are no members, and in time they are forgotten.
+    assert_eq!(room.lists()[0], [0, 1].map(id));
+    room.run(Duration::from_secs(80));
+    assert_eq!(room.nodes[0].records(), 2);
+}
+
+#[test]
+fn a_node_has_the_last_word_on_itself() {
+    let mut room = Room::new(2);
+    let link = room.connect(0, 1);
+    room.run(A_WHILE);
+    let origin = Origin {
+        id: id(1),
+        epoch: 77,
+    };
+    let lie = Record::new(
+        origin,
+        1000,
+        true,
+        Address::default(),
+        String::new(),
+        Vec::new(),
+    );
+    room.input(0, Input::Frame(link, Frame::Records(vec![lie.clone()])));
+    room.input(1, Input::Frame(link, Frame::Records(vec![lie])));
+    room.run(A_WHILE);
+    assert_eq!(room.lists()[0], [0, 1].map(id));
+}
+
+#[test]
+fn at_rest_only_digests_are_told() {
+    let mut room = Room::new(30);
+    for node in 1..30 {
+        room.connect(node, node / 2);
+    }
+    room.run(Duration::from_secs(30));
+    assert!(room.lists().iter().all(|list| list.len() == 30));
+    room.bytes = 0;
+    room.run(Duration::from_secs(100));
+    assert_eq!(
+        room.bytes,
+        29 * 10 * 8,
+        "a digest of eight bytes per link and 10 s"
+    );
+}
+
+#[test]
+fn what_was_missed_is_repaired() {
+    let mut room = Room::new(3);
+    room.connect(0, 1);
+    room.connect(1, 2);
+    room.run(A_WHILE);
+    room.input(0, Input::Body("lost on the way".to_owned()));
+    room.now = room.now.after(Duration::from_millis(100));
+    room.input(0, Input::Wake);
+    room.wire.clear();
+    room.run(Duration::from_secs(12));
+    let updated = |event: &Event| matches!(event, Event::Updated(m) if m.body == "lost on the way");
+    assert!(room.events[2].iter().any(updated), "{:?}", room.events[2]);
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written_and_nothing_else_is() {
+    let neighbours = vec![
+        Neighbour {
+            id: id(2),
+            stub: None,
+        },
+        Neighbour {
+            id: NodeId::parse("Jürgen").unwrap(),
+            stub: Some(Address {
+                host: "::1".to_owned(),
+                port: 3,
+            }),
+        },
+    ];
+    let origin = Origin {
+        id: id(1),
+        epoch: 5,
+    };
+    let address = Address {
+        host: "host".to_owned(),
+        port: 7,
+    };
+    let body = "ü".repeat(1025);
+    let record = Record::new(origin, 9, true, address, body, neighbours);
+    let read = Record::parse(record.raw()).unwrap();
+    assert_eq!(read.body, "ü".repeat(1024), "cut at a character");
+    assert_eq!(read, record);
+    for length in 0..record.raw().len() {
+        assert_eq!(Record::parse(&record.raw()[..length]), None);
+    }
+}
