@@ -19,6 +19,7 @@ pub mod members;
 mod message;
 mod payload;
 mod publish;
+pub mod routing;
 mod state;
 mod stats;
 mod timers;

@@ -1,0 +1,511 @@
+//! Messages to any node, over the nodes between.
+//!
+//! A [`Letter`] goes from link to link, on each node by a shortest way that it knows itself
+//! ([`Roads`]). What is promised, for one sender and one receiver as long as each is a member to the
+//! other:
+//!
+//! - *Order*: messages are delivered in the order in which they were sent. Each has a number; one that
+//!   comes after a later one, because the way has changed, is dropped.
+//! - *At most once*: no node sends a letter on twice.
+//! - *Loss*: a letter is lost when a node or a link dies with it. A node that has to drop one itself says so to
+//!   the sender. The receiver finds gaps, and the sender asks after what nothing is heard of.
+//! - *No loops*: a letter is not sent back where it came from, and crosses no more links than the
+//!   sender's own way has, and a few. So where the records of nodes disagree for a moment, it ends soon.
+//! - *Pressure*: a sender may be a window ahead of what the receiver's application has consumed. Only the
+//!   two ends keep anything; between them letters wait in the queues of links alone.
+//!
+//! Letters to several nodes are one copy on each link, as long as their ways are the same.
+//!
+//! A pure state machine, apart from [`State`](super::State); what it must know of the network, it asks
+//! of [`Roads`].
+
+mod ends;
+mod frame;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{Bucket, Class, LinkId, Mark, Moment, NodeId, Origin, Payload};
+use ends::{Receiving, Sending, Verdict};
+pub use frame::{Frame, Letter, MAX_RECEIVERS, Note, Receiver, What};
+
+/// How many links more than the sender's own way has a letter may cross.
+const DETOUR: u16 = 8;
+/// A sender that hears nothing asks this often.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long letters of a node wait that is no member yet: its record is on its way.
+const HOLD_FOR: Duration = Duration::from_secs(2);
+/// How much of them is kept, in bytes.
+const MAX_HELD: usize = 256 << 10;
+/// What one of them costs beside its bytes.
+const HELD_OVERHEAD: usize = 256;
+/// Payloads below this are copied: they would keep a receive buffer alive.
+const DETACH_BELOW: usize = 32 << 10;
+/// Notes of undelivered letters that a node sends per second.
+const COMPLAINTS_PER_SECOND: f64 = 100.0;
+
+/// What routing must know of the network.
+pub trait Roads {
+    /// The link towards a node, and how many links it is away.
+    fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)>;
+    /// The handle of a member.
+    fn handle_of(&self, origin: &Origin) -> Option<u32>;
+    /// The member of a handle.
+    fn origin(&self, handle: u32) -> Option<Origin>;
+    /// Whether the peer of a link takes messages of so many bytes.
+    fn takes(&self, link: LinkId, bytes: usize) -> bool;
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bytes that may be outstanding to one node before its senders are to wait.
+    pub window: usize,
+    /// Whether senders wait at all,
+    pub waits: bool,
+    /// and for how long for a receiver that consumes nothing.
+    pub patience: Duration,
+}
+
+/// Something happened.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// The application sends to these members.
+    Send(Vec<u32>, Payload),
+    /// A frame came.
+    Frame(LinkId, Frame),
+    /// The application has consumed a member's messages up to that number.
+    Consumed(u32, u64),
+    /// A node is a member now.
+    Joined(u32),
+    /// It is none any more.
+    Left(u32),
+    /// The time that was asked for has come.
+    Wake,
+}
+
+/// Something must be done, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send that.
+    Send(LinkId, Frame, Class),
+    /// Give the application messages of a member.
+    Deliver(u32, Payload, Mark),
+    /// So many bytes are outstanding to a member.
+    Window(u32, usize),
+    /// A member's application consumes nothing.
+    Slow(u32),
+    /// So many messages to a member were dropped on their way.
+    Undelivered(u32, u64),
+    /// Give [`Input::Wake`] at that time.
+    WakeAt(Moment),
+}
+
+/// What is counted, in messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Passed on for others.
+    pub routed: u64,
+    /// Sent.
+    pub sent: u64,
+    /// Received.
+    pub received: u64,
+    /// Of others to us, that were lost or came too late.
+    pub missed: u64,
+    /// That we could not pass on.
+    pub dropped: u64,
+}
+
+/// All that a node remembers of letters.
+#[derive(Debug)]
+pub struct Routing {
+    config: Config,
+    me: Origin,
+    sessions: u32,
+    sending: BTreeMap<u32, Sending>,
+    receiving: BTreeMap<u32, Receiving>,
+    held: VecDeque<Held>,
+    held_bytes: usize,
+    complaints: Bucket,
+    /// Something was sent or held since the last look.
+    is_busy: bool,
+    wake_at: Option<Moment>,
+    counters: Counters,
+    out: Vec<Output>,
+}
+
+/// A letter of a node that is no member yet.
+#[derive(Debug)]
+struct Held {
+    at: Moment,
+    from: Origin,
+    session: u32,
+    first: u64,
+    payload: Payload,
+}
+
+impl Held {
+    fn cost(&self) -> usize {
+        self.payload.body().len() + HELD_OVERHEAD
+    }
+}
+
+impl Routing {
+    /// Nothing was sent yet.
+    pub fn new(config: Config, me: Origin, now: Moment) -> Self {
+        Self {
+            config,
+            me,
+            sessions: 0,
+            sending: BTreeMap::new(),
+            receiving: BTreeMap::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            complaints: Bucket::new(COMPLAINTS_PER_SECOND, COMPLAINTS_PER_SECOND, now),
+            is_busy: false,
+            wake_at: None,
+            counters: Counters::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes in `input` and appends what must be done, in order, to `out`.
+    pub fn handle(
+        &mut self,
+        now: Moment,
+        input: Input,
+        roads: &mut impl Roads,
+        out: &mut Vec<Output>,
+    ) {
+        std::mem::swap(&mut self.out, out);
+        match input {
+            Input::Send(to, payload) => self.send(now, &to, &payload, roads),
+            Input::Frame(link, Frame::Letter(letter)) => self.on_letter(now, link, letter, roads),
+            Input::Frame(link, Frame::Note(note)) => self.on_note(now, link, note, roads),
+            Input::Consumed(handle, number) => self.on_consumed_here(handle, number, roads),
+            Input::Joined(handle) => self.joined(now, handle, roads),
+            Input::Left(handle) => {
+                self.sending.remove(&handle);
+                self.receiving.remove(&handle);
+            }
+            Input::Wake => self.wake(now, roads),
+        }
+        self.sleep(now);
+        std::mem::swap(&mut self.out, out);
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How many pairs are remembered, and how many bytes wait for a member's record.
+    pub fn footprint(&self) -> (usize, usize) {
+        (self.sending.len() + self.receiving.len(), self.held_bytes)
+    }
+
+    /// Whether the application has something that it has not consumed, or a sender does not know.
+    pub fn is_waiting(&self) -> bool {
+        self.receiving.values().any(Receiving::is_waiting)
+    }
+
+    fn send(&mut self, now: Moment, to: &[u32], payload: &Payload, roads: &mut impl Roads) {
+        let mut ways: BTreeMap<LinkId, (u16, Vec<Receiver>)> = BTreeMap::new();
+        for handle in to.iter().copied() {
+            let Some(origin) = roads.origin(handle) else {
+                continue;
+            };
+            let Some((link, length)) = roads.way_to(&origin.id) else {
+                let event = Output::Undelivered(handle, payload.count().into());
+                self.out.push(event);
+                continue;
+            };
+            self.is_busy = true;
+            self.counters.sent += u64::from(payload.count());
+            let sessions = &mut self.sessions;
+            let sending = self.sending.entry(handle).or_insert_with(|| {
+                *sessions += 1;
+                Sending::new(*sessions, now)
+            });
+            let first = sending.sends(payload.count(), payload.body().len(), now);
+            let session = sending.session;
+            let group = ways.entry(link).or_default();
+            group.0 = group.0.max(length);
+            group.1.push(Receiver {
+                origin,
+                session,
+                first,
+            });
+            self.update_window(handle);
+        }
+        for (link, (length, to)) in ways {
+            for to in to.chunks(MAX_RECEIVERS) {
+                let letter = Letter {
+                    hops: hops(length),
+                    from: self.me.clone(),
+                    to: to.to_vec(),
+                    payload: payload.clone(),
+                };
+                self.pass(now, link, letter, Class::Own, roads);
+            }
+        }
+    }
+
+    fn on_letter(&mut self, now: Moment, link: LinkId, letter: Letter, roads: &mut impl Roads) {
+        let payload = letter.payload.detached(DETACH_BELOW);
+        let mut ways: BTreeMap<LinkId, Vec<Receiver>> = BTreeMap::new();
+        for to in letter.to {
+            if to.origin == self.me {
+                self.arrived(now, &letter.from, &to, &payload, roads);
+                continue;
+            }
+            match roads.way_to(&to.origin.id) {
+                Some((next, _)) if next != link && letter.hops > 1 => {
+                    ways.entry(next).or_default().push(to);
+                }
+                _ => self.complain(now, &letter.from, &to, payload.count(), roads),
+            }
+        }
+        for (next, to) in ways {
+            let letter = Letter {
+                hops: letter.hops - 1,
+                from: letter.from.clone(),
+                to,
+                payload: payload.clone(),
+            };
+            self.counters.routed += u64::from(payload.count());
+            self.pass(now, next, letter, Class::Forward, roads);
+        }
+    }
+
+    /// Puts a letter on a link, if its peer takes one of that size.
+    fn pass(
+        &mut self,
+        now: Moment,
+        link: LinkId,
+        letter: Letter,
+        class: Class,
+        roads: &mut impl Roads,
+    ) {
+        if roads.takes(link, letter.payload.body().len()) {
+            self.out
+                .push(Output::Send(link, Frame::Letter(letter), class));
+            return;
+        }
+        for to in &letter.to {
+            self.complain(now, &letter.from, to, letter.payload.count(), roads);
+        }
+    }
+
+    /// A letter for us has come.
+    fn arrived(
+        &mut self,
+        now: Moment,
+        from: &Origin,
+        to: &Receiver,
+        payload: &Payload,
+        roads: &impl Roads,
+    ) {
+        match roads.handle_of(from) {
+            Some(handle) => self.receive(handle, to.session, to.first, payload),
+            None => {
+                let held = Held {
+                    at: now,
+                    from: from.clone(),
+                    session: to.session,
+                    first: to.first,
+                    payload: payload.clone(),
+                };
+                if self.held_bytes + held.cost() <= MAX_HELD {
+                    self.held_bytes += held.cost();
+                    self.held.push_back(held);
+                    self.is_busy = true;
+                } else {
+                    self.counters.missed += u64::from(payload.count());
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, handle: u32, session: u32, first: u64, payload: &Payload) {
+        let count = u64::from(payload.count());
+        let last = first + count - 1;
+        let receiving = self.receiving.entry(handle).or_default();
+        match receiving.receives(session, first, last) {
+            Verdict::Late => self.counters.missed += count,
+            // Nodes between do not look into it.
+            Verdict::Next(_) if payload.is_deep() => self.counters.missed += count,
+            Verdict::Next(lost) => {
+                self.counters.missed += lost;
+                self.counters.received += count;
+                let stream = handle;
+                let mark = Mark { stream, last };
+                self.out
+                    .push(Output::Deliver(handle, payload.clone(), mark));
+            }
+        }
+    }
+
+    fn on_note(&mut self, now: Moment, link: LinkId, note: Note, roads: &mut impl Roads) {
+        if note.to != self.me {
+            if let Some((next, _)) = roads.way_to(&note.to.id)
+                && next != link
+                && note.hops > 1
+            {
+                let hops = note.hops - 1;
+                let frame = Frame::Note(Note { hops, ..note });
+                self.out.push(Output::Send(next, frame, Class::Forward));
+            }
+            return;
+        }
+        let handle = roads.handle_of(&note.from);
+        match (note.what, handle) {
+            (What::Consumed(number), Some(handle)) => {
+                let sending = self.sending.get_mut(&handle);
+                let sending = sending.filter(|sending| sending.session == note.session);
+                if sending.is_some_and(|sending| sending.consumed(number, now)) {
+                    self.update_window(handle);
+                }
+            }
+            (What::Sent(number), Some(handle)) => {
+                let receiving = self.receiving.entry(handle).or_default();
+                self.counters.missed += receiving.has_sent(note.session, number);
+                self.tell(handle, true, roads);
+            }
+            (What::Undelivered(count, about), _) => {
+                // Anybody may say so: it is told, and nothing follows from it.
+                let handle = roads.handle_of(&about);
+                if let Some(handle) = handle.filter(|it| self.sending.contains_key(it)) {
+                    self.out.push(Output::Undelivered(handle, count));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says to the sender that a letter ends here.
+    fn complain(
+        &mut self,
+        now: Moment,
+        from: &Origin,
+        to: &Receiver,
+        count: u32,
+        roads: &mut impl Roads,
+    ) {
+        self.counters.dropped += u64::from(count);
+        if *from == self.me {
+            if let Some(handle) = roads.handle_of(&to.origin) {
+                self.out.push(Output::Undelivered(handle, count.into()));
+            }
+        } else if self.complaints.take(now) {
+            let what = What::Undelivered(count.into(), to.origin.clone());
+            self.send_note(from.clone(), to.session, what, roads);
+        }
+    }
+
+    fn send_note(&mut self, to: Origin, session: u32, what: What, roads: &mut impl Roads) {
+        let Some((link, length)) = roads.way_to(&to.id) else {
+            return;
+        };
+        let note = Note {
+            hops: hops(length),
+            from: self.me.clone(),
+            to,
+            session,
+            what,
+        };
+        // Not ahead of the letters that it speaks of.
+        self.out
+            .push(Output::Send(link, Frame::Note(note), Class::Own));
+    }
+
+    fn on_consumed_here(&mut self, handle: u32, number: u64, roads: &mut impl Roads) {
+        if let Some(receiving) = self.receiving.get_mut(&handle) {
+            receiving.consumes(number);
+            self.tell(handle, false, roads);
+        }
+    }
+
+    /// Tells a sender what was consumed, if that is news or it asks.
+    fn tell(&mut self, handle: u32, is_asked: bool, roads: &mut impl Roads) {
+        let receiving = self.receiving.get_mut(&handle);
+        if let Some((session, number)) = receiving.and_then(|it| it.tells(is_asked))
+            && let Some(origin) = roads.origin(handle)
+        {
+            self.send_note(origin, session, What::Consumed(number), roads);
+        }
+    }
+
+    /// Delivers what waited for that member's record.
+    fn joined(&mut self, now: Moment, handle: u32, roads: &impl Roads) {
+        let Some(origin) = roads.origin(handle).filter(|_| !self.held.is_empty()) else {
+            return;
+        };
+        let (due, rest) = self.held.drain(..).partition(|held| held.from == origin);
+        let due: VecDeque<Held> = due;
+        self.held = rest;
+        for held in due {
+            self.held_bytes -= held.cost();
+            if now.since(held.at) < HOLD_FOR {
+                self.receive(handle, held.session, held.first, &held.payload);
+            }
+        }
+    }
+
+    fn update_window(&mut self, handle: u32) {
+        if self.config.waits
+            && let Some(sending) = self.sending.get(&handle)
+        {
+            let bytes = sending.outstanding();
+            self.out.push(Output::Window(handle, bytes));
+        }
+    }
+
+    fn wake(&mut self, now: Moment, roads: &mut impl Roads) {
+        self.wake_at = None;
+        while let Some(held) = self.held.front()
+            && now.since(held.at) >= HOLD_FOR
+            && let Some(held) = self.held.pop_front()
+        {
+            self.held_bytes -= held.cost();
+            self.counters.missed += u64::from(held.payload.count());
+        }
+        let patience = self.config.patience;
+        let mut asking = Vec::new();
+        let mut slow = Vec::new();
+        for (handle, sending) in &mut self.sending {
+            if sending.gives_up(now, patience) {
+                slow.push(*handle);
+            } else if sending.asks(now, ASK_EVERY) {
+                asking.push((*handle, sending.session, sending.sent));
+            }
+        }
+        let is_owed = |sending: &Sending| sending.outstanding() > 0;
+        self.is_busy = !self.held.is_empty() || self.sending.values().any(is_owed);
+        for handle in slow {
+            self.out.push(Output::Slow(handle));
+            self.update_window(handle);
+        }
+        for (handle, session, sent) in asking {
+            if let Some(origin) = roads.origin(handle) {
+                self.send_note(origin, session, What::Sent(sent), roads);
+            }
+        }
+    }
+
+    /// Asks to be woken while something waits.
+    fn sleep(&mut self, now: Moment) {
+        if self.wake_at.is_none() && self.is_busy {
+            let at = now.after(ASK_EVERY / 2);
+            self.wake_at = Some(at);
+            self.out.push(Output::WakeAt(at));
+        }
+    }
+}
+
+/// How many links a letter or note may cross whose way is so long.
+fn hops(length: u16) -> u8 {
+    (length + DETOUR).min(255) as u8
+}

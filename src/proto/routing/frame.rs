@@ -1,0 +1,217 @@
+//! What travels from one node to another over the nodes between them.
+//!
+//! | type | name | body |
+//! |---|---|---|
+//! | `0x24` | letter | `u8` hops, origin of the sender, `u8` count of receivers, receivers, `u8` kind, `u32` count, rest: payload |
+//! | `0x25` | note | `u8` hops, origin of the sender, origin of the receiver, `u32` session, `u8` what, `u64` |
+//!
+//! A receiver is an origin, the `u32` session and the `u64` number of the first message. Hops are those that are left. A note
+//! says 0 = consumed up to that number, 1 = sent up to it, 2 = so many messages were not delivered, and the
+//! origin that they were for follows.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+
+use crate::proto::{Kind, NodeId, Origin, Payload};
+
+/// Receivers in one letter.
+pub const MAX_RECEIVERS: usize = 64;
+/// As in every frame with a payload.
+const MAX_MESSAGES: u32 = 1 << 15;
+
+/// A frame of this part of the wire.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Frame {
+    /// Messages.
+    Letter(Letter),
+    /// What the ends tell each other of them.
+    Note(Note),
+}
+
+/// Messages of one node for one or several others.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Letter {
+    /// How many more links it may cross.
+    pub hops: u8,
+    /// The sender, in that life.
+    pub from: Origin,
+    /// The receivers.
+    pub to: Vec<Receiver>,
+    /// The messages.
+    pub payload: Payload,
+}
+
+/// Whom a letter is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receiver {
+    /// The node, in that life.
+    pub origin: Origin,
+    /// Which of the sender's sessions with it.
+    pub session: u32,
+    /// The number of the first message.
+    pub first: u64,
+}
+
+/// A word on letters.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Note {
+    /// How many more links it may cross.
+    pub hops: u8,
+    /// Who says it.
+    pub from: Origin,
+    /// To whom.
+    pub to: Origin,
+    /// On which session.
+    pub session: u32,
+    /// What.
+    pub what: What,
+}
+
+/// What a [`Note`] says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// "My application has consumed your messages up to this number."
+    Consumed(u64),
+    /// "I have sent messages up to this number: what you did not get of them is lost."
+    Sent(u64),
+    /// "I could not pass on so many messages for that node."
+    Undelivered(u64, Origin),
+}
+
+impl Frame {
+    /// The types of these frames.
+    pub const TYPES: std::ops::RangeInclusive<u8> = 0x24..=0x25;
+
+    /// Its type.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Letter(_) => 0x24,
+            Self::Note(_) => 0x25,
+        }
+    }
+
+    /// Reads the body of a frame of type `kind`.
+    pub fn read(kind: u8, body: Bytes) -> Option<Self> {
+        match kind {
+            0x24 => read_letter(body).map(Self::Letter),
+            0x25 => read_note(body).map(Self::Note),
+            _ => None,
+        }
+    }
+
+    /// Writes what comes before the payload, and returns the payload's own bytes, which are shared.
+    pub fn write(&self, head: &mut BytesMut) -> Bytes {
+        match self {
+            Self::Letter(letter) => {
+                head.put_u8(letter.hops);
+                put_origin(head, &letter.from);
+                head.put_u8(letter.to.len().min(MAX_RECEIVERS) as u8);
+                for receiver in letter.to.iter().take(MAX_RECEIVERS) {
+                    put_origin(head, &receiver.origin);
+                    head.put_u32(receiver.session);
+                    head.put_u64(receiver.first);
+                }
+                head.put_u8(letter.payload.kind() as u8);
+                head.put_u32(letter.payload.count());
+                letter.payload.body().clone()
+            }
+            Self::Note(note) => {
+                head.put_u8(note.hops);
+                put_origin(head, &note.from);
+                put_origin(head, &note.to);
+                head.put_u32(note.session);
+                match &note.what {
+                    What::Consumed(number) => put_word(head, 0, *number),
+                    What::Sent(number) => put_word(head, 1, *number),
+                    What::Undelivered(count, origin) => {
+                        put_word(head, 2, *count);
+                        put_origin(head, origin);
+                    }
+                }
+                Bytes::new()
+            }
+        }
+    }
+}
+
+fn put_word(head: &mut BytesMut, what: u8, number: u64) {
+    head.put_u8(what);
+    head.put_u64(number);
+}
+
+fn put_origin(head: &mut BytesMut, origin: &Origin) {
+    put_id(head, &origin.id);
+    head.put_u64(origin.epoch);
+}
+
+fn put_id(head: &mut BytesMut, id: &NodeId) {
+    // A code has at most 64 bytes.
+    head.put_u8(id.code().len() as u8);
+    head.put_slice(id.code().as_bytes());
+}
+
+fn take_id(body: &mut Bytes) -> Option<NodeId> {
+    let length = usize::from(body.try_get_u8().ok()?);
+    let code = (length <= body.len()).then(|| body.split_to(length))?;
+    NodeId::from_code(std::str::from_utf8(&code).ok()?)
+}
+
+fn take_origin(body: &mut Bytes) -> Option<Origin> {
+    let id = take_id(body)?;
+    let epoch = body.try_get_u64().ok()?;
+    Some(Origin { id, epoch })
+}
+
+fn read_letter(mut body: Bytes) -> Option<Letter> {
+    let hops = body.try_get_u8().ok()?;
+    let from = take_origin(&mut body)?;
+    let receivers = usize::from(body.try_get_u8().ok()?);
+    if receivers == 0 || receivers > MAX_RECEIVERS {
+        return None;
+    }
+    let mut to = Vec::with_capacity(receivers);
+    for _ in 0..receivers {
+        let origin = take_origin(&mut body)?;
+        let session = body.try_get_u32().ok().filter(|session| *session > 0)?;
+        let first = body.try_get_u64().ok().filter(|first| *first > 0)?;
+        to.push(Receiver {
+            origin,
+            session,
+            first,
+        });
+    }
+    let kind = Kind::from_byte(body.try_get_u8().ok()?)?;
+    let count = body.try_get_u32().ok()?;
+    if count > MAX_MESSAGES {
+        return None;
+    }
+    let payload = Payload::parse(kind, count, body)?;
+    let ends = |to: &Receiver| to.first.checked_add(u64::from(count)).is_some();
+    to.iter().all(ends).then_some(Letter {
+        hops,
+        from,
+        to,
+        payload,
+    })
+}
+
+fn read_note(mut body: Bytes) -> Option<Note> {
+    let hops = body.try_get_u8().ok()?;
+    let from = take_origin(&mut body)?;
+    let to = take_origin(&mut body)?;
+    let session = body.try_get_u32().ok()?;
+    let what = body.try_get_u8().ok()?;
+    let number = body.try_get_u64().ok()?;
+    let what = match what {
+        0 => What::Consumed(number),
+        1 => What::Sent(number),
+        2 => What::Undelivered(number, take_origin(&mut body)?),
+        _ => return None,
+    };
+    body.is_empty().then_some(Note {
+        hops,
+        from,
+        to,
+        session,
+        what,
+    })
+}
