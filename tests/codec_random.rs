@@ -70,14 +70,16 @@ fn place() -> impl Strategy<Value = Place> {
         prop::collection::vec(any::<u64>(), 0..=8),
         prop::option::of("\\PC{1,16}"),
         prop::option::of(prop::sample::select(Why::ALL.to_vec())),
+        any::<bool>(),
     );
-    parts.prop_map(|(numbers, part, network, why)| Place {
+    parts.prop_map(|(numbers, part, network, why, members)| Place {
         max_peers: numbers.map(|[max, ..]| max),
         peers: numbers.map_or(0, |[_, has, _]| has),
         ways: numbers.map_or(0, |[.., ways]| ways),
         part,
         network,
         why,
+        members,
     })
 }
 

@@ -2,11 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::proto::members::{ALL_HANDLES, FIRST_HANDLE};
+
 use super::text;
 
 /// The channel of [`net::Node::broadcast`](crate::net::Node::broadcast); every other one is a
 /// peer's link.
 pub(crate) const BROADCAST: u32 = 0;
+
+/// The channel whose filter holds for the messages of every member.
+const MEMBERS: u32 = ALL_HANDLES;
+
+/// The channel whose filter holds for `channel`.
+fn of(channel: u32) -> u32 {
+    if channel >= FIRST_HANDLE {
+        MEMBERS
+    } else {
+        channel
+    }
+}
 
 /// Somebody reads the channel's stream.
 const WANTS_CHUNKS: u32 = 1;
@@ -57,7 +71,7 @@ impl Filters {
     }
 
     fn names(&mut self, channel: u32) -> Option<&mut HashSet<String>> {
-        self.0.get_mut(&channel)?.names.as_mut()
+        self.0.get_mut(&of(channel))?.names.as_mut()
     }
 
     pub(crate) fn forget(&mut self, channel: u32) {
@@ -71,7 +85,7 @@ impl Filters {
     pub(crate) fn wants_event(&self, channel: u32, json: &[u8]) -> bool {
         let Some(Filter {
             names: Some(names), ..
-        }) = self.0.get(&channel)
+        }) = self.0.get(&of(channel))
         else {
             return true;
         };
@@ -81,7 +95,7 @@ impl Filters {
 
     /// Whether any event at all has a listener.
     pub(crate) fn wants_some_event(&self, channel: u32) -> bool {
-        let filter = self.0.get(&channel);
+        let filter = self.0.get(&of(channel));
         filter
             .and_then(|filter| filter.names.as_ref())
             .is_none_or(|names| !names.is_empty())
@@ -97,7 +111,7 @@ impl Filters {
 
     fn has(&self, channel: u32, flag: u32) -> bool {
         self.0
-            .get(&channel)
+            .get(&of(channel))
             .is_none_or(|filter| filter.flags & flag != 0)
     }
 }
@@ -112,6 +126,15 @@ mod tests {
         assert!(filters.wants_event(7, br#"["chat"]"#));
         assert!(filters.wants_chunks(7));
         assert!(filters.wants_lines(7));
+    }
+
+    #[test]
+    fn one_filter_holds_for_all_members() {
+        let mut filters = Filters::default();
+        filters.set(MEMBERS, Filter::new(Some(vec!["chat".into()]), 0));
+        assert!(filters.wants_event(FIRST_HANDLE, br#"["chat"]"#));
+        assert!(!filters.wants_event(FIRST_HANDLE + 7, br#"["other"]"#));
+        assert!(filters.wants_event(7, br#"["other"]"#));
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ipnet::IpNet;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Function, FunctionRef, Uint8Array};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Function, FunctionRef, Uint8Array, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 
 use crate::net::{Credentials, Identity, Node, Room, STUCK_AFTER, Secret, SendError};
+use crate::proto::members::MAX_BODY;
 use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
 use super::chunk::Seal;
@@ -77,6 +78,10 @@ pub struct StartConfig {
     pub waits_for_receivers: bool,
     /// How long for one that makes no progress, in milliseconds; may be infinite.
     pub slow_receiver_timeout: f64,
+    /// Whether the node knows all members of its network. Default no.
+    pub members: Option<bool>,
+    /// The application's text in the node's record, of at most 2048 bytes in UTF-8.
+    pub body: Option<String>,
     /// Whether JavaScript's event loop is libuv's, so that it can wait for the node's sockets.
     pub uses_libuv: bool,
 }
@@ -108,6 +113,8 @@ pub struct Limits {
     pub pongs_per_second: f64,
     /// Bytes of one peer's broadcasts that are passed on.
     pub relayed_bytes_per_second: f64,
+    /// Members whose records are kept.
+    pub max_members: Option<f64>,
 }
 
 /// What another thread calls JavaScript by. Programs that look for open handles see it, so it is
@@ -162,6 +169,7 @@ impl NativeNode {
         let id =
             NodeId::parse(&config.id).ok_or_else(|| invalid("a node id that cannot be sent"))?;
         let credentials = credentials(&config)?;
+        checked_body(config.body.clone().unwrap_or_default())?;
         let allow = networks(&config.allow)?;
         let log = Log::dispatch(self.queue.clone(), config.log_levels);
         self.queue.begin(bounds(&config));
@@ -247,10 +255,35 @@ impl NativeNode {
     /// Sends one event with attachments, which stand in the JSON as `{"\u0000b":index}`.
     #[napi]
     pub fn emit_rich(&self, channel: u32, json: String, attachments: Vec<Uint8Array>) -> u32 {
-        self.send(channel, || {
-            let attachments: Vec<&[u8]> = attachments.iter().map(|array| &**array).collect();
-            Payload::rich(json.as_bytes(), &attachments)
-        })
+        self.send(channel, || rich(&json, &attachments))
+    }
+
+    /// Sends several members the same: a JSON array, whose attachments stand in it as in `emitRich`.
+    #[napi]
+    pub fn emit_to(
+        &self,
+        members: Uint32Array,
+        json: String,
+        attachments: Option<Vec<Uint8Array>>,
+    ) -> u32 {
+        let Some(node) = &*self.node() else {
+            return outcome::CLOSED;
+        };
+        let payload = match attachments {
+            None => Payload::events(Bytes::from(json)),
+            Some(attachments) => rich(&json, &attachments),
+        };
+        outcome(node.send_to(&members, payload))
+    }
+
+    /// Gives this node's record another text, of at most 2048 bytes in UTF-8.
+    #[napi]
+    pub fn set_body(&self, body: String) -> Result<()> {
+        let body = checked_body(body)?;
+        if let Some(node) = &*self.node() {
+            node.set_body(body);
+        }
+        Ok(())
     }
 
     /// Sends a stream chunk.
@@ -385,6 +418,18 @@ impl NativeNode {
     }
 }
 
+fn rich(json: &str, attachments: &[Uint8Array]) -> Payload {
+    let attachments: Vec<&[u8]> = attachments.iter().map(|array| &**array).collect();
+    Payload::rich(json.as_bytes(), &attachments)
+}
+
+fn checked_body(body: String) -> Result<String> {
+    match body.len() <= MAX_BODY {
+        true => Ok(body),
+        false => Err(invalid("a body of more than 2048 bytes")),
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -493,6 +538,9 @@ impl From<StartConfig> for Config {
             peer_requests_per_second: config.limits.peer_requests_per_second,
             pongs_per_second: config.limits.pongs_per_second,
             relayed_bytes_per_second: config.limits.relayed_bytes_per_second,
+            members: config.members.unwrap_or(false),
+            max_members: config.limits.max_members.map_or(16_384, count),
+            body: config.body.unwrap_or_default(),
             ..Self::default()
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::proto::members::Member;
 use crate::proto::{Event, RemoveReason, SeedOutcome};
 
 /// An item that is no message, and what it means for the queue.
@@ -90,6 +91,12 @@ impl Notice {
             Event::Skipped { origin, count, .. } => {
                 return Some(Self::skipped(origin.as_str(), *count, false));
             }
+            Event::MemberJoined(member) => of_member("joined", member),
+            Event::MemberUpdated(member) => of_member("updated", member),
+            Event::MemberLeft(member) => json!({"t": "left", "member": member.0}),
+            Event::Undelivered { member, count } => {
+                json!({"t": "undelivered", "member": member.0, "count": count})
+            }
             Event::SlowReceiver { id } => json!({"t": "slow", "id": id.as_str()}),
             Event::Oversized { id, size, limit } => {
                 json!({"t": "oversized", "id": id.as_str(), "size": size, "limit": limit})
@@ -131,6 +138,18 @@ impl Notice {
             ends_channel: None,
         }
     }
+}
+
+fn of_member(what: &str, member: &Member) -> serde_json::Value {
+    json!({
+        "t": what,
+        "member": member.handle,
+        "id": member.id.as_str(),
+        "address": member.address.host,
+        "port": member.address.port,
+        "body": member.body,
+        "legacy": member.is_stub,
+    })
 }
 
 fn reason_name(reason: RemoveReason) -> &'static str {

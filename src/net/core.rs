@@ -295,6 +295,8 @@ impl Core {
         match command {
             Command::Broadcast(payload) => self.handle(Input::Broadcast(payload)),
             Command::Direct(link, payload) => self.handle(Input::Direct { link, payload }),
+            Command::SendTo(members, payload) => self.handle(Input::SendTo { members, payload }),
+            Command::Body(body) => self.handle(Input::Body(body)),
             Command::Line(link, text) => self.handle(Input::Line { link, text }),
             Command::AddPeer(request, target) => self.handle(Input::AddPeer { request, target }),
             Command::ClosePeer(link) => self.handle(Input::ClosePeer { link }),
@@ -364,8 +366,12 @@ impl Core {
                 outstanding,
                 size,
             } => {
-                if let Some(peer) = self.links.get(&link).and_then(|open| open.peer.as_ref()) {
+                // To find a gate takes a lock, and for members it is all that there is.
+                let open = self.links.get(&link);
+                if let Some(peer) = open.and_then(|open| open.peer.as_ref()) {
                     peer.gate.set_window(outstanding, size);
+                } else if let Some(gate) = self.shared.gate(link) {
+                    gate.set_window(outstanding, size);
                 }
             }
         }
@@ -420,6 +426,10 @@ impl Core {
                 self.shared.peers().remove(link);
                 self.levels_changed = true;
             }
+            Event::MemberJoined(member) if !member.is_stub => {
+                self.shared.member_joined(LinkId(member.handle));
+            }
+            Event::MemberLeft(member) => self.shared.member_left(*member),
             _ => {}
         }
         self.sink.event(event);

@@ -17,6 +17,7 @@ use super::os::error::error_code;
 use super::os::runtime;
 use super::secure::Credentials;
 use super::wait::Watch;
+use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
 
 /// A running node. Dropping the handle stops it.
@@ -100,11 +101,61 @@ impl Node {
         self.send_through(&self.shared.broadcast, Command::Broadcast(payload))
     }
 
-    /// Sends to one peer.
-    pub fn send(&self, peer: LinkId, payload: Payload) -> Result<Room, SendError> {
-        let gate = self.shared.gate(peer).ok_or(SendError::Closed)?;
+    /// Sends to one peer, or to one member.
+    pub fn send(&self, to: LinkId, payload: Payload) -> Result<Room, SendError> {
+        let gate = self.shared.gate(to).ok_or(SendError::Closed)?;
         self.check(&payload, gate.max_message)?;
-        self.send_through(&gate, Command::Direct(peer, payload))
+        let sent = self.send_through(&gate, Command::Direct(to, payload));
+        self.note_waiting(to, sent);
+        sent
+    }
+
+    /// Sends to several members, and returns the worst outcome; those that are gone are left out.
+    pub fn send_to(&self, members: &[u32], payload: Payload) -> Result<Room, SendError> {
+        self.check(&payload, None)?;
+        let gates = members.iter().filter_map(|handle| {
+            let gate = self.shared.gate(LinkId(*handle))?;
+            Some((*handle, gate))
+        });
+        let gates: Vec<(u32, Arc<Gate>)> = gates.collect();
+        if gates.is_empty() {
+            return Err(SendError::Closed);
+        }
+        let command = Command::SendTo(gates.iter().map(|(handle, _)| *handle).collect(), payload);
+        for (handle, gate) in &gates {
+            if !self.shared.admits(gate, command.bytes()) {
+                self.note_waiting(LinkId(*handle), Err(SendError::Overloaded));
+                return Err(SendError::Overloaded);
+            }
+        }
+        if let Some(command) = self.carry_over(command) {
+            self.command(command)?;
+        }
+        let mut worst = Room::Free;
+        for (handle, gate) in gates {
+            let room = self.shared.room(&gate);
+            self.note_waiting(LinkId(handle), Ok(room));
+            if room == Room::Pressed {
+                worst = room;
+            }
+        }
+        Ok(worst)
+    }
+
+    /// Gives this node's record another text.
+    pub fn set_body(&self, body: String) {
+        // A node that is gone has nothing left to do.
+        self.command(Command::Body(body)).ok();
+    }
+
+    /// Sees to it that whoever was told to wait for a member is told when to go on.
+    fn note_waiting(&self, to: LinkId, sent: Result<Room, SendError>) {
+        let waits = matches!(sent, Ok(Room::Pressed) | Err(SendError::Overloaded));
+        if waits && to.0 >= FIRST_HANDLE {
+            self.shared.waits_for(to);
+            // There may be room by now, and nobody who looks.
+            self.consumed();
+        }
     }
 
     /// Sends one peer a JSON array with a path of the application's own.

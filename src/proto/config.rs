@@ -98,6 +98,13 @@ pub struct Config {
     pub slow_receiver_timeout: Duration,
     /// Addresses that may connect and be dialled. Default none, which means all.
     pub allow: Vec<IpNet>,
+    /// Whether to keep a record of all members, and pass on messages to any of them. Default true.
+    pub members: bool,
+    /// How many members' records are kept. Default 16 384: with 300 bytes each, 5 MiB.
+    pub max_members: usize,
+    /// The application's own text in this node's record, at most
+    /// [`MAX_BODY`](super::members::MAX_BODY) bytes. Default empty.
+    pub body: String,
     /// Whether to offer the native wire in handshakes. Default true.
     pub native: bool,
 }
@@ -133,6 +140,9 @@ impl Default for Config {
             waits_for_receivers: true,
             slow_receiver_timeout: Duration::from_secs(10),
             allow: Vec::new(),
+            members: true,
+            max_members: 16_384,
+            body: String::new(),
             native: true,
         }
     }

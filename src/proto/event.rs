@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::members::Member;
 use super::{LinkId, Message, NodeId, Payload, Target};
 
 /// Something happened that the protocol must know.
@@ -64,13 +65,22 @@ pub enum Input {
     Consumed(Vec<Mark>),
     /// These links take bytes, if slowly: what is on its way there may be one large message.
     Moving(Vec<LinkId>),
-    /// The application speaks to one peer.
+    /// The application speaks to one peer, or to one member.
     Direct {
-        /// The peer's link.
+        /// The peer's link, or the member's handle.
         link: LinkId,
         /// What.
         payload: Payload,
     },
+    /// The application speaks to several members.
+    SendTo {
+        /// Their handles.
+        members: Vec<u32>,
+        /// What.
+        payload: Payload,
+    },
+    /// The application has another text for this node's record.
+    Body(String),
     /// The application sends a line of its own (`peer.socket.send`): a JSON array's text.
     Line {
         /// The peer's link.
@@ -156,7 +166,7 @@ pub enum Output {
     CancelTimer(Timer),
     /// How much of what the application sent has not been consumed.
     Window {
-        /// To one peer; `None` = broadcasts.
+        /// To one peer or one member; `None` = broadcasts.
         link: Option<LinkId>,
         /// Bytes sent and not consumed.
         outstanding: usize,
@@ -244,6 +254,10 @@ pub enum Timer {
     Join(u32),
     /// Dial a seed whose beacons are missed.
     Probe(u32),
+    /// Pass on records of members, renew our own, compare them with a neighbour's.
+    Members,
+    /// Ask after letters that nothing is heard of.
+    Routing,
 }
 
 /// What the application is told, in order.
@@ -292,9 +306,9 @@ pub enum Event {
         /// Of the last message; `None` where nobody waits for it to be consumed.
         mark: Option<Mark>,
     },
-    /// Direct messages of a peer.
+    /// Direct messages of a peer or of a member.
     Direct {
-        /// Which.
+        /// The peer's link, or the member's handle.
         link: LinkId,
         /// What.
         payload: Payload,
@@ -309,6 +323,19 @@ pub enum Event {
         text: Bytes,
         /// As for [`Event::Broadcast`].
         mark: Option<Mark>,
+    },
+    /// A node is a member now: nothing of it came before.
+    MemberJoined(Member),
+    /// A member has another address or text.
+    MemberUpdated(Member),
+    /// A node is a member no more; nothing of it comes later.
+    MemberLeft(LinkId),
+    /// Messages to a member were dropped on their way, by a node that could say so.
+    Undelivered {
+        /// The member's handle.
+        member: LinkId,
+        /// How many.
+        count: u64,
     },
     /// A seed no longer answers.
     Netsplit {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{NodeId, Payload};
+use super::{NodeId, Payload, members, routing};
 
 /// One message from a link, whichever of the two wires it came over.
 #[derive(Clone, PartialEq, Debug)]
@@ -98,6 +98,9 @@ pub struct Place {
     pub network: Option<String>,
     /// `why`: in an ack, what is the matter.
     pub why: Option<Why>,
+    /// `members`: it keeps a record, and passes on those of others and their letters: it understands
+    /// [`Native::Members`] and [`Native::Routing`].
+    pub members: bool,
 }
 
 /// What is the matter with the node that an ack goes to.
@@ -339,6 +342,10 @@ pub enum Native {
     },
     /// "The seed is alive", once a second along a tree of its own.
     Beacon(Beacon),
+    /// Records of members.
+    Members(members::Frame),
+    /// Messages to any node.
+    Routing(routing::Frame),
     /// "I get that seed's beacons from elsewhere", or "do send me that seed's beacons".
     BeaconTree {
         /// The seed.

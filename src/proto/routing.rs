@@ -56,6 +56,10 @@ pub trait Roads {
     fn origin(&self, handle: u32) -> Option<Origin>;
     /// Whether the peer of a link takes messages of so many bytes.
     fn takes(&self, link: LinkId, bytes: usize) -> bool;
+    /// Whether so much waits for a link that senders should wait, too.
+    fn is_crowded(&self, link: LinkId) -> bool;
+    /// Whether there is no room for more.
+    fn is_full(&self, link: LinkId) -> bool;
 }
 
 /// What a node does.
@@ -82,6 +86,8 @@ pub enum Input {
     Joined(u32),
     /// It is none any more.
     Left(u32),
+    /// The queue of a link is fuller, or has room again.
+    Pressure,
     /// The time that was asked for has come.
     Wake,
 }
@@ -190,6 +196,11 @@ impl Routing {
                 self.sending.remove(&handle);
                 self.receiving.remove(&handle);
             }
+            Input::Pressure => {
+                for handle in self.sending.keys().copied().collect::<Vec<_>>() {
+                    self.update_window(handle, roads);
+                }
+            }
             Input::Wake => self.wake(now, roads),
         }
         self.sleep(now);
@@ -238,7 +249,7 @@ impl Routing {
                 session,
                 first,
             });
-            self.update_window(handle);
+            self.update_window(handle, roads);
         }
         for (link, (length, to)) in ways {
             for to in to.chunks(MAX_RECEIVERS) {
@@ -289,7 +300,10 @@ impl Routing {
         class: Class,
         roads: &mut impl Roads,
     ) {
-        if roads.takes(link, letter.payload.body().len()) {
+        let bytes = letter.payload.body().len();
+        // What others send makes room for itself: a queue drops the oldest of that.
+        let has_room = class == Class::Forward || !roads.is_full(link);
+        if has_room && roads.takes(link, bytes) {
             self.out
                 .push(Output::Send(link, Frame::Letter(letter), class));
             return;
@@ -366,7 +380,7 @@ impl Routing {
                 let sending = self.sending.get_mut(&handle);
                 let sending = sending.filter(|sending| sending.session == note.session);
                 if sending.is_some_and(|sending| sending.consumed(number, now)) {
-                    self.update_window(handle);
+                    self.update_window(handle, roads);
                 }
             }
             (What::Sent(number), Some(handle)) => {
@@ -454,13 +468,22 @@ impl Routing {
         }
     }
 
-    fn update_window(&mut self, handle: u32) {
-        if self.config.waits
-            && let Some(sending) = self.sending.get(&handle)
-        {
-            let bytes = sending.outstanding();
-            self.out.push(Output::Window(handle, bytes));
+    /// Says what is outstanding: more than the window, if the way there is crowded.
+    fn update_window(&mut self, handle: u32, roads: &mut impl Roads) {
+        let Some(sending) = self.sending.get(&handle) else {
+            return;
+        };
+        let mut bytes = if self.config.waits {
+            sending.outstanding()
+        } else {
+            0
+        };
+        let origin = roads.origin(handle);
+        let way = origin.and_then(|origin| roads.way_to(&origin.id));
+        if way.is_some_and(|(link, _)| roads.is_crowded(link)) {
+            bytes = bytes.max(self.config.window + 1);
         }
+        self.out.push(Output::Window(handle, bytes));
     }
 
     fn wake(&mut self, now: Moment, roads: &mut impl Roads) {
@@ -486,7 +509,7 @@ impl Routing {
         self.is_busy = !self.held.is_empty() || self.sending.values().any(is_owed);
         for handle in slow {
             self.out.push(Output::Slow(handle));
-            self.update_window(handle);
+            self.update_window(handle, roads);
         }
         for (handle, session, sent) in asking {
             if let Some(origin) = roads.origin(handle) {

@@ -7,7 +7,8 @@
 //! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
 //! - [`beacons`]: noticing that the network broke apart, and mending it;
 //! - [`legacy`]: nodes of the legacy wire: packets, pings, peer requests;
-//! - [`broadcasts`]: what [`publish`] asks for is done.
+//! - [`broadcasts`]: what [`publish`] asks for is done;
+//! - [`nodes`]: members of the network, and messages to any of them.
 
 mod beacons;
 mod broadcasts;
@@ -15,12 +16,14 @@ mod entry;
 mod legacy;
 mod links;
 mod membership;
+mod nodes;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::members::FIRST_HANDLE;
 use super::publish;
 use super::stats::Counters;
 use super::{
@@ -32,6 +35,7 @@ use entry::Entry;
 use legacy::Legacy;
 use links::{Link, Phase, Twins};
 use membership::Membership;
+use nodes::Nodes;
 
 /// The state machine of one node, from start to stop.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub struct State {
     publish: publish::State,
     /// Whether [`Timer::Window`] is set.
     watches_windows: bool,
+    /// Members and routing, while the node runs and they are switched on.
+    nodes: Option<Nodes>,
     counters: Counters,
     out: Vec<Output>,
     /// Kept for its memory.
@@ -78,6 +84,14 @@ pub struct Footprint {
     pub held_bytes: usize,
     /// Origins whose broadcasts somebody has not consumed.
     pub flowing: usize,
+    /// Records of members.
+    pub records: usize,
+    /// Bytes that they take, roughly.
+    pub members_bytes: usize,
+    /// Members that something was sent to or received from.
+    pub pairs: usize,
+    /// Bytes of letters that wait for a record.
+    pub waiting_bytes: usize,
 }
 
 impl State {
@@ -97,6 +111,7 @@ impl State {
             twins: Twins::new(),
             publish: publish::State::new(&config, origin),
             watches_windows: false,
+            nodes: None,
             config,
             me,
             rng,
@@ -115,9 +130,10 @@ impl State {
     /// A fresh id, for a connection that the driver accepted.
     pub fn next_link(&mut self) -> LinkId {
         loop {
-            self.next_link = self.next_link.wrapping_add(1).max(1);
+            // Greater numbers are members' handles.
+            self.next_link = (self.next_link % (FIRST_HANDLE - 1)) + 1;
             let link = LinkId(self.next_link);
-            // After four billion connections one of the first may still be there.
+            // After two billion connections one of the first may still be there.
             if !self.links.contains_key(&link) {
                 return link;
             }
@@ -126,12 +142,38 @@ impl State {
 
     /// What has been counted so far.
     pub fn counters(&self) -> Counters {
-        self.counters.plus(self.publish.counters())
+        let mut counters = self.counters.plus(self.publish.counters());
+        if let Some(Nodes { members, routing }) = &self.nodes {
+            counters.members = members.len() as u64;
+            counters.records = members.records() as u64;
+            counters.records_refused = members.counters().refused;
+            let routing = routing.counters();
+            counters.routed = routing.routed;
+            counters.routed_sent = routing.sent;
+            counters.routed_received = routing.received;
+            counters.routed_lost = routing.missed + routing.dropped;
+        }
+        counters
+    }
+
+    /// The members of the network as this node knows them, itself included, but not those without a
+    /// record. In order.
+    pub fn members(&self) -> Vec<NodeId> {
+        let nodes = self.nodes.as_ref();
+        nodes.map_or_else(Vec::new, |nodes| nodes.members.list())
+    }
+
+    /// Whether a node is among them.
+    pub fn has_member(&self, id: &NodeId) -> bool {
+        let nodes = self.nodes.as_ref();
+        nodes.is_some_and(|nodes| nodes.members.has(id))
     }
 
     /// How much the node holds of what others can make it hold.
     pub fn footprint(&self) -> Footprint {
         let [streams, cached_bytes, held_bytes] = self.publish.footprint();
+        let nodes = self.nodes.as_ref();
+        let (pairs, waiting_bytes) = nodes.map_or((0, 0), |nodes| nodes.routing.footprint());
         Footprint {
             links: self.links.len(),
             addresses: self.addresses(),
@@ -140,6 +182,10 @@ impl State {
             cached_bytes,
             held_bytes,
             flowing: self.publish.flowing(),
+            records: nodes.map_or(0, |nodes| nodes.members.records()),
+            members_bytes: nodes.map_or(0, |nodes| nodes.members.footprint()),
+            pairs,
+            waiting_bytes,
         }
     }
 
@@ -175,7 +221,12 @@ impl State {
             Input::Broadcast(payload) => self.publish(publish::Input::Broadcast(payload)),
             Input::Consumed(marks) => self.on_consumed_here(marks),
             Input::Moving(links) => self.on_moving(links),
+            Input::Direct { link, payload } if link.0 >= FIRST_HANDLE => {
+                self.send_to(vec![link.0], payload);
+            }
             Input::Direct { link, payload } => self.direct(link, &payload),
+            Input::SendTo { members, payload } => self.send_to(members, payload),
+            Input::Body(body) => self.set_body(body),
             Input::Line { link, text } => self.line(link, &text),
             Input::AddPeer { request, target } => self.add_peer(request, target),
             Input::ClosePeer { link } => self.close_peer(link),
@@ -188,6 +239,7 @@ impl State {
         self.config.port = port;
         self.emit(Event::Listening { port });
         self.set_timer(Timer::Heartbeat, links::HEARTBEAT_CHECK);
+        self.start_nodes();
         self.start_entry();
         self.start_membership();
     }
@@ -196,6 +248,7 @@ impl State {
         if !std::mem::replace(&mut self.running, false) {
             return;
         }
+        self.stop_nodes();
         for link in self.links.keys().copied().collect::<Vec<_>>() {
             self.say_goodbye(link, false);
             self.end_link(link, CloseHow::Flush, super::RemoveReason::Local, "STOPPED");
@@ -270,6 +323,8 @@ impl State {
             } => self.on_shuffle(link, nonce, ttl, contacts),
             Native::Contacts { nonce, contacts } => self.on_contacts(link, nonce, contacts),
             Native::Goodbye { keep } => self.on_goodbye(link, keep),
+            Native::Members(frame) => self.on_members_frame(link, frame),
+            Native::Routing(frame) => self.on_routing_frame(link, frame),
             Native::Beacon(beacon) => self.on_beacon(link, beacon),
             Native::BeaconTree { seed, wanted } => self.on_beacon_tree(link, &seed, wanted),
         }
@@ -290,6 +345,8 @@ impl State {
             Timer::Join(seed) => self.on_join(seed),
             Timer::Probe(seed) => self.on_probe(seed),
             Timer::Roam => self.on_roam(),
+            Timer::Members => self.on_members_timer(),
+            Timer::Routing => self.on_routing_timer(),
         }
     }
 

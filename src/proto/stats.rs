@@ -48,6 +48,20 @@ pub struct Counters {
     pub ignored_of_muted: u64,
     /// Links closed for misbehaviour.
     pub misbehaved: u64,
+    /// Members of the network beside this node, now.
+    pub members: u64,
+    /// Records that are kept, now: of members, and for a while of nodes that cannot be reached.
+    pub records: u64,
+    /// Records of others that a limit refused.
+    pub records_refused: u64,
+    /// Messages between other members, passed on.
+    pub routed: u64,
+    /// Messages to members, sent.
+    pub routed_sent: u64,
+    /// Messages of members, received.
+    pub routed_received: u64,
+    /// Messages of members that were lost on their way or could not be passed on.
+    pub routed_lost: u64,
 }
 
 impl Counters {
@@ -76,6 +90,13 @@ impl Counters {
             muted: self.muted + other.muted,
             ignored_of_muted: self.ignored_of_muted + other.ignored_of_muted,
             misbehaved: self.misbehaved + other.misbehaved,
+            members: self.members + other.members,
+            records: self.records + other.records,
+            records_refused: self.records_refused + other.records_refused,
+            routed: self.routed + other.routed,
+            routed_sent: self.routed_sent + other.routed_sent,
+            routed_received: self.routed_received + other.routed_received,
+            routed_lost: self.routed_lost + other.routed_lost,
         }
     }
 }

@@ -11,7 +11,12 @@ const MESSAGE_OVERHEAD: usize = 192;
 #[derive(Debug)]
 pub(in crate::net) enum Command {
     Broadcast(Payload),
+    /// To a peer, or to a member.
     Direct(LinkId, Payload),
+    /// To several members.
+    SendTo(Vec<u32>, Payload),
+    /// Another text for this node's record.
+    Body(String),
     Line(LinkId, Bytes),
     AddPeer(u32, Target),
     ClosePeer(LinkId),
@@ -25,13 +30,14 @@ impl Command {
     /// What it weighs while it crosses.
     pub(in crate::net) fn bytes(&self) -> usize {
         match self {
-            Self::Broadcast(payload) | Self::Direct(_, payload) => {
+            Self::Broadcast(payload) | Self::Direct(_, payload) | Self::SendTo(_, payload) => {
                 payload.body().len() + payload.count() as usize * MESSAGE_OVERHEAD
             }
             Self::Line(_, text) => text.len() + MESSAGE_OVERHEAD,
             Self::AddPeer(..)
             | Self::ClosePeer(_)
             | Self::Reconfigure(..)
+            | Self::Body(_)
             | Self::Consumed
             | Self::Stop => 0,
         }

@@ -1,12 +1,13 @@
 //! How full the ways out of a node are, for senders to read without the core's lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::net::api::{Room, Stats};
 use crate::net::link::outlet::Outlet;
 use crate::net::lock::lock;
+use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{Level, LinkId};
 
 /// Bytes on their way from the application to the driver above which a send reports pressure.
@@ -29,6 +30,15 @@ pub(in crate::net) struct Gate {
     pub(in crate::net) max_message: Option<usize>,
 }
 
+/// The ways to members. Most are never taken, so they have no gate before somebody sends.
+#[derive(Debug, Default)]
+struct Members {
+    all: HashSet<LinkId>,
+    gates: HashMap<LinkId, Arc<Gate>>,
+    /// Those whose senders were told to wait.
+    waiting: HashSet<LinkId>,
+}
+
 /// What handle and driver share.
 #[derive(Debug)]
 pub(in crate::net) struct Shared {
@@ -39,6 +49,7 @@ pub(in crate::net) struct Shared {
     limit: usize,
     pub(in crate::net) broadcast: Gate,
     peers: Mutex<HashMap<LinkId, Arc<Gate>>>,
+    members: Mutex<Members>,
     pub(in crate::net) report: Mutex<Stats>,
 }
 
@@ -93,6 +104,7 @@ impl Shared {
             limit,
             broadcast: Gate::default(),
             peers: Mutex::default(),
+            members: Mutex::default(),
             report: Mutex::default(),
         }
     }
@@ -123,8 +135,42 @@ impl Shared {
         lock(&self.peers)
     }
 
-    pub(in crate::net) fn gate(&self, peer: LinkId) -> Option<Arc<Gate>> {
-        self.peers().get(&peer).cloned()
+    /// The way to a peer, or to a member.
+    pub(in crate::net) fn gate(&self, to: LinkId) -> Option<Arc<Gate>> {
+        if to.0 < FIRST_HANDLE {
+            return self.peers().get(&to).cloned();
+        }
+        let mut members = lock(&self.members);
+        let is_member = members.all.contains(&to);
+        is_member.then(|| members.gates.entry(to).or_default().clone())
+    }
+
+    pub(in crate::net) fn member_joined(&self, member: LinkId) {
+        lock(&self.members).all.insert(member);
+    }
+
+    pub(in crate::net) fn member_left(&self, member: LinkId) {
+        let mut members = lock(&self.members);
+        members.all.remove(&member);
+        members.gates.remove(&member);
+        members.waiting.remove(&member);
+    }
+
+    /// Senders to this member were told to wait.
+    pub(in crate::net) fn waits_for(&self, member: LinkId) {
+        lock(&self.members).waiting.insert(member);
+    }
+
+    /// Members whose senders may go on, each once.
+    pub(in crate::net) fn opened_members(&self) -> Vec<LinkId> {
+        let mut members = lock(&self.members);
+        let Members { gates, waiting, .. } = &mut *members;
+        let opens = |member: &LinkId| gates.get(member).is_none_or(|gate| gate.opens());
+        let opened: Vec<LinkId> = waiting.iter().copied().filter(opens).collect();
+        for member in &opened {
+            waiting.remove(member);
+        }
+        opened
     }
 
     /// Whether `bytes` more would exceed what may wait behind `gate`, on its way there included.

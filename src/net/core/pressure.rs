@@ -68,6 +68,9 @@ impl Core {
         if self.shared.broadcast.opens() {
             self.sink.event(Event::Drain(None));
         }
+        for member in self.shared.opened_members() {
+            self.sink.event(Event::Drain(Some(member)));
+        }
         for (link, open) in &self.links {
             if open.peer.as_ref().is_some_and(|peer| peer.gate.opens()) {
                 self.sink.event(Event::Drain(Some(*link)));

@@ -63,8 +63,8 @@ fn decode_native(raw: &str) -> Option<HelloNative> {
 /// What is malformed is taken for absent, except the name of a network: that becomes one that nobody
 /// has.
 fn decode_place(raw: &str) -> Option<Place> {
-    let [max, has, ways, part, network, why] =
-        json::fields(raw, ["max", "has", "ways", "part", "network", "why"])?;
+    let names = ["max", "has", "ways", "part", "network", "why", "members"];
+    let [max, has, ways, part, network, why, members] = json::fields(raw, names)?;
     let number = |raw: Option<&str>| raw.and_then(|number| number.parse().ok());
     let name_of = |raw| json::unquote(raw).filter(|name| is_network(name));
     let network = network.map(|raw| name_of(raw).unwrap_or_default());
@@ -78,6 +78,7 @@ fn decode_place(raw: &str) -> Option<Place> {
             .unwrap_or_default(),
         network: network.map(Cow::into_owned),
         why: why.and_then(json::unquote).and_then(|why| Why::parse(&why)),
+        members: members == Some("true"),
     })
 }
 
@@ -151,6 +152,7 @@ fn put_place(line: &mut Vec<u8>, place: &Place) {
         part,
         network,
         why,
+        members,
     } = place;
     if let Some(max) = max_peers {
         line.extend_from_slice(format!(r#","max":{max},"has":{peers},"ways":{ways}"#).as_bytes());
@@ -166,5 +168,8 @@ fn put_place(line: &mut Vec<u8>, place: &Place) {
     }
     if let Some(why) = why {
         line.extend_from_slice(format!(r#","why":"{}""#, why.name()).as_bytes());
+    }
+    if *members {
+        line.extend_from_slice(br#","members":true"#);
     }
 }

@@ -23,18 +23,21 @@
 //! | `0x14` | goodbye | `u8`: 1 = remember me, 0 = do not |
 //! | `0x15` | beacon | origin, address, `u64` number |
 //! | `0x16` | beacon tree | `u8`: 1 = wanted, 0 = not; `u8` length and id |
+//! | `0x17` to `0x1b` | records and digests of members | see [`members::Frame`] |
 //! | `0x20` | direct | `u8` kind, `u32` count, rest: payload |
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //! | `0x23` | direct consumed | `u64` count |
+//! | `0x24`, `0x25` | letters to any node, and notes on them | see [`routing::Frame`] |
 //! | `0x28` | peers | `u16` all, `u16` those that have others; only to nodes whose handshake has `max` |
 //!
 //! A `high` of 2⁶⁴ − 2 in consumed says that nobody need wait for the sender.
-//! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`.
+//! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`; `0x17` to `0x1b`,
+//! `0x24` and `0x25` to those whose handshake says `members`.
 //!
 //! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.
 //! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are kept for
-//! broadcasting, `0x17` to `0x1f` for links and membership, from `0x24` for applications.
+//! broadcasting, `0x1c` to `0x1f` for links and membership, from `0x26` for applications.
 
 mod write;
 
@@ -46,12 +49,12 @@ use super::DecodeError;
 use crate::proto::legacy::line;
 use crate::proto::{
     Beacon, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Payload, PeerAddress, Publish,
-    Range, Reject, Topic, Watermark,
+    Range, Reject, Topic, Watermark, members, routing,
 };
 pub use write::{
     application, beacon, beacon_tree, consumed, contacts, direct, direct_consumed, forward_join,
-    gone, goodbye, graft, heartbeat, i_have, oversized, packet, peers, prune, publish, shuffle,
-    stalled,
+    gone, goodbye, graft, heartbeat, i_have, members, oversized, packet, peers, prune, publish,
+    routing, shuffle, stalled,
 };
 
 const LENGTH_SIZE: usize = 4;
@@ -126,6 +129,8 @@ fn shallow(message: Message) -> Message {
 
 fn is_known(kind: u8) -> bool {
     matches!(kind, PUBLISH..=OVERSIZED | HEARTBEAT..=BEACON_TREE | DIRECT..=DIRECT_CONSUMED | PEERS)
+        || members::Frame::TYPES.contains(&kind)
+        || routing::Frame::TYPES.contains(&kind)
 }
 
 fn read(kind: u8, mut body: Bytes) -> Option<Message> {
@@ -134,6 +139,12 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
         DIRECT => return read_payload(body).map(Message::Direct),
         PACKET => return read_packet(body),
         LINE => return Some(line::decode_framed_line(&body)),
+        kind if members::Frame::TYPES.contains(&kind) => {
+            Native::Members(members::Frame::read(kind, std::mem::take(&mut body))?)
+        }
+        kind if routing::Frame::TYPES.contains(&kind) => {
+            Native::Routing(routing::Frame::read(kind, std::mem::take(&mut body))?)
+        }
         _ => read_control(kind, &mut body)?,
     };
     body.is_empty().then_some(Message::Native(native))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::DETACH_BELOW;
 use super::stream::{Stream, cost};
+use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{LinkId, Moment, Origin, Publish};
 
 /// How long a payload is kept for repair (overlay design, tree).
@@ -19,10 +20,11 @@ const HELD_BYTES: usize = 8 << 20;
 pub(in crate::proto) const MAX_STREAMS: usize = 16 << 10;
 /// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten first.
 pub(in crate::proto) const MAX_CLAIMED: usize = 8 << 10;
-/// The next mark that is not taken.
+
+/// The next mark that is not taken. Greater ones are members' handles.
 fn take_mark(next: &mut u32, is_taken: impl Fn(u32) -> bool) -> u32 {
     loop {
-        *next = next.wrapping_add(1);
+        *next = (*next + 1) % FIRST_HANDLE;
         if !is_taken(*next) {
             return *next;
         }

@@ -27,6 +27,7 @@ struct View {
     edges: BTreeSet<(usize, usize)>,
     strangers: BTreeSet<usize>,
     largest: Option<usize>,
+    crowded: BTreeSet<LinkId>,
 }
 
 fn origin(node: usize) -> Origin {
@@ -69,6 +70,14 @@ impl Roads for View {
 
     fn takes(&self, _: LinkId, bytes: usize) -> bool {
         self.largest.is_none_or(|largest| bytes <= largest)
+    }
+
+    fn is_crowded(&self, link: LinkId) -> bool {
+        self.crowded.contains(&link)
+    }
+
+    fn is_full(&self, _: LinkId) -> bool {
+        false
     }
 }
 
@@ -338,6 +347,20 @@ fn a_peer_that_takes_no_such_size_is_not_sent_it() {
     world.deliver();
     assert!(world.texts(2).is_empty());
     assert!(world.other[0].contains(&Output::Undelivered(2, 1)));
+}
+
+#[test]
+fn who_sends_over_a_crowded_link_waits() {
+    let mut world = World::new(3, &LINE[..2]);
+    world.send(0, &[2], "a");
+    world.deliver();
+    assert_eq!(world.window(0, 2), 0);
+    world.views[0].crowded.insert(LinkId(1));
+    world.input(0, Input::Pressure);
+    assert!(world.window(0, 2) > 1 << 20);
+    world.views[0].crowded.clear();
+    world.input(0, Input::Pressure);
+    assert_eq!(world.window(0, 2), 0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) enum Phase {
 pub(super) struct Peer {
     pub(super) id: NodeId,
     /// Where it can be dialled: where we did, or where it says.
-    target: Option<Target>,
+    pub(super) target: Option<Target>,
     pub(super) native: bool,
     /// How many peers it accepts, if it says so.
     pub(super) max_peers: Option<u16>,
@@ -87,6 +87,8 @@ pub(super) struct Peer {
     pub(super) shuffles_on: Bucket,
     /// Whether it says what it has consumed, and wants to know what we have.
     pub(super) windows: bool,
+    /// The largest message that it takes, in bytes.
+    pub(super) max_message: usize,
     /// What is sent to it alone, and what it sends to us.
     direct: unicast::Window,
 }
@@ -182,6 +184,7 @@ impl State {
         };
         state.level = level;
         self.publish(publish::Input::Pressure { link, level });
+        self.nodes_pressure();
     }
 }
 

@@ -10,7 +10,8 @@ use super::{
     PEERS, PRUNE, PUBLISH, SHUFFLE, STALLED,
 };
 use crate::proto::{
-    Beacon, Class, NodeId, Origin, Outgoing, Payload, PeerAddress, Publish, Range, Topic, Watermark,
+    Beacon, Class, NodeId, Origin, Outgoing, Payload, PeerAddress, Publish, Range, Topic,
+    Watermark, members, routing,
 };
 
 /// A publish frame. The payload is shared, not copied.
@@ -143,6 +144,20 @@ pub fn beacon_tree(seed: &NodeId, wanted: bool) -> Outgoing {
     head.put_u8(u8::from(wanted));
     put_id(&mut head, seed);
     finish(head, Bytes::new(), Class::Control)
+}
+
+/// A frame of records or digests of members.
+pub fn members(frame: &members::Frame) -> Outgoing {
+    let mut head = head(frame.kind());
+    frame.write(&mut head);
+    finish(head, Bytes::new(), Class::Control)
+}
+
+/// A letter to any node, whose payload is shared, or a note on one.
+pub fn routing(frame: &routing::Frame, class: Class) -> Outgoing {
+    let mut head = head(frame.kind());
+    let body = frame.write(&mut head);
+    finish(head, body, class)
 }
 
 /// A peers frame.

@@ -85,6 +85,7 @@ impl State {
         };
         self.peers.retain(|other| *other != link);
         self.publish(publish::Input::PeerDown(link));
+        self.nodes_link_down(link);
         self.peer_lost(link, peer, reason);
         tracing::info!(%link, id = %peer.id, ?reason, "removed peer");
         self.emit(Event::PeerRemoved { link, reason });

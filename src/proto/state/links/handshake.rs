@@ -199,6 +199,7 @@ impl State {
                 part: self.marks(),
                 network: self.config.network.clone(),
                 why: None,
+                members: self.config.members,
             },
         });
         Hello {
@@ -344,6 +345,7 @@ impl State {
             peer = peer.into_native(said.epoch, windows, max_message);
         }
         let place = hello.native.as_ref().map(|native| &native.place);
+        let keeps_records = native && place.is_some_and(|place| place.members);
         state.phase = Phase::Peer(Box::new(Peer {
             id: hello.id.clone(),
             target,
@@ -361,6 +363,7 @@ impl State {
             // In the 10 s of a link that stands still, less than it may bring at once.
             shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, self.now),
             windows,
+            max_message: max_message.map_or(usize::MAX, |max| max as usize),
             direct: unicast::Window::new(self.publish.new_mark()),
         }));
         self.peers.push(link);
@@ -375,6 +378,7 @@ impl State {
             max_message,
         });
         self.publish(publish::Input::PeerUp(Box::new(peer)));
+        self.nodes_link_up(link, keeps_records);
         self.release_held(&hello.id);
         self.peer_added(link);
         self.admit_held();

@@ -145,6 +145,9 @@ impl State {
 
     /// The application has consumed what a peer sent.
     pub(in crate::proto::state) fn direct_consumed_here(&mut self, mark: &Mark) {
+        if self.member_consumed(mark.stream, mark.last) {
+            return;
+        }
         let is_meant = |link: &LinkId| {
             let peer = self.peer(*link);
             peer.is_some_and(|peer| peer.direct.mark == mark.stream)
@@ -194,7 +197,7 @@ impl State {
     /// look after.
     pub(in crate::proto::state) fn look_after_directs(&mut self) -> bool {
         let (now, patience) = (self.now, self.config.slow_receiver_timeout);
-        let mut is_waiting = false;
+        let mut is_waiting = self.nodes_wait();
         for link in self.peers.clone() {
             let Some(peer) = self.peer_mut(link).filter(|peer| peer.windows) else {
                 continue;

@@ -301,9 +301,10 @@ fn the_id_of_a_link_that_is_still_there_is_not_given_out_again() {
     let mut node = Node::new("me", legacy());
     let peers = [node.peer("a"), node.peer("b")];
     assert_eq!(peers, [LinkId(1), LinkId(2)]);
-    node.state.next_link = u32::MAX - 1;
+    let last = crate::proto::members::FIRST_HANDLE - 1;
+    node.state.next_link = last - 1;
     let next = [(); 2].map(|()| node.state.next_link());
-    assert_eq!(next, [LinkId(u32::MAX), LinkId(3)]);
+    assert_eq!(next, [LinkId(last), LinkId(3)]);
 }
 
 #[test]
