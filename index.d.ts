@@ -603,6 +603,20 @@ declare namespace smoke {
     readonly ignoredOfMuted: number
     /** Connections that were closed for misbehaviour. */
     readonly misbehaved: number
+    /** Members of the network, now, without this node. */
+    readonly members: number
+    /** Records kept now: of all members, and for a minute of nodes that cannot be reached. */
+    readonly records: number
+    /** Records of others that a limit refused. */
+    readonly recordsRefused: number
+    /** Messages passed on from one member to another. */
+    readonly routed: number
+    /** Messages sent to members. */
+    readonly routedSent: number
+    /** Messages received from members. */
+    readonly routedReceived: number
+    /** Messages of members that were lost on their way, or that this node could not pass on. */
+    readonly routedLost: number
     /** Refused: not encrypted, and this node has a secret. */
     readonly refusedPlaintext: number
     /** Refused: encrypted, and this node has no secret. */
