@@ -41,7 +41,7 @@ declare namespace smoke {
   const Peer: Constructor<Peer>
   const Broadcast: Constructor<Broadcast>
 
-  /** What went wrong while the program ran. A mistake in a call is a TypeError or RangeError. */
+  /** A failure at run time. A mistake in a call is a TypeError or RangeError instead. */
   class SmokeError extends Error {
     private constructor()
     readonly code: ErrorCode
@@ -69,14 +69,14 @@ declare namespace smoke {
     | 'ERR_SMOKE_TIMEOUT'
     | 'ERR_SMOKE_TOO_LARGE'
 
-  /** What `createNode` throws for a missing or bad option: a TypeError or RangeError. */
+  /** Thrown by `createNode` for a missing or bad option: a TypeError or RangeError. */
   interface OptionError extends Error {
     readonly code: 'ERR_SMOKE_OPTION'
     /** The name of the option, such as `port` or `seeds[0].address`. */
     readonly option: string
   }
 
-  /** What an application's map of events looks like: the arguments of each, by its name. */
+  /** An application's map of events: the name of each and the tuple of its arguments. */
   type EventMap<M> = { [K in keyof M]: readonly unknown[] }
 
   /** The arguments of one event. */
@@ -91,105 +91,105 @@ declare namespace smoke {
     address: string
     /** The TCP port to listen on. Default 0: any free one; `options.port` tells which. */
     port?: number | undefined
-    /** How many peers the node actively seeks. Default 3, or `maxPeerNo` if that is less. */
+    /** The number of peers that the node seeks. Default 3, or `maxPeerNo` if that is less. */
     minPeerNo?: number | undefined
     /**
-     * How many peers it accepts at most; `Infinity` for no limit. Default 5, or `minPeerNo` if that
-     * is more.
+     * The number of peers that the node accepts; `Infinity` for no limit. Default 5, or `minPeerNo`
+     * if that is more.
      */
     maxPeerNo?: number | undefined
     /** Known nodes to enter the network through; see docs/seeds.md. Default none. */
     seeds?: readonly Address[] | undefined
     /**
-     * The name of the network, 1 to 64 bytes. Nodes of another name, or without one, are refused. It
-     * keeps applications apart that share addresses; it is not a secret. Older versions know no
-     * names. Default null: none.
+     * The name of the network, 1 to 64 bytes. Nodes with another name, or without one, are refused.
+     * It keeps applications apart that share addresses. It is not a secret. Nodes of 0.x and 1.0
+     * have no name. Default null: none.
      */
     network?: string | null | undefined
-    /** After how long without an answer a seed counts as lost, in milliseconds. Default 3000. */
+    /** A seed counts as lost after this long without an answer, in milliseconds. Default 3000. */
     pingTimeout?: number | undefined
-    /** The largest message that is sent or taken, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
+    /** The largest message to send or accept, in bytes. Default 4 MiB; 1 KiB to 64 MiB. */
     maxMessageSize?: number | undefined
     /**
-     * What becomes of a receiver that handles messages more slowly than this node sends them.
-     * `'wait'`, the default: `emit` and `write` return false until it has caught up, so that a
-     * sender that waits for `'drain'` loses nothing. `'drop'`: nobody waits for it, and it loses what
-     * does not fit into its memory (`'lost'`) or its links (`'skipped'`).
+     * How to treat a receiver that handles messages more slowly than this node sends them.
+     * `'wait'`, the default: `emit` and `write` return false until it has caught up, so a sender
+     * that waits for `'drain'` loses nothing. `'drop'`: this node does not wait, and the receiver
+     * loses the messages that do not fit into its memory (`'lost'`) or its links (`'skipped'`).
      */
     slowReceivers?: 'wait' | 'drop'
     /**
-     * For how long a receiver may handle nothing at all before nobody waits for it any more, in
-     * milliseconds; 100 to `Infinity`. Default 10000: a node that is dead is found out after 6 s, so
-     * this is for one that lives and hangs.
+     * Senders stop waiting for a receiver that has handled nothing for this long, in milliseconds;
+     * 100 to `Infinity`. Default 10000. A dead node is detected after 6 s, so this is for a node
+     * that runs and hangs.
      */
     slowReceiverTimeout?: number
     /**
-     * Closes the network: what all its nodes share, 32 random bytes or a passphrase. Everything is
-     * then encrypted, and nodes without it, older versions among them, stay outside. Passphrases
+     * Closes the network: all its nodes share 32 random bytes or a passphrase. Every link is then
+     * encrypted, and nodes without the secret, older versions included, cannot join. A passphrase
      * can be guessed; random bytes cannot. Not kept in {@link Node.options}.
      */
     secret?: string | Uint8Array | undefined
     /**
-     * With a `secret`, the node's private key, from which its id follows: 32 random bytes, or the
-     * path of a file that holds it and is made if there is none. Default: another for each node.
-     * No two nodes may have the same. Not kept in {@link Node.options}.
+     * With a `secret`: the node's private key, which determines its id. Either 32 random bytes, or
+     * the path of a file with the key, which is created if it is missing. Default: a new key. No
+     * two nodes may have the same key. Not kept in {@link Node.options}.
      */
     identity?: string | Uint8Array | undefined
     /**
-     * The networks, such as `'10.0.0.0/8'`, and addresses that may connect and are dialled. Default
-     * none, which means all.
+     * The networks, such as `'10.0.0.0/8'`, and addresses that may connect and may be dialled.
+     * Default none, which means all.
      */
     allow?: readonly string[] | undefined
-    /** Bounds on what others can make the node spend. */
+    /** Limits on the resources that others can make the node spend. */
     limits?: Limits | undefined
-    /** Where the node logs to. Default nowhere. A level that is absent costs nothing. */
+    /** Receives log lines. Default none. A missing level costs nothing. */
     logger?: Logger | undefined
   }
 
-  /** What others can make a node spend. `node.stats()` tells how often a limit was reached. */
+  /** Limits on what others can make a node spend. `node.stats()` counts how often each held. */
   interface Limits {
-    /** From connection to handshake, and from handshake to its answer, in ms. Default 5000. */
+    /** Time from connection to handshake, and from handshake to answer, in ms. Default 5000. */
     handshakeTimeout?: number | undefined
-    /** From dialling to a connection, in ms. Default 3000. */
+    /** Time from dialling to a connection, in ms. Default 3000. */
     dialTimeout?: number | undefined
     /** Connections that have not become peers. Default 256. */
     maxUnconnected?: number | undefined
-    /** The same of one address; those of this machine do not count. Default 4. */
+    /** The same for one address; this machine's own addresses do not count. Default 4. */
     maxUnconnectedPerAddress?: number | undefined
     /**
-     * Connections that are accepted per second; twice as many at once. Default 1000. What is more
-     * waits until it is its turn.
+     * Accepted connections per second; bursts may be twice as large. Default 1000. More connections
+     * wait for their turn.
      */
     connectionsPerSecond?: number | undefined
-    /** Encrypted handshakes that are computed per second; twice as many at once. Default 200. */
+    /** Encrypted handshakes computed per second; bursts may be twice as large. Default 200. */
     handshakesPerSecond?: number | undefined
     /**
-     * Bytes that wait for one peer, and bytes that receivers may be behind before `emit` returns
+     * Bytes queued for one peer, and bytes that receivers may be behind before `emit` returns
      * false. Default 8 MiB; 64 KiB to 1 GiB.
      */
     queuePerPeer?: number | undefined
-    /** Dials that others cause, at the same time. Default 8. */
+    /** Simultaneous dials caused by others. Default 8. */
     maxDials?: number | undefined
-    /** Dials that others cause, per second; twice as many at once. Default 4. */
+    /** Dials per second caused by others; bursts may be twice as large. Default 4. */
     dialsPerSecond?: number | undefined
-    /** Requests for peers that are taken from one peer, per second. Default 10. */
+    /** Requests for peers accepted from one peer, per second. Default 10. */
     peerRequestsPerSecond?: number | undefined
-    /** Pings that are answered per second. Default 10. */
+    /** Answered pings per second. Default 10. */
     pongsPerSecond?: number | undefined
     /**
-     * Bytes of one peer's broadcasts that are passed on to others, per second; what is more is read
+     * Bytes per second of one peer's broadcasts that are forwarded to others; the rest is read
      * later. Default 128 MiB, which is about a gigabit; 1 KiB to 10^12.
      */
     relayedBytesPerSecond?: number | undefined
   }
 
-  /** A connection that was refused or closed for the sake of the network's security. */
+  /** A connection that was refused or closed for security reasons. */
   interface Refusal extends Address {
     /**
      * `plaintext`: not encrypted, and this node has a secret; `encrypted`: the opposite; `secret`:
-     * another secret; `identity`: an id that does not belong to its key; `corrupted`: changed on its
-     * way; `address`: not in the option `allow`; `crowded`: more handshakes than the limit;
-     * `network`: another name of the network; `id`: the id of this node, or none at all.
+     * another secret; `identity`: an id that does not match its key; `corrupted`: altered in
+     * transit; `address`: not in the option `allow`; `crowded`: more handshakes than the limit;
+     * `network`: another network name; `id`: this node's own id, or none.
      */
     reason:
       | 'address'
@@ -203,15 +203,16 @@ declare namespace smoke {
       | 'secret'
   }
 
-  /** What the attempts to enter the network through a seed have come to. */
+  /** The outcome of the attempts to enter the network through a seed. */
   interface SeedOutcome extends Address {
     /**
      * `refused`: nothing listens there; `no answer`, `unreachable`, `unknown name`; `secret`,
      * `network`: its secret or its network's name is another; `not allowed`: not in the option
      * `allow`; `not smokesignal`: it speaks something else; `closed`: it closed the connection
-     * without a word, as a node with a secret does when this one has none, or a full one of 0.x; `id`: it has the id of this node; `asked`: it was asked for
-     * peers, and none has come yet; `full`: it has no room, and told of others; `failed`: anything
-     * else; `not tried`: its turn has not come; `peer`: it was a peer and has gone.
+     * without a word, as a node with a secret does when this one has none, or a full one of 0.x;
+     * `id`: it has the id of this node; `asked`: it was asked for peers, and none has come yet;
+     * `full`: it has no room, and told of others; `failed`: anything else; `not tried`: its turn
+     * has not come; `peer`: it was a peer and has gone.
      */
     reason:
       | 'asked'
@@ -231,9 +232,9 @@ declare namespace smoke {
       | 'unreachable'
   }
 
-  /** Another node that runs and takes itself for this one. */
+  /** Another running node with the id or the address of this one. */
   interface Conflict extends Address {
-    /** What it has in common with this node: its id, or the address that others are to dial. */
+    /** What both nodes share: the id, or the address that others dial. */
     what: 'address' | 'id'
     /** The other node's id. */
     id: string
@@ -247,7 +248,7 @@ declare namespace smoke {
     port: number
   }
 
-  /** Any logger with some of these methods will do: `console`, pino, log4js, … */
+  /** Any logger with some of these methods: `console`, pino, log4js, … */
   interface Logger {
     trace?(...message: unknown[]): void
     debug?(...message: unknown[]): void
@@ -257,17 +258,17 @@ declare namespace smoke {
     fatal?(...message: unknown[]): void
   }
 
-  /** The options of a node, with every default filled in. */
+  /** The options of a node, with all defaults filled in. */
   type ResolvedOptions = Resolved<Omit<Options, 'secret' | 'identity' | 'limits' | 'seeds'>> & {
     limits: Resolved<Limits>
     seeds: Address[]
   }
 
-  /** `T` with nothing left out. */
+  /** `T` with all properties set. */
   type Resolved<T> = { [K in keyof T]-?: Exclude<T[K], undefined> }
 
   /**
-   * The events of a {@link Node}. For events of the application's own on a node, it may declare more:
+   * The events of a {@link Node}. An application that emits its own events on a node declares them:
    *
    * ```ts
    * declare module 'smokesignal' {
@@ -278,56 +279,56 @@ declare namespace smoke {
    * ```
    */
   interface NodeEvents<M extends EventMap<M> = AnyEvents> {
-    /** There is a first peer. */
+    /** The node has its first peer. */
     connect: []
-    /** The last peer has gone. The node goes on looking for others. */
+    /** The node has lost its last peer. It keeps looking for others. */
     disconnect: []
     /** A peer was added; the same as `'add'` of {@link Node.peers}. */
     'new peer': [peer: Peer<M>]
-    /** A seed cannot be reached through the network any more. */
+    /** A seed is no longer reachable through the network. */
     netsplit: [seed: Address]
-    /** A seed that was lost is back. */
+    /** A lost seed is reachable again. */
     'netsplit resolved': [seed: Address]
     /**
-     * The node has no peer: what the attempts to enter through each seed have come to. The first time
-     * after 2 to 6 s, then whenever that changes, and once a minute. The node goes on trying.
+     * The node has no peer; the argument is the outcome for each seed. Emitted after 2 to 6 s, then
+     * whenever an outcome changes, and once a minute. The node keeps trying.
      */
     outside: [seeds: SeedOutcome[]]
     /**
-     * The node has peers, but a seed is in another part of the network, and neither has room for a
-     * link to the other: see {@link Node.connected}. It goes on trying.
+     * The node has peers, but a seed is in another part of the network, and neither part has room
+     * for a link to the other: see {@link Node.connected}. The node keeps trying.
      */
     island: [seed: Address]
     /** That seed is in the same part of the network again. */
     'island resolved': [seed: Address]
-    /** Another node that runs has the id of this node, or gives its address. */
+    /** Another running node has the id or the address of this node. */
     conflict: [conflict: Conflict]
     /**
-     * So many broadcasts of the node `id` could not be had any more, from anybody: this node was
-     * cut off for longer than others keep them (30 s, 32 MiB).
+     * `count` broadcasts from the node `id` were missed: this node was cut off for longer than
+     * others keep them (30 s, 32 MiB), or they were larger than its `maxMessageSize`.
      */
     skipped: [gap: { id: string; count: number }]
-    /** So many messages were dropped because this process did not handle them in time. */
+    /** `count` messages were dropped because this process did not handle them in time. */
     lost: [drop: { count: number }]
     /**
-     * The node `id` has handled nothing for `slowReceiverTimeout`: this node's messages no longer
-     * wait for it, until it goes on.
+     * The node `id` has handled nothing for `slowReceiverTimeout`. This node stops waiting for it,
+     * until it handles messages again.
      */
     'slow receiver': [receiver: { id: string }]
-    /** A broadcast of this node was not sent to the peer `id`, which takes no more than `limit` bytes. */
+    /** A broadcast was not sent to the peer `id`, which accepts at most `limit` bytes. */
     oversized: [message: { id: string; size: number; limit: number }]
-    /** A connection was refused. Of many in a row only some are told: ten at once, one a second. */
+    /** A connection was refused. At most ten of these events come at once, then one a second. */
     refused: [refusal: Refusal]
     /** The node could not listen, for example `EADDRINUSE`. It can be started again. */
     error: [error: NodeJS.ErrnoException]
   }
 
-  /** An operation that can be given up: it then fails with an `AbortError`. */
+  /** An operation that can be aborted. It then fails with an `AbortError`. */
   interface Abortable {
     signal?: AbortSignal | null | undefined
   }
 
-  /** Called when a dial has ended: with an error, or with null and the peer. */
+  /** Called when a dial ends, with an error, or with null and the peer. */
   type DialCallback<M extends EventMap<M> = AnyEvents> = (
     error: NodeJS.ErrnoException | null,
     peer?: Peer<M>,
@@ -337,8 +338,8 @@ declare namespace smoke {
   interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
     /**
      * The network-wide id. Random unless set before `start()`: any text of 1 to 512 bytes. Nodes of
-     * 0.x do not hear broadcasts of one another when the id has a `-`. With the option `secret` it follows from `identity` and cannot be
-     * set.
+     * 0.x do not hear the broadcasts of an id with a `-` in it. With the option `secret` the id
+     * follows from `identity` and cannot be set.
      */
     id: string
     readonly options: ResolvedOptions
@@ -346,38 +347,40 @@ declare namespace smoke {
     /** Whether the node accepts connections. */
     readonly listening: boolean
     /**
-     * Whether it is in the network: it has a peer, and no seed is known to be in another part of the
-     * network (see the event `island`).
+     * Whether the node is in the network: it has a peer, and no seed is known to be in another part
+     * of the network (see the event `island`).
      */
     readonly connected: boolean
-    /** The nodes this one has a link to. */
+    /** The nodes that this one has a link to. */
     readonly peers: Peerlist<M>
     /** The same object as {@link Node.peers}. */
     readonly peerlist: Peerlist<M>
-    /** Everyone in the network but this node itself. */
+    /** The channel to all other nodes of the network. */
     readonly broadcast: Broadcast<M>
 
     /**
      * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`,
-     * unless {@link unref} says otherwise. `signal` gives up a start that has not come about yet.
-     * Resolves once the node listens, which is before it is in the network: for that, wait for
-     * `'connect'`, as with `if (!node.connected) await once(node, 'connect')`. The first node of a
-     * network waits there for the second. `'outside'` tells why a node does not get in. When the node
-     * cannot listen, rejects and emits `'error'`; the promise
-     * may be ignored, and so may the event if the promise is not.
+     * unless {@link unref} is called. `signal` aborts a start that has not finished. Resolves once
+     * the node listens, which is before it is in the network. To wait for a peer, write
+     * `if (!node.connected) await once(node, 'connect')`; the first node of a network waits there
+     * for the second. `'outside'` tells why a node has no peer. If the node cannot listen, the
+     * promise rejects and `'error'` is emitted. You may ignore the promise, or the event if you use
+     * the promise.
      */
     start(options?: Abortable): Promise<void>
-    /** Leaves the network and closes everything. May be called at any time, and `start()` after it. */
+    /**
+     * Leaves the network and closes everything. May be called at any time; `start()` works again.
+     */
     stop(): Promise<void>
     /** The same as `stop()`, for `await using node = …`. */
     [Symbol.asyncDispose](): Promise<void>
-    /** Keeps the process alive while the node runs; it does so from the beginning. */
+    /** Keeps the process alive while the node runs, which is the default. */
     ref(): this
-    /** Lets the process end although the node runs. */
+    /** Lets the process end while the node runs. */
     unref(): this
     /**
      * Dials a node, also beyond `minPeerNo`. Rejects or calls back with an error that has a `code`.
-     * Before the first `start()`, waits for it. `signal` gives up the dial.
+     * Before the first `start()`, waits for it. `signal` aborts the dial.
      */
     addPeer(address: string, port: number, options?: Abortable): Promise<Peer<M>>
     addPeer(address: string, port: number, callback: DialCallback<M>): Promise<Peer<M>>
@@ -387,22 +390,22 @@ declare namespace smoke {
       options: Abortable | undefined,
       callback: DialCallback<M>,
     ): Promise<Peer<M>>
-    /** What the node has counted since it started. */
+    /** The counters of the node since its start. */
     stats(): Stats
   }
 
   /** The events of a {@link Peerlist}. */
   interface PeerlistEvents<M extends EventMap<M> = AnyEvents> {
-    /** There is a new peer. Comes before anything it sent. */
+    /** A peer was added. Comes before anything that it sent. */
     add: [peer: Peer<M>]
-    /** A peer has gone. Nothing of it comes after this. */
+    /** A peer has gone. Comes after everything that it sent. */
     remove: [peer: Peer<M>]
   }
 
-  /** The nodes a node has a link to. */
+  /** The nodes that a node has a link to. */
   interface Peerlist<M extends EventMap<M> = AnyEvents> extends TypedEmitter<PeerlistEvents<M>> {
     readonly node: Node<M>
-    /** Another array after each change, so that whoever loops over one may close peers. */
+    /** A new array after each change, so that a loop over the old one may close peers. */
     readonly list: readonly Peer<M>[]
     /** The peer itself, or false. */
     inList(peer: Peer<M> | string): Peer<M> | false
@@ -416,20 +419,20 @@ declare namespace smoke {
     close(): this
   }
 
-  /** The events of a channel that are local: its stream's, and word of room to send. */
+  /** The local events of a channel: those of its stream, and `'drain'`. */
   interface ChannelEvents {
     /** A stream chunk came: a Buffer, or a string after `setEncoding()`. */
     // biome-ignore lint/suspicious/noExplicitAny: as in Node's own stream types
     data: [chunk: any]
     /**
-     * There is room again after `emit` or `write` returned false; also when the peer closes or the
-     * node stops, with `peer.closed` or `node.listening` to tell.
+     * There is room again after `emit` or `write` returned false. Also comes when the peer closes
+     * or the node stops; check `peer.closed` or `node.listening`.
      */
     drain: []
     /** Nothing more will come. */
     end: []
     close: []
-    /** The stream failed, with an Error; or another node emitted `'error'`, with what it likes. */
+    /** The stream failed, with an Error; or another node emitted `'error'`, with any arguments. */
     // biome-ignore lint/suspicious/noExplicitAny: see above
     error: any[]
     finish: []
@@ -443,23 +446,23 @@ declare namespace smoke {
   }
 
   /**
-   * A way to other nodes. `emit` goes to them and never to local listeners; `on` hears what they
-   * emitted. It carries a byte stream besides, and can be used wherever a duplex stream can.
-   * Nothing is kept for a stream that nobody reads.
+   * A way to other nodes. `emit` sends to them and never to local listeners; `on` hears what they
+   * emit. It also carries a byte stream and can be used like any duplex stream. Nothing is buffered
+   * for a stream that nobody reads.
    */
   interface Channel<M extends EventMap<M> = AnyEvents> extends NodeJS.ReadWriteStream {
     readonly node: Node<M>
-    /** The byte stream as a real `stream.Duplex`; the stream methods here delegate to it. */
+    /** The byte stream as a real `stream.Duplex`. The stream methods here delegate to it. */
     readonly stream: Duplex
 
     /**
-     * Sends an event to the other side, whatever its name. JSON semantics; Buffers and typed
-     * arrays arrive as Buffers. Arrays and objects may nest 999 deep in an argument. Throws when
-     * something cannot be serialised or nothing more is taken (see the error codes in the README).
-     * Returns whether there is room: after false, wait for `'drain'`.
+     * Sends an event to the other side, whatever its name. Arguments follow JSON, except that
+     * Buffers and typed arrays arrive as Buffers. They may nest 999 deep. Throws if an argument
+     * cannot be serialised or the queue is full (see the error codes in the README). Returns
+     * whether there is room: after false, wait for `'drain'`.
      */
     emit<K extends keyof M & string>(event: K, ...args: Arguments<M, K>): boolean
-    /** What `Readable#pipe` tells its destination; stays local. */
+    /** Called by `Readable#pipe` on its destination; stays local. */
     emit(event: 'pipe' | 'unpipe', source: NodeJS.ReadableStream): boolean
 
     on: Listen<M, this>
@@ -489,7 +492,7 @@ declare namespace smoke {
     destroy(error?: Error): this
   }
 
-  /** `on` and its kin: an event of the application's map, or a local one. */
+  /** `on` and similar methods, for an event of the application's map or a local one. */
   interface Listen<M extends EventMap<M>, Self> {
     <K extends keyof M & string>(
       event: K,
@@ -504,13 +507,13 @@ declare namespace smoke {
     (event: symbol, listener: (this: Self, ...args: any[]) => void): Self
   }
 
-  /** Everyone in the network but the node itself. */
+  /** The channel to all other nodes of the network. */
   interface Broadcast<M extends EventMap<M> = AnyEvents> extends Channel<M> {
     /** Whether its stream is closed. */
     readonly closed: boolean
   }
 
-  /** One node this one has a link to. */
+  /** A node that this one has a link to, and the channel to it. */
   interface Peer<M extends EventMap<M> = AnyEvents> extends Channel<M> {
     /** Its network-wide id. */
     readonly id: string
@@ -518,7 +521,7 @@ declare namespace smoke {
     readonly remotePort: number
     readonly closed: boolean
     readonly socket: PeerSocket
-    /** Cuts the link. `'close'` and `'end'` follow; `destroy()` does the same. */
+    /** Closes the link. `'close'` and `'end'` follow. `destroy()` does the same. */
     close(): void
     /** The same as `close()`, for `using peer = …`. */
     [Symbol.dispose](): void
@@ -526,9 +529,9 @@ declare namespace smoke {
   }
 
   /**
-   * What remains of the nssocket that a peer had in 0.x: messages under a path of the
-   * application's own. A path is an array of strings, or a string with `::` between the parts;
-   * `*` listens for any one part.
+   * The part of nssocket, which 0.x used, that is kept: messages under a path chosen by the
+   * application. A path is an array of strings, or a string with `::` between the parts. `*`
+   * matches any single part.
    */
   interface PeerSocket extends NodeJS.EventEmitter {
     readonly remoteAddress: string
@@ -536,7 +539,7 @@ declare namespace smoke {
     readonly host: string
     readonly port: number
     readonly connected: boolean
-    /** Sends `data` under `path`; whether there is room for more. */
+    /** Sends `data` under `path`. Returns whether there is room for more. */
     send(
       path: string | readonly string[],
       data?: unknown,
@@ -544,9 +547,9 @@ declare namespace smoke {
     ): boolean
     /** Calls `listener` with the data of every message under `path`. */
     data(path: string | readonly string[], listener: (data: unknown) => void): this
-    /** The same, once. */
+    /** Like `data`, for one message only. */
     dataOnce(path: string | readonly string[], listener: (data: unknown) => void): this
-    /** Takes a listener off again. */
+    /** Removes a listener. */
     undata(path: string | readonly string[], listener: (data: unknown) => void): this
     /** Closes the peer. */
     end(): void
@@ -555,49 +558,49 @@ declare namespace smoke {
   }
 
   /**
-   * Counters since `start()`, in messages unless they say otherwise; up to a second old. More may
-   * be added.
+   * Counters since `start()`, in messages unless stated otherwise, up to a second old. Later
+   * versions may add more.
    */
   interface Stats {
     /** Broadcasts of this node. */
     readonly sent: number
-    /** Broadcasts of others that were for this node's application. */
+    /** Broadcasts of others that were delivered to this node's application. */
     readonly delivered: number
-    /** Copies of others' broadcasts that were sent on to a peer. */
+    /** Copies of others' broadcasts that were forwarded to a peer. */
     readonly forwarded: number
-    /** Broadcasts that came a second time and were not delivered again. */
+    /** Broadcasts that arrived again and were dropped. */
     readonly duplicates: number
-    /** Broadcasts that could not be had any more when their turn came. */
+    /** Broadcasts that were missed; see the event `skipped`. */
     readonly skipped: number
-    /** Broadcasts that came ahead of a gap and were held back. */
+    /** Broadcasts that arrived before an earlier one and were held back. */
     readonly held: number
     /** Gaps that were closed by asking a peer. */
     readonly repaired: number
-    /** Ranges that were asked of a peer. */
+    /** Requests to a peer for missing broadcasts. */
     readonly grafts: number
-    /** Peers that were told not to push an origin's broadcasts. */
+    /** Times that a peer was told to stop pushing a sender's broadcasts. */
     readonly prunes: number
     /** Direct messages sent to peers. */
     readonly directSent: number
-    /** Receivers that handled nothing for so long that this node's messages no longer wait for them. */
+    /** Times that this node stopped waiting for a receiver; see the event `slow receiver`. */
     readonly slowReceivers: number
-    /** Broadcasts that were not sent to a peer because it takes none so large, once for each peer. */
+    /** Broadcasts not sent to a peer because they exceed its limit, counted once per peer. */
     readonly oversized: number
     /** Direct messages received from peers. */
     readonly directReceived: number
-    /** Messages that a legacy peer was spared because they would crash it. */
+    /** Messages not sent to a legacy peer because they would crash it. */
     readonly withheld: number
-    /** Messages that were refused: wrong hash, wrong shape, not JSON. */
+    /** Messages rejected for a wrong hash, a wrong shape or invalid JSON. */
     readonly rejected: number
-    /** Connections that were made, or tried. */
+    /** Attempted connections. */
     readonly dials: number
-    /** Connections that others asked for and a limit refused. */
+    /** Dials asked for by others and refused by a limit. */
     readonly dialsRefused: number
-    /** Addresses of others that were to be passed on, and that a limit refused. */
+    /** Forwarded requests and addresses refused by a limit. */
     readonly relaysRefused: number
-    /** Connections, made or accepted, that did not shake hands in time. */
+    /** Connections that did not finish the handshake in time. */
     readonly handshakeTimeouts: number
-    /** Times that the floods of a misbehaving peer were no longer passed on. */
+    /** Times that the floods of a misbehaving peer were muted. */
     readonly muted: number
     /** Messages of such peers that were ignored. */
     readonly ignoredOfMuted: number
@@ -623,48 +626,48 @@ declare namespace smoke {
     readonly refusedEncrypted: number
     /** Refused: another secret. */
     readonly refusedSecret: number
-    /** Dials that the other side ended in the handshake: it has no secret, or another. */
+    /** Dials closed by the other side in the handshake: it has no secret, or another. */
     readonly unanswered: number
-    /** Refused: an id that does not belong to its key. */
+    /** Refused: an id that does not match its key. */
     readonly refusedIdentity: number
-    /** Closed because a message was changed, repeated or left out on its way. */
+    /** Closed because a message was altered, repeated or removed in transit. */
     readonly corrupted: number
-    /** Refused, or not dialled: an address that is not in the option `allow`. */
+    /** Refused or not dialled: an address outside of the option `allow`. */
     readonly refusedAddress: number
     /** Refused or closed: more than `maxUnconnected` or `handshakesPerSecond`. */
     readonly refusedCrowded: number
     /** Refused: more than `maxUnconnectedPerAddress`. */
     readonly refusedPerAddress: number
-    /** Times that no more connections were accepted for a while because of `connectionsPerSecond`. */
+    /** Times that accepting paused because of `connectionsPerSecond`. */
     readonly crowds: number
-    /** Reads that were put off because of `relayedBytesPerSecond`. */
+    /** Reads delayed by `relayedBytesPerSecond`. */
     readonly slowed: number
-    /** Connections that have not become peers, right now. */
+    /** Current connections that are not peers yet. */
     readonly unconnected: number
-    /** The limits in force. */
+    /** The limits that apply. */
     readonly limits: Resolved<Limits>
-    /** Each peer's link, right now. */
+    /** The current links, one per peer. */
     readonly links: readonly LinkStats[]
-    /** Messages that were handed to this node's listeners. */
+    /** Messages delivered to this node's listeners. */
     readonly crossed: number
-    /** Messages that nobody listened for. */
+    /** Messages without a listener. */
     readonly unheard: number
-    /** Messages that were dropped because JavaScript did not take them in time. */
+    /** Messages dropped because JavaScript did not take them in time; see the event `lost`. */
     readonly lost: number
-    /** Bytes of messages that wait for JavaScript right now. */
+    /** Bytes of messages that currently wait for JavaScript. */
     readonly waitingBytes: number
-    /** Messages whose text was not an event, and that were dropped. */
+    /** Messages dropped because their text was not an event. */
     readonly unreadable: number
-    /** Log lines that were dropped because too many waited. */
+    /** Log lines dropped because too many waited. */
     readonly logLinesLost: number
   }
 
   interface LinkStats {
     /** The peer's id. */
     readonly id: string
-    /** Whether the peer speaks this package's own wire format; older versions do not. */
+    /** Whether the peer uses this package's own wire format, unlike older versions. */
     readonly native: boolean
-    /** Bytes that wait to be written to it. */
+    /** Bytes that wait to be written to the peer. */
     readonly queuedBytes: number
   }
 

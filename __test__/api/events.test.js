@@ -142,7 +142,7 @@ test('a message of a mebibyte arrives whole, one over the limit is refused', asy
   assert.throws(() => toB.emit('large', Buffer.alloc(4 * 1024 * 1024)), tooLarge)
 })
 
-test('what cannot be serialised throws at once, and nothing is sent', async (t) => {
+test('an argument that cannot be serialised throws at once, and nothing is sent', async (t) => {
   const { a, b } = await startPair(t)
   const heard = []
   b.broadcast.on('x', (...args) => heard.push(args))
@@ -204,7 +204,7 @@ test('a burst of messages arrives in full and in order', async (t) => {
   }
 })
 
-test('who waits for drain can send without end', { timeout: 60_000 }, async (t) => {
+test('a sender that waits for drain can send without end', { timeout: 60_000 }, async (t) => {
   const { a, b } = await startPair(t)
   const count = 30
   const bytes = Buffer.alloc(3 * 1024 * 1024)

@@ -143,7 +143,7 @@ test('connect, new peer, add; disconnect, remove; both ends', async (t) => {
   assert.deepEqual(of('b'), going('b'))
 })
 
-test('what is said before stop and close still arrives', async (t) => {
+test('messages sent before stop and close still arrive', async (t) => {
   const { a, b, toA, toB } = await startPair(t)
   const words = Promise.all([collect(toA, 'bye', 3), collect(b.broadcast, 'bye', 3)])
   for (let n = 0; n < 3; n++) {
@@ -250,7 +250,7 @@ test('the logger hears of links, too', async (t) => {
   await poll(() => lines.some((line) => line.includes('makes no sense')), 5000, 'a line about it')
 })
 
-test('the logger hears of what comes over a link, whichever thread reads it', async (t) => {
+test('the logger reports input of a link, whichever thread reads it', async (t) => {
   const lines = []
   const node = await startNode(t, { logger: { warn: (line) => lines.push(line) } })
   const wire = await join(node.options.port, 'bad')

@@ -34,7 +34,7 @@ test('chunks reach everyone else, in order', async (t) => {
   assert.equal(texts[1], '')
 })
 
-test('in | node.broadcast | out: what one types the other sees', async (t) => {
+test('in | node.broadcast | out: each side sees the lines of the other', async (t) => {
   const { a, b } = await startPair(t)
   const ends = [a, b].map(({ broadcast }) => {
     const [stdin, stdout] = [new PassThrough(), sink()]

@@ -105,7 +105,7 @@ test('the newcomer joins, and those who were there are there', async (t) => {
   assert.equal(lines(anna).filter((line) => line === '* ben has joined').length, 1)
 })
 
-test('who leaves is not told that everyone has gone; who stays is', async (t) => {
+test('a person who leaves is not told that everyone has gone; the others are', async (t) => {
   const port = await freePort()
   const { enter } = room(t, port)
   const anna = enter('anna', String(port))

@@ -1,6 +1,6 @@
 'use strict'
 
-// The code blocks of README.md and docs/, by page.
+// The pages of the documentation and their code blocks.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -23,7 +23,8 @@ function blocksOf(page, markdown) {
 function pages() {
   const folder = path.join(ROOT, 'docs')
   const names = fs.readdirSync(folder).filter((name) => name.endsWith('.md'))
-  return ['README.md', ...names.map((name) => path.join('docs', name))].map((page) => {
+  const files = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'example/README.md']
+  return [...files, ...names.map((name) => path.join('docs', name))].map((page) => {
     const markdown = fs.readFileSync(path.join(ROOT, page), 'utf8').replaceAll('\r\n', '\n')
     return { page, markdown, blocks: blocksOf(page, markdown) }
   })

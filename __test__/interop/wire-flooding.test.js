@@ -145,7 +145,7 @@ describe('a packet', () => {
   })
 })
 
-describe('what the application sends', () => {
+describe('a message of the application', () => {
   const awkward = [
     ['numbers', 1e21, 1e-7, 0.1, -0, 123456789012345680000, 2 ** 53, 5e-324, Infinity, Number.NaN],
     ['keys', { b: 1, 2: 'two', a: 2, 1: 'one', '-1': 0, '01': 1, '': '' }],
@@ -192,7 +192,7 @@ describe('what the application sends', () => {
     assert.deepEqual([node.seen.chunks, packets(b).at(-1)], [['zurück'], sent])
   })
 
-  test('named "error" stays away from legacy nodes, which it would crash, also on its way', async (t) => {
+  test('named "error" is neither sent nor forwarded to legacy nodes, which it would crash', async (t) => {
     const [node, a, b, c] = await star(t)
     const errors = []
     node.broadcast.on('error', (...args) => errors.push(args))

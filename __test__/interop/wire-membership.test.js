@@ -288,7 +288,7 @@ describe('entry and leaving', { concurrency: true }, () => {
     assert.deepEqual(node.peers.list, [])
   })
 
-  test('who connects and says nothing is closed after 5 s', async (t) => {
+  test('a silent connection is closed after 5 s', async (t) => {
     const node = await startOwn(t)
     const wire = await stranger(t, node)
     const from = Date.now()
@@ -297,7 +297,7 @@ describe('entry and leaving', { concurrency: true }, () => {
     assert.ok(took > 4000 && took < 7500, `${took} ms`)
   })
 
-  test('who does not answer our handshake is given up after 5 s', async (t) => {
+  test('a dial without an answer is given up after 5 s', async (t) => {
     const node = await startOwn(t)
     const silent = await server(t)
     const from = Date.now()

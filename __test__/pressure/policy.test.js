@@ -37,7 +37,7 @@ async function startRemote(t, options = {}, slow = undefined, launchOptions = {}
 
 const seedOf = (node) => [{ address: '127.0.0.1', port: node.options.port }]
 
-test('a receiver that hangs is waited for only so long, named, and told what it has lost', async (t) => {
+test('a hanging receiver delays nobody for long, is named, and is told what it lost', async (t) => {
   const sender = await startNode(t, { slowReceiverTimeout: 500 })
   const options = { seeds: seedOf(sender), slowReceiverTimeout: 500 }
   const added = event(sender.peers, 'add')
@@ -119,7 +119,7 @@ test('a pipe through a relay into a slow writable loses nothing', async (t) => {
   assert.equal(got.digest('hex'), sent.digest('hex'))
 })
 
-test('a pipeline whose reader never reads on fails with what it has lost', async (t) => {
+test('a pipeline whose reader stopped for good fails with the number of lost bytes', async (t) => {
   const { a, b } = await startPair(t, { slowReceiverTimeout: 300 })
   const stuck = new Writable({ highWaterMark: 1, write() {} })
   const failed = new Promise((resolve) => pipeline(b.broadcast.stream, stuck, resolve))
@@ -135,7 +135,7 @@ test('a pipeline whose reader never reads on fails with what it has lost', async
   assert.ok(error.bytes > 0)
 })
 
-test('a broadcast that a peer does not take is told at both ends and breaks no link', async (t) => {
+test('a broadcast too large for a peer is reported at both ends and breaks no link', async (t) => {
   const large = await startNode(t, { maxMessageSize: 8 * MIB })
   const small = await startNode(t, { seeds: seedOf(large) })
   const [toSmall] = await event(large.peers, 'add')

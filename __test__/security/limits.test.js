@@ -100,7 +100,7 @@ test('stats show the limits in force', async (t) => {
   })
 })
 
-test('connections are accepted at a bounded rate, and what is more waits for its turn', async (t) => {
+test('connections are accepted at a bounded rate, and the rest waits', async (t) => {
   const limits = { connectionsPerSecond: 4, handshakeTimeout: 60_000 }
   const node = await startNode(t, { limits })
   const friend = await startNode(t)
@@ -120,7 +120,7 @@ test('connections are accepted at a bounded rate, and what is more waits for its
   assert.equal(friend.stats().crowds, 0)
 })
 
-test('what one peer has passed on is bounded, and what is more comes later', async (t) => {
+test('the traffic forwarded for one peer is bounded, and the rest comes later', async (t) => {
   const limits = { relayedBytesPerSecond: 256 * 1024 }
   const slow = await startNode(t, { limits })
   const [from, to] = [await startNode(t, { maxPeerNo: 1 }), await startNode(t, { maxPeerNo: 1 })]
@@ -144,7 +144,7 @@ test('what one peer has passed on is bounded, and what is more comes later', asy
   assert.equal(from.stats().slowed + to.stats().slowed, 0)
 })
 
-test('so it is when it is passed on to an old peer, line by line', async (t) => {
+test('the same bound holds towards a legacy peer, line by line', async (t) => {
   const limits = { relayedBytesPerSecond: 256 * 1024 }
   const slow = await startNode(t, { limits })
   const from = await startNode(t, { maxPeerNo: 1 })

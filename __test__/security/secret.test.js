@@ -99,7 +99,7 @@ test('strangers are refused: another secret, none, and neither side has a peer',
   for (const check of checks) check()
 })
 
-test('to whoever does not know the secret the port says nothing at all', async (t) => {
+test('the port does not answer strangers', async (t) => {
   const node = await startNode(t, { secret })
   const { port } = node.options
   const probes = [
@@ -185,7 +185,7 @@ async function converse(a, b, port) {
   await chunk
 }
 
-test('what is on the wire shows neither names nor contents', async (t) => {
+test('names and contents cannot be read on the wire', async (t) => {
   const run = async (options) => {
     const a = await startNode(t, options)
     const proxy = await Relay.between(t, a.options.port)
@@ -201,7 +201,7 @@ test('what is on the wire shows neither names nor contents', async (t) => {
   assert.deepEqual(seen(open.capture, [...WORDS, ...open.ids]), [...WORDS, ...open.ids])
 })
 
-test('nor does tcpdump see any of them', { skip: cannotCapture() ?? false }, async (t) => {
+test('tcpdump sees no names or contents either', { skip: cannotCapture() ?? false }, async (t) => {
   const run = async (options) => {
     const a = await startNode(t, options)
     const b = await startNode(t, options)
@@ -216,7 +216,7 @@ test('nor does tcpdump see any of them', { skip: cannotCapture() ?? false }, asy
   assert.deepEqual(seen(open.capture, [...WORDS, ...open.ids]), [...WORDS, ...open.ids])
 })
 
-test('a bit that is flipped on the way ends the link, and nothing of it is delivered', async (t) => {
+test('a bit flipped in transit ends the link, and its message is not delivered', async (t) => {
   for (const [what, from] of [
     ['the first message', 20],
     ['the third message', 70],
@@ -259,7 +259,7 @@ test('a bit that is flipped on the way ends the link, and nothing of it is deliv
   }
 })
 
-test('a link that was recorded cannot be played back', async (t) => {
+test('a recorded link cannot be replayed', async (t) => {
   const a = await startNode(t, { secret })
   const proxy = await Relay.between(t, a.options.port)
   const b = await startNode(t, { secret })
@@ -294,7 +294,7 @@ test('an id cannot be chosen: it follows from the key', () => {
   )
 })
 
-test('the secret is nowhere in the options, the logs, or what is printed', async (t) => {
+test('the secret is not in the options, the logs or printed objects', async (t) => {
   const lines = []
   const log = (line) => lines.push(line)
   const logger = { trace: log, debug: log, info: log, warn: log, error: log }

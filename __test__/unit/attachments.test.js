@@ -72,7 +72,7 @@ test('binary data is found wherever it is', () => {
   }
 })
 
-test('values without it are told apart, cycles and shared parts included', () => {
+test('values without binary data are recognised, with cycles and shared parts', () => {
   const shared = { a: 1 }
   const cycle = { shared }
   cycle.self = [cycle]
@@ -102,7 +102,7 @@ test('random values arrive as JSON with binary leaves as Buffers, whatever stand
   }
 })
 
-test('what describes itself is asked once, and may come to binary data', () => {
+test('toJSON is called once, and may return binary data', () => {
   let calls = 0
   const picture = {
     toJSON() {
@@ -125,7 +125,7 @@ test('keys that look like placeholders arrive as they are', () => {
   }
 })
 
-test('what was taken out comes back in place', () => {
+test('attachments return to their places', () => {
   const value = JSON.parse('{"__proto__":{"x":1},"n":null}')
   const message = ['e', Buffer.from('one'), { deep: [value, new Uint16Array([1])] }, new Date(0)]
   const { json, attachments } = detach(message, MAX)
@@ -192,7 +192,7 @@ test('objects that refer to each other are looked at once each', () => {
   assert.equal(needsWriting(chain), false)
 })
 
-test('what JSON.stringify refuses is refused with its own message, beside a Buffer, too', () => {
+test('an error of JSON.stringify keeps its message, also beside a Buffer', () => {
   const cycle = { name: 'c' }
   cycle.self = cycle
   for (const value of [cycle, twoWay(20), 1n]) {
@@ -208,7 +208,7 @@ test('what JSON.stringify refuses is refused with its own message, beside a Buff
   }
 })
 
-test('what is too large or too deep is not written to its end', () => {
+test('a message that is too large or too deep is not written to its end', () => {
   let tree = { data: Buffer.from('leaf') }
   for (let depth = 0; depth < 100; depth++) tree = { left: tree, right: tree }
   assert.throws(() => detach(['e', tree], MAX), { code: 'ERR_SMOKE_TOO_LARGE' })
@@ -218,7 +218,7 @@ test('what is too large or too deep is not written to its end', () => {
   assert.throws(() => detach(['e', [deep]], MAX), { code: 'ERR_SMOKE_ARGUMENT' })
 })
 
-test('elements that others give to every array are nothing that is sent', (t) => {
+test('elements of Array.prototype are not sent', (t) => {
   const extras = { extra: Buffer.from('x'), toJSON: undefined }
   for (const [key, value] of Object.entries(extras)) {
     Array.prototype[key] = value

@@ -70,7 +70,7 @@ test('a start that waits for a stop is given up by a signal', async () => {
   )
 })
 
-test('a dial is given up by a signal, and what comes of it is closed', async (t) => {
+test('a signal aborts a dial, and a peer that still results is closed', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const told = []
   const callback = (error) => told.push(error.code)
@@ -89,7 +89,7 @@ test('a dial is given up by a signal, and what comes of it is closed', async (t)
   assert.deepEqual(node.peers.list, [peer], 'the new one is closed, the old one is not')
 })
 
-test('a signal that is none is refused at once', () => {
+test('a bad signal is refused at once', () => {
   const { node } = fakeNode()
   for (const signal of ['now', {}, new AbortController()]) {
     const error = { name: 'TypeError', code: 'ERR_SMOKE_ARGUMENT' }
@@ -98,7 +98,7 @@ test('a signal that is none is refused at once', () => {
   }
 })
 
-test('whoever loops over the peers may close them', async (t) => {
+test('a loop over the peers may close them', async (t) => {
   const { node, native } = await fakeNetwork(t)
   native.push(...[8, 9, 10].map((peer) => ({ ...ADDED, peer, id: `p${peer}` })))
   await settled()
@@ -186,7 +186,7 @@ test('to write after the end is an error, like to any stream', async (t) => {
   assert.equal(error.code, 'ERR_STREAM_WRITE_AFTER_END')
 })
 
-test('whoever waits for drain is told when the peer closes or the node stops', async (t) => {
+test('drain comes when the peer closes or the node stops', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const heard = []
   const listen = (name, channel) => channel.on('drain', () => heard.push(name))
@@ -211,7 +211,7 @@ test('whoever waits for drain is told when the peer closes or the node stops', a
   assert.equal(heard.length, 5)
 })
 
-test('whoever waits to write to a peer is told when it closes', async (t) => {
+test('a pending write to a peer ends when it closes', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   native.outcomes = [1]
   peer.write('x')
@@ -246,7 +246,7 @@ test('a port that was asked for is not exchanged for another', async () => {
   assert.equal(native.calls.length, 1)
 })
 
-test('what is written arrives as one chunk, or is refused', async (t) => {
+test('a written chunk arrives as one, or is refused', async (t) => {
   const { native, node, peer } = await fakeNetwork(t, { maxMessageSize: 1024 })
   for (const channel of [node.broadcast, peer]) {
     native.sent()

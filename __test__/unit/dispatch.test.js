@@ -60,7 +60,7 @@ test('a handler that throws surfaces, and loses nobody a message', async (t) => 
   assert.deepEqual(errors, ['broke at 50', 'broke at 250'])
 })
 
-test('a listener added by a handler hears what comes behind that message', async (t) => {
+test('a listener added by a handler hears the messages behind the current one', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const heard = []
   node.broadcast.on('hello', () => {
@@ -112,7 +112,7 @@ test('a listener that comes again at once costs no rewind', async (t) => {
   assert.equal(native.rewinds, 0)
 })
 
-test('the addon knows what is listened for', async (t) => {
+test('the addon knows the events that have listeners', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const filter = async (channel) => {
     await settled()

@@ -80,7 +80,7 @@ test('a port in use is an error event, and the node can be started again', async
   await node.stop()
 })
 
-test('who awaits start need not listen for error', async () => {
+test('a caller that awaits start need not listen for error', async () => {
   const { node, native } = fakeNode()
   const started = node.start()
   native.push(FAILED)
@@ -122,7 +122,7 @@ test('the order of events around the first and the last peer', async () => {
   await node.stop()
 })
 
-test('stop closes the peers at once, and what was said before goes out', async (t) => {
+test('stop closes the peers at once, and earlier messages still go out', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const heard = []
   node.on('disconnect', () => heard.push('disconnect'))

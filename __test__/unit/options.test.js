@@ -66,7 +66,7 @@ test('all numbers may be written as strings', () => {
   assert.deepEqual([limits.maxDials, limits.dialsPerSecond], [9, 0.5])
 })
 
-test('what 0.x took for a default is one', () => {
+test('values that 0.x took for the default still are', () => {
   const { logger, ...options } = readOptions({ address })
   for (const nothing of [false, null, undefined, 0, '']) {
     const given = { address, seeds: nothing, logger: nothing, pingTimeout: nothing || 0 }
@@ -76,7 +76,7 @@ test('what 0.x took for a default is one', () => {
   }
 })
 
-test('what 0.x went on with is a warning', () => {
+test('values that 0.x went on with cause a warning', () => {
   const warnings = []
   const { seeds } = readOptions({
     address,

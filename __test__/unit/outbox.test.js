@@ -36,7 +36,7 @@ test('the first event of a tick goes at once, the others as one when it ends', a
   assert.deepEqual(native.sent(), [])
 })
 
-test('what a busy sender says in two ticks goes as one, and the last of it does not wait', async () => {
+test('messages of a busy sender cross once in two ticks, and the last of them does not wait', async () => {
   const { native, outbox } = openOutbox()
   const text = `["${'x'.repeat(1000)}"]`
   const texts = (count) => Array(count).fill(text)
@@ -125,7 +125,7 @@ test('a chunk that was taken under pressure is done when there is room', () => {
   assert.deepEqual(done, ['a', 'b'])
 })
 
-test('what an overloaded addon refuses is held and goes later, in order', async () => {
+test('messages refused by an overloaded addon are held and sent later, in order', async () => {
   const { native, outbox } = openOutbox()
   const done = []
   const attachment = Buffer.from('before')

@@ -42,7 +42,7 @@ async function legacySurface() {
   return Object.fromEntries(names)
 }
 
-test('everything of 0.2.2 is there, but for what the migration guide lists', async (t) => {
+test('everything of 0.2.2 exists, except for the list in the migration guide', async (t) => {
   const { node, peer } = await fakeNetwork(t)
   const { peers, broadcast, options } = node
   const objects = { module: smoke, node, options, peers, broadcast, peer }
