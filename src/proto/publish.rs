@@ -201,6 +201,10 @@ impl State {
     }
 
     fn received(&mut self, link: LinkId, native: Native, lazy: &[LinkId]) {
+        let now = self.now;
+        if let Some(peer) = self.peer_mut(link) {
+            peer.heard = Some(now);
+        }
         match native {
             Native::Publish(run) => self.on_publish(link, run, lazy),
             Native::IHave(watermarks) => self.on_ihave(link, watermarks),

@@ -45,6 +45,8 @@ pub(in crate::proto) struct Peer {
     pub(super) began: Moment,
     /// When it became a peer.
     pub(super) since: Moment,
+    /// When it sent a frame about broadcasts last.
+    pub(super) heard: Option<Moment>,
     /// Whether broadcasts were held back because its queue was too full.
     pub(super) behind: bool,
     /// The repairs that it may ask for, in units of [`REPAIR_UNIT`].
@@ -76,6 +78,7 @@ impl Peer {
             level,
             began,
             since: now,
+            heard: None,
             behind: false,
             repairs: Bucket::new(REPAIR_BURST, REPAIRS_PER_SECOND, now),
             claims: Bucket::new(CLAIM_BURST, CLAIMS_PER_SECOND, now),

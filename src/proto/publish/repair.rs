@@ -24,6 +24,13 @@ pub(super) const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
 /// A gap that nobody fills for so long is skipped: longer than it takes to find that those who have
 /// what is missing are cut off (6 s), and to find others.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+/// The same while the peer that was asked goes on bringing broadcasts: its answer waits in line.
+const GIVE_UP_FLOWING_AFTER: Duration = Duration::from_secs(60);
+/// How long nobody else is asked while the peer that was asked goes on bringing broadcasts. On a slow
+/// link an answer takes its time, and each further one makes it slower.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// A peer goes on bringing broadcasts if the latest frame about them came within this time.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// How many gaps of origins that were never heard of may wait for repair.
 const STRANGE_GAPS: usize = 1024;
 /// How often gaps are looked at, at most, for every so many that there are: a look at all of them takes
@@ -51,6 +58,7 @@ impl State {
             known: target,
             at: now.after(wait),
             asked: Vec::new(),
+            pending: None,
             tries: 0,
         });
         gap.target = gap.target.max(target);
@@ -111,6 +119,7 @@ impl State {
         view.gone = view.gone.max(range.last);
         if let Some(gap) = stream.gap.as_mut() {
             gap.at = now;
+            gap.pending = gap.pending.filter(|(asked, _)| *asked != link);
             self.repair_by(now);
         }
     }
@@ -124,12 +133,19 @@ impl State {
             .filter(|peer| peer.level < Level::Full)
             .map(|peer| peer.link)
             .collect();
+        let flowing: Vec<LinkId> = self
+            .peers
+            .iter()
+            .filter(|peer| peer.heard.is_some_and(|at| now.since(at) < HEARD_WITHIN))
+            .map(|peer| peer.link)
+            .collect();
         let joined = self.joined_at.unwrap_or_default();
         let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
-        match stream.next_step(&usable, now) {
+        match stream.next_step(&usable, &flowing, now) {
             Step::Wait => stream.wait_for_starved(now),
+            Step::WaitForAnswer => stream.wait_for_answer(now),
             Step::Skip {
                 upto,
                 witnesses,
@@ -168,8 +184,10 @@ impl State {
 
 /// What to do about a gap.
 enum Step {
-    /// Nothing yet.
+    /// Nothing yet: this process was starved.
     Wait,
+    /// Nothing yet: the answer may be on its way.
+    WaitForAnswer,
     /// Give up everything before `upto`, on the word of so many peers or because nobody answers.
     Skip {
         upto: u64,
@@ -181,8 +199,9 @@ enum Step {
 }
 
 impl Stream {
-    /// What to do about the gap, if only the links in `usable` can be asked.
-    fn next_step(&self, usable: &[LinkId], now: Moment) -> Step {
+    /// What to do about the gap, if only the links in `usable` can be asked and those in `flowing`
+    /// bring broadcasts.
+    fn next_step(&self, usable: &[LinkId], flowing: &[LinkId], now: Moment) -> Step {
         let Some(gap) = &self.gap else {
             return Step::Ask(None);
         };
@@ -191,6 +210,14 @@ impl Stream {
         if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
             return Step::Wait;
         }
+        let pending = gap.pending.filter(|(link, _)| flowing.contains(link));
+        if pending.is_some_and(|(_, at)| now.since(at) < ANSWER_WITHIN) {
+            return Step::WaitForAnswer;
+        }
+        let patience = match pending {
+            Some(_) => GIVE_UP_FLOWING_AFTER,
+            None => GIVE_UP_AFTER,
+        };
         let next = self.next;
         let views = self.views().iter();
         let views = views.filter(|view| usable.contains(&view.link) && view.high >= next);
@@ -198,7 +225,7 @@ impl Stream {
         let is_unasked = |view: &&&View| !gap.asked.contains(&view.link);
         // A peer that has come meanwhile and has it is asked first.
         let is_overdue =
-            now.since(gap.since) >= GIVE_UP_AFTER && !have.iter().any(|view| is_unasked(&view));
+            now.since(gap.since) >= patience && !have.iter().any(|view| is_unasked(&view));
         if have.is_empty() && !gone.is_empty() || is_overdue {
             let known = gone.iter().map(|view| view.gone.saturating_add(1)).min();
             let held = self.held.keys().next().copied();
@@ -223,6 +250,13 @@ impl Stream {
         }
     }
 
+    /// Gives an answer time to arrive.
+    fn wait_for_answer(&mut self, now: Moment) {
+        if let Some(gap) = self.gap.as_mut() {
+            gap.at = now.after(GRAFT_PATIENCE);
+        }
+    }
+
     /// Notes that a peer is asked now. Returns the numbers to ask for.
     fn ask(&mut self, link: Option<LinkId>, now: Moment) -> Option<(u64, u64)> {
         let held = self.held.keys().next().map(|first| first - 1);
@@ -237,6 +271,7 @@ impl Stream {
                 gap.asked.clear();
             }
             gap.asked.push(link);
+            gap.pending = Some((link, now));
             self.view(link).told = None;
         }
         Some((next, last))

@@ -6,7 +6,7 @@ use super::State;
 use super::peer::REPAIR_UNIT;
 use super::stream::{Stream, cost};
 use crate::proto::codec::native;
-use crate::proto::{Class, LinkId, Moment, Origin, Publish, Range, Watermark};
+use crate::proto::{Class, Level, LinkId, Moment, Origin, Publish, Range, Watermark};
 
 /// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
 const GRAFT_BYTES: usize = 512 << 10;
@@ -79,6 +79,13 @@ impl State {
         let peer = self.peer_mut(link);
         if !peer.is_some_and(|peer| peer.repairs.take(now)) {
             return self.blame(link, "it asks for more than anybody could have missed");
+        }
+        if self
+            .peer(link)
+            .is_some_and(|peer| peer.level == Level::Full)
+        {
+            // It is told the watermark when there is room, and asks again.
+            return self.fall_behind(link);
         }
         let Some(stream) = self.streams.get_mut(&range.origin) else {
             return self.send(link, native::gone(&range));

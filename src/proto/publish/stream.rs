@@ -154,6 +154,8 @@ pub(super) struct Gap {
     pub(super) at: Moment,
     /// Whom we have asked without an answer that helped.
     pub(super) asked: Vec<LinkId>,
+    /// Who was asked last, and when.
+    pub(super) pending: Option<(LinkId, Moment)>,
     pub(super) tries: u32,
 }
 

@@ -85,7 +85,7 @@ impl State {
     }
 
     /// A peer is not sent what it should be; it catches up when there is room.
-    fn fall_behind(&mut self, link: LinkId) {
+    pub(super) fn fall_behind(&mut self, link: LinkId) {
         if let Some(peer) = self.peer_mut(link) {
             peer.behind = true;
         }

@@ -7,7 +7,7 @@ use super::repair::{GRAFT_AFTER, GRAFT_HOLE_AFTER};
 use super::stream::Doubt;
 use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
-use crate::proto::{Level, LinkId, Origin, Range, Timer, Watermark};
+use crate::proto::{Class, Level, LinkId, Origin, Range, Timer, Watermark};
 
 /// How long watermarks for lazy peers are collected (overlay design, tree).
 const LAZY_EVERY: Duration = Duration::from_millis(5);
@@ -45,13 +45,16 @@ impl State {
                 })
             });
             let news = news.collect();
-            self.tell(link, news);
+            self.tell(link, news, Class::Control);
         }
     }
 
     /// Tells a peer the watermarks of everything that was active lately, our own in any case; but
     /// not of others that have never said anything: in a network that starts at once those would
     /// be all its nodes.
+    ///
+    /// The watermarks wait in line. Ahead of broadcasts on their way they would announce gaps that do
+    /// not exist, and a slow link would carry everything twice.
     pub(super) fn catch_up(&mut self, link: LinkId) {
         let mut active: Vec<_> = self
             .streams
@@ -82,6 +85,7 @@ impl State {
                 .into_iter()
                 .map(|(.., watermark)| watermark)
                 .collect(),
+            Class::Own,
         );
     }
 
@@ -95,16 +99,16 @@ impl State {
             if !is_known && !self.takes_claim(link) {
                 return self.blame(link, "it tells of more origins than there can be");
             }
-            self.open_claimed(link, &watermark, is_first);
+            let is_news = self.open_claimed(link, &watermark, is_first);
             if watermark.origin != self.own {
-                self.on_claim(link, watermark, greets);
+                self.on_claim(link, watermark, greets, is_news);
             }
         }
     }
 
     /// Opens the stream that a watermark tells of. `is_first`: no peer has told its watermarks before,
-    /// so this is where the streams begin for this node.
-    fn open_claimed(&mut self, link: LinkId, watermark: &Watermark, is_first: bool) {
+    /// so this is where the streams begin for this node. Returns whether the peer has told less so far.
+    fn open_claimed(&mut self, link: LinkId, watermark: &Watermark, is_first: bool) -> bool {
         let Watermark { origin, high } = watermark;
         let is_known = self.streams.get(origin).is_some();
         let next = match is_first && !is_known {
@@ -117,11 +121,13 @@ impl State {
             stream.doubt = Some(Doubt::new(None, next));
         }
         let view = stream.view(link);
+        let is_news = *high > view.high;
         view.high = view.high.max(*high);
+        is_news
     }
 
     /// A peer has an origin's broadcasts up to `high`. `greets`: its link has just come up.
-    fn on_claim(&mut self, link: LinkId, watermark: Watermark, greets: bool) {
+    fn on_claim(&mut self, link: LinkId, watermark: Watermark, greets: bool, is_news: bool) {
         let now = self.now;
         let Watermark { origin, high } = watermark;
         let Some(stream) = self.streams.get_mut(&origin) else {
@@ -143,7 +149,8 @@ impl State {
             stream.view(link).ahead.get_or_insert(now);
         }
         let gap = stream.gap.as_ref();
-        let is_asked = gap.is_some_and(|gap| gap.asked.contains(&link));
+        // The end of a partial answer is no news. An announcement is, and it overtakes answers.
+        let is_asked = !is_news && gap.is_some_and(|gap| gap.asked.contains(&link));
         let wait = match () {
             () if is_asked => Duration::ZERO,
             () if !greets => GRAFT_AFTER,
@@ -152,7 +159,8 @@ impl State {
         };
         if let Some(gap) = stream.gap.as_mut() {
             if is_asked {
-                // The end of a partial answer: go on where it stopped.
+                // Go on where the answer stopped.
+                gap.pending = None;
                 gap.asked.retain(|other| *other != link);
                 gap.at = now;
             }
@@ -171,9 +179,11 @@ impl State {
             .is_some_and(|peer| peer.claims.take(now))
     }
 
-    fn tell(&mut self, link: LinkId, watermarks: Vec<Watermark>) {
+    fn tell(&mut self, link: LinkId, watermarks: Vec<Watermark>, class: Class) {
         for part in watermarks.chunks(WATERMARKS_PER_FRAME) {
-            self.send(link, native::i_have(part));
+            let mut frame = native::i_have(part);
+            frame.class = class;
+            self.send(link, frame);
         }
     }
 }
