@@ -65,6 +65,9 @@ function windowFor(cell, count) {
 }
 
 class Cell {
+  /** How many messages fit into the windows of all origins. */
+  #windowed = 0
+
   /** `seed` decides which frames of a worn cable are lost. */
   constructor(cell, seed = 1) {
     this.seed = seed
@@ -157,7 +160,9 @@ class Cell {
   async play() {
     const count = amount(this.cell)
     try {
-      const { senders, ends } = await this.#build(windowFor(this.cell, count))
+      const limits = windowFor(this.cell, count)
+      this.#windowed = (limits.queuePerPeer / this.cell.size) * this.cell.origins
+      const { senders, ends } = await this.#build(limits)
       const { mode, size } = this.cell
       const produced = senders.map((node, sender) =>
         node.command('produce', { mode, size, count, sender }, 10 * 60_000),
@@ -192,7 +197,9 @@ class Cell {
       const slow = await counted(ends[0])
       const others = await Promise.all(ends.slice(1).map((node) => counted(node)))
       const counts = [slow, ...others]
-      if (slow > 0) share = Math.min(share, ...others.map((count) => count / slow))
+      // What fits into a window may be on its way to the others.
+      const ahead = slow - this.#windowed
+      if (ahead > 0) share = Math.min(share, ...others.map((count) => count / ahead))
       if (counts.every((count) => count >= total)) return share
       const count = counts.reduce((sum, one) => sum + one)
       if (count > progress.count) progress = { count, at: Date.now() }

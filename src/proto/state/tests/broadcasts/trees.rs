@@ -2,7 +2,7 @@
 
 use super::world::{World, origin};
 use crate::proto::codec::native;
-use crate::proto::{Input, LinkId, Native, Payload, Range};
+use crate::proto::{Class, Input, Level, LinkId, Native, Payload, Range, Watermark};
 
 impl World {
     /// Who was told to stop.
@@ -78,4 +78,57 @@ fn a_newcomer_that_asks_late_gets_all_that_was_sent_since_it_came() {
     };
     assert_eq!((&first.head, &first.body), (&gone.head, &gone.body));
     assert_eq!(second.body, "[\"2\"]");
+}
+
+#[test]
+fn while_a_peer_brings_broadcasts_it_is_asked_once() {
+    let mut world = World::new();
+    let peer = world.peer("peer", 1);
+    let (missed, other) = (origin("missed"), origin("other"));
+    world.publish(peer, &missed, 1);
+    world.publish(peer, &missed, 10);
+    world.sent.clear();
+    for number in 1..=20 {
+        world.publish(peer, &other, number);
+        world.pass(100, &[peer]);
+    }
+    let range = Range {
+        origin: missed,
+        first: 2,
+        last: 9,
+    };
+    let graft = native::graft(&range, u32::MAX);
+    let asked = world.sent.iter().filter(|(_, data)| *data == graft).count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_full_link_is_not_given_answers_but_the_watermark_once_there_is_room() {
+    let mut world = World::new();
+    let peer = world.peer("peer", 1);
+    world.input(Input::Broadcast(Payload::events("[\"1\"]".into())));
+    let own = world.state.publish.origin().clone();
+    world.input(Input::Pressure {
+        link: peer,
+        level: Level::Full,
+    });
+    world.sent.clear();
+    let range = Range {
+        origin: own.clone(),
+        first: 1,
+        last: 1,
+    };
+    let max_age_ms = u32::MAX;
+    world.native(peer, Native::Graft { range, max_age_ms });
+    assert_eq!(world.sent, []);
+    world.input(Input::Pressure {
+        link: peer,
+        level: Level::Low,
+    });
+    let mut watermark = native::i_have(&[Watermark {
+        origin: own,
+        high: 1,
+    }]);
+    watermark.class = Class::Own;
+    assert_eq!(world.sent, [(peer, watermark)]);
 }
