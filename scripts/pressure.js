@@ -43,10 +43,11 @@ async function main() {
     const player = new Cell(cell, played)
     const began = Date.now()
     try {
-      const { messages, waits, rss } = await player.play()
+      const { messages, waits, rss, share } = await player.play()
       const seconds = ((Date.now() - began) / 1000).toFixed(1)
       console.log(
-        `ok ${player.name}: ${messages} messages, ${waits} waits, ${rss} MiB, ${seconds} s`,
+        `ok ${player.name}: ${messages} messages, ${waits} waits, ${rss} MiB, ${seconds} s; ` +
+          `the others had ${Math.round(100 * share)} % when the slow one had all`,
       )
     } catch (error) {
       failed++

@@ -32,8 +32,8 @@ describe('a sender that waits loses nothing to a receiver that is slow by', () =
     const player = new Cell(cell)
     const skip = (SLOWNESS[cell.slow].kind === 'link' && noNamespaces) || false
     test(player.name, { skip }, async (t) => {
-      const { messages, waits, rss } = await player.play()
-      t.diagnostic(`${messages} messages, ${waits} waits, ${rss} MiB`)
+      const { messages, waits, rss, share } = await player.play()
+      t.diagnostic(`${messages} messages, ${waits} waits, ${rss} MiB, ${share} at the others`)
     })
   }
 })

@@ -113,7 +113,7 @@ impl State {
             self.synced = !native;
         }
         if native {
-            self.catch_up(link);
+            self.greet(link, since);
         }
     }
 

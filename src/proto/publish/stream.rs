@@ -413,6 +413,13 @@ impl Stream {
         self.cached.remove(&first);
     }
 
+    /// The first number that came at `at` or later, if it is cached.
+    pub(super) fn first_since(&self, at: Moment) -> Option<u64> {
+        let latest_first = self.cached.values().rev();
+        let since = latest_first.take_while(|(came, _)| *came >= at);
+        since.last().map(|(_, run)| run.first)
+    }
+
     /// The cached runs that hold anything from `first` on.
     pub(super) fn cached_from(&self, first: u64) -> impl Iterator<Item = &(Moment, Publish)> {
         let start = self.cached.range(..first).next_back();

@@ -7,7 +7,7 @@ use super::repair::{GRAFT_AFTER, GRAFT_HOLE_AFTER};
 use super::stream::Doubt;
 use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
-use crate::proto::{Class, Level, LinkId, Origin, Range, Timer, Watermark};
+use crate::proto::{Class, Level, LinkId, Moment, Origin, Range, Timer, Watermark};
 
 /// How long watermarks for lazy peers are collected (overlay design, tree).
 const LAZY_EVERY: Duration = Duration::from_millis(5);
@@ -56,6 +56,31 @@ impl State {
     /// The watermarks wait in line. Ahead of broadcasts on their way they would announce gaps that do
     /// not exist, and a slow link would carry everything twice.
     pub(super) fn catch_up(&mut self, link: LinkId) {
+        let active = self.active();
+        self.tell(link, active, Class::Own);
+    }
+
+    /// The same for a peer that has just come, over a connection that began at `began`.
+    ///
+    /// A newcomer takes the first watermarks for its beginning, but it may have admitted this node
+    /// earlier than this node admits it. So it is told the watermarks of `began` first, and asks for
+    /// the rest.
+    pub(super) fn greet(&mut self, link: LinkId, began: Moment) {
+        let news = self.active().into_iter().flat_map(|now| {
+            let stream = self.streams.get(&now.origin);
+            let before = stream.and_then(|stream| stream.first_since(began));
+            let before = before.map(|first| Watermark {
+                origin: now.origin.clone(),
+                high: first - 1,
+            });
+            [before, Some(now)]
+        });
+        let news = news.flatten().collect();
+        self.tell(link, news, Class::Own);
+    }
+
+    /// The watermarks of the streams that were active lately, the latest first.
+    fn active(&self) -> Vec<Watermark> {
         let mut active: Vec<_> = self
             .streams
             .iter()
@@ -79,14 +104,8 @@ impl State {
             .collect();
         active.sort_by_key(|(other, age, _)| (*other, *age));
         active.truncate(GREETING_MAX);
-        self.tell(
-            link,
-            active
-                .into_iter()
-                .map(|(.., watermark)| watermark)
-                .collect(),
-            Class::Own,
-        );
+        let watermarks = active.into_iter().map(|(.., watermark)| watermark);
+        watermarks.collect()
     }
 
     pub(super) fn on_ihave(&mut self, link: LinkId, watermarks: Vec<Watermark>) {

@@ -81,6 +81,53 @@ fn a_newcomer_that_asks_late_gets_all_that_was_sent_since_it_came() {
 }
 
 #[test]
+fn a_newcomer_begins_where_its_connection_began() {
+    let mut world = World::new();
+    world.input(Input::Broadcast(Payload::events("[\"1\"]".into())));
+    world.pass(100, &[]);
+    let newcomer = world.accept();
+    // It may have admitted this node already.
+    world.input(Input::Broadcast(Payload::events("[\"2\"]".into())));
+    world.sent.clear();
+    world.hello(newcomer, "newcomer", 1, false);
+    let own = world.state.publish.origin().clone();
+    let at = |high| Watermark {
+        origin: own.clone(),
+        high,
+    };
+    let mut greeting = native::i_have(&[at(1), at(2)]);
+    greeting.class = Class::Own;
+    assert!(
+        world.sent.contains(&(newcomer, greeting)),
+        "{:?}",
+        world.sent
+    );
+}
+
+#[test]
+fn a_newcomer_asks_for_what_was_sent_while_it_was_let_in() {
+    let mut world = World::new();
+    let peer = world.peer("peer", 1);
+    let speaker = origin("speaker");
+    let at = |high| Watermark {
+        origin: speaker.clone(),
+        high,
+    };
+    world.native(peer, Native::IHave(vec![at(1), at(2)]));
+    world.pass(100, &[peer]);
+    let range = Range {
+        origin: speaker.clone(),
+        first: 2,
+        last: 2,
+    };
+    assert!(
+        world
+            .sent
+            .contains(&(peer, native::graft(&range, u32::MAX)))
+    );
+}
+
+#[test]
 fn while_a_peer_brings_broadcasts_it_is_asked_once() {
     let mut world = World::new();
     let peer = world.peer("peer", 1);

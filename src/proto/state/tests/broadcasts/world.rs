@@ -105,9 +105,20 @@ impl World {
     }
 
     fn peer_of(&mut self, id: &str, epoch: u64, windows: bool) -> LinkId {
+        let link = self.accept();
+        self.hello(link, id, epoch, windows);
+        link
+    }
+
+    /// A connection that has not said who it is.
+    pub(super) fn accept(&mut self) -> LinkId {
         let link = self.state.next_link();
         let remote = "10.0.0.9:4000".parse().unwrap();
         self.input(Input::Accepted { link, remote });
+        link
+    }
+
+    pub(super) fn hello(&mut self, link: LinkId, id: &str, epoch: u64, windows: bool) {
         let hello = Hello {
             id: NodeId::parse(id).unwrap(),
             native: Some(HelloNative {
@@ -123,7 +134,6 @@ impl World {
         };
         let message = Message::Handshake(hello);
         self.input(Input::Received { link, message });
-        link
     }
 
     pub(super) fn native(&mut self, link: LinkId, native: Native) {
