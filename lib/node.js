@@ -24,17 +24,17 @@ const { add, asyncDispose, close, drained, finish, lose, open, remove } = requir
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
-/** Nodes between start and stop: like a listening server, a running node is never collected. */
+/** Running nodes. Like a listening server, a running node is never garbage collected. */
 const running = new Set()
-/** How long stop() waits, in ms, for room to hand over what was emitted before. */
+/** How long stop() waits for room to hand over earlier messages, in ms. */
 const HAND_OVER_DEADLINE = 30_000
-/** How often a running node looks whether the application has changed its options, in ms. */
+/** How often a running node checks its options for changes, in ms. */
 const LOOK_EVERY = 5000
 
-/** Others have the functions too, and end the process when they are called. */
+/** Other runtimes have these functions too, but end the process when they are called. */
 const USES_LIBUV = process.versions.bun === undefined && process.versions.deno === undefined
 
-// What a node is doing.
+// The states of a node.
 const IDLE = 'idle'
 const STARTING = 'starting'
 const LISTENING = 'listening'
@@ -44,7 +44,7 @@ const STOPPING = 'stopping'
 class Node extends EventEmitter {
   #state = IDLE
   #id = randomId()
-  // What makes it a node of a closed network; null in an open one.
+  // The credentials of a node in a closed network; null in an open one.
   #credentials
   #crossing
   #dials
@@ -53,18 +53,18 @@ class Node extends EventEmitter {
   // start() was called while the node was stopping.
   #startsAgain = false
   #isConnectTold = false
-  // Seeds that are in another part of the network.
+  // Seeds in another part of the network.
   #beyond = new Set()
-  // Chunks that were dropped because nobody read them, and nobody heard that.
+  // Chunks dropped because nobody read them, which nobody was told.
   #lostChunks = 0
-  // Keeps the process alive while the node runs, unless it is not to.
+  // Keeps the process alive while the node runs, unless unref() was called.
   #lifeline = null
   #isRef = true
-  // The port that the system chose; the next start may get another.
+  // A port chosen by the system; the next start may get another.
   #anyPort = null
-  // The options that can be changed, as the addon has them.
+  // The changeable options, as the addon has them.
   #inForce = ''
-  // What addPeer was called for before the first start; null afterwards.
+  // Calls of addPeer before the first start; null afterwards.
   #early = []
 
   /** `binding`: the native addon. */
@@ -86,7 +86,7 @@ class Node extends EventEmitter {
     this.#crossing.attach(BROADCAST, this.broadcast)
   }
 
-  /** The node's network-wide name; can be chosen before the node is started. */
+  /** The network-wide id. It can be set before the node is started. */
   get id() {
     return this.#id
   }
@@ -108,8 +108,8 @@ class Node extends EventEmitter {
   }
 
   /**
-   * Listens and enters the network. The promise may be ignored: see the event 'error'. `signal` gives
-   * up what has not come about yet.
+   * Listens and enters the network. The promise may be ignored: see the event 'error'. `signal`
+   * aborts a start that has not finished.
    */
   start(options) {
     const signal = readSignal(options)
@@ -137,7 +137,7 @@ class Node extends EventEmitter {
     this.#early = null
   }
 
-  /** The application may have changed them. */
+  /** Reads the options again: the application may have changed them. */
   #checkOptions() {
     const { logger: _, ...options } = readOptions({ ...this.options, logger: undefined })
     Object.assign(this.options, options)
@@ -200,7 +200,7 @@ class Node extends EventEmitter {
     return promise
   }
 
-  /** Calls `done` when all channels have let out what they were given, or have had their time. */
+  /** Calls `done` when all channels have sent their messages, or their time is over. */
   #handOver(done) {
     const channels = [this.broadcast, ...this.peers.list]
     let left = channels.length
@@ -218,14 +218,14 @@ class Node extends EventEmitter {
     return this.stop()
   }
 
-  /** A running node keeps the process alive; this is how it is from the beginning. */
+  /** Keeps the process alive while the node runs, which is the default. */
   ref() {
     this.#isRef = true
     this.#lifeline?.ref()
     return this
   }
 
-  /** Lets the process end although the node runs. */
+  /** Lets the process end while the node runs. */
   unref() {
     this.#isRef = false
     this.#lifeline?.unref()
@@ -235,7 +235,7 @@ class Node extends EventEmitter {
   /**
    * Makes the node at `address` and `port` a peer, once the node listens. `callback(error, peer)` and
    * the promise both tell the outcome; both may be ignored. `options`, which may be left out, has a
-   * `signal` that gives up the dial.
+   * `signal` that aborts the dial.
    */
   addPeer(address, port, options, callback) {
     if (typeof options === 'function') return this.addPeer(address, port, undefined, options)
@@ -251,7 +251,7 @@ class Node extends EventEmitter {
     return dial.promise
   }
 
-  /** What the node has counted since it was started. */
+  /** The counters since the node was started. */
   stats() {
     const counters = parse(this.#crossing.native.stats())
     counters.lost += this.#lostChunks
@@ -348,7 +348,7 @@ class Node extends EventEmitter {
     ])
   }
 
-  /** A chunk was dropped because its reader paused, and nobody hears the errors of the stream. */
+  /** A chunk was dropped because its reader paused, and the stream has no 'error' listener. */
   #onChunkLost(bytes) {
     this.#lostChunks++
     this.logger.warn(`${bytes} bytes of a stream were dropped: its reader has paused for too long`)
@@ -371,7 +371,7 @@ class Node extends EventEmitter {
   #onFailed({ code, message }) {
     // It was to stop anyway.
     if (this.#state === STOPPING) return this.#onStopped()
-    // Somebody else has the port by now that was as good as any.
+    // Another program has the port now; any other will do.
     if (this.#state === STARTING && code === 'EADDRINUSE' && this.options.port === this.#anyPort) {
       this.options.port = 0
       return this.#launch()
@@ -384,7 +384,7 @@ class Node extends EventEmitter {
       () => this.#end(error),
       () => {
         if (isStarting) started.reject(error)
-        // Whoever awaits start() gets to know it; whoever does not must listen for 'error'.
+        // A caller that awaits start() gets the error; any other must listen for 'error'.
         if (!isStarting || !started.isAwaited || this.listenerCount('error') > 0) {
           this.emit('error', error)
         }
@@ -472,12 +472,12 @@ class Node extends EventEmitter {
   }
 }
 
-/** The options that can be changed while a node runs, as text. */
+/** The options that can change while a node runs, as text. */
 function inForce({ seeds, maxPeerNo }) {
   return stringify([seeds, String(maxPeerNo)])
 }
 
-/** A promise and what settles it. */
+/** A promise and the functions that settle it. */
 function outcome() {
   let resolve
   const promise = new Promise((settle) => {

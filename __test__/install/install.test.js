@@ -10,38 +10,16 @@ const { promisify } = require('node:util')
 const { after, before, describe, test } = require('node:test')
 const { npm, root } = require('../../scripts/run')
 const { pack } = require('../../scripts/pack')
+const { pages } = require('../docs/pages')
+const { freePort } = require('../support/ports')
+const { Program, killAll } = require('../support/process')
 
 const execute = promisify(execFile)
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-install-'))
 after(() => fs.rmSync(scratch, { recursive: true, force: true }))
 
-const CHAT = `
-async function chat({ createNode, localIp }) {
-  const options = { address: localIp('127.0.0.1/8') }
-  const anna = createNode(options)
-  await anna.start()
-  const ben = createNode({ ...options, seeds: [{ address: options.address, port: anna.options.port }] })
-  const said = new Promise((resolve) => anna.broadcast.on('chat', (...args) => resolve(args)))
-  ben.on('connect', () => ben.broadcast.emit('chat', 'ben', 'hello'))
-  await ben.start()
-  console.log(...(await said))
-  await Promise.all([anna.stop(), ben.stop()])
-}
-`
-
-const PROGRAMS = {
-  'require.cjs': `${CHAT} chat(require('smokesignal'))`,
-  'default.mjs': `import smoke from 'smokesignal'; ${CHAT} await chat(smoke)`,
-  'named.mjs': `import { createNode, localIp } from 'smokesignal'; ${CHAT} await chat({ createNode, localIp })`,
-}
-
-const TYPED = `
-import { createNode, type Node } from 'smokesignal'
-const node: Node<{ chat: [line: string] }> = createNode({ address: '127.0.0.1' })
-node.broadcast.on('chat', (line) => console.log(line.length))
-// @ts-expect-error: not an event of this network
-node.broadcast.emit('shout', 'hello')
-`
+const FIXTURES = path.join(__dirname, '..', 'fixtures', 'install')
+const PROGRAMS = ['require.cjs', 'default.mjs', 'named.mjs']
 
 describe('the packed packages', () => {
   const project = path.join(scratch, 'packed')
@@ -53,11 +31,29 @@ describe('the packed packages', () => {
     await install(project, '--offline', tarballs.main, ...tarballs.platforms)
   })
 
-  for (const program of Object.keys(PROGRAMS)) {
+  for (const program of PROGRAMS) {
     test(`run a chat from an empty project: ${program}`, { timeout: 30_000 }, () =>
       talks(project, program),
     )
   }
+
+  test('run the first screen of the README, from an empty folder to two programs that talk', {
+    timeout: 120_000,
+  }, async (t) => {
+    const began = Date.now()
+    const folder = path.join(scratch, 'newcomer')
+    await install(folder, '--offline', tarballs.main, ...tarballs.platforms)
+    const [{ blocks }] = pages()
+    const port = String(await freePort())
+    for (const { name, text } of blocks.filter((block) => block.name !== undefined)) {
+      fs.writeFileSync(path.join(folder, name), text.replaceAll('8495', port))
+    }
+    const [one, two] = ['one.js', 'two.js'].map((name) => new Program([name], { cwd: folder }))
+    t.after(() => killAll([one, two]))
+    await one.until(() => one.out === 'two: hello\n', 20_000, 'the first hears the second')
+    await two.until(() => two.out === 'one: welcome\n', 20_000, 'the second hears the first')
+    t.diagnostic(`${((Date.now() - began) / 1000).toFixed(1)} s`)
+  })
 
   test('have no install script and hold nothing but the program', async () => {
     const installed = path.join(project, 'node_modules', 'smokesignal')
@@ -75,7 +71,6 @@ describe('the packed packages', () => {
       const from = path.join(root, 'node_modules', name)
       fs.cpSync(from, path.join(project, 'node_modules', name), { recursive: true })
     }
-    fs.writeFileSync(path.join(project, 'typed.mts'), TYPED)
     const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     const options = ['--strict', '--skipLibCheck', 'false', '--noEmit', '--module', 'nodenext']
     const argv = [tsc, ...options, '--types', 'node', 'typed.mts']
@@ -86,15 +81,12 @@ describe('the packed packages', () => {
   test('say what is missing when the binary is', async () => {
     const bare = path.join(scratch, 'bare')
     await install(bare, '--offline', '--omit=optional', tarballs.main)
-    const program = "require('smokesignal').createNode({ address: '127.0.0.1' })"
-    const failure = await execute(process.execPath, ['-e', program], { cwd: bare }).catch((e) => e)
-    assert.equal(failure.code, 1)
-    assert.match(failure.stderr, /code: 'ERR_SMOKE_NO_BINARY'/)
-    assert.match(
-      failure.stderr,
-      new RegExp(`cannot load its native addon .${process.platform}-${process.arch}`),
-    )
-    assert.match(failure.stderr, /npm install --include=optional/)
+    const { stdout } = await execute(process.execPath, ['create.cjs'], { cwd: bare })
+    const { code, message } = JSON.parse(stdout)
+    assert.equal(code, 'ERR_SMOKE_NO_BINARY')
+    const platform = `${process.platform}-${process.arch}`
+    assert.match(message, new RegExp(`cannot load its native addon .${platform}`))
+    assert.match(message, /npm install --include=optional/)
   })
 })
 
@@ -103,15 +95,13 @@ test('an install from a git URL builds the addon and runs a chat', {
 }, async () => {
   const project = path.join(scratch, 'git')
   await install(project, `git+${pathToFileURL(root)}`)
-  for (const program of Object.keys(PROGRAMS)) await talks(project, program)
+  for (const program of PROGRAMS) await talks(project, program)
 })
 
 async function install(project, ...args) {
   fs.mkdirSync(project)
   fs.writeFileSync(path.join(project, 'package.json'), '{"private":true}\n')
-  for (const [name, text] of Object.entries(PROGRAMS)) {
-    fs.writeFileSync(path.join(project, name), text)
-  }
+  fs.cpSync(FIXTURES, project, { recursive: true })
   const [command, ...prefix] = npm()
   const argv = [...prefix, 'install', '--no-audit', '--no-fund', '--loglevel=error', ...args]
   await execute(command, argv, { cwd: project, env: cleanEnvironment(), maxBuffer: 64 << 20 })

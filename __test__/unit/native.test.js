@@ -9,6 +9,7 @@ const { explain, loadBinding, platform } = require('../../lib/native')
 const { Program } = require('../support/process')
 
 const ROOT = path.join(__dirname, '..', '..')
+const CREATE = path.join(__dirname, '..', 'fixtures', 'install', 'create.cjs')
 const REINSTALL = 'Remove node_modules and run npm install on this machine'
 
 /** What the generated loader throws when its attempts failed with these messages. */
@@ -105,18 +106,8 @@ function lib() {
 
 /** What a program that makes a node says of the error. */
 async function messageIn(t, folder, execArgv = []) {
-  const program = new Program(
-    [
-      '-e',
-      `try {
-        require('smokesignal').createNode({ address: '127.0.0.1' })
-        console.log('{}')
-      } catch ({ code, message, cause }) {
-        console.log(JSON.stringify({ code, message, cause: cause?.code }))
-      }`,
-    ],
-    { cwd: folder, execArgv },
-  )
+  fs.copyFileSync(CREATE, path.join(folder, 'create.cjs'))
+  const program = new Program(['create.cjs'], { cwd: folder, execArgv })
   t.after(() => program.kill())
   await program.exited(10_000)
   const { code, message, cause } = JSON.parse(program.out)
