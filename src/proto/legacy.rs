@@ -3,13 +3,18 @@
 //! - [`line`]: the lines, and what each of them means;
 //! - [`packet`]: the packets that travel inside lines, checked by their hash;
 //! - [`canonical`]: JSON exactly as V8 writes it, because that is what the hash covers;
-//! - [`seen`]: which packets have been seen, because packets are flooded.
+//! - [`seen`]: which packets have been seen, because packets are flooded;
+//! - [`ids`]: the ids that native broadcasts have as packets;
+//! - [`translator`]: all of this behind one door, for the node that has legacy peers.
 
 mod base64;
 mod canonical;
+mod ids;
 pub mod line;
 pub mod packet;
 mod seen;
+mod translator;
 
 pub use canonical::canonical;
-pub(in crate::proto) use seen::Seen;
+pub(in crate::proto) use ids::base36;
+pub(in crate::proto) use translator::{Arrival, Sends, Translator};

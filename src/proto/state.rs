@@ -142,7 +142,10 @@ impl State {
 
     /// What has been counted so far.
     pub fn counters(&self) -> Counters {
-        let mut counters = self.counters.plus(self.publish.counters());
+        let mut counters = self
+            .counters
+            .plus(self.publish.counters())
+            .plus(self.legacy.translator.counters());
         if let Some(Nodes { members, routing }) = &self.nodes {
             counters.members = members.len() as u64;
             counters.records = members.records() as u64;

@@ -296,7 +296,7 @@ impl State {
 
     /// Legacy seeds send no beacons: they are pinged, and so are those that may be legacy nodes.
     fn keep_in_touch(&mut self, index: usize) {
-        let all_native = self.config.native && self.native_peers().len() == self.peers.len();
+        let all_native = self.config.native && !self.legacy.translator.has_legacy_peers();
         let seed = &self.entry.seeds[index];
         if seed.retired {
             return;

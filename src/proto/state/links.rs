@@ -78,8 +78,6 @@ pub(super) struct Peer {
     pub(super) leaving: Option<bool>,
     /// Its epoch, if it is native.
     pub(super) epoch: Option<u64>,
-    /// What a legacy peer's own broadcasts tell of its generation.
-    pub(super) generation: Generation,
     pub(super) requests: Bucket,
     /// Shuffles that it may hand us.
     pub(super) shuffles: Bucket,
@@ -91,19 +89,6 @@ pub(super) struct Peer {
     pub(super) max_message: usize,
     /// What is sent to it alone, and what it sends to us.
     direct: unicast::Window,
-}
-
-/// The generations of legacy nodes: what one's `data` crashes the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Generation {
-    /// It has not broadcast yet.
-    Unknown,
-    /// It broadcasts events and has not yet been sent a stream chunk: 0.1, as far as we know. A
-    /// chunk would crash it.
-    Events,
-    /// It has sent us a stream chunk, or been sent one, or asked for peers while it had some: no
-    /// 0.1 does the first or the last, or lives after the second.
-    Streams,
 }
 
 impl Peer {

@@ -359,7 +359,7 @@ impl State {
         let seed = &self.entry.seeds[index];
         let may_be_legacy = match seed.legacy {
             Some(is_legacy) => is_legacy,
-            None => self.native_peers().len() < self.peers.len(),
+            None => self.legacy.translator.has_legacy_peers(),
         };
         if may_be_legacy
             || seed.retired

@@ -21,7 +21,7 @@ const KEPT_NATIVE: usize = 2;
 impl State {
     /// Asks the network for peers, as legacy nodes do. Native peers have better ways.
     pub(in crate::proto::state) fn request_peers(&mut self) {
-        if self.native_peers().len() == self.peers.len() || self.legacy.refill_set {
+        if !self.legacy.translator.has_legacy_peers() || self.legacy.refill_set {
             return;
         }
         let wait = match self.legacy.asked_at {
@@ -59,7 +59,7 @@ impl State {
 
     /// Tells legacy peers that a stranger looks for some, within a rate.
     fn flood_request(&mut self, who: &PeerAddress) {
-        if self.native_peers().len() == self.peers.len() {
+        if !self.legacy.translator.has_legacy_peers() {
             return;
         }
         if self.legacy.floods.take(self.now) {

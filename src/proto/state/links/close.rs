@@ -84,6 +84,7 @@ impl State {
             return false;
         };
         self.peers.retain(|other| *other != link);
+        self.legacy.translator.peer_down(link);
         self.publish(publish::Input::PeerDown(link));
         self.nodes_link_down(link);
         self.peer_lost(link, peer, reason);

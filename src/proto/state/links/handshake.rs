@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::dial::Dial;
-use super::{Generation, Link, Peer, Phase, WALKS_PER_SECOND, control, unicast};
+use super::{Link, Peer, Phase, WALKS_PER_SECOND, control, unicast};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::legacy::line;
@@ -357,7 +357,6 @@ impl State {
             listens,
             leaving: None,
             epoch: hello.native.as_ref().map(|native| native.epoch),
-            generation: Generation::Unknown,
             requests,
             shuffles: Bucket::new(10.0 * shuffles, shuffles, self.now),
             // In the 10 s of a link that stands still, less than it may bring at once.
@@ -377,6 +376,8 @@ impl State {
             windows,
             max_message,
         });
+        let translator = &mut self.legacy.translator;
+        translator.peer_up(link, hello.id.clone(), native);
         self.publish(publish::Input::PeerUp(Box::new(peer)));
         self.nodes_link_up(link, keeps_records);
         self.release_held(&hello.id);

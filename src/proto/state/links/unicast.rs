@@ -3,10 +3,9 @@
 use bytes::Bytes;
 
 use crate::proto::codec::native;
-use crate::proto::legacy::line;
 use crate::proto::publish::{DETACH_BELOW, Outstanding};
-use crate::proto::state::{State, legacy};
-use crate::proto::{Class, Event, LinkId, Mark, Moment, Outgoing, Output, Payload};
+use crate::proto::state::State;
+use crate::proto::{Event, LinkId, Mark, Moment, Output, Payload};
 
 /// What a message costs beside its bytes.
 const OVERHEAD: usize = 256;
@@ -72,28 +71,21 @@ impl Window {
 
 impl State {
     pub(in crate::proto::state) fn direct(&mut self, link: LinkId, payload: &Payload) {
-        let Some(native) = self.peer(link).map(|peer| peer.native) else {
+        if self.peer(link).is_none() {
             return;
-        };
+        }
         self.counters.direct_sent += u64::from(payload.count());
-        if native {
-            self.send(link, native::direct(payload, Class::Own));
-            return self.note_direct(link, payload.count(), payload.body().len());
+        for data in self.legacy.translator.direct(link, payload) {
+            self.send(link, data);
         }
-        for item in payload.items() {
-            self.send(link, own_line(legacy::direct_line(&item)));
-        }
+        self.note_direct(link, payload.count(), payload.body().len());
     }
 
     pub(in crate::proto::state) fn line(&mut self, link: LinkId, text: &Bytes) {
-        let Some(native) = self.peer(link).map(|peer| peer.native) else {
-            return;
-        };
-        if native {
-            self.send(link, native::application(text, Class::Own));
-            return self.note_direct(link, 1, text.len());
+        if let Some(data) = self.legacy.translator.line(link, text) {
+            self.send(link, data);
+            self.note_direct(link, 1, text.len());
         }
-        self.send(link, own_line(line::application(text)));
     }
 
     pub(in crate::proto::state) fn on_direct(&mut self, link: LinkId, payload: &Payload) {
@@ -216,13 +208,5 @@ impl State {
             self.update_direct_window(link);
         }
         is_waiting
-    }
-}
-
-fn own_line(head: Bytes) -> Outgoing {
-    Outgoing {
-        class: Class::Own,
-        head,
-        body: Bytes::new(),
     }
 }

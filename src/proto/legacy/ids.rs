@@ -1,0 +1,92 @@
+//! The ids of packets.
+//!
+//! A packet born on a legacy node keeps its id and its text wherever it travels. A broadcast born on
+//! a native node gets, for legacy peers, an id that every translator derives alike:
+//! `<origin>-n<epoch><seq>-<md5>`, epoch and sequence number in base 36, 13 digits each. A packet with
+//! such an id that comes back from the legacy side is that broadcast again.
+
+use crate::proto::{NodeId, Origin};
+
+/// Digits of a `u64` in base 36.
+const DIGITS: usize = 13;
+
+/// Whether a legacy node with that id made a packet.
+pub(super) fn is_made_by(packet: &str, id: &NodeId) -> bool {
+    let rest = packet.strip_prefix(id.as_str());
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// What the id of a native broadcast begins with.
+pub(super) fn packet_prefix(origin: &Origin, seq: u64) -> String {
+    let digits = DIGITS;
+    format!(
+        "{}-n{:0>digits$}{:0>digits$}",
+        origin.id.code(),
+        base36(origin.epoch),
+        base36(seq)
+    )
+}
+
+/// The broadcast that a packet id stands for, if a native node made it.
+pub(super) fn native_born(id: &str) -> Option<(Origin, u64)> {
+    let (node, rest) = id.split_once('-')?;
+    let digits = rest.split('-').next()?.strip_prefix('n')?;
+    if digits.len() != 2 * DIGITS || !digits.is_ascii() {
+        return None;
+    }
+    let (epoch, seq) = digits.split_at(DIGITS);
+    let epoch = u64::from_str_radix(epoch, 36).ok()?;
+    let seq = u64::from_str_radix(seq, 36)
+        .ok()
+        .filter(|seq| *seq > 0 && *seq < u64::MAX)?;
+    Some((
+        Origin {
+            id: NodeId::from_code(node)?,
+            epoch,
+        },
+        seq,
+    ))
+}
+
+/// A number in base 36.
+pub(in crate::proto) fn base36(mut number: u64) -> String {
+    let mut digits = Vec::with_capacity(DIGITS);
+    loop {
+        let digit = (number % 36) as u32;
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packet_id_of_a_native_broadcast_leads_back_to_it() {
+        let id = NodeId::parse("abc").unwrap();
+        for (epoch, seq) in [(0, 1), (u64::MAX, u64::MAX - 1), (36, 35)] {
+            let origin = Origin {
+                id: id.clone(),
+                epoch,
+            };
+            let packet = format!(
+                "{}-0123456789abcdef0123456789abcdef",
+                packet_prefix(&origin, seq)
+            );
+            assert_eq!(native_born(&packet), Some((origin, seq)));
+        }
+    }
+
+    #[test]
+    fn a_legacy_packet_id_is_not_taken_for_a_native_one() {
+        for id in ["abc-n1x2y-md5", "abc-k3j2h1-md5", "abc", "", "-n-"] {
+            assert_eq!(native_born(id), None, "{id}");
+        }
+        let zeroes = format!("abc-n{}-md5", "0".repeat(26));
+        assert_eq!(native_born(&zeroes), None, "sequence numbers begin at 1");
+    }
+}
