@@ -3,6 +3,8 @@
 mod application;
 mod connect;
 mod faults;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -416,15 +418,7 @@ impl Network {
                     hops,
                 });
             }
-            Output::SetTimer { timer, after } => {
-                let at = self.now.after(after);
-                let number = self.schedule.add(at, Cause::Timer(host, timer));
-                let timers = &mut self.hosts[host.index()].timers;
-                match timers.iter_mut().find(|(other, _)| *other == timer) {
-                    Some(set) => set.1 = number,
-                    None => timers.push((timer, number)),
-                }
-            }
+            Output::SetTimer { timer, after } => self.set_timer(host, timer, after),
             Output::CancelTimer(timer) => {
                 let timers = &mut self.hosts[host.index()].timers;
                 if let Some(index) = timers.iter().position(|(other, _)| *other == timer) {
@@ -448,8 +442,18 @@ impl Network {
                 outstanding,
                 size,
             } => self.hosts[host.index()].application.window = (outstanding, size),
-            // No application of the simulator's sends to one peer alone.
+            // No simulated application sends to one peer alone.
             Output::Window { link: Some(_), .. } => {}
+        }
+    }
+
+    fn set_timer(&mut self, host: HostId, timer: Timer, after: Duration) {
+        let at = self.now.after(after);
+        let number = self.schedule.add(at, Cause::Timer(host, timer));
+        let timers = &mut self.hosts[host.index()].timers;
+        match timers.iter_mut().find(|(other, _)| *other == timer) {
+            Some(set) => set.1 = number,
+            None => timers.push((timer, number)),
         }
     }
 
@@ -489,37 +493,5 @@ impl Network {
             self.input(host, Input::Consumed(consumed));
         }
         self.input(host, Input::TimerFired(timer));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::Target;
-
-    #[test]
-    fn wires_are_used_again_whoever_of_their_ends_is_gone_first() {
-        for deaths in [
-            [Death::Kill, Death::Vanish],
-            [Death::Vanish, Death::Kill],
-            [Death::Vanish, Death::Vanish],
-            [Death::Stop, Death::Vanish],
-        ] {
-            let mut network = Network::new(Options::default());
-            let seed = network.add(Config::default());
-            let other = network.add(Config {
-                seeds: vec![Target::from(seed.address())],
-                ..Config::default()
-            });
-            for host in [seed, other] {
-                network.start(host);
-            }
-            network.run_for(Duration::from_secs(5));
-            assert_eq!(network.peers(seed).len(), 1);
-            for (host, death) in [seed, other].into_iter().zip(deaths) {
-                network.end(host, death);
-            }
-            assert_eq!(network.free.len(), network.wires.len(), "{deaths:?}");
-        }
     }
 }

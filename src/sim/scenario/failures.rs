@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::dissemination::{Fate, Outcome, broadcasts, fresh, message, number, others};
 use super::{Figures, await_that, is_whole, seconds};
-use crate::proto::{Event, Input};
+use crate::proto::{Event, Input, Moment};
 use crate::sim::{Death, Graph, HostId, Network};
 
 pub(super) const HALF: [&str; 6] = [
@@ -92,14 +92,7 @@ pub(super) fn partition(network: &mut Network) -> Figures {
     network.block(1, 0);
     let cut = network.now();
     network.run_for(Duration::from_secs(30));
-    let is_netsplit = |event: &Event| matches!(event, Event::Netsplit { .. });
-    let mut noticed = BTreeMap::new();
-    for happening in network.take_happenings() {
-        if is_netsplit(&happening.event) {
-            let after = seconds(happening.at.since(cut));
-            noticed.entry(happening.host).or_insert(after);
-        }
-    }
+    let mut noticed = seconds_until_noticed(network, cut);
     let alarmed = noticed.keys().filter(|host| with_seed.contains(host));
     let alarmed = alarmed.count();
     noticed.retain(|host, _| is_third(*host));
@@ -114,13 +107,7 @@ pub(super) fn partition(network: &mut Network) -> Figures {
     let healed_at = network.now();
     let whole = await_that(network, Duration::from_secs(60), is_whole);
     network.run_for(Duration::from_secs(10));
-    let is_resolved = |event: &Event| matches!(event, Event::NetsplitResolved { .. });
-    let resolved = network
-        .take_happenings()
-        .iter()
-        .filter(|happening| is_resolved(&happening.event))
-        .map(|happening| seconds(happening.at.since(healed_at)))
-        .fold(0.0, f64::max);
+    let resolved = seconds_until_resolved(network, healed_at);
     for host in hosts {
         network.set_group(host, 0);
     }
@@ -148,6 +135,29 @@ pub(super) fn partition(network: &mut Network) -> Figures {
             Graph::of(network).components().len() as f64,
         ),
     ]
+}
+
+/// When each host was told of a netsplit, counted from `cut`.
+fn seconds_until_noticed(network: &mut Network, cut: Moment) -> BTreeMap<HostId, f64> {
+    let mut noticed = BTreeMap::new();
+    for happening in network.take_happenings() {
+        if matches!(happening.event, Event::Netsplit { .. }) {
+            let after = seconds(happening.at.since(cut));
+            noticed.entry(happening.host).or_insert(after);
+        }
+    }
+    noticed
+}
+
+/// When the last host was told that its netsplit is over, counted from `healed`.
+fn seconds_until_resolved(network: &mut Network, healed: Moment) -> f64 {
+    let happenings = network.take_happenings();
+    let resolved = happenings
+        .iter()
+        .filter(|happening| matches!(happening.event, Event::NetsplitResolved { .. }));
+    resolved
+        .map(|happening| seconds(happening.at.since(healed)))
+        .fold(0.0, f64::max)
 }
 
 pub(super) fn churn(network: &mut Network) -> Figures {

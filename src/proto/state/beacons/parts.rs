@@ -3,6 +3,9 @@
 //! All nodes of a part hear the beacons of the same few seeds, those with the smallest ids. Handshakes
 //! carry marks of them. Two nodes without a common mark are in different parts.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::proto::codec::hello::MAX_MARKS;
@@ -98,21 +101,4 @@ fn mark(origin: &Origin) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::NodeId;
-
-    #[test]
-    fn a_seed_has_another_mark_in_each_life() {
-        let origin = |id: &str, epoch| Origin {
-            id: NodeId::parse(id).unwrap(),
-            epoch,
-        };
-        let marks = [origin("a", 1), origin("a", 2), origin("b", 1)].map(|it| mark(&it));
-        assert_eq!(marks[0], mark(&origin("a", 1)));
-        assert!(marks[0] != marks[1] && marks[0] != marks[2] && marks[1] != marks[2]);
-    }
 }

@@ -11,8 +11,8 @@ use crate::proto::state::State;
 use crate::proto::state::beacons::Part;
 use crate::proto::state::entry::Came;
 use crate::proto::{
-    CloseHow, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress, Place,
-    Target, Timer, Why, publish,
+    CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, Moment, NodeId, Output,
+    PeerAddress, Place, Target, Timer, Why, publish,
 };
 
 impl State {
@@ -314,59 +314,25 @@ impl State {
     }
 
     fn add(&mut self, link: LinkId, hello: Hello) {
-        let native = hello.native.is_some() && self.config.native;
-        // Walks end with one node, floods reach all.
-        let rate = if native {
-            WALKS_PER_SECOND
-        } else {
-            self.config.peer_requests_per_second
-        };
-        let requests = Bucket::new(rate, rate, self.now);
-        let shuffles = self.config.shuffles_per_second;
+        let native = hello.native.as_ref().filter(|_| self.config.native);
+        let mark = self.publish.new_mark();
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
         let Some(remote) = state.remote else { return };
-        let said_native = hello.native.as_ref().filter(|_| native);
-        let windows = said_native.is_some_and(|native| native.windows);
-        let max_message = said_native.and_then(|native| native.max_message);
-        let said = hello.native.as_ref().map(|native| Target {
-            host: native.address.clone(),
-            port: native.port,
-        });
-        let target = state.dial().map(|dial| dial.target.clone()).or(said);
-        let listens = match &state.phase {
-            Phase::AwaitingAck(_) => Some(remote),
-            _ => contact(&hello, Some(remote)).map(|who| who.socket()),
-        };
-        let mut peer =
-            publish::Peer::new(link, hello.id.clone(), state.level, state.began, self.now);
-        if let Some(said) = said_native {
-            peer = peer.into_native(said.epoch, windows, max_message);
+        let (id, level, began) = (hello.id.clone(), state.level, state.began);
+        let mut publishing = publish::Peer::new(link, id, level, began, self.now);
+        let (mut windows, mut max_message) = (false, None);
+        let keeps_records = native.is_some_and(|said| said.place.members);
+        if let Some(said) = native {
+            (windows, max_message) = (said.windows, said.max_message);
+            publishing = publishing.into_native(said.epoch, windows, max_message);
         }
-        let place = hello.native.as_ref().map(|native| &native.place);
-        let keeps_records = native && place.is_some_and(|place| place.members);
-        state.phase = Phase::Peer(Box::new(Peer {
-            id: hello.id.clone(),
-            target,
-            native,
-            max_peers: place.and_then(|place| place.max_peers),
-            // What it has said before it had us.
-            has: place.map_or(0, |place| place.peers.saturating_add(1)),
-            ways: place.map_or(0, |place| place.ways),
-            listens,
-            leaving: None,
-            epoch: hello.native.as_ref().map(|native| native.epoch),
-            requests,
-            shuffles: Bucket::new(10.0 * shuffles, shuffles, self.now),
-            // In the 10 s of a link that stands still, less than it may bring at once.
-            shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, self.now),
-            windows,
-            max_message: max_message.map_or(usize::MAX, |max| max as usize),
-            direct: unicast::Window::new(self.publish.new_mark()),
-        }));
+        let peer = Peer::new(state, &hello, remote, mark, (&self.config, self.now));
+        state.phase = Phase::Peer(Box::new(peer));
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));
+        let native = native.is_some();
         tracing::info!(%link, id = %hello.id, native, "added new peer");
         self.emit(Event::PeerAdded {
             link,
@@ -378,7 +344,7 @@ impl State {
         });
         let translator = &mut self.legacy.translator;
         translator.peer_up(link, hello.id.clone(), native);
-        self.publish(publish::Input::PeerUp(Box::new(peer)));
+        self.publish(publish::Input::PeerUp(Box::new(publishing)));
         self.nodes_link_up(link, keeps_records);
         self.release_held(&hello.id);
         self.peer_added(link);
@@ -401,6 +367,57 @@ impl State {
         };
         let held = self.links.iter().filter(|(_, link)| is_held(link));
         held.map(|(link, _)| *link).collect()
+    }
+}
+
+impl Peer {
+    /// What a link and the handshake on it tell of a peer. `mark` names its direct messages.
+    fn new(
+        link: &Link,
+        hello: &Hello,
+        remote: SocketAddr,
+        mark: u32,
+        (config, now): (&Config, Moment),
+    ) -> Self {
+        let said = hello.native.as_ref();
+        let native = said.is_some() && config.native;
+        // Walks end with one node, floods reach all.
+        let requests = match native {
+            true => WALKS_PER_SECOND,
+            false => config.peer_requests_per_second,
+        };
+        let shuffles = config.shuffles_per_second;
+        let place = said.map(|native| &native.place);
+        let listens = match &link.phase {
+            Phase::AwaitingAck(_) => Some(remote),
+            _ => contact(hello, Some(remote)).map(|who| who.socket()),
+        };
+        let dialed = link.dial().map(|dial| dial.target.clone());
+        Self {
+            id: hello.id.clone(),
+            target: dialed.or(said.map(|native| Target {
+                host: native.address.clone(),
+                port: native.port,
+            })),
+            native,
+            max_peers: place.and_then(|place| place.max_peers),
+            // The number in the handshake is without this link.
+            has: place.map_or(0, |place| place.peers.saturating_add(1)),
+            ways: place.map_or(0, |place| place.ways),
+            listens,
+            leaving: None,
+            epoch: said.map(|native| native.epoch),
+            requests: Bucket::new(requests, requests, now),
+            shuffles: Bucket::new(10.0 * shuffles, shuffles, now),
+            // In the 10 s of a link that stands still, less than it may bring at once.
+            shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, now),
+            windows: native && said.is_some_and(|native| native.windows),
+            max_message: said
+                .filter(|_| native)
+                .and_then(|native| native.max_message)
+                .map_or(usize::MAX, |max| max as usize),
+            direct: unicast::Window::new(mark),
+        }
     }
 }
 
