@@ -31,7 +31,7 @@ pub use event::{
 };
 pub use id::{LinkId, Moment, NodeId};
 pub(crate) use join::join_runs;
-use message::LAST_SEQUENCE;
+pub(crate) use message::LAST_SEQUENCE;
 pub use message::{
     Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
     Place, Pong, Publish, Range, Reject, Topic, Watermark, Why,

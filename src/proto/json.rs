@@ -10,9 +10,6 @@ mod text;
 #[cfg(test)]
 pub(crate) use depth::EVENT_DEPTH;
 pub(crate) use depth::{has_deep, is_deep};
+pub use scan::MAX_DEPTH;
 pub(crate) use scan::{Scanner, fields};
 pub(crate) use text::{decode, quote, unquote, write_canonical};
-
-/// How deep arrays and objects may nest in a line. Far below the depth at which `JSON.stringify` runs out of
-/// stack, which would end a legacy node, and far above what people send.
-pub const MAX_DEPTH: usize = 512;

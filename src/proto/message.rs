@@ -376,7 +376,7 @@ pub struct Origin {
 }
 
 /// The highest sequence number that a broadcast can have: the number after it is still one.
-pub(super) const LAST_SEQUENCE: u64 = u64::MAX - 1;
+pub(crate) const LAST_SEQUENCE: u64 = u64::MAX - 1;
 
 /// Consecutive broadcasts of one origin, `first` to `first + payload.count() - 1`.
 #[derive(Clone, PartialEq, Debug)]

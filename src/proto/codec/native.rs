@@ -39,54 +39,25 @@
 //! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are kept for
 //! broadcasting, `0x1c` to `0x1f` for links and membership, from `0x26` for applications.
 
+mod types;
 mod write;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::DecodeError;
+use super::limits::DecodeError;
 use crate::proto::legacy::line;
 use crate::proto::{
     Beacon, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Payload, PeerAddress, Publish,
     Range, Reject, Topic, Watermark, members, routing,
 };
+use types::*;
 pub use write::{
     application, beacon, beacon_tree, consumed, contacts, direct, direct_consumed, forward_join,
     gone, goodbye, graft, heartbeat, i_have, members, oversized, packet, peers, prune, publish,
     routing, shuffle, stalled,
 };
-
-const LENGTH_SIZE: usize = 4;
-
-const PUBLISH: u8 = 0x01;
-const I_HAVE: u8 = 0x02;
-const GRAFT: u8 = 0x03;
-const GONE: u8 = 0x04;
-const PRUNE: u8 = 0x05;
-const CONSUMED: u8 = 0x06;
-const STALLED: u8 = 0x07;
-const OVERSIZED: u8 = 0x08;
-const HEARTBEAT: u8 = 0x10;
-const FORWARD_JOIN: u8 = 0x11;
-const SHUFFLE: u8 = 0x12;
-const CONTACTS: u8 = 0x13;
-const GOODBYE: u8 = 0x14;
-const BEACON: u8 = 0x15;
-const BEACON_TREE: u8 = 0x16;
-const DIRECT: u8 = 0x20;
-const PACKET: u8 = 0x21;
-const LINE: u8 = 0x22;
-const DIRECT_CONSUMED: u8 = 0x23;
-const PEERS: u8 = 0x28;
-
-const FLAG_REPAIR: u8 = 1;
-
-/// Contacts in one frame.
-const MAX_CONTACTS: usize = 32;
-/// Messages in one frame, since each becomes a line of its own for a legacy peer. An application says
-/// at most 26 214 in one go: less than 2 × 64 Ki characters (lib/outbox.js), five for the smallest event.
-const MAX_MESSAGES: u32 = 1 << 15;
 
 /// Takes the next frame from the front of `input`.
 pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Message>, DecodeError> {

@@ -4,6 +4,10 @@ use memchr::memchr2;
 
 use super::text;
 
+/// How deep arrays and objects may nest in a line. Far below the depth at which `JSON.stringify` runs out of
+/// stack, which would end a legacy node, and far above what people send.
+pub const MAX_DEPTH: usize = 512;
+
 /// Walks over a JSON text. Every method that returns an `Option` gives `None` for what is not
 /// JSON; the scanner is then of no further use.
 #[derive(Clone, Debug)]
@@ -231,5 +235,5 @@ pub(crate) fn fields<'a, const N: usize>(
     raw: &'a str,
     names: [&str; N],
 ) -> Option<[Option<&'a str>; N]> {
-    Scanner::new(raw).object(names, super::MAX_DEPTH)
+    Scanner::new(raw).object(names, MAX_DEPTH)
 }

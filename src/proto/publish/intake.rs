@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::stream::Stream;
-use crate::proto::{LinkId, Moment};
+use crate::proto::Moment;
 
 /// What was sent, and what of it has not been consumed.
 #[derive(Debug, Default)]
@@ -69,36 +68,5 @@ impl Intake {
 
     pub(super) fn is_done(&self) -> bool {
         self.consumed >= self.given
-    }
-}
-
-impl Stream {
-    /// Up to where everyone has consumed this stream who is waited for: the application (of which
-    /// an origin's own stream has none) and the peers it is pushed to, without `except`.
-    pub(super) fn consumed_by_all(&self, except: Option<LinkId>) -> u64 {
-        let own = match &self.intake {
-            intake if intake.is_done() || intake.is_stalled => self.high(),
-            intake => intake.consumed,
-        };
-        let others = self.views().iter().filter(|view| Some(view.link) != except);
-        let taken = others.filter_map(|view| view.taken.filter(|taken| !taken.is_stalled));
-        taken
-            .map(|taken| taken.upto)
-            .fold(own.min(self.high()), u64::min)
-    }
-
-    /// Whether somebody whom this stream is pushed to may yet need what ends at `last`.
-    pub(super) fn is_awaited(&self, last: u64) -> bool {
-        self.consumed_by_all(None) < last
-    }
-
-    /// Whether everything is consumed, and those who push know it.
-    pub(super) fn is_at_rest(&self) -> bool {
-        let high = self.high();
-        self.intake.is_done()
-            && self.views().iter().all(|view| {
-                view.taken.is_none_or(|taken| taken.upto >= high)
-                    && (!view.awaits || self.parent == Some(view.link) && view.acked >= high)
-            })
     }
 }

@@ -1,7 +1,7 @@
 //! Broadcasts that are larger than a peer takes: told in their place, so that it need not ask for them.
 
-use super::State;
 use super::repair::GRAFT_HOLE_AFTER;
+use super::state::State;
 use crate::proto::codec::native;
 use crate::proto::{Class, Event, LinkId, Publish, Range};
 

@@ -1,6 +1,5 @@
 //! The peers, as far as broadcasts go.
 
-use super::State;
 use crate::proto::bucket::Bucket;
 use crate::proto::{Level, LinkId, Moment, NodeId};
 
@@ -101,59 +100,5 @@ impl Peer {
             max_message: max_message.map_or(usize::MAX, |max| max as usize),
             ..self
         }
-    }
-}
-
-impl State {
-    pub(super) fn peer_up(&mut self, peer: Peer) {
-        let (link, native, since) = (peer.link, peer.native, peer.began);
-        self.peers.push(peer);
-        if self.joined_at.is_none() {
-            self.joined_at = Some(since);
-            self.synced = !native;
-        }
-        if native {
-            self.greet(link, since);
-        }
-    }
-
-    pub(super) fn peer_down(&mut self, link: LinkId) {
-        self.peers.retain(|peer| peer.link != link);
-        self.streams.forget_link(link);
-        self.receivers_changed();
-    }
-
-    pub(super) fn pressure(&mut self, link: LinkId, level: Level) {
-        let Some(peer) = self.peer_mut(link) else {
-            return;
-        };
-        peer.level = level;
-        match level {
-            Level::Full => peer.behind = true,
-            Level::High => {}
-            Level::Low if peer.native && std::mem::take(&mut peer.behind) => {
-                self.doubt_receiver(link);
-                self.catch_up(link);
-            }
-            Level::Low => {}
-        }
-    }
-
-    pub(super) fn peer(&self, link: LinkId) -> Option<&Peer> {
-        self.peers.iter().find(|peer| peer.link == link)
-    }
-
-    pub(super) fn peer_mut(&mut self, link: LinkId) -> Option<&mut Peer> {
-        self.peers.iter_mut().find(|peer| peer.link == link)
-    }
-
-    pub(super) fn is_native(&self, link: LinkId) -> bool {
-        self.peer(link).is_some_and(|peer| peer.native)
-    }
-
-    /// The links of native peers, oldest first.
-    pub(super) fn native_peers(&self) -> Vec<LinkId> {
-        let native = self.peers.iter().filter(|peer| peer.native);
-        native.map(|peer| peer.link).collect()
     }
 }

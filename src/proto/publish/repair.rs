@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::State;
+use super::state::State;
 use super::stream::{Gap, Stream, View};
 use crate::proto::codec::native;
 use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};

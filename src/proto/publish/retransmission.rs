@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::State;
 use super::peer::REPAIR_UNIT;
+use super::state::State;
 use super::stream::{Stream, cost};
 use crate::proto::codec::native;
 use crate::proto::{Class, Level, LinkId, Moment, Origin, Publish, Range, Watermark};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::State;
 use super::repair::{GRAFT_AGAIN, GRAFT_AGAIN_MAX};
+use super::state::State;
 use super::stream::Doubt;
 use crate::proto::codec::native;
 use crate::proto::{Event, Origin, Range};

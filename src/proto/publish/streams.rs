@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::DETACH_BELOW;
 use super::stream::{Stream, cost};
 use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{LinkId, Moment, Origin, Publish};
+
+/// Payloads smaller than this are copied out of the buffer they were received in, which they would
+/// otherwise keep alive as a whole, wherever they wait.
+pub(in crate::proto) const DETACH_BELOW: usize = 32 << 10;
 
 /// How long a payload is kept for repair (overlay design, tree).
 pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);

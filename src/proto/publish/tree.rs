@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::peer::Peer;
+use super::state::State;
 use super::stream::Stream;
-use super::{Peer, State};
 use crate::proto::codec::native;
 use crate::proto::{Class, LAST_SEQUENCE, Level, LinkId, Origin, Publish, Range};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::State;
 use super::repair::{GRAFT_AFTER, GRAFT_HOLE_AFTER};
+use super::state::State;
 use super::stream::Doubt;
 use super::streams::CACHE_FOR;
 use crate::proto::codec::native;

@@ -22,8 +22,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::event::Output;
+use super::state::State;
 use super::stream::{Stream, Taken};
-use super::{Output, State};
 use crate::proto::codec::native;
 use crate::proto::{Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Publish, Watermark};
 

@@ -4,11 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{
-    BEACON, BEACON_TREE, CONSUMED, CONTACTS, DIRECT, DIRECT_CONSUMED, FLAG_REPAIR, FORWARD_JOIN,
-    GONE, GOODBYE, GRAFT, HEARTBEAT, I_HAVE, LENGTH_SIZE, LINE, MAX_CONTACTS, OVERSIZED, PACKET,
-    PEERS, PRUNE, PUBLISH, SHUFFLE, STALLED,
-};
+use super::types::*;
 use crate::proto::{
     Beacon, Class, NodeId, Origin, Outgoing, Payload, PeerAddress, Publish, Range, Topic,
     Watermark, members, routing,
