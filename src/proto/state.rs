@@ -5,7 +5,8 @@
 //! - [`links`]: connections from dial or accept to peer, and their end;
 //! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
 //! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
-//! - [`beacons`]: noticing that the network broke apart, and mending it;
+//! - [`beacons`]: what seeds send along a tree; parts of the network;
+//! - [`seeds`]: netsplits: a seed is out of reach, or in another part of the network;
 //! - [`legacy`]: nodes of the legacy wire: packets, pings, peer requests;
 //! - [`broadcasts`]: what [`publish`] asks for is done;
 //! - [`nodes`]: members of the network, and messages to any of them.
@@ -17,6 +18,7 @@ mod legacy;
 mod links;
 mod membership;
 mod nodes;
+mod seeds;
 #[cfg(test)]
 mod tests;
 

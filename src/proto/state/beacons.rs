@@ -3,7 +3,7 @@
 //! A node through which others have entered is a seed. Every second it sends a beacon, which travels
 //! along a tree of its own: whoever gets one twice tells the second sender to stop, whoever misses
 //! one asks all its peers. A node that has three beacons of one of its seeds missed dials it
-//! ([`seeds`]): if the seed cannot be reached, that is a netsplit, and it is dialled again and again;
+//! ([`seeds`](super::seeds)): if the seed cannot be reached, that is a netsplit, and it is dialled again and again;
 //! if it can, and is in another part of the network ([`parts`]), the node joins it, which mends the
 //! split for all of its part.
 //!
@@ -11,7 +11,6 @@
 //! have not been heard of yet.
 
 mod parts;
-mod seeds;
 
 pub(super) use parts::Part;
 
@@ -30,7 +29,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// When peers that were told to stop are asked to go on.
 const ASK_AFTER: Duration = Duration::from_millis(1500);
 /// Three beacons missed: the seed is suspected.
-const MISSED_AFTER: Duration = Duration::from_millis(3200);
+pub(super) const MISSED_AFTER: Duration = Duration::from_millis(3200);
 /// So many seeds' beacons travel through a network, those of the smallest ids; and as many of each
 /// node's own seeds. Anybody can make seeds of other nodes, or make some up: these displace no beacon
 /// of a seed that all nodes were given.
@@ -54,7 +53,7 @@ pub(super) struct Beacons {
     /// When it begins to, unless it hears somebody.
     mute_until: Option<Moment>,
     /// Since when it has had a peer.
-    in_since: Option<Moment>,
+    pub(super) in_since: Option<Moment>,
     number: u64,
     rounds: u64,
     watched_at: Option<Moment>,
@@ -318,7 +317,7 @@ impl State {
     }
 
     /// Whether a beacon of that seed has come lately.
-    fn hears(&self, id: Option<&NodeId>, address: Option<SocketAddr>) -> bool {
+    pub(super) fn hears(&self, id: Option<&NodeId>, address: Option<SocketAddr>) -> bool {
         let heard = &self.beacons.heard;
         id.is_some_and(|id| heard.contains_key(id))
             || address.is_some_and(|it| heard.values().any(|heard| heard.address == it))

@@ -3,20 +3,20 @@
 
 mod limits;
 mod report;
-mod seed;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::links::{Dial, DialEnd};
+use super::seeds::health::Health;
+use super::seeds::{Came, Seed};
 use super::{State, jitter};
 use crate::proto::bucket::Bucket;
 use crate::proto::legacy::line;
 use crate::proto::{Config, Intent, Moment, NodeId, PeerAddress, Target, Timer};
 pub(super) use limits::take_for;
 use report::Told;
-pub(super) use seed::{Came, Seed};
 
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
@@ -89,6 +89,61 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Takes one more seed; returns its index.
+    pub(super) fn add_seed(&mut self, target: Target) -> usize {
+        let (seed, index) = (Seed::new(target), self.seeds.len());
+        if let Some(address) = seed.address {
+            self.placed.insert(address, index);
+        }
+        self.seeds.push(seed);
+        index
+    }
+
+    /// Whether one of our seeds has said that this is its id.
+    pub(super) fn knows_seed(&self, id: &NodeId) -> bool {
+        self.named.contains_key(id)
+    }
+
+    /// Whether that is one of our seeds, as far as we know.
+    pub(super) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
+        self.knows_seed(id) || self.placed.contains_key(&address)
+    }
+
+    /// The seeds that have that id or address.
+    pub(super) fn seeds_of(&self, id: &NodeId, at: SocketAddr) -> Vec<usize> {
+        let mut found = self.named.get(id).cloned().unwrap_or_default();
+        found.extend(self.placed.get(&at));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The seed that has that address.
+    pub(super) fn seed_at(&self, address: SocketAddr) -> Option<usize> {
+        self.placed.get(&address).copied()
+    }
+
+    /// A seed is known to be that node.
+    pub(super) fn set_seed_id(&mut self, index: usize, id: NodeId) {
+        let Some(seed) = self.seeds.get_mut(index) else {
+            return;
+        };
+        if seed.id.as_ref() == Some(&id) {
+            return;
+        }
+        if let Some(old) = seed.id.replace(id.clone())
+            && let Some(named) = self.named.get_mut(&old)
+        {
+            named.retain(|other| *other != index);
+            if named.is_empty() {
+                self.named.remove(&old);
+            }
+        }
+        self.named.entry(id).or_default().push(index);
+    }
+}
+
 impl State {
     pub(super) fn start_entry(&mut self) {
         self.entry.told = Told::since(self.now);
@@ -101,7 +156,8 @@ impl State {
         self.forget_pings();
         for index in 0..self.entry.seeds.len() {
             self.cancel_timer(Timer::Join(index as u32));
-            if std::mem::take(&mut self.entry.seeds[index].suspected) {
+            let health = &mut self.entry.seeds[index].health;
+            if std::mem::replace(health, Health::Unheard).is_suspected() {
                 self.cancel_timer(Timer::Probe(index as u32));
             }
         }
@@ -115,8 +171,8 @@ impl State {
             let seed = &mut self.entry.seeds[index];
             seed.retired = !seeds.contains(&seed.target);
             if seed.retired {
-                seed.watched = false;
                 self.seed_answered(index);
+                self.entry.seeds[index].health = Health::Unheard;
             }
         }
         for target in seeds {
@@ -311,7 +367,7 @@ impl State {
             let away = seed.away.map_or(Duration::ZERO, |away| at.since(away));
             self.now.since(at) >= away / 4
         });
-        if seed.lost && is_due {
+        if seed.health.is_lost() && is_due {
             seed.entered = Some(self.now);
             self.enter_through(index);
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Came;
 use crate::proto::state::State;
+use crate::proto::state::seeds::{Came, Seed};
 use crate::proto::{Event, Moment, SeedOutcome};
 
 /// A node that is outside says so after this time.
@@ -60,7 +60,7 @@ impl State {
         if others.is_empty() || outside < FIRST_AFTER || is_waiting && outside < LATEST_AFTER {
             return;
         }
-        let outcome = |seed: &&super::Seed| SeedOutcome {
+        let outcome = |seed: &&Seed| SeedOutcome {
             seed: seed.target.clone(),
             reason: seed.came_to.map_or("not tried", Came::name),
         };

@@ -9,7 +9,7 @@ use crate::proto::codec::native;
 use crate::proto::legacy::line;
 use crate::proto::state::State;
 use crate::proto::state::beacons::Part;
-use crate::proto::state::entry::Came;
+use crate::proto::state::seeds::Came;
 use crate::proto::{
     CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, Moment, NodeId, Output,
     PeerAddress, Place, Target, Timer, Why, publish,

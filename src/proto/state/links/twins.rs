@@ -8,7 +8,7 @@ use super::{Link, Phase};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::entry::Came;
+use crate::proto::state::seeds::Came;
 use crate::proto::{
     CloseHow, Event, Hello, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Why,
 };

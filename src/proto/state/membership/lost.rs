@@ -68,7 +68,8 @@ impl State {
         for (who, silently) in dials {
             // Seeds that are missed are dialled in any case.
             let is_seed = self.entry.seed_at(who.socket());
-            let is_seed = is_seed.is_some_and(|index| self.entry.seeds[index].suspected);
+            let is_seed =
+                is_seed.is_some_and(|index| self.entry.seeds[index].health.is_suspected());
             if is_seed || self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
                 continue;
             }

@@ -8,12 +8,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::MISSED_AFTER;
-use super::parts::Part;
-use crate::proto::state::entry::Came;
-use crate::proto::state::links::Dial;
-use crate::proto::state::{State, jitter};
+pub(super) mod health;
+mod seed;
+
+use super::beacons::{MISSED_AFTER, Part};
+use super::links::Dial;
+use super::{State, jitter};
 use crate::proto::{Event, Hello, Intent, LinkId, NodeId, PeerAddress, Target, Timer};
+use health::Health;
+pub(super) use seed::{Came, Seed};
 
 /// A seed that is missed is dialled within this time. The design's 1 s would add up with the rest
 /// to more than 6 s from a cut to the event.
@@ -40,21 +43,26 @@ impl State {
     pub(super) fn watch_seeds(&mut self) {
         for index in 0..self.entry.seeds.len() {
             let seed = &self.entry.seeds[index];
-            if !seed.watched || seed.retired {
+            let health = seed.health;
+            if !health.is_watched() || seed.retired {
                 continue;
             }
             if self.is_in_contact(index) {
                 self.seed_answered(index);
-            } else if !self.entry.seeds[index].suspected {
-                self.entry.seeds[index].suspected = true;
-                let after = PROBE_WITHIN.mul_f64(self.rng.f64());
-                self.set_timer(Timer::Probe(index as u32), after);
+            } else if health == Health::Heard {
+                self.entry.seeds[index].health = Health::Suspected { dials: 0 };
+                self.probe_soon(index);
             }
         }
     }
 
+    fn probe_soon(&mut self, index: usize) {
+        let after = PROBE_WITHIN.mul_f64(self.rng.f64());
+        self.set_timer(Timer::Probe(index as u32), after);
+    }
+
     /// Whether that seed's beacons come, or it is a peer that speaks.
-    pub(in crate::proto::state) fn is_in_contact(&self, index: usize) -> bool {
+    pub(super) fn is_in_contact(&self, index: usize) -> bool {
         let seed = &self.entry.seeds[index];
         self.is_in_contact_with(seed.id.as_ref(), seed.address)
     }
@@ -73,9 +81,9 @@ impl State {
         self.peers.iter().any(is_it) || self.hears(id, address)
     }
 
-    pub(in crate::proto::state) fn on_probe(&mut self, index: u32) {
+    pub(super) fn on_probe(&mut self, index: u32) {
         let index = index as usize;
-        if index >= self.entry.seeds.len() || !self.entry.seeds[index].suspected {
+        if index >= self.entry.seeds.len() || !self.entry.seeds[index].health.is_suspected() {
             return;
         }
         if self.is_in_contact(index) {
@@ -91,8 +99,8 @@ impl State {
         seed.away.get_or_insert(now);
         // An older seed does not say in which part it is. It may only have been busy: give it time
         // for a beacon before others have to make room for us.
-        let again = seed.probed > 0;
-        seed.probed = seed.probed.saturating_add(1);
+        let again = seed.health.dials() > 0;
+        seed.health = seed.health.dialled();
         let intent = match again && seed.is_unsaid {
             true => Intent::Rejoin,
             false => Intent::Probe,
@@ -103,7 +111,12 @@ impl State {
 
     /// A dial to a seed that is missed failed, or was refused: it is tried again.
     fn probe_again(&mut self, index: usize) {
-        let lost = self.entry.seeds.iter().filter(|seed| seed.lost).count();
+        let lost = self
+            .entry
+            .seeds
+            .iter()
+            .filter(|seed| seed.health.is_lost())
+            .count();
         let [least, most] = AGAIN;
         let away = self.entry.seeds[index].away.unwrap_or(self.now);
         let wait = self.now.since(away) / AGAIN_SHARE;
@@ -114,23 +127,25 @@ impl State {
     }
 
     /// One of our seeds could not be dialled, or asked.
-    pub(in crate::proto::state) fn seed_unreachable(&mut self, index: usize) {
+    pub(super) fn seed_unreachable(&mut self, index: usize) {
         let now = self.now;
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return;
         };
         seed.away.get_or_insert(now);
-        if seed.suspected {
+        if seed.health.is_suspected() {
             self.probe_again(index);
         }
     }
 
     /// One of our seeds cannot be reached, or only over there; whether that is news.
-    pub(in crate::proto::state) fn seed_lost(&mut self, index: usize) -> bool {
+    pub(super) fn seed_lost(&mut self, index: usize) -> bool {
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return false;
         };
-        let is_news = !std::mem::replace(&mut seed.lost, true);
+        let before = seed.health;
+        seed.health = before.lost();
+        let is_news = !before.is_lost();
         if is_news {
             let seed = seed.target.clone();
             tracing::warn!(
@@ -140,23 +155,26 @@ impl State {
             );
             self.emit(Event::Netsplit { seed });
         }
+        if before == Health::Heard {
+            self.probe_soon(index);
+        }
         is_news
     }
 
     /// One of our seeds is there, and in our part of the network.
-    pub(in crate::proto::state) fn seed_answered(&mut self, index: usize) {
+    pub(super) fn seed_answered(&mut self, index: usize) {
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return;
         };
-        (seed.probed, seed.away) = (0, None);
-        (seed.bridge_wait, seed.bridge_at, seed.bridge_failures) = (Duration::ZERO, None, 0);
-        let is_bridged = std::mem::take(&mut seed.is_beyond);
-        if std::mem::take(&mut seed.suspected) {
+        seed.away = None;
+        let is_bridged = std::mem::take(&mut seed.bridge).is_told;
+        let before = seed.health;
+        seed.health = before.answered();
+        let target = seed.target.clone();
+        if before.is_suspected() {
             self.cancel_timer(Timer::Probe(index as u32));
         }
-        let seed = &mut self.entry.seeds[index];
-        let target = seed.target.clone();
-        if std::mem::take(&mut seed.lost) {
+        if before.is_lost() {
             tracing::info!(host = target.host, port = target.port, "netsplit resolved");
             let seed = target.clone();
             self.emit(Event::NetsplitResolved { seed });
@@ -169,13 +187,13 @@ impl State {
     /// A beacon of `id` has come, or it has become a peer.
     pub(super) fn seed_alive(&mut self, id: &NodeId, address: SocketAddr) {
         for index in self.entry.seeds_of(id, address) {
-            self.entry.seeds[index].watched = true;
             self.seed_answered(index);
+            self.entry.seeds[index].health = Health::Heard;
         }
     }
 
     /// We have become a peer of somebody, perhaps of a seed.
-    pub(in crate::proto::state) fn seed_added(&mut self, link: LinkId) {
+    pub(super) fn seed_added(&mut self, link: LinkId) {
         let now = self.now;
         self.beacons.in_since.get_or_insert(now);
         let Some(peer) = self.peer(link).filter(|peer| peer.native) else {
@@ -192,7 +210,7 @@ impl State {
     }
 
     /// A seed has told us who it is. `who`: where it listens itself; `is_peer`: it takes us.
-    pub(in crate::proto::state) fn seed_is(
+    pub(super) fn seed_is(
         &mut self,
         index: usize,
         hello: &Hello,
@@ -224,18 +242,19 @@ impl State {
         match part {
             Part::Same => {
                 // It may be one of those whose beacons do not come here.
-                let in_contact = self.is_in_contact(index);
-                self.entry.seeds[index].watched &= in_contact;
                 self.seed_answered(index);
+                if !self.is_in_contact(index) {
+                    self.entry.seeds[index].health = Health::Unheard;
+                }
             }
             Part::Other if intent == Intent::Rejoin => self.bridge_failed(index),
             // Whoever was busy needs time for a beacon.
-            Part::Other if self.entry.seeds[index].probed == 1 => {}
+            Part::Other if self.entry.seeds[index].health.dials() == 1 => {}
             Part::Other => self.bridge(index, who),
             Part::Unknown => self.roam_soon(),
             Part::Unsaid if intent == Intent::Rejoin => {
                 let seed = &self.entry.seeds[index];
-                if seed.suspected && !self.is_in_contact(index) {
+                if seed.health.is_suspected() && !self.is_in_contact(index) {
                     self.probe_again(index);
                 }
             }
@@ -246,7 +265,7 @@ impl State {
     /// Joins the part of the network that a seed is in.
     fn bridge(&mut self, index: usize, who: Option<&PeerAddress>) {
         let seed = &self.entry.seeds[index];
-        if seed.bridge_at.is_some_and(|at| at > self.now) {
+        if seed.bridge.at.is_some_and(|at| at > self.now) {
             return;
         }
         if !self.has_room_for_bridge() {
@@ -269,17 +288,18 @@ impl State {
     fn bridge_failed(&mut self, index: usize) {
         let [least, most] = BRIDGE_AGAIN;
         let seed = &mut self.entry.seeds[index];
-        seed.bridge_wait = (seed.bridge_wait * 2).clamp(least, most);
-        seed.bridge_failures += 1;
-        let wait = jitter(&mut self.rng, seed.bridge_wait, 0.3);
-        seed.bridge_at = Some(self.now.after(wait));
-        if seed.suspected {
+        let bridge = &mut seed.bridge;
+        bridge.wait = (bridge.wait * 2).clamp(least, most);
+        bridge.failures += 1;
+        let wait = jitter(&mut self.rng, bridge.wait, 0.3);
+        bridge.at = Some(self.now.after(wait));
+        if seed.health.is_suspected() {
             return self.probe_again(index);
         }
-        if seed.bridge_failures >= ISLAND_AFTER && !std::mem::replace(&mut seed.is_beyond, true) {
+        if bridge.failures >= ISLAND_AFTER && !std::mem::replace(&mut bridge.is_told, true) {
             let target = seed.target.clone();
             self.tell_island(target, false);
-        } else if !seed.is_beyond {
+        } else if !bridge.is_told {
             self.roam_soon();
         }
     }
@@ -299,7 +319,7 @@ impl State {
     }
 
     /// A node of another part told of others there, for it has no room itself.
-    pub(in crate::proto::state) fn bridge_to(&mut self, contacts: &[PeerAddress]) {
+    pub(super) fn bridge_to(&mut self, contacts: &[PeerAddress]) {
         let mut free = WAYS_AROUND;
         // Others that were refused shall not all go to the same ones.
         let mut contacts: Vec<&PeerAddress> = contacts.iter().collect();
@@ -319,7 +339,7 @@ impl State {
     // Seeds that nobody misses
 
     /// Looks at a seed before long.
-    pub(in crate::proto::state) fn roam_soon(&mut self) {
+    pub(super) fn roam_soon(&mut self) {
         if self.config.native && !self.entry.seeds.is_empty() {
             self.entry.roam_wait = ROAM[0];
             self.schedule_roam();
@@ -333,7 +353,7 @@ impl State {
         self.set_timer(Timer::Roam, after);
     }
 
-    pub(in crate::proto::state) fn on_roam(&mut self) {
+    pub(super) fn on_roam(&mut self) {
         self.schedule_roam();
         if self.peers.is_empty() {
             return;
@@ -363,7 +383,7 @@ impl State {
         };
         if may_be_legacy
             || seed.retired
-            || seed.suspected
+            || seed.health.is_suspected()
             || self.is_self(&seed.target)
             || self.is_dialing_seed(index)
         {

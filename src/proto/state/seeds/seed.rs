@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::Entry;
+use super::health::Health;
 use crate::proto::{Config, Moment, NodeId, Target};
 
 /// One of our seeds.
@@ -19,32 +19,32 @@ pub(in crate::proto::state) struct Seed {
     /// Whether it has been asked for peers as legacy nodes do.
     pub(in crate::proto::state) asked: bool,
     /// When it was last asked for entry although we have peers.
-    pub(super) entered: Option<Moment>,
-    /// Whether its beacons have been heard, or it has been a peer: then it is missed.
-    pub(in crate::proto::state) watched: bool,
-    /// It is missed.
-    pub(in crate::proto::state) suspected: bool,
-    /// How often it has been dialled since.
-    pub(in crate::proto::state) probed: u32,
-    /// The application has been told of a netsplit.
-    pub(in crate::proto::state) lost: bool,
-    /// The application has been told that the seed is in another part of the network.
-    pub(in crate::proto::state) is_beyond: bool,
+    pub(in crate::proto::state) entered: Option<Moment>,
+    pub(in crate::proto::state) health: Health,
     /// It does not say in which part it is.
     pub(in crate::proto::state) is_unsaid: bool,
     /// When it was looked at last.
     pub(in crate::proto::state) looked: Option<Moment>,
     /// Since when it has not been found in our part of the network.
     pub(in crate::proto::state) away: Option<Moment>,
-    /// When the part that it is in may be joined, and how long that takes the next time.
-    pub(in crate::proto::state) bridge_at: Option<Moment>,
-    pub(in crate::proto::state) bridge_wait: Duration,
-    /// How often that has failed.
-    pub(in crate::proto::state) bridge_failures: u32,
+    pub(in crate::proto::state) bridge: Bridge,
     /// What the latest attempt to enter through it came to.
-    pub(super) came_to: Option<Came>,
+    pub(in crate::proto::state) came_to: Option<Came>,
     /// The application has taken it out. It stays here, as others refer to it by its index.
     pub(in crate::proto::state) retired: bool,
+}
+
+/// Attempts to join the part of the network that a seed is in.
+#[derive(Default, Debug)]
+pub(in crate::proto::state) struct Bridge {
+    /// No attempt is made before this.
+    pub(in crate::proto::state) at: Option<Moment>,
+    /// How long the latest pause was.
+    pub(in crate::proto::state) wait: Duration,
+    /// How many attempts have failed.
+    pub(in crate::proto::state) failures: u32,
+    /// The application has been told that the seed is in another part.
+    pub(in crate::proto::state) is_told: bool,
 }
 
 /// What an attempt to enter through a seed came to.
@@ -81,7 +81,7 @@ impl Came {
     }
 
     /// Whether there was no connection.
-    pub(super) fn is_no_answer(self) -> bool {
+    pub(in crate::proto::state) fn is_no_answer(self) -> bool {
         let words = [
             "refused",
             "no answer",
@@ -93,7 +93,7 @@ impl Came {
     }
 
     /// The word for it in logs and events.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::proto::state) fn name(self) -> &'static str {
         match self {
             Self::Peer => "peer",
             Self::Own => "own address",
@@ -106,7 +106,7 @@ impl Came {
 
 impl Seed {
     /// The seeds of `config`, each once.
-    pub(super) fn all(config: &Config) -> Vec<Self> {
+    pub(in crate::proto::state) fn all(config: &Config) -> Vec<Self> {
         let mut seeds: Vec<Self> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         for target in &config.seeds {
@@ -117,7 +117,7 @@ impl Seed {
         seeds
     }
 
-    pub(super) fn new(target: Target) -> Self {
+    pub(in crate::proto::state) fn new(target: Target) -> Self {
         let ip = target.host.parse::<IpAddr>().ok();
         Self {
             address: ip.map(|ip| SocketAddr::new(ip.to_canonical(), target.port)),
@@ -126,74 +126,13 @@ impl Seed {
             legacy: None,
             asked: false,
             entered: None,
-            watched: false,
-            suspected: false,
-            probed: 0,
-            lost: false,
-            is_beyond: false,
+            health: Health::Unheard,
             is_unsaid: false,
             looked: None,
             away: None,
-            bridge_at: None,
-            bridge_wait: Duration::ZERO,
-            bridge_failures: 0,
+            bridge: Bridge::default(),
             came_to: None,
             retired: false,
         }
-    }
-}
-
-impl Entry {
-    /// Takes one more seed; returns its index.
-    pub(super) fn add_seed(&mut self, target: Target) -> usize {
-        let (seed, index) = (Seed::new(target), self.seeds.len());
-        if let Some(address) = seed.address {
-            self.placed.insert(address, index);
-        }
-        self.seeds.push(seed);
-        index
-    }
-
-    /// Whether one of our seeds has said that this is its id.
-    pub(in crate::proto::state) fn knows_seed(&self, id: &NodeId) -> bool {
-        self.named.contains_key(id)
-    }
-
-    /// Whether that is one of our seeds, as far as we know.
-    pub(in crate::proto::state) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
-        self.knows_seed(id) || self.placed.contains_key(&address)
-    }
-
-    /// The seeds that have that id or address.
-    pub(in crate::proto::state) fn seeds_of(&self, id: &NodeId, at: SocketAddr) -> Vec<usize> {
-        let mut found = self.named.get(id).cloned().unwrap_or_default();
-        found.extend(self.placed.get(&at));
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
-    /// The seed that has that address.
-    pub(in crate::proto::state) fn seed_at(&self, address: SocketAddr) -> Option<usize> {
-        self.placed.get(&address).copied()
-    }
-
-    /// A seed is known to be that node.
-    pub(in crate::proto::state) fn set_seed_id(&mut self, index: usize, id: NodeId) {
-        let Some(seed) = self.seeds.get_mut(index) else {
-            return;
-        };
-        if seed.id.as_ref() == Some(&id) {
-            return;
-        }
-        if let Some(old) = seed.id.replace(id.clone())
-            && let Some(named) = self.named.get_mut(&old)
-        {
-            named.retain(|other| *other != index);
-            if named.is_empty() {
-                self.named.remove(&old);
-            }
-        }
-        self.named.entry(id).or_default().push(index);
     }
 }
