@@ -62,7 +62,7 @@ test('a node outside says why, seed by seed, in an event and in the log', async 
   assert.equal(node.connected, false)
 })
 
-test('a node for which a seed has no room is told, and no peer is sent away for it', async (t) => {
+test('a node without room at its seed is told, and the seed gives up no peer for it', async (t) => {
   const seed = await startNode(t, { maxPeerNo: 1 })
   const first = await startNode(t, { maxPeerNo: 1, seeds: [seedOf(seed)] })
   await poll(() => first.connected, 5000, 'the first is in')

@@ -177,7 +177,7 @@ test('write tells pressure, drain follows, all arrives', { timeout: 60_000 }, as
   assert.ok(waits > 0)
 })
 
-test('finished tells of a peer that goes', async (t) => {
+test('finished reports a peer that goes', async (t) => {
   const { toA, toB } = await startPair(t)
   toA.resume()
   const over = promisify(finished)(toA)

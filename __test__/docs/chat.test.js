@@ -78,7 +78,7 @@ test('--help lists the options, before anything is built', async () => {
   }
 })
 
-test('a program at the seed that is no chat is told, whether it speaks or is silent', async (t) => {
+test('another program at the seed is reported, whether it talks or is silent', async (t) => {
   const web = await foreigner(t, (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
   const silent = await foreigner(t, () => {})
   const atWeb = room(t, web).enter('anna')

@@ -18,7 +18,7 @@ const ROOT = path.join(__dirname, '..', '..')
 const out = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-ecosystem-'))
 after(() => fs.rmSync(out, { recursive: true, force: true }))
 
-describe('a program sees what it should', { timeout: 120_000 }, () => {
+describe('a program gets the expected results', { timeout: 120_000 }, () => {
   for (const flags of [
     [],
     ['--enable-source-maps'],

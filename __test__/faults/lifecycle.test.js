@@ -37,7 +37,7 @@ describe('stop', () => {
     assert.equal(node.listening, false)
   })
 
-  test('with peers removes each, tells of it, and lets the port go', async (t) => {
+  test('with peers removes each with an event, and frees the port', async (t) => {
     const [a, b] = [await startOwn(t), await startOwn(t)]
     await a.addPeer('127.0.0.1', b.options.port)
     await poll(() => b.peers.list.length === 1, 5000, 'linked')

@@ -78,7 +78,7 @@ describe('the packed packages', () => {
     assert.equal(stdout, '')
   })
 
-  test('say what is missing when the binary is', async () => {
+  test('name the missing binary', async () => {
     const bare = path.join(scratch, 'bare')
     await install(bare, '--offline', '--omit=optional', tarballs.main)
     const { stdout } = await execute(process.execPath, ['create.cjs'], { cwd: bare })

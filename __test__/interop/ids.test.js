@@ -69,7 +69,7 @@ describe('a node with an odd id', { concurrency: 2 }, () => {
   })
 })
 
-test('a node without an id that can be one is told off, and the application is told', async (t) => {
+test('a node with an unusable id is refused, and the application is told', async (t) => {
   const node = await startOwn(t)
   const refused = []
   node.on('refused', ({ reason }) => refused.push(reason))

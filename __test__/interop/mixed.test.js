@@ -22,7 +22,7 @@ const mixes = [
 
 describe('a mixed network', () => {
   for (const kinds of mixes) {
-    test(`${kinds[0]} as seed, ${kinds.slice(1)}: all hear all once, whoever is killed`, async (t) => {
+    test(`${kinds[0]} as seed, ${kinds.slice(1)}: all hear all once, whichever node is killed`, async (t) => {
       const network = await Network.grow(t, kinds)
       await network.everyoneHearsEveryone('first')
       network.assertHealthy()

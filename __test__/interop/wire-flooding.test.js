@@ -57,7 +57,7 @@ describe('a packet', () => {
     assert.deepEqual(await b.next('broadcast'), [sent])
   })
 
-  test('whose hash is wrong is dropped; the link stays and the genuine one is still taken', async (t) => {
+  test('with a wrong hash is dropped; the link stays, and the genuine packet is accepted', async (t) => {
     const [node, a, b] = await star(t)
     const genuine = packet('far', ['chat', 'genuine'])
     a.send('broadcast', { ...genuine, data: ['chat', 'forged'] })
@@ -73,7 +73,7 @@ describe('a packet', () => {
     assert.equal(a.ended, false)
   })
 
-  test('whose text is not as JavaScript writes it is taken with either hash', async (t) => {
+  test('that JavaScript would spell otherwise is accepted with either hash', async (t) => {
     const [node, a, b] = await star(t)
     const raw = '["chat", 1.0, 1e2, "\\u0041\\/", {"b":1, "2":"x", "1":"y"}]'
     const canonical = JSON.stringify(JSON.parse(raw))
@@ -89,7 +89,7 @@ describe('a packet', () => {
     assert.deepEqual(forwarded.at(-1), last)
   })
 
-  test('of our own that comes back is not heard and goes no further', async (t) => {
+  test('of the node itself that returns is neither heard nor forwarded', async (t) => {
     const [node, a, b, c] = await star(t)
     node.broadcast.emit('chat', 'mine')
     const [own] = await a.next('broadcast')

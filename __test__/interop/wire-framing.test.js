@@ -111,7 +111,7 @@ describe('lines', () => {
     await poll(() => heard(node).length === 201, 5000, 'many more')
   })
 
-  test('of the other side: the ack carries our id and nothing comes before it', async (t) => {
+  test('from the node itself: the ack carries its id and comes first', async (t) => {
     const node = await startOwn(t)
     const wire = await join(node.options.port, 'first')
     t.after(() => wire.destroy())

@@ -185,7 +185,7 @@ describe('a peer request', () => {
     assert.deepEqual(entering.connections, [])
   })
 
-  test('between peers is taken up by one who needs peers, who does not forward it', async (t) => {
+  test('between peers is answered by a node that needs peers, which does not forward it', async (t) => {
     const node = await startOwn(t, { minPeerNo: 4 })
     const [from, other] = [await peer(t, node, 'from'), await peer(t, node, 'other')]
     const asking = await server(t)

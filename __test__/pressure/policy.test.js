@@ -155,7 +155,7 @@ test('a broadcast too large for a peer is reported at both ends and breaks no li
   assert.deepEqual([large.connected, small.connected], [true, true])
 })
 
-test('stop hands over what was emitted before, over a slow link too', {
+test('stop hands over earlier messages, also over a slow link', {
   skip: unavailable() ?? false,
 }, async (t) => {
   const lan = await Lan.create(['10.9.1.1', '10.9.1.2'])

@@ -97,7 +97,7 @@ test('arguments have JSON semantics', async (t) => {
   ])
 })
 
-test('what cannot be serialised throws, and nothing is sent', async (t) => {
+test('an argument that cannot be serialised throws, and nothing is sent', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const cycle = {}
   cycle.self = cycle
@@ -263,7 +263,7 @@ test('a chunk that has not left when the peer closes is an error', async (t) => 
   assert.equal((await written).code, 'ERR_SMOKE_CLOSED')
 })
 
-test('stop lets out what was written before', async (t) => {
+test('stop sends earlier writes', async (t) => {
   const { native, node } = await fakeNetwork(t)
   native.outcomes = [2]
   node.broadcast.write('a')

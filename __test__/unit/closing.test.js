@@ -124,7 +124,7 @@ test('a peer that is destroyed is closed, with the error told', async (t) => {
   assert.deepEqual(native.calls, [['closePeer', PEER]])
 })
 
-test('end finishes what is written to a peer, and the link stays', async (t) => {
+test('end finishes the writes to a peer, and the link stays', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
   peer.on('data', (chunk) => heard.push(String(chunk)))

@@ -137,7 +137,7 @@ test('the addon knows the events that have listeners', async (t) => {
   assert.deepEqual(await filter(PEER), { names: [], flags: 0 })
 })
 
-test('the addon is told at once when a listener comes, and only what has changed', async (t) => {
+test('the addon learns of a new listener at once, and only of the change', async (t) => {
   const { node, native } = await fakeNetwork(t)
   await settled()
   native.setFilter = () => assert.fail('all names were told anew')

@@ -11,7 +11,7 @@ const STOPPED = { t: 'stopped' }
 const FAILED = { t: 'error', code: 'EADDRINUSE', message: 'port 4000 is in use' }
 const calls = (native) => native.calls.map(([name]) => name)
 
-test('start resolves when the node listens, and the real port is told', async () => {
+test('start resolves when the node listens, and options.port has the real port', async () => {
   const { node, native } = fakeNode()
   const started = node.start()
   assert.equal(node.start(), started)
@@ -280,7 +280,7 @@ test('bad arguments of addPeer are refused at once', () => {
   }
 })
 
-test('netsplits are told with the seed', async (t) => {
+test('netsplit events name the seed', async (t) => {
   const { node, native } = await fakeNetwork(t)
   const heard = []
   for (const name of ['netsplit', 'netsplit resolved']) {

@@ -104,10 +104,11 @@ function lib() {
   return files.map((file) => path.join('lib', file))
 }
 
-/** What a program that makes a node says of the error. */
-async function messageIn(t, folder, execArgv = []) {
-  fs.copyFileSync(CREATE, path.join(folder, 'create.cjs'))
-  const program = new Program(['create.cjs'], { cwd: folder, execArgv })
+/** The error of a program in this folder that creates a node. Default: in this package. */
+async function messageIn(t, folder = path.dirname(CREATE), execArgv = []) {
+  const copy = path.join(folder, 'create.cjs')
+  if (copy !== CREATE) fs.copyFileSync(CREATE, copy)
+  const program = new Program([copy], { cwd: folder, execArgv })
   t.after(() => program.kill())
   await program.exited(10_000)
   const { code, message, cause } = JSON.parse(program.out)
@@ -146,8 +147,7 @@ test("another platform's binary under this one's name is recognised", {
 })
 
 test('Node.js without addons is recognised', async (t) => {
-  const folder = path.join(ROOT, 'example')
-  assert.deepEqual(await messageIn(t, folder, ['--no-addons']), {
+  assert.deepEqual(await messageIn(t, undefined, ['--no-addons']), {
     code: CODE,
     cause: 'ERR_DLOPEN_DISABLED',
     message: 'addons are disabled. Start Node.js without --no-addons',
@@ -158,8 +158,7 @@ const [major] = process.versions.node.split('.').map(Number)
 const PERMISSION = major >= 23 ? '--permission' : '--experimental-permission'
 
 test('the permission model is recognised', async (t) => {
-  const folder = path.join(ROOT, 'example')
-  assert.deepEqual(await messageIn(t, folder, [PERMISSION, '--allow-fs-read=*']), {
+  assert.deepEqual(await messageIn(t, undefined, [PERMISSION, '--allow-fs-read=*']), {
     code: CODE,
     cause: 'ERR_DLOPEN_DISABLED',
     message: 'the permission model disables addons. Start Node.js with --allow-addons',

@@ -105,7 +105,7 @@ test('order is kept between events, attachments, chunks and lines', () => {
   )
 })
 
-test('pressure is told until there is room again', async () => {
+test('pressure is reported until there is room again', async () => {
   const { native, outbox } = openOutbox()
   native.outcomes = [PRESSED]
   assert.equal(send(outbox, '["a"]'), false)
@@ -191,7 +191,7 @@ test('messages over the limit are refused before anything is sent', () => {
   assert.equal(send(outbox, size(MAX)), true)
 })
 
-test('closing sends what was collected and releases the stream', () => {
+test('closing sends the collected messages and releases the stream', () => {
   const { native, outbox } = openOutbox()
   const done = []
   send(outbox, '["a"]')

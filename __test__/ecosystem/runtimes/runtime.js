@@ -12,7 +12,9 @@ const CHAT = path.join(__dirname, 'chat.js')
 const runtime = process.argv.slice(2)
 assert.notEqual(runtime.length, 0, 'the command is missing')
 
-test('a program sees what it should', { timeout: 120_000 }, (t) => sees(t, PROGRAM, { runtime }))
+test('a program gets the expected results', { timeout: 120_000 }, (t) =>
+  sees(t, PROGRAM, { runtime }),
+)
 
 for (const [name, ofSeed, ofGuest] of [
   ['of a Node.js guest', runtime, undefined],
