@@ -1,8 +1,8 @@
-//! The fuzz targets on random data: two seconds each, or `FUZZ_SECONDS`. Those of what is not public
-//! need `--features fuzzing`. `npm run fuzz` runs them all guided by coverage.
+//! The fuzz targets on random data: two seconds each, or `FUZZ_SECONDS`. Those of what is not
+//! public need `--features fuzzing`. `npm run fuzz` runs them all guided by coverage.
 //!
-//! A failure prints the seed of the round; `FUZZ_SEED` runs that round alone. The first seed is random,
-//! or `FUZZ_FROM`.
+//! A failure prints the seed of the round; `FUZZ_SEED` runs that round alone. The first seed is
+//! random, or `FUZZ_FROM`.
 
 #![allow(
     clippy::unwrap_used,

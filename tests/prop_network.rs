@@ -140,7 +140,8 @@ proptest! {
             prop_assert!(!peers.contains(&host));
             prop_assert!(network.timers(host) <= 24);
         }
-        // A link that is being made or dropped just then is one-sided for as long as a message takes.
+        // A link that is being made or dropped just then is one-sided for as long as a message
+        // takes.
         let is_settled = (0..100).any(|_| {
             network.run_for(Duration::from_millis(50));
             is_symmetric(&network)

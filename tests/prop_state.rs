@@ -19,7 +19,8 @@ use smokesignal::proto::{
 const MIN: usize = 3;
 const MAX: usize = 5;
 
-/// One thing that happens to a node. Numbers name links, peers and so on, modulo how many there are.
+/// One thing that happens to a node. Numbers name links, peers and so on, modulo how many there
+/// are.
 #[derive(Clone, Debug)]
 enum Step {
     Accept,

@@ -29,7 +29,7 @@ pub struct Decoder {
 
 #[derive(Debug)]
 enum Mode {
-    /// The first so many bytes of the input hold no newline.
+    /// This many bytes at the front of the input hold no newline.
     Lines {
         searched: usize,
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// What one tick's batch comes to at most, in bytes: twice 64 Ki characters of three bytes.
+/// The largest batch of one tick, in bytes: twice 64 Ki characters of three bytes.
 const MAX_TICK: usize = 384 << 10;
 
 /// Where a node can be dialled.
@@ -26,7 +26,7 @@ impl From<SocketAddr> for Target {
     }
 }
 
-/// What a node is told when it starts. Each field has a default in [`Config::default`].
+/// The options of a node. Each field has a default in [`Config::default`].
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address that others dial us at. Default `127.0.0.1`.
@@ -56,18 +56,21 @@ pub struct Config {
     /// The largest message an application may send or get, in bytes of JSON text or chunk.
     /// Default 4 MiB.
     pub max_message: usize,
-    /// What is read of a link that is no peer's yet, in bytes. Default 64 KiB (overlay design: of a
+    /// Bytes that are read from an unconnected link. Default 64 KiB (overlay design: of a
     /// line; but lines cost time, too).
     pub max_unconnected_bytes: usize,
-    /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay design).
+    /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay
+    /// design).
     pub link_queue: usize,
-    /// Sockets that have not yet said who they are. Default 256: the design's 64 would let a thousand
-    /// nodes a second in over links of 30 ms, and ten thousand that start at once want in within 10 s.
+    /// Unconnected links: sockets without a handshake. Default 256: the design's 64 would let a
+    /// thousand nodes a second in over links of 30 ms, and ten thousand that start at once want in
+    /// within 10 s.
     pub max_unconnected: usize,
     /// The same from one address that is not loopback. Default 4 (overlay design).
     pub max_unconnected_per_address: usize,
-    /// Connections that are accepted per second; twice as many at once. Default 1000: a few hundredths
-    /// of a core. What is more waits in the system's own queue, which costs nearly nothing.
+    /// Connections that are accepted per second; twice as many at once. Default 1000: a few
+    /// hundredths of a core. Further connections wait in the system's queue, which costs nearly
+    /// nothing.
     pub connections_per_second: f64,
     /// Incoming encrypted handshakes that are computed per second; twice as many at once. Default
     /// 200: a few hundredths of a core.
@@ -89,12 +92,13 @@ pub struct Config {
     /// Bytes of one peer's broadcasts that are read to be passed on, per second; an eighth of it at
     /// once. Default 128 MiB: as much as a gigabit brings.
     pub relayed_bytes_per_second: f64,
-    /// Whether what this node's application sends waits for receivers that consume it slowly.
+    /// Whether this node's application waits for receivers that consume slowly.
     /// Default true.
     pub waits_for_receivers: bool,
-    /// How long a receiver may consume nothing before nobody waits for it any more. Default 10 s:
-    /// longer than it takes to find that a node is dead (6 s), so that only nodes that live and hang
-    /// are given up as slow, and longer than the pauses of virtual machines and garbage collectors.
+    /// How long a receiver may consume nothing before senders stop waiting for it. Default 10 s:
+    /// longer than it takes to find that a node is dead (6 s), so that only nodes that live and
+    /// hang are given up as slow, and longer than the pauses of virtual machines and garbage
+    /// collectors.
     pub slow_receiver_timeout: Duration,
     /// Addresses that may connect and be dialled. Default none, which means all.
     pub allow: Vec<IpNet>,
@@ -161,8 +165,8 @@ impl Config {
         self.max_message.div_ceil(3) * 4 + (16 << 10)
     }
 
-    /// The largest native frame, in bytes: the largest message, or what an application says in a tick
-    /// (lib/outbox.js: it goes as soon as it has 64 Ki characters), and its header.
+    /// The largest native frame, in bytes: the largest message, or what an application says in a
+    /// tick (lib/outbox.js: it goes as soon as it has 64 Ki characters), and its header.
     pub fn max_frame(&self) -> usize {
         self.max_message.max(MAX_TICK) + (16 << 10)
     }

@@ -1,4 +1,4 @@
-//! What goes into the state machine and what comes out.
+//! The inputs and outputs of the state machine.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub enum Input {
         /// The real port (never 0).
         port: u16,
     },
-    /// Somebody connected to us. The id comes from [`super::State::next_link`].
+    /// A connection was accepted. The id comes from [`super::State::next_link`].
     Accepted {
         /// The new link.
         link: LinkId,
@@ -63,7 +63,7 @@ pub enum Input {
     Broadcast(Payload),
     /// The application has consumed these messages, and all of their streams before them.
     Consumed(Vec<Mark>),
-    /// These links take bytes, if slowly: what is on its way there may be one large message.
+    /// These links take bytes, but slowly: they may be in the middle of a large message.
     Moving(Vec<LinkId>),
     /// The application speaks to one peer, or to one member.
     Direct {
@@ -111,7 +111,7 @@ pub enum Input {
     Stop,
 }
 
-/// A place in what the application is given: everything of one stream up to `last`.
+/// A place in a stream that the application was given: everything up to `last`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Mark {
     /// An origin's broadcasts, or a peer's direct messages.
@@ -152,7 +152,7 @@ pub enum Output {
     Close {
         /// Which.
         link: LinkId,
-        /// In what manner.
+        /// How.
         how: CloseHow,
     },
     /// (Re)start a timer.
@@ -164,7 +164,7 @@ pub enum Output {
     },
     /// Forget a timer.
     CancelTimer(Timer),
-    /// How much of what the application sent has not been consumed.
+    /// How much of the application's data is outstanding.
     Window {
         /// To one peer or one member; `None` = broadcasts.
         link: Option<LinkId>,
@@ -180,7 +180,7 @@ pub enum Output {
 /// Bytes for a link: two parts, so that a relayed body is not copied behind a new header.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outgoing {
-    /// What it is to the backpressure policy.
+    /// Its class for backpressure.
     pub class: Class,
     /// First these bytes.
     pub head: Bytes,
@@ -205,18 +205,18 @@ impl Outgoing {
 pub enum Class {
     /// Handshakes, membership, repair requests: never dropped.
     Control,
-    /// What this node's application sends.
+    /// Data of this node's application.
     Own,
-    /// What others' applications send: dropped, oldest first, when a queue is full.
+    /// Data of other applications: dropped, oldest first, when a queue is full.
     Forward,
 }
 
 /// How a link ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CloseHow {
-    /// Write what is queued, then FIN; reading stops now.
+    /// Write the queue, then FIN; reading stops now.
     Flush,
-    /// Write what is queued, then FIN; the other side closes (entry and pong connections).
+    /// Write the queue, then FIN; the other side closes (entry and pong connections).
     HalfClose,
     /// At once.
     Abort,
@@ -229,7 +229,7 @@ pub enum Timer {
     Tick,
     /// A link has not shaken hands in time.
     Handshake(LinkId),
-    /// A seed has not answered the ping of that number in time.
+    /// A seed has not answered the ping with this number in time.
     Ping(u32),
     /// Ask for peers again, rate limited.
     Refill,
@@ -240,11 +240,12 @@ pub enum Timer {
     /// Look after silent native links and old payloads.
     Heartbeat,
     /// Look at what the application has consumed, tell those who wait for it, and see who makes no
-    /// progress. Before it fires, the driver gives the state [`Input::Consumed`] and [`Input::Moving`].
+    /// progress. Before it fires, the driver gives the state [`Input::Consumed`] and
+    /// [`Input::Moving`].
     Window,
     /// Below the number of peers that is sought: try again.
     Seek,
-    /// Trade addresses with somebody.
+    /// Trade addresses with another node.
     Shuffle,
     /// Look after beacons, seeds and peers that went silent.
     Watch,
@@ -260,7 +261,7 @@ pub enum Timer {
     Routing,
 }
 
-/// What the application is told, in order.
+/// Events for the application, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
     /// The server listens.
@@ -287,7 +288,7 @@ pub enum Event {
         remote: SocketAddr,
         /// Whether the link carries native frames.
         native: bool,
-        /// Whether it says what it has consumed, so that it need not be slowed down by its socket.
+        /// Whether it reports its consumption, so that its socket need not slow it down.
         windows: bool,
         /// The largest message it takes, in bytes, if it says so.
         max_message: Option<u32>,
@@ -303,7 +304,7 @@ pub enum Event {
     Broadcast {
         /// What.
         payload: Payload,
-        /// Of the last message; `None` where nobody waits for it to be consumed.
+        /// The mark of the last message; `None` if no sender waits for its consumption.
         mark: Option<Mark>,
     },
     /// Direct messages of a peer or of a member.
@@ -347,7 +348,7 @@ pub enum Event {
         /// Which.
         seed: Target,
     },
-    /// There is no peer: what the attempts to enter through the seeds have come to.
+    /// The node has no peer. Lists the outcome of its attempts to enter through each seed.
     Outside {
         /// Each seed but those that are this node itself.
         seeds: Vec<SeedOutcome>,
@@ -373,15 +374,16 @@ pub enum Event {
     Refused {
         /// The other end.
         remote: SocketAddr,
-        /// `plaintext`, `encrypted`, `secret`, `identity`, `corrupted`, `address`, `network` or `id`.
+        /// `plaintext`, `encrypted`, `secret`, `identity`, `corrupted`, `address`, `network` or
+        /// `id`.
         reason: &'static str,
     },
     /// The outcome of [`Input::AddPeer`].
     Dialed {
         /// Of that request.
         request: u32,
-        /// The peer's link, or an error code: the system's, `REFUSED` (there was no ack that makes a
-        /// peer), `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. To be peers already is no error.
+        /// The peer's link, or an error code: the system's, `REFUSED` (there was no ack that makes
+        /// a peer), `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. To be peers already is no error.
         result: Result<LinkId, String>,
     },
     /// There is room again after a send was answered with pressure: for broadcasts (`None`) or
@@ -393,7 +395,7 @@ pub enum Event {
         origin: NodeId,
         /// How many.
         count: u64,
-        /// The stream in the [`Mark`]s of that origin's broadcasts.
+        /// The stream in the [`Mark`]s of this origin's broadcasts.
         stream: u32,
     },
     /// The application of a node has consumed nothing for too long: this node's messages no longer
@@ -414,7 +416,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// What is to be reported when the application has consumed this.
+    /// The mark to report when the application has consumed this.
     pub fn mark(&self) -> Option<Mark> {
         match self {
             Self::Broadcast { mark, .. } | Self::Direct { mark, .. } | Self::Line { mark, .. } => {
@@ -425,7 +427,7 @@ impl Event {
     }
 }
 
-/// What an attempt to enter through a seed has come to.
+/// The outcome of an attempt to enter through a seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SeedOutcome {
     /// Which.

@@ -13,10 +13,11 @@ use md5::{Digest as _, Md5};
 
 /// A node's network-wide name: 1 to [`NodeId::MAX_LEN`] bytes of any text, as old nodes have them.
 ///
-/// Frames and packet ids carry it in a form of its own, its *code*: 1 to 64 printable ASCII characters
-/// without `-` (legacy nodes split packet ids on it), `"` and `\` (which JSON would escape). Most ids
-/// are such a text and are their own code. Of any other the code is `=` and the text with escapes, or
-/// `=#` and the text's MD5 if that is too long. Generated ids are lowercase base 36.
+/// Frames and packet ids carry it in a form of its own, its *code*: 1 to 64 printable ASCII
+/// characters without `-` (legacy nodes split packet ids on it), `"` and `\` (which JSON would
+/// escape). Most ids are such a text and are their own code. Of any other the code is `=` and the
+/// text with escapes, or `=#` and the text's MD5 if that is too long. Generated ids are lowercase
+/// base 36.
 #[derive(Clone)]
 pub struct NodeId {
     code: Arc<str>,

@@ -7,12 +7,12 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Kind, Message, Native, Payload, Publish};
 
-/// Longer runs stay what they are: to copy them costs more than it saves.
+/// Longer runs are not joined: copying them costs more than it saves.
 const SHORT: usize = 2 << 10;
 /// Where a joined run ends, in bytes.
 const JOINED: usize = 16 << 10;
 
-/// Joins short runs of events with those that continue them, in what was read at once.
+/// Joins short runs of events that continue each other, within one read.
 ///
 /// The work that a run makes, here and at every node behind, hardly depends on its length. So an
 /// origin that says much in ticks of one message each, as it happens or out of malice, costs little
@@ -43,7 +43,7 @@ fn is_short(run: &Publish) -> bool {
     run.payload.kind() == Kind::Events && run.payload.body().len() < SHORT
 }
 
-/// A run, and what continues it.
+/// A run, and the runs that continue it.
 struct Joined {
     run: Publish,
     /// The bodies of all, if there are several.

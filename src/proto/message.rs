@@ -1,4 +1,4 @@
-//! What nodes say to each other, decoded.
+//! Messages between nodes, decoded.
 
 use bytes::Bytes;
 
@@ -17,7 +17,8 @@ pub enum Message {
     Pong(Pong),
     /// A flooded packet of the legacy protocol whose hash was right.
     Packet(Packet),
-    /// Direct messages of a peer: events (0.1 `event`, native) or stream chunks (0.2 `direct`, native).
+    /// Direct messages of a peer: events (0.1 `event`, native) or stream chunks (0.2 `direct`,
+    /// native).
     Direct(Payload),
     /// A line with a path of the application's own (`peer.socket.send`): the whole JSON array.
     Line(Bytes),
@@ -47,12 +48,12 @@ pub enum Reject {
 pub struct Hello {
     /// The sender.
     pub id: NodeId,
-    /// What a native node adds (`smoke2`); `None` from a legacy node, which ignores it.
+    /// The part of a native node (`smoke2`); `None` from a legacy node, which ignores it.
     pub native: Option<HelloNative>,
 }
 
 impl Hello {
-    /// What a native node wants.
+    /// The intent of a native node.
     pub(super) fn intent(&self) -> Option<Intent> {
         self.native.as_ref().map(|native| native.intent)
     }
@@ -70,14 +71,14 @@ pub struct HelloNative {
     pub port: u16,
     /// The sender's epoch: random, per start.
     pub epoch: u64,
-    /// What the sender wants.
+    /// The intent of the sender.
     pub intent: Intent,
     /// Whether it says what has been consumed, and understands it: the frames from
     /// [`Native::Consumed`] on. Absent in 1.0.0.
     pub windows: bool,
     /// The largest message it takes, in bytes, if it says so.
     pub max_message: Option<u32>,
-    /// What later versions add; older ones ignore it.
+    /// Additions of later versions; older ones ignore them.
     pub place: Place,
 }
 
@@ -96,14 +97,14 @@ pub struct Place {
     pub part: Vec<u64>,
     /// `network`: the name of the network that it belongs to.
     pub network: Option<String>,
-    /// `why`: in an ack, what is the matter.
+    /// `why`: in an ack, the objection.
     pub why: Option<Why>,
-    /// `members`: it keeps a record, and passes on those of others and their letters: it understands
-    /// [`Native::Members`] and [`Native::Routing`].
+    /// `members`: it keeps a record, and passes on those of others and their letters: it
+    /// understands [`Native::Members`] and [`Native::Routing`].
     pub members: bool,
 }
 
-/// What is the matter with the node that an ack goes to.
+/// The objection to the node that an ack goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
     /// There is no room for it.
@@ -130,13 +131,13 @@ impl Why {
         }
     }
 
-    /// The one of that name.
+    /// Finds it by name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|why| why.name() == name)
     }
 }
 
-/// What the sender of a [`Hello`] wants; the member `intent` of `smoke2`, left out for
+/// The intent of the sender of a [`Hello`]; the member `intent` of `smoke2`, left out for
 /// [`Intent::Peer`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Intent {
@@ -187,14 +188,14 @@ impl Intent {
         matches!(self, Self::Probe | Self::Check)
     }
 
-    /// The intent of that name; unknown ones are those of later versions.
+    /// Finds an intent by name; unknown ones come from later versions.
     pub fn parse(name: &str) -> Self {
         let named = |intent: &Self| intent.name() == Some(name);
         Self::ALL.into_iter().find(named).unwrap_or_default()
     }
 }
 
-/// `{id, remoteAddress, remotePort}`: who wants peers, and where to dial it.
+/// `{id, remoteAddress, remotePort}`: a node that wants peers, and its address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerAddress {
     /// The node that asks.
@@ -221,7 +222,7 @@ pub struct Pong {
     pub responds_to: String,
 }
 
-/// What a legacy packet is about.
+/// The topic of a legacy packet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Topic {
@@ -239,7 +240,7 @@ pub enum Topic {
 /// hands on what it got; `id` and `data` were read from it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Packet {
-    /// What it is about.
+    /// Its topic.
     pub topic: Topic,
     /// `<node id>-<uuid>-<md5 hex>`.
     pub id: String,
@@ -258,7 +259,7 @@ pub enum PacketData {
     Chunk(Bytes),
     /// Of a `peer request`.
     PeerRequest(PeerAddress),
-    /// Of a `ping`: who asks, and the seed that is looked for.
+    /// Of a `ping`: the sender, and the seed that it looks for.
     Ping {
         /// Where the pong goes.
         from: std::net::SocketAddr,
@@ -278,7 +279,7 @@ pub enum Native {
     IHave(Vec<Watermark>),
     /// "Send me this range and what follows, and push this origin to me from now on."
     Graft {
-        /// What is missing.
+        /// The missing numbers.
         range: Range,
         /// Only what you got within the last so many milliseconds; `u32::MAX` = whatever you hold.
         /// A newcomer asks like this: what was said before it came is not for it.
@@ -325,7 +326,7 @@ pub enum Native {
         nonce: u32,
         /// How many more steps.
         ttl: u8,
-        /// What the node that began it offers.
+        /// The offer of the node that began it.
         contacts: Vec<PeerAddress>,
     },
     /// Addresses: the way back of a shuffle, or (nonce 0) the consolation of who was refused.

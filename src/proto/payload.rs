@@ -1,4 +1,4 @@
-//! What an application sends: opaque to every node that only relays it.
+//! Messages of an application: opaque to nodes that only relay them.
 //!
 //! A [`Payload`] is a *run* of consecutive messages in one buffer. Relays forward the buffer; only
 //! the node that delivers, or translates for a legacy peer, walks over its [`Item`]s.

@@ -22,10 +22,10 @@
 //! origins that speak at once prune more links than the tree can spare, and every repair costs a
 //! graft timeout. Plumtree: Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", 2007.
 //!
-//! [`State`] takes an [`Input`] and says in [`Output`]s what has to be done; it knows the peers only by
-//! what it was told of them. Its parts: [`runs`], which are sent, delivered and forwarded; [`tree`],
-//! [`watermarks`], [`repair`], which asks for missing runs, [`retransmission`], which answers, [`skip`],
-//! [`oversized`] and [`window`].
+//! [`State`] takes an [`Input`] and says in [`Output`]s what has to be done; it knows the peers
+//! only by what it was told of them. Its parts: [`runs`], which are sent, delivered and forwarded;
+//! [`tree`], [`watermarks`], [`repair`], which asks for missing runs, [`retransmission`], which
+//! answers, [`skip`], [`oversized`] and [`window`].
 
 mod event;
 mod handle;

@@ -1,6 +1,6 @@
 //! Counters.
 
-/// What a node has counted since it was made. All are totals except where a field says otherwise.
+/// The counters of a node since its creation: totals, unless a field says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
@@ -10,17 +10,17 @@ pub struct Counters {
     pub delivered: u64,
     /// Copies of others' broadcasts sent on to a peer, in messages.
     pub forwarded: u64,
-    /// Broadcasts received that were known already, in messages.
+    /// Duplicate broadcasts received, in messages.
     pub duplicates: u64,
     /// Broadcasts received ahead of a gap and held back, in messages.
     pub held: u64,
-    /// Gaps that were closed by what a graft brought.
+    /// Gaps that a graft closed.
     pub repaired: u64,
-    /// Broadcasts that could not be had any more and were skipped.
+    /// Broadcasts that no peer had any more and that were skipped.
     pub skipped: u64,
-    /// Receivers that consumed nothing for so long that this node's messages no longer wait for them.
+    /// Receivers that this node stopped waiting for because they consumed nothing.
     pub slow_receivers: u64,
-    /// Broadcasts that were not sent to a peer because it takes none so large, once for each peer.
+    /// Broadcasts too large for a peer, counted once for each peer.
     pub oversized: u64,
     /// Ranges asked of a peer.
     pub grafts: u64,
@@ -36,13 +36,13 @@ pub struct Counters {
     pub rejected: u64,
     /// Dials made.
     pub dials: u64,
-    /// Dials that others asked for and a limit refused, pongs included.
+    /// Dials and pongs on behalf of others that a limit refused.
     pub dials_refused: u64,
     /// Shuffles, forward joins and beacons of peers that a limit refused to pass on.
     pub relays_refused: u64,
-    /// Connections that did not shake hands in time.
+    /// Connections without a handshake in time.
     pub handshake_timeouts: u64,
-    /// Times that a misbehaving link's floods were no longer passed on.
+    /// Times that a misbehaving link was muted.
     pub muted: u64,
     /// Packets of such links, ignored.
     pub ignored_of_muted: u64,

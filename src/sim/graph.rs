@@ -133,8 +133,8 @@ impl Graph {
         distances.into_iter().flatten().max().unwrap_or(0)
     }
 
-    /// Over the fastest ways from `start`: what the slowest node takes, and how many links the longest
-    /// of them has.
+    /// Over the fastest ways from `start`: what the slowest node takes, and how many links the
+    /// longest of them has.
     pub fn fastest(&self, start: HostId, latency: impl Fn(HostId, HostId) -> Duration) -> Reach {
         let mut reach = Reach::default();
         let mut seen = vec![false; self.hosts.len()];

@@ -1,7 +1,7 @@
 //! Configurations that people have: which seeds, which limits, which addresses.
 //!
-//! [`Layout::play`] starts a network of each kind, waits until it is whole, lets it come to rest and
-//! counts what happens although nothing changes.
+//! [`Layout::play`] starts a network of each kind, waits until it is whole, lets it come to rest
+//! and counts what happens although nothing changes.
 
 use std::time::Duration;
 

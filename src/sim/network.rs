@@ -118,7 +118,7 @@ struct Host {
     life: u32,
     timers: Vec<(Timer, u64)>,
     links: Vec<(LinkId, Port)>,
-    strangers: VecDeque<(LinkId, HostId, Moment)>,
+    unconnected: VecDeque<(LinkId, HostId, Moment)>,
     group: u32,
     /// Whether packets to it vanish.
     dark: bool,
@@ -205,7 +205,7 @@ impl Network {
             life: 0,
             timers: Vec::new(),
             links: Vec::new(),
-            strangers: VecDeque::new(),
+            unconnected: VecDeque::new(),
             group: 0,
             dark: false,
             shielded: false,
@@ -256,7 +256,7 @@ impl Network {
             node.counters = state.counters();
         }
         node.timers.clear();
-        node.strangers.clear();
+        node.unconnected.clear();
         node.dark = death == Death::Vanish;
         for (_, port) in std::mem::take(&mut node.links) {
             match death {
@@ -405,8 +405,8 @@ impl Network {
             }
             Output::Event(event) => {
                 if let Event::PeerAdded { link, .. } = &event {
-                    let strangers = &mut self.hosts[host.index()].strangers;
-                    strangers.retain(|(other, ..)| other != link);
+                    let unconnected = &mut self.hosts[host.index()].unconnected;
+                    unconnected.retain(|(other, ..)| other != link);
                     self.connected(host, *link);
                 }
                 self.give(host, &event);

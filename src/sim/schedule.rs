@@ -15,9 +15,9 @@ const SLOTS: u64 = 1 << 14;
 
 /// Things to happen, in order of time, and of their numbers where the time is the same.
 ///
-/// A timer wheel: only what is due within the current slot, and what is too far ahead for the wheel,
-/// is kept sorted. With a million entries one sorted heap would miss the processor's caches at
-/// every step.
+/// A timer wheel: only what is due within the current slot, and what is too far ahead for the
+/// wheel, is kept sorted. With a million entries one sorted heap would miss the processor's caches
+/// at every step.
 #[derive(Debug)]
 pub(super) struct Schedule<T> {
     /// The slot that `current` holds.

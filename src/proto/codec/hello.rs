@@ -60,8 +60,8 @@ fn decode_native(raw: &str) -> Option<HelloNative> {
     })
 }
 
-/// What is malformed is taken for absent, except the name of a network: that becomes one that nobody
-/// has.
+/// What is malformed is taken for absent, except the name of a network: that becomes one that
+/// nobody has.
 fn decode_place(raw: &str) -> Option<Place> {
     let names = ["max", "has", "ways", "part", "network", "why", "members"];
     let [max, has, ways, part, network, why, members] = json::fields(raw, names)?;

@@ -2,13 +2,13 @@
 
 use crate::proto::Config;
 
-/// What a line or a frame of who is no peer yet counts as, however short it is, in bytes.
+/// The least that a line or frame of an unconnected link counts, in bytes, however short it is.
 pub const LEAST: usize = 1 << 10;
 
 /// How much of a peer's input may have to be held to make one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// What may come of a link that is no peer's yet, in bytes, with newlines and frames' lengths. Each
+    /// Input of an unconnected link, in bytes, with newlines and frames' lengths. Each
     /// line and frame counts as [`LEAST`] at least: short ones take more time than their bytes.
     pub unconnected: usize,
     /// The longest line of a peer, in bytes without the newline.

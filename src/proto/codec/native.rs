@@ -2,9 +2,9 @@
 //!
 //! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
 //! *id* is `u8` length and the code of a [`NodeId`]; an *origin* is an id, then `u64` epoch; an
-//! *address* is `u8` 4 or 6, the bytes of the IP address, and `u16` port; a *contact* is `u8` length
-//! and id, then an address (at most 32 of them in a frame); *rest* is everything up to the frame's
-//! end; a *payload* has at most 2¹⁵ messages.
+//! *address* is `u8` 4 or 6, the bytes of the IP address, and `u16` port; a *contact* is `u8`
+//! length and id, then an address (at most 32 of them in a frame); *rest* is everything up to the
+//! frame's end; a *payload* has at most 2¹⁵ messages.
 //!
 //! | type | name | body |
 //! |---|---|---|
@@ -31,7 +31,7 @@
 //! | `0x24`, `0x25` | letters to any node, and notes on them | see [`routing::Frame`] |
 //! | `0x28` | peers | `u16` all, `u16` those that have others; only to nodes whose handshake has `max` |
 //!
-//! A `high` of 2⁶⁴ − 2 in consumed says that nobody need wait for the sender.
+//! A `high` of 2⁶⁴ − 2 in consumed says: do not wait for the sender.
 //! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`; `0x17` to `0x1b`,
 //! `0x24` and `0x25` to those whose handshake says `members`.
 //!
@@ -86,7 +86,7 @@ pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Messag
     Ok(Some(message))
 }
 
-/// Takes only what nests no more deeply than it may.
+/// Rejects events that nest too deeply.
 fn shallow(message: Message) -> Message {
     match &message {
         Message::Native(Native::Publish(Publish { payload, .. })) | Message::Direct(payload)

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-/// How deeply the arrays and objects of an event may nest, its own array included: far beyond any use,
-/// and well below what would exhaust the stack of code that walks over a parsed value. What an
+/// How deeply the arrays and objects of an event may nest, its own array included: far beyond any
+/// use, and well below what would exhaust the stack of code that walks over a parsed value. What an
 /// application sends is held to it, too (lib/depth.js).
 pub(crate) const EVENT_DEPTH: usize = 1000;
 

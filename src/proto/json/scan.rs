@@ -4,8 +4,8 @@ use memchr::memchr2;
 
 use super::text;
 
-/// How deep arrays and objects may nest in a line. Far below the depth at which `JSON.stringify` runs out of
-/// stack, which would end a legacy node, and far above what people send.
+/// How deep arrays and objects may nest in a line. Far below the depth at which `JSON.stringify`
+/// runs out of stack, which would end a legacy node, and far above what people send.
 pub const MAX_DEPTH: usize = 512;
 
 /// Walks over a JSON text. Every method that returns an `Option` gives `None` for what is not
@@ -185,7 +185,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object, of which only the values of `names` are wanted: as they stand, the last one where
-    /// a key comes more than once. Arrays and objects nest at most `depth` deep in it, itself included.
+    /// a key comes more than once. Arrays and objects nest at most `depth` deep in it, itself
+    /// included.
     pub(crate) fn object<const N: usize>(
         &mut self,
         names: [&str; N],

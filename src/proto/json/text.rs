@@ -105,7 +105,8 @@ pub(crate) fn decode(inside: &str) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// The text of a valid JSON value if that is a string, with its quotes, and holds no lone surrogate.
+/// The text of a valid JSON value if that is a string, with its quotes, and holds no lone
+/// surrogate.
 pub(crate) fn unquote(value: &str) -> Option<Cow<'_, str>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     match decode(inside) {

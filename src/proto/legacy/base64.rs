@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// What `Buffer.from(text, 'base64')` gives: both alphabets, padding or none, everything else
+/// The result of `Buffer.from(text, 'base64')`: both alphabets, padding or none, everything else
 /// skipped, and the end at the first `=`.
 pub(super) fn decode(text: &str) -> Vec<u8> {
     STANDARD

@@ -1,9 +1,9 @@
 //! The ids of packets.
 //!
-//! A packet born on a legacy node keeps its id and its text wherever it travels. A broadcast born on
-//! a native node gets, for legacy peers, an id that every translator derives alike:
-//! `<origin>-n<epoch><seq>-<md5>`, epoch and sequence number in base 36, 13 digits each. A packet with
-//! such an id that comes back from the legacy side is that broadcast again.
+//! A packet born on a legacy node keeps its id and its text wherever it travels. A broadcast born
+//! on a native node gets, for legacy peers, an id that every translator derives alike:
+//! `<origin>-n<epoch><seq>-<md5>`, epoch and sequence number in base 36, 13 digits each. A packet
+//! with such an id that comes back from the legacy side is that broadcast again.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub(super) fn is_made_by(packet: &str, id: &NodeId) -> bool {
     rest.is_some_and(|rest| rest.starts_with('-'))
 }
 
-/// What the id of a native broadcast begins with.
+/// The beginning of the id of a native broadcast.
 pub(super) fn packet_prefix(origin: &Origin, seq: u64) -> String {
     let digits = DIGITS;
     format!(

@@ -81,7 +81,7 @@ impl<'a> Elements<'a> {
             while scanner.more(elements.count == 0, b']')? {
                 let next = scanner.peek()?;
                 let rest = scanner.rest();
-                // Packets are what comes all the time: they are read in this one walk.
+                // Most lines hold packets: they are read in this one walk.
                 if elements.count == 2 && next == b'{' {
                     elements.object = Some(RawPacket::scan(&mut scanner, LINE_DEPTH - 1)?);
                 } else {

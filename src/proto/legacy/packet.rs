@@ -65,7 +65,7 @@ pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<P
     })
 }
 
-/// Reads a packet id: a node id and what follows it.
+/// Reads a packet id: a node id and the rest.
 pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
     let id = json::unquote(raw)?;
     let (origin, _) = id.split_once('-')?;
@@ -74,7 +74,7 @@ pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_hash_of(hash: &str, data: &str) -> bool {
-    // Nearly always the sender wrote with JSON.stringify, and what came is what it hashed.
+    // Nearly all senders use JSON.stringify, so the text is the hashed text.
     hash.as_bytes() == md5_hex(data.as_bytes())
         || canonical(data.as_bytes())
             .is_some_and(|canonical| hash.as_bytes() == md5_hex(&canonical))
@@ -89,8 +89,8 @@ fn md5_hex(bytes: &[u8]) -> [u8; 32] {
     hex
 }
 
-/// Array data is an event, string data a chunk. Legacy nodes make a `Buffer` of it, which throws for
-/// anything else.
+/// Array data is an event, string data a chunk. Legacy nodes make a `Buffer` of it, which throws
+/// for anything else.
 fn read_broadcast(line: &Bytes, raw: &str) -> Option<PacketData> {
     if let Some(elements) = raw.strip_prefix('[') {
         let name = Scanner::new(elements).peek();
@@ -120,7 +120,7 @@ pub(super) fn chunk(raw: &str) -> Option<Bytes> {
     Some(base64::decode(&String::from_utf8_lossy(&json::decode(inside))).into())
 }
 
-/// What stands where an address or a port should be.
+/// A value in the place of an address or a port.
 enum Field<T> {
     Good(T),
     /// No use, and no harm.
@@ -239,14 +239,14 @@ pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
     (id, text.into())
 }
 
-/// The data of a broadcast event: canonical, and `None` unless `text` is valid JSON of an array that
-/// begins with a string.
+/// The data of a broadcast event: canonical, and `None` unless `text` is valid JSON of an array
+/// that begins with a string.
 ///
 /// Texts from a native peer are only checked here. And our own application's are not always
 /// canonical: `JSON.stringify` writes ordinary objects, numbers and strings so that
 /// `JSON.stringify(JSON.parse(text)) === text` (array indices come first in them anyway, -0 is
-/// written 0, numbers in their shortest form, lone surrogates escaped, `__proto__` parsed back as an
-/// own key), but not proxies with an `ownKeys` trap, module namespaces and `JSON.rawJSON`.
+/// written 0, numbers in their shortest form, lone surrogates escaped, `__proto__` parsed back as
+/// an own key), but not proxies with an `ownKeys` trap, module namespaces and `JSON.rawJSON`.
 pub fn event_data(text: &[u8]) -> Option<Vec<u8>> {
     canonical(text).filter(|canonical| canonical.starts_with(b"[\""))
 }
@@ -304,7 +304,7 @@ pub fn peer_request_data(peer: &PeerAddress) -> Vec<u8> {
     data
 }
 
-/// The data of a ping: who asks, and the seed that shall answer.
+/// The data of a ping: the sender, and the seed that should answer.
 pub fn ping_data(from: SocketAddr, target: SocketAddr) -> Vec<u8> {
     format!(
         r#"{{"remoteAddress":"{}","remotePort":{},"targetPort":{},"targetAddress":"{}"}}"#,

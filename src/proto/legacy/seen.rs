@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::proto::Moment;
 
-/// What is remembered of an id, which can have [`MAX_ID_LEN`](super::packet::MAX_ID_LEN) bytes.
+/// An id is remembered as a hash: it can have [`MAX_ID_LEN`](super::packet::MAX_ID_LEN) bytes.
 type Hash = [u64; 2];
 
 /// Packet ids, remembered for a time and up to a number, oldest forgotten first.
 #[derive(Debug)]
 pub(in crate::proto) struct Seen {
     // Only looked up, never iterated: the hashers' own seeds change nothing that can be observed,
-    // and keep strangers from choosing ids that collide.
+    // and keep attackers from choosing ids that collide.
     hashers: [RandomState; 2],
     ids: HashSet<Hash>,
     order: VecDeque<(Moment, Hash)>,
@@ -50,7 +50,7 @@ impl Seen {
         true
     }
 
-    /// Forgets what is old enough.
+    /// Forgets the ids that are old enough.
     fn sweep(&mut self, now: Moment) {
         while self
             .order

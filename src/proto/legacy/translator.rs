@@ -47,12 +47,12 @@ enum Generation {
     /// It broadcasts events and was never sent a stream chunk: a 0.1, as far as we know. A chunk
     /// would crash it.
     Events,
-    /// It has sent a stream chunk, or was sent one, or asked for peers while it had some: no 0.1 does
-    /// the first or the last, or survives the second.
+    /// It has sent a stream chunk, or was sent one, or asked for peers while it had some: no 0.1
+    /// does the first or the last, or survives the second.
     Streams,
 }
 
-/// What a packet is to this node.
+/// The meaning of a packet for this node.
 #[derive(Clone, PartialEq, Debug)]
 pub(in crate::proto) enum Arrival {
     /// It was seen before.
@@ -177,7 +177,8 @@ impl Translator {
         self.send_packet(*topic, text, data, Some(from), Class::Forward, out);
     }
 
-    /// Whether the packet was made by the node that it is about, rather than by one that relays for it.
+    /// Whether the packet was made by the node that it is about, rather than by one that relays for
+    /// it.
     pub(in crate::proto) fn is_made_by(packet: &Packet, id: &NodeId) -> bool {
         is_made_by(&packet.id, id)
     }

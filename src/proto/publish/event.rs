@@ -1,4 +1,4 @@
-//! What goes into the state of broadcasts, and what comes out.
+//! The inputs and outputs of the state of broadcasts.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(in crate::proto) enum Input {
     TimerFired(Timer),
 }
 
-/// Something that has to be done for broadcasts, in order.
+/// An action for the node to carry out, in order.
 #[derive(Debug)]
 pub(in crate::proto) enum Output {
     /// Queue bytes on a link.
@@ -43,7 +43,7 @@ pub(in crate::proto) enum Output {
     WatchWindows,
     /// How much of this node's broadcasts is outstanding, and how much may be.
     Window { outstanding: usize, size: usize },
-    /// A peer did what no honest one does.
+    /// A peer misbehaved.
     Blame { link: LinkId, what: &'static str },
     /// Tell the application.
     Event(Event),

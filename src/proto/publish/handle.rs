@@ -6,7 +6,7 @@ use super::state::State;
 use crate::proto::{Level, LinkId, Moment, Native, Timer};
 
 impl State {
-    /// Takes in `input` and appends what must be done, in order, to `out`.
+    /// Takes `input` and appends the actions that follow from it to `out`, in order.
     ///
     /// A new stream begins with a tree in which it is not pushed to the peers in `lazy`.
     pub(in crate::proto) fn handle(

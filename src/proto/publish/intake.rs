@@ -1,10 +1,10 @@
-//! What is outstanding of what was sent, and what was received and is not consumed yet.
+//! Sent data that is outstanding, and received data that is not consumed yet.
 
 use std::collections::VecDeque;
 
 use crate::proto::Moment;
 
-/// What was sent, and what of it has not been consumed.
+/// Sent data that has not been consumed.
 #[derive(Debug, Default)]
 pub(in crate::proto) struct Outstanding {
     /// The last number of each run, and its cost.
@@ -31,10 +31,10 @@ impl Outstanding {
     }
 }
 
-/// What a stream's broadcasts wait for at this node.
+/// How far this node's application has consumed a stream.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// Names the stream in what the application is given.
+    /// Names the stream in the application's marks.
     pub(super) mark: u32,
     /// The last number that the application was given.
     pub(super) given: u64,
@@ -46,7 +46,7 @@ pub(super) struct Intake {
     pub(super) is_stalled: bool,
     /// Whether the stream is among those that are looked after.
     pub(super) is_flowing: bool,
-    /// Somebody behind us is still being sent what it has not consumed.
+    /// A node below this one is still receiving data that it has not consumed.
     pub(super) is_moving: bool,
     /// When the parent was told something.
     pub(super) told_at: Moment,

@@ -1,11 +1,12 @@
-//! Broadcasts that are larger than a peer takes: told in their place, so that it need not ask for them.
+//! Broadcasts that are larger than a peer takes: told in their place, so that it need not ask for
+//! them.
 
 use super::repair::GRAFT_HOLE_AFTER;
 use super::state::State;
 use crate::proto::codec::native;
 use crate::proto::{Class, Event, LinkId, Publish, Range};
 
-/// What the largest message may weigh beside its text or bytes: its lengths.
+/// Bytes that the largest message takes besides its text or bytes: its lengths.
 const SINGLE_OVERHEAD: usize = 8;
 
 impl State {
@@ -35,7 +36,7 @@ impl State {
         true
     }
 
-    /// A peer holds what is too large for us: somebody else will not send it either.
+    /// A peer holds a broadcast that is too large for us: no other peer will send it either.
     pub(super) fn on_oversized(&mut self, link: LinkId, range: &Range, lazy: &[LinkId]) {
         let known = self.streams.get(&range.origin).is_some();
         if !known && !self.takes_claim(link) {

@@ -34,7 +34,7 @@ pub(in crate::proto) struct Peer {
     pub(super) epoch: Option<u64>,
     /// Whether it speaks the native wire. Runs for the others are translated.
     pub(super) native: bool,
-    /// Whether it says what it has consumed, and wants to know what we have.
+    /// Whether it reports its consumption and wants reports of ours.
     pub(super) windows: bool,
     /// The largest message it takes, in bytes.
     pub(super) max_message: usize,

@@ -1,4 +1,4 @@
-//! Gaps: whom to ask (GRAFT) for what is missing, when, and how often.
+//! Gaps: which peer to ask (GRAFT) for missing broadcasts, when, and how often.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::proto::codec::native;
 use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};
 
 /// From an announcement to the graft, if the broadcast does not come. The design's twice the 95th
-/// percentile of round trip times would be 200 ms over links of 10 to 50 ms; in the simulator more than
-/// 150 ms save nothing, and its 80 ms cost a hundredth of a copy.
+/// percentile of round trip times would be 200 ms over links of 10 to 50 ms; in the simulator more
+/// than 150 ms save nothing, and its 80 ms cost a hundredth of a copy.
 pub(super) const GRAFT_AFTER: Duration = Duration::from_millis(150);
 /// The same for a hole seen in a peer's own pushes: links are in order, so it will not be filled
 /// from there; only from another link that is a little slower.
@@ -19,28 +19,28 @@ const STARVED_AFTER: Duration = Duration::from_millis(20);
 /// From one graft to the next, elsewhere (overlay design, tree); doubles with every try.
 pub(super) const GRAFT_AGAIN: Duration = Duration::from_millis(40);
 pub(super) const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
-/// While a repair makes progress, nobody else is asked.
+/// While a repair makes progress, no other peer is asked.
 pub(super) const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
 /// A gap that nobody fills for so long is skipped: longer than it takes to find that those who have
 /// what is missing are cut off (6 s), and to find others.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 /// The same while the peer that was asked goes on bringing broadcasts: its answer waits in line.
 const GIVE_UP_FLOWING_AFTER: Duration = Duration::from_secs(60);
-/// How long nobody else is asked while the peer that was asked goes on bringing broadcasts. On a slow
-/// link an answer takes its time, and each further one makes it slower.
+/// How long nobody else is asked while the peer that was asked goes on bringing broadcasts. On a
+/// slow link an answer takes its time, and each further one makes it slower.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// A peer goes on bringing broadcasts if the latest frame about them came within this time.
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// How many gaps of origins that were never heard of may wait for repair.
 const STRANGE_GAPS: usize = 1024;
-/// How often gaps are looked at, at most, for every so many that there are: a look at all of them takes
-/// as long as they are many, and anybody can make thousands.
+/// How often gaps are looked at, at most, for every so many that there are: a look at all of them
+/// takes as long as they are many, and anybody can make thousands.
 const REPAIR_EVERY: Duration = Duration::from_millis(1);
 const GAPS_AT_A_LOOK: usize = 64;
 
 impl State {
-    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then; false when
-    /// nobody will, since too many are missing something already.
+    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then; false
+    /// when nobody will, since too many are missing something already.
     pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) -> bool {
         let now = self.now;
         let crowded = self.gaps.len() >= STRANGE_GAPS;
@@ -104,10 +104,10 @@ impl State {
             return;
         };
         if range.first > stream.next {
-            // Its turn has not come yet; somebody else may hold it then.
+            // Its turn has not come yet; another peer may hold it then.
             return;
         }
-        // Who was not asked has nothing to answer.
+        // A peer that was not asked has nothing to answer.
         if !stream
             .gap
             .as_ref()
@@ -124,7 +124,7 @@ impl State {
         }
     }
 
-    /// Asks a peer for what is missing, or gives it up.
+    /// Asks a peer for missing broadcasts, or gives them up.
     fn repair(&mut self, origin: &Origin) {
         let now = self.now;
         let usable: Vec<LinkId> = self
@@ -182,13 +182,13 @@ impl State {
     }
 }
 
-/// What to do about a gap.
+/// The next step to close a gap.
 enum Step {
     /// Nothing yet: this process was starved.
     Wait,
     /// Nothing yet: the answer may be on its way.
     WaitForAnswer,
-    /// Give up everything before `upto`, on the word of so many peers or because nobody answers.
+    /// Give up everything before `upto`: `witnesses` peers say so, or no peer answers.
     Skip {
         upto: u64,
         witnesses: usize,

@@ -1,4 +1,4 @@
-//! Retransmission: what answers a GRAFT, from the cache.
+//! Retransmission: answers to a GRAFT from the cache.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use super::stream::{Stream, cost};
 use crate::proto::codec::native;
 use crate::proto::{Class, Level, LinkId, Moment, Origin, Publish, Range, Watermark};
 
-/// At most so many bytes answer one graft; whoever lacks more asks again, from where it got to.
+/// Bytes that answer one graft at most. A peer that lacks more asks again from there.
 const GRAFT_BYTES: usize = 512 << 10;
-/// So many runs that are too old are passed over for the price of one unit that is repeated.
+/// Runs that are skipped as too old, for the price of one repeated unit.
 const OLD_PER_UNIT: usize = 64;
 
 /// The cached runs that answer a graft.
@@ -25,7 +25,7 @@ struct Answer {
 }
 
 impl Stream {
-    /// What answers a graft of `range` from `link`: runs no older than `max_age`.
+    /// The answer to a graft of `range` from `link`: runs no older than `max_age`.
     fn answer(&self, link: LinkId, range: &Range, max_age: Duration, now: Moment) -> Answer {
         let is_lazy = self.seen_view(link).is_some_and(|view| view.lazy);
         let mut answer = Answer {
@@ -57,8 +57,8 @@ impl Stream {
         answer
     }
 
-    /// Notes that a peer is sent `answer`. Returns the price in units of [`REPAIR_UNIT`]: numbers that
-    /// it asks for once are free, because it would have been pushed them.
+    /// Notes that a peer is sent `answer`. Returns the price in units of [`REPAIR_UNIT`]: numbers
+    /// that it asks for once are free, because it would have been pushed them.
     fn note_answer(&mut self, link: LinkId, answer: &Answer) -> usize {
         let view = self.view(link);
         let served = view.served;
@@ -132,8 +132,8 @@ impl State {
 
     /// The age of the oldest broadcast that a peer wants repeated.
     ///
-    /// A newcomer asks for what was sent since it joined, counted from when it asks. The question may
-    /// arrive late, but whoever asks had joined when its link to us began.
+    /// A newcomer asks for what was sent since it joined, counted from when it asks. The question
+    /// may arrive late, but whoever asks had joined when its link to us began.
     fn max_age(&self, link: LinkId, max_age_ms: u32) -> Duration {
         if max_age_ms == u32::MAX {
             return Duration::MAX;

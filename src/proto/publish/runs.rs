@@ -9,8 +9,8 @@ use super::streams::DETACH_BELOW;
 use super::window::ACTIVE_FOR;
 use crate::proto::{Class, Event, LinkId, Origin, Payload, Publish};
 
-/// The run with this sequence number is pushed to everyone, so that an origin which turns out to say
-/// much gets a tree of its own.
+/// The run with this sequence number is pushed to everyone, so that an origin which turns out to
+/// say much gets a tree of its own.
 const EXPLORE_AT: u64 = 32;
 
 impl State {
@@ -72,7 +72,8 @@ impl State {
         }
     }
 
-    /// A peer brings this node's own broadcasts, whatever their numbers: only this node numbers them.
+    /// A peer brings this node's own broadcasts, whatever their numbers: only this node numbers
+    /// them.
     fn on_echo(&mut self, link: LinkId, run: Publish, native: bool) {
         self.counters.duplicates += u64::from(run.payload.count());
         self.waive(link, &run.origin);
@@ -107,7 +108,7 @@ impl State {
         true
     }
 
-    /// A run continues its stream: it is delivered, and so is what was held behind it.
+    /// A run continues its stream: it is delivered, with the runs held behind it.
     fn on_next(&mut self, link: LinkId, run: Publish, is_pushed: bool) {
         let Some(stream) = self.streams.get_mut(&run.origin) else {
             return;
@@ -138,15 +139,15 @@ impl State {
         }
     }
 
-    /// Whether a peer may bring broadcasts of one more unknown origin. A peer that only passes them on
-    /// is not blamed.
+    /// Whether a peer may bring broadcasts of one more unknown origin. A peer that only passes them
+    /// on is not blamed.
     fn takes_origin(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)
             .is_some_and(|peer| peer.origins.take(now))
     }
 
-    /// Delivers and forwards what is new in a run that goes on where its stream is.
+    /// Delivers and forwards the new part of a run that continues its stream.
     fn accept_new(&mut self, link: LinkId, run: Publish) {
         let Some(stream) = self.streams.get(&run.origin) else {
             return;
@@ -156,7 +157,7 @@ impl State {
         let Some((start, end)) = stream.island().filter(overlaps) else {
             return self.accept(link, run, known);
         };
-        // Around what was delivered before.
+        // Leave out the numbers that were delivered before.
         let before = start.saturating_sub(run.first) as u32;
         if before > known
             && let Some(payload) = run.payload.take(before)

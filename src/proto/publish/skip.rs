@@ -1,4 +1,4 @@
-//! Giving up what nobody holds: on whose word, and taking that back when it was false.
+//! Giving up broadcasts that no peer holds, and taking that back when the claim was false.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::stream::Doubt;
 use crate::proto::codec::native;
 use crate::proto::{Event, Origin, Range};
 
-/// While an origin is heard of, somebody else's word alone does not make us skip.
+/// While an origin is active, the claim of another node alone does not make us skip.
 const LIVE_FOR: Duration = Duration::from_secs(10);
 
 impl State {
@@ -36,7 +36,8 @@ impl State {
         }
         let is_live = stream.heard_at.is_some_and(|at| now.since(at) < LIVE_FOR);
         let is_disputed = source.is_none() && witnesses < natives;
-        // Whoever began later says of all before that it is gone, and the others may be on their way.
+        // Whoever began later says of all before that it is gone, and the others may be on their
+        // way.
         if (is_live || stream.settled) && is_disputed && !overdue {
             return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
         }
@@ -47,7 +48,7 @@ impl State {
         self.skip(origin, upto);
     }
 
-    /// What was skipped, or begun with, on somebody's word goes on at `first` after all.
+    /// A stream that jumped on a peer's claim goes on at `first` after all.
     pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
         self.close_gap(origin);
         self.streams.take_back(origin, first);
@@ -71,7 +72,7 @@ impl State {
         let count = upto.saturating_sub(stream.next);
         let mark = stream.intake.mark;
         stream.advance(upto);
-        // What was before our time is not missed.
+        // Broadcasts from before this node joined are not missed.
         let missed = std::mem::replace(&mut stream.settled, true);
         let waited = stream.gap.as_ref().map(|gap| (gap.since, gap.known));
         if missed {
@@ -96,7 +97,7 @@ impl State {
         if gap.target < next {
             return self.close_gap(origin);
         }
-        // What was missing as long as what is given up here need not be waited for once more.
+        // Numbers that were missing as long as the skipped ones need not be waited for again.
         let waited = waited.filter(|(_, known)| next <= *known);
         (gap.since, gap.known) = waited.unwrap_or((self.now, gap.target));
         (gap.at, gap.tries) = (self.now.after(GRAFT_AGAIN), 0);

@@ -39,14 +39,14 @@ pub(in crate::proto) struct State {
     pub(super) repair_at: Option<Moment>,
     /// When the connection to this node's first peer began.
     pub(super) joined_at: Option<Moment>,
-    /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning. Not so
-    /// where a legacy peer came first: what was said since is on its way through it.
+    /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning.
+    /// Not so where a legacy peer came first: what was said since is on its way through it.
     pub(super) synced: bool,
-    /// What this node has broadcast and not everyone has consumed.
+    /// This node's broadcasts that not all receivers have consumed.
     pub(super) outstanding: Outstanding,
-    /// What the driver was told of that: bytes, and the size of the window.
+    /// The latest report of that to the driver: bytes, and the size of the window.
     pub(super) told: (usize, usize),
-    /// Streams that somebody has not consumed.
+    /// Streams that a receiver has not consumed.
     pub(super) flowing: BTreeSet<Origin>,
     /// How many origins broadcast, this node included; when that was counted.
     pub(super) active: usize,
@@ -105,7 +105,7 @@ impl State {
         self.streams.footprint()
     }
 
-    /// Streams that somebody has not consumed.
+    /// Streams that a receiver has not consumed.
     pub(in crate::proto) fn flowing(&self) -> usize {
         self.flowing.len()
     }

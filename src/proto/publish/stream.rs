@@ -1,4 +1,4 @@
-//! What a node knows of one origin's broadcasts.
+//! One origin's broadcasts, as this node knows them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const LAG_MAX: u64 = 1 << 20;
 /// A peer that claims to be further ahead than this is pushed to all the same: it may have been
 /// made to believe that.
 const AHEAD_MAX: u64 = 4096;
-/// A peer that goes on pushing what it was told not to is told again after this.
+/// A peer that goes on pushing after a PRUNE is pruned again after this.
 const PRUNE_AGAIN: Duration = Duration::from_millis(500);
 /// A peer that announces a run so long before another pushes it is asked to push instead.
 const LEAD: Duration = Duration::from_millis(5);
@@ -19,7 +19,7 @@ const LEAD: Duration = Duration::from_millis(5);
 const PREFER_AGAIN: Duration = Duration::from_millis(500);
 /// How often a doubt is looked into.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// What a run costs beside its payload, so that many tiny ones are bounded, too.
+/// The cost of a run besides its payload, so that many tiny runs are bounded, too.
 const RUN_OVERHEAD: usize = 256;
 
 /// One origin's broadcasts, as this node sees them.
@@ -34,9 +34,9 @@ pub(super) struct Stream {
     pub(super) held: BTreeMap<u64, (LinkId, Publish)>,
     /// Runs kept for repair, by first sequence number.
     cached: BTreeMap<u64, (Moment, Publish)>,
-    /// What is known of each native peer with regard to this stream.
+    /// What this stream knows of each native peer.
     views: Vec<View>,
-    /// Who pushed the latest run that was new.
+    /// The peer that pushed the latest new run.
     feeder: Option<LinkId>,
     pub(super) gap: Option<Gap>,
     /// Whether its tree has been begun; before that, all peers are pushed to.
@@ -44,13 +44,13 @@ pub(super) struct Stream {
     pub(super) last_active: Moment,
     /// When something of it was delivered last.
     pub(super) heard_at: Option<Moment>,
-    /// What we believe on somebody's word only.
+    /// A jump that only a peer claimed.
     pub(super) doubt: Option<Doubt>,
     /// Numbers ahead of `next` that were delivered before a doubt proved right: from, to before.
     island: Option<(u64, u64)>,
-    /// Who brought the latest run that was accepted.
+    /// The peer that brought the latest accepted run.
     pub(super) parent: Option<LinkId>,
-    /// What the parent waits for.
+    /// How far it is consumed here.
     pub(super) intake: Intake,
 }
 
@@ -65,14 +65,14 @@ pub(super) enum RunPlace {
     Ahead,
 }
 
-/// A jump to a number because somebody claimed it.
+/// A jump to a number that a peer claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Doubt {
     /// Where the stream was; `None` if we began there.
     from: Option<u64>,
     /// Where it went.
     to: u64,
-    /// When somebody who claims less was asked last.
+    /// When a peer that claims less was asked last.
     asked_at: Option<Moment>,
 }
 
@@ -107,11 +107,11 @@ pub(super) struct View {
     pub(super) awaits: bool,
     /// Up to where it was told that we have consumed.
     pub(super) acked: u64,
-    /// If we push this origin to it, what it has consumed.
+    /// How far it has consumed this origin, if we push it.
     pub(super) taken: Option<Taken>,
 }
 
-/// How far a peer has consumed what is pushed to it.
+/// How far a peer has consumed pushed broadcasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Taken {
     /// Up to this number.
@@ -120,12 +120,12 @@ pub(super) struct Taken {
     pub(super) since: Moment,
     /// It is not waited for.
     pub(super) is_stalled: bool,
-    /// It has said so itself. Otherwise it may never have got what was sent to it.
+    /// It has said so itself. Otherwise it may never have received the broadcasts.
     pub(super) is_confirmed: bool,
 }
 
 impl View {
-    /// It gets watermarks only from now on; somebody else waits for it.
+    /// From now on it gets watermarks only; another peer waits for it.
     pub(super) fn be_lazy(&mut self) {
         (self.lazy, self.taken) = (true, None);
     }
@@ -154,13 +154,13 @@ pub(super) struct Gap {
     pub(super) at: Moment,
     /// Whom we have asked without an answer that helped.
     pub(super) asked: Vec<LinkId>,
-    /// Who was asked last, and when.
+    /// The peer that was asked last, and when.
     pub(super) pending: Option<(LinkId, Moment)>,
     pub(super) tries: u32,
 }
 
 impl Stream {
-    /// `mark` names it in what the application is given.
+    /// `mark` names it in the application's marks.
     pub(super) fn new(next: u64, settled: bool, now: Moment, mark: u32) -> Self {
         Self {
             parent: None,
@@ -180,17 +180,17 @@ impl Stream {
         }
     }
 
-    /// What is forgotten first: whether it was ever heard, and when it was active last.
+    /// The order of forgetting: whether it was ever heard, and when it was active last.
     pub(super) fn age(&self) -> (bool, Moment) {
         (self.heard_at.is_some(), self.last_active)
     }
 
-    /// What it holds back behind a gap, in bytes.
+    /// Bytes that it holds back behind a gap.
     pub(super) fn held_cost(&self) -> usize {
         self.held.values().map(|(_, run)| cost(run)).sum()
     }
 
-    /// Goes on at `next`, or behind what was delivered there already.
+    /// Goes on at `next`, or behind the numbers that were delivered already.
     pub(super) fn advance(&mut self, next: u64) {
         self.next = next;
         if let Some((_, end)) = self.island.filter(|(start, _)| *start <= next) {
@@ -215,7 +215,7 @@ impl Stream {
     /// it continues what was before. If something was delivered since, going back would break the
     /// order: a short jump stays, even if it was a liar who cost us what was skipped.
     pub(super) fn is_refuted_by(&self, first: u64, last: u64) -> bool {
-        // What was delivered after one jump is remembered; after two it would not be.
+        // Deliveries after one jump are remembered; after two they would not be.
         let remembers = self.island.is_none();
         remembers
             && self.doubt.is_some_and(|doubt| match doubt.from {
@@ -227,8 +227,8 @@ impl Stream {
             })
     }
 
-    /// Goes back to `first`, or to where the jump that is in doubt began; how many bytes are no longer
-    /// held.
+    /// Goes back to `first`, or to where the jump that is in doubt began; how many bytes are no
+    /// longer held.
     pub(super) fn take_back(&mut self, first: u64) -> usize {
         let Some(doubt) = self.doubt.take() else {
             return 0;
@@ -262,7 +262,7 @@ impl Stream {
         Some(first)
     }
 
-    /// Nobody has more than `high`, whatever they say; how many bytes are no longer held.
+    /// Drops all claims above `high`. Returns how many bytes are no longer held.
     pub(super) fn forget_claims(&mut self, high: u64) -> usize {
         for view in &mut self.views {
             view.high = view.high.min(high);
@@ -323,13 +323,13 @@ impl Stream {
         self.feeder = Some(link);
     }
 
-    /// Who pushed the latest run that was new.
+    /// The peer that pushed the latest new run.
     pub(super) fn feeder(&self) -> Option<LinkId> {
         self.feeder
     }
 
-    /// Whether somebody else than `link` goes on pushing if that is told to stop. Of one that was told
-    /// so itself, what is new may just have been on its way.
+    /// Whether somebody else than `link` goes on pushing if that is told to stop. Of one that was
+    /// told so itself, what is new may just have been on its way.
     pub(super) fn is_fed_without(&self, link: LinkId, now: Moment) -> bool {
         let feeder = self.feeder.filter(|feeder| *feeder != link);
         let view = feeder.and_then(|feeder| self.seen_view(feeder));
@@ -359,7 +359,7 @@ impl Stream {
         Some(first.link)
     }
 
-    /// We have caught up with those who announced nothing above the watermark.
+    /// This node has caught up with peers that announced nothing above the watermark.
     pub(super) fn note_progress(&mut self, now: Moment) {
         for view in &mut self.views {
             view.ahead = view.ahead.filter(|_| view.high >= self.next).map(|_| now);
@@ -385,7 +385,7 @@ impl Stream {
         &self.views
     }
 
-    /// What was sent to a peer was dropped on its way; only what it has said itself is known of it.
+    /// Data for a peer was dropped on its way: only its own reports count.
     pub(super) fn doubt_receiver(&mut self, link: LinkId) {
         let mut views = self.views.iter_mut().filter(|view| view.link == link);
         if let Some(view) = views.next() {
@@ -417,12 +417,12 @@ impl Stream {
             .fold(own.min(self.high()), u64::min)
     }
 
-    /// Whether somebody whom this stream is pushed to may yet need what ends at `last`.
+    /// Whether a peer that this stream is pushed to may still need the run that ends at `last`.
     pub(super) fn is_awaited(&self, last: u64) -> bool {
         self.consumed_by_all(None) < last
     }
 
-    /// Whether everything is consumed, and those who push know it.
+    /// Whether everything is consumed, and the pushing peers know it.
     pub(super) fn is_at_rest(&self) -> bool {
         let high = self.high();
         self.intake.is_done()
@@ -432,7 +432,7 @@ impl Stream {
             })
     }
 
-    /// Keeps a run for those who missed it.
+    /// Keeps a run for peers that missed it.
     pub(super) fn cache(&mut self, run: Publish, now: Moment) {
         self.cached.insert(run.first, (now, run));
     }
@@ -460,7 +460,7 @@ impl Stream {
     }
 }
 
-/// What a run takes up, in bytes.
+/// The cost of a run, in bytes.
 pub(super) fn cost(run: &Publish) -> usize {
     run.payload.body().len() + RUN_OVERHEAD
 }

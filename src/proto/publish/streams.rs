@@ -15,13 +15,14 @@ pub(in crate::proto) const DETACH_BELOW: usize = 32 << 10;
 pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);
 /// How many bytes of payload are kept (overlay design, tree).
 const CACHE_BYTES: usize = 32 << 20;
-/// How many of the oldest cached runs are looked at for one that nobody needs.
+/// How many of the oldest cached runs are searched for one that no peer needs.
 const CHOICE: usize = 64;
 /// How many bytes are held back behind gaps, over all origins.
 const HELD_BYTES: usize = 8 << 20;
 /// How many origins are remembered; the one silent for longest is forgotten first.
 pub(in crate::proto) const MAX_STREAMS: usize = 16 << 10;
-/// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten first.
+/// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten
+/// first.
 pub(in crate::proto) const MAX_CLAIMED: usize = 8 << 10;
 
 /// The next mark that is not taken. Greater ones are members' handles.
@@ -42,7 +43,7 @@ pub(super) struct Streams {
     map: BTreeMap<Origin, Stream>,
     /// Those that nothing was heard of when they were opened, oldest first.
     claimed: VecDeque<Origin>,
-    /// What is cached, oldest first.
+    /// The cached runs, oldest first.
     cache: VecDeque<(Moment, Origin, u64, usize)>,
     cache_bytes: usize,
     held_bytes: usize,
@@ -61,7 +62,7 @@ impl Streams {
         streams
     }
 
-    /// Nobody has more of `origin` than `high`, whatever they say.
+    /// Drops all claims of `origin` above `high`.
     pub(super) fn forget_claims(&mut self, origin: &Origin, high: u64) {
         if let Some(stream) = self.map.get_mut(origin) {
             self.held_bytes -= stream.forget_claims(high);
@@ -174,7 +175,7 @@ impl Streams {
         }
     }
 
-    /// Keeps a run for those who missed it.
+    /// Keeps a run for peers that missed it.
     pub(super) fn cache(&mut self, run: &Publish, now: Moment) {
         let bytes = cost(run);
         let Some(stream) = self.map.get_mut(&run.origin) else {
@@ -187,7 +188,7 @@ impl Streams {
         self.expire(now);
     }
 
-    /// Drops cached runs that are too many, or too old and needed by nobody who is waited for.
+    /// Drops cached runs above the limit, and old ones that no awaited receiver needs.
     pub(super) fn expire(&mut self, now: Moment) {
         while let Some((at, ..)) = self.cache.front() {
             let is_old = now.since(*at) >= CACHE_FOR;
@@ -212,7 +213,7 @@ impl Streams {
         }
     }
 
-    /// Whether somebody who is waited for may yet need a run.
+    /// Whether an awaited receiver may still need a run.
     fn is_needed(&self, origin: &Origin, first: u64) -> bool {
         let stream = self.map.get(origin);
         stream.is_some_and(|stream| stream.is_awaited(first))

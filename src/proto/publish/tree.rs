@@ -1,5 +1,5 @@
-//! The spanning tree of each origin: whom its broadcasts are pushed to, who is told to stop, and ways
-//! that are faster.
+//! The spanning tree of each origin: whom its broadcasts are pushed to, who is told to stop, and
+//! ways that are faster.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ const PREFER_FROM: u64 = 8;
 const TREE_FOR: Duration = Duration::from_secs(60);
 
 impl State {
-    /// The stream of `origin`. Where there was none, or it has been silent for so long that its tree
-    /// is forgotten, it begins with the tree of the beacons.
+    /// The stream of `origin`. Where there was none, or it has been silent for so long that its
+    /// tree is forgotten, it begins with the tree of the beacons.
     pub(super) fn open_stream(
         &mut self,
         origin: &Origin,
@@ -85,7 +85,7 @@ impl State {
         }
     }
 
-    /// A peer is not sent what it should be; it catches up when there is room.
+    /// A peer misses a broadcast; it catches up when its queue has room.
     pub(super) fn fall_behind(&mut self, link: LinkId) {
         if let Some(peer) = self.peer_mut(link) {
             peer.behind = true;
@@ -100,7 +100,7 @@ impl State {
         }
     }
 
-    /// A peer has pushed what was new once: one of two shall stop.
+    /// A peer has pushed a duplicate: one of two peers has to stop.
     pub(super) fn on_duplicate(&mut self, link: LinkId, origin: Origin) {
         let is_source = self.source(&origin) == Some(link);
         let Some(stream) = self.streams.get_mut(&origin) else {
@@ -109,7 +109,7 @@ impl State {
         if !is_source && stream.is_fed_without(link, self.now) {
             return self.prune(link, origin);
         }
-        // Whoever hears the origin itself is heard by it: its pace is then ours, too.
+        // The origin hears us if we hear it: its pace then adapts to ours.
         if let Some(feeder) = stream
             .feeder()
             .filter(|feeder| is_source && *feeder != link)
@@ -119,8 +119,9 @@ impl State {
         }
     }
 
-    /// A peer has pushed what begins at `first`. If another announced it well before, that one is asked
-    /// to push what follows; when it then comes first from there, the slower one is told to stop.
+    /// A peer has pushed what begins at `first`. If another announced it well before, that one is
+    /// asked to push what follows; when it then comes first from there, the slower one is told to
+    /// stop.
     pub(super) fn look_for_faster(&mut self, link: LinkId, origin: Origin, first: u64) {
         let now = self.now;
         if first < PREFER_FROM || self.source(&origin) == Some(link) {
@@ -148,7 +149,7 @@ impl State {
         let Some(stream) = self.streams.get_mut(&origin) else {
             return;
         };
-        // Once is enough, unless what it is told and what it thinks have crossed.
+        // Once is enough, unless a PRUNE and a GRAFT have crossed.
         if stream.view(link).was_told(now) {
             return;
         }

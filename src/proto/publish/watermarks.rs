@@ -1,4 +1,4 @@
-//! Watermarks (IHAVE): what lazy and new peers are told, and what theirs tell of.
+//! Watermarks (IHAVE): sent to lazy and new peers, and received from them.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::proto::{Class, Level, LinkId, Moment, Origin, Range, Timer, Watermark
 
 /// How long watermarks for lazy peers are collected (overlay design, tree).
 const LAZY_EVERY: Duration = Duration::from_millis(5);
-/// What a peer announces this soon after its link came up is what it has had, not what it just got.
+/// Announcements this soon after a link came up are of old broadcasts, not of new ones.
 const GREETING: Duration = Duration::from_secs(1);
-/// At most so many watermarks are told when a link comes up: the most recently active ones.
+/// The most watermarks that are sent when a link comes up: those active most recently.
 const GREETING_MAX: usize = 4096;
 /// Watermarks per frame.
 pub(super) const WATERMARKS_PER_FRAME: usize = 512;
@@ -53,8 +53,8 @@ impl State {
     /// not of others that have never said anything: in a network that starts at once those would
     /// be all its nodes.
     ///
-    /// The watermarks wait in line. Ahead of broadcasts on their way they would announce gaps that do
-    /// not exist, and a slow link would carry everything twice.
+    /// The watermarks wait in line. Ahead of broadcasts on their way they would announce gaps that
+    /// do not exist, and a slow link would carry everything twice.
     pub(super) fn catch_up(&mut self, link: LinkId) {
         let active = self.active();
         self.tell(link, active, Class::Own);
@@ -63,8 +63,8 @@ impl State {
     /// The same for a peer that has just come, over a connection that began at `began`.
     ///
     /// A newcomer takes the first watermarks for its beginning, but it may have admitted this node
-    /// earlier than this node admits it. So it is told the watermarks of `began` first, and asks for
-    /// the rest.
+    /// earlier than this node admits it. So it is told the watermarks of `began` first, and asks
+    /// for the rest.
     pub(super) fn greet(&mut self, link: LinkId, began: Moment) {
         let news = self.active().into_iter().flat_map(|now| {
             let stream = self.streams.get(&now.origin);
@@ -125,8 +125,9 @@ impl State {
         }
     }
 
-    /// Opens the stream that a watermark tells of. `is_first`: no peer has told its watermarks before,
-    /// so this is where the streams begin for this node. Returns whether the peer has told less so far.
+    /// Opens the stream that a watermark tells of. `is_first`: no peer has told its watermarks
+    /// before, so this is where the streams begin for this node. Returns whether the peer has told
+    /// less so far.
     fn open_claimed(&mut self, link: LinkId, watermark: &Watermark, is_first: bool) -> bool {
         let Watermark { origin, high } = watermark;
         let is_known = self.streams.get(origin).is_some();

@@ -1,19 +1,19 @@
 //! Windows: how far an origin may run ahead of the slowest receiver.
 //!
 //! Whoever gets an origin's broadcasts tells those who push them to it up to where they are
-//! *consumed*: handled by its own application, and by everyone whom it pushes them to itself. So the
-//! origin knows, for each peer, the slowest receiver behind it. What it has sent and nobody may have
-//! consumed yet is *outstanding*; above a window its application is told to wait.
+//! *consumed*: handled by its own application, and by everyone whom it pushes them to itself. So
+//! the origin knows, for each peer, the slowest receiver behind it. What it has sent and nobody may
+//! have consumed yet is *outstanding*; above a window its application is told to wait.
 //!
-//! - A node tells its *parent* alone: the peer that brought the latest run it has accepted. Others that
-//!   have sent it something are told not to wait. So nobody ever waits for itself, even where nodes
-//!   push to each other in a circle: along it, everyone's latest run would be the same, and each
-//!   would have got it before the one behind.
+//! - A node tells its *parent* alone: the peer that brought the latest run it has accepted. Others
+//!   that have sent it something are told not to wait. So nobody ever waits for itself, even where
+//!   nodes push to each other in a circle: along it, everyone's latest run would be the same, and
+//!   each would have got it before the one behind.
 //! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of what its
-//!   node says, and the origin is told its name (STALLED). A message that takes longer than that to get
-//!   over a link does not count as nothing. So one application that hangs does not
-//!   stop the network. A node that says nothing at all is left out by its peers, a little later. Both
-//!   count again as soon as they go on.
+//!   node says, and the origin is told its name (STALLED). A message that takes longer than that to
+//!   get over a link does not count as nothing. So one application that hangs does not stop the
+//!   network. A node that says nothing at all is left out by its peers, a little later. Both count
+//!   again as soon as they go on.
 //! - Nodes of 1.0.0 and legacy nodes say nothing of this; they slow a sender down as far as their
 //!   sockets do.
 //!
@@ -28,20 +28,20 @@ use super::stream::{Stream, Taken};
 use crate::proto::codec::native;
 use crate::proto::{Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Publish, Watermark};
 
-/// Told in place of a number by a node that somebody else waits for. No broadcast has it.
+/// Reported instead of a number: another peer waits for this node. No broadcast has it.
 const NO_MATTER: u64 = LAST_SEQUENCE;
 /// How often a parent is told the same again, while something large is on its way.
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// A node says of itself that it is slow; its peers wait this much longer for it to do so.
 const PEERS_WAIT_LONGER: Duration = Duration::from_secs(1);
 /// What all origins of a network may have outstanding together: half of what is cached for repair
-/// ([`super::streams`]), for they do not know at once how many they are. With all of it, the simulator
-/// showed four origins of which some broadcasts could not be repeated any more.
+/// ([`super::streams`]), for they do not know at once how many they are. With all of it, the
+/// simulator showed four origins of which some broadcasts could not be repeated any more.
 const ALL_WINDOWS: usize = 16 << 20;
-/// An origin shares that with those who have broadcast within this time.
+/// An origin shares that with the origins that have broadcast within this time.
 pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(5);
-/// As long as an origin that begins to broadcast has not heard others, it takes itself for one of so
-/// many: they may have begun at the same moment.
+/// As long as an origin that begins to broadcast has not heard others, it takes itself for one of
+/// so many: they may have begun at the same moment.
 const BEGINNERS: usize = 8;
 
 impl State {
@@ -83,7 +83,7 @@ impl State {
         let view = stream.view(link);
         view.awaits = true;
         if is_known {
-            // It may have forgotten what it was told.
+            // It may have forgotten our report.
             view.acked = 0;
         }
         self.note_flow(origin);
@@ -132,7 +132,7 @@ impl State {
         self.tell_consumed(&changed);
     }
 
-    /// What waits for these links moves on, so that nobody behind them is stalled.
+    /// These links make progress, so the receivers behind them are not stalled.
     pub(super) fn on_moving(&mut self, links: &[LinkId]) {
         let now = self.now;
         for origin in self.flowing.clone() {
@@ -186,8 +186,8 @@ impl State {
         self.tell_consumed(&changed);
     }
 
-    /// Tells the parents of these streams up to where they are consumed, if that is news, and others
-    /// not to wait.
+    /// Tells the parents of these streams up to where they are consumed, if that is news, and
+    /// others not to wait.
     fn tell_consumed(&mut self, origins: &[Origin]) {
         let now = self.now;
         let mut news: BTreeMap<LinkId, Vec<Watermark>> = BTreeMap::new();
@@ -226,7 +226,7 @@ impl State {
         }
     }
 
-    /// Whoever waits for peers of ours looks again: one has come, gone or been told to go elsewhere.
+    /// A peer has come, gone or become lazy: reports are updated.
     pub(super) fn receivers_changed(&mut self) {
         self.update_window();
         let flowing: Vec<Origin> = self.flowing.iter().cloned().collect();
@@ -296,7 +296,7 @@ impl State {
         self.active = self.streams.iter().filter(is_active).count();
     }
 
-    /// No longer waits for whoever has consumed nothing of a stream for too long.
+    /// Stops waiting for receivers that have consumed nothing of a stream for too long.
     fn look_for_stalled(&mut self, origin: &Origin) {
         let (now, patience) = (self.now, self.config.slow_receiver_timeout);
         let Some(stream) = self.streams.get_mut(origin) else {
@@ -353,7 +353,7 @@ impl State {
             .get(origin)
             .and_then(|stream| stream.seen_view(link))
             .is_some_and(|view| view.taken.is_some());
-        // What a peer may tell of is bounded; whom it is pushed to is not for it to say.
+        // A peer may name only so many receivers, and only for streams that it gets from us.
         if is_child
             && self
                 .peer_mut(link)
@@ -387,18 +387,18 @@ impl State {
         }
     }
 
-    /// A peer was not sent all that it should have been: it is waited for once it says what it has.
+    /// Broadcasts for a peer were dropped: it is waited for again once it reports.
     pub(super) fn doubt_receiver(&mut self, link: LinkId) {
         self.streams.doubt_receiver(link);
         self.receivers_changed();
     }
 
-    /// Whether a peer says what it has consumed.
+    /// Whether a peer reports its consumption.
     pub(super) fn has_windows(&self, link: LinkId) -> bool {
         self.peer(link).is_some_and(|peer| peer.windows)
     }
 
-    /// Whether a peer has been given all that this node has broadcast, or has others who do that.
+    /// Whether a peer has all of this node's broadcasts, or gets them from another peer.
     pub(in crate::proto) fn has_said_all(&self, link: LinkId) -> bool {
         let Some(peer) = self.peer(link).filter(|peer| peer.native) else {
             return true;
@@ -409,7 +409,7 @@ impl State {
         };
         let view = stream.seen_view(link);
         let taken = view.and_then(|view| view.taken);
-        // What it has consumed, it has been given.
+        // A peer has received everything that it has consumed.
         !is_behind && view.is_none_or(|view| view.lazy || view.sent >= stream.high())
             || taken.is_some_and(|taken| taken.upto >= stream.high())
     }

@@ -1,14 +1,14 @@
 //! Noticing that the network broke apart, and mending it.
 //!
-//! A node through which others have entered is a seed. Every second it sends a beacon, which travels
-//! along a tree of its own: whoever gets one twice tells the second sender to stop, whoever misses
-//! one asks all its peers. A node that has three beacons of one of its seeds missed dials it
-//! ([`seeds`](super::seeds)): if the seed cannot be reached, that is a netsplit, and it is dialled again and again;
-//! if it can, and is in another part of the network ([`parts`]), the node joins it, which mends the
-//! split for all of its part.
+//! A node through which others have entered is a seed. Every second it sends a beacon, which
+//! travels along a tree of its own: whoever gets one twice tells the second sender to stop, whoever
+//! misses one asks all its peers. A node that has three beacons of one of its seeds missed dials it
+//! ([`seeds`](super::seeds)): if the seed cannot be reached, that is a netsplit, and it is dialled
+//! again and again; if it can, and is in another part of the network ([`parts`]), the node joins
+//! it, which mends the split for all of its part.
 //!
-//! The tree of the seed with the smallest id serves as the first guess for the trees of origins that
-//! have not been heard of yet.
+//! The tree of the seed with the smallest id serves as the first guess for the trees of origins
+//! that have not been heard of yet.
 
 mod parts;
 
@@ -31,11 +31,11 @@ const ASK_AFTER: Duration = Duration::from_millis(1500);
 /// Three beacons missed: the seed is suspected.
 pub(super) const MISSED_AFTER: Duration = Duration::from_millis(3200);
 /// So many seeds' beacons travel through a network, those of the smallest ids; and as many of each
-/// node's own seeds. Anybody can make seeds of other nodes, or make some up: these displace no beacon
-/// of a seed that all nodes were given.
+/// node's own seeds. Anybody can make seeds of other nodes, or make some up: these displace no
+/// beacon of a seed that all nodes were given.
 const MAX_BEACONS: usize = 8;
-/// Of one seed's beacons so many are passed on at once, and per second: twice what it sends, and what
-/// came while this node did not get to run.
+/// Of one seed's beacons so many are passed on at once, and per second: twice what it sends, and
+/// what came while this node did not get to run.
 const RELAY_BURST: f64 = 4.0;
 const RELAYS_PER_SECOND: f64 = 2.0;
 /// Seeds that were not known before are taken note of: at once, as many as there is room for, and

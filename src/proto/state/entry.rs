@@ -1,5 +1,5 @@
-//! Getting into a network through seeds, and letting others in: on the legacy wire, and on the native
-//! one as far as seeds are concerned (the rest is [`membership`](super::membership)).
+//! Getting into a network through seeds, and letting others in: on the legacy wire, and on the
+//! native one as far as seeds are concerned (the rest is [`membership`](super::membership)).
 
 mod limits;
 mod report;
@@ -24,8 +24,8 @@ const ENTRY_RETRY: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
 /// From a request to the seed's being dialled, if nobody has dialled us by then.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
-/// When the last peer goes, entry is tried at once: so often in a row, and per second. Anybody can come
-/// and go.
+/// When the last peer goes, entry is tried at once: so often in a row, and per second. Anybody can
+/// come and go.
 const ENTRY_BURST: f64 = 3.0;
 const ENTRIES_PER_SECOND: f64 = 1.0;
 
@@ -300,8 +300,8 @@ impl State {
             DialEnd::Unanswered | DialEnd::Refused => {}
         }
         self.seed_came_to(index, Came::of(code));
-        // Perhaps a legacy node that is full, whoever said that it is none: next time it is asked again,
-        // to pass it on.
+        // Perhaps a legacy node that is full, whoever said that it is none: next time it is asked
+        // again, to pass it on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
             (seed.asked, seed.legacy) = (false, None);
         }

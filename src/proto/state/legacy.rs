@@ -26,8 +26,8 @@ pub(super) struct Legacy {
     asked_at: Option<Moment>,
     /// Whether [`Timer::Refill`](crate::proto::Timer::Refill) is set.
     refill_set: bool,
-    /// Entry requests to flood: as many a second as a peer may pass on, and ten times as many at once,
-    /// because many nodes may start together.
+    /// Entry requests to flood: as many a second as a peer may pass on, and ten times as many at
+    /// once, because many nodes may start together.
     floods: Bucket,
     /// When nodes asked for entry.
     askers: BTreeMap<NodeId, Moment>,
@@ -126,8 +126,8 @@ impl State {
         self.relay_packet(link, packet);
     }
 
-    /// Lowers the score of a native link for packets that no native node makes or passes on. A legacy
-    /// node passes on every packet with the right hash: it is not to blame.
+    /// Lowers the score of a native link for packets that no native node makes or passes on. A
+    /// legacy node passes on every packet with the right hash: it is not to blame.
     fn blame_native(&mut self, link: LinkId, what: &str) {
         if self.is_native(link) {
             self.blame(link, -1, what);

@@ -46,8 +46,8 @@ pub(super) enum Phase {
     Dialing(Purpose),
     /// We have sent a handshake.
     AwaitingAck(Dial),
-    /// We have written all we had to say (entry, pong); the other side closes. The seed, if we asked
-    /// one for peers.
+    /// We have written all we had to say (entry, pong); the other side closes. The seed, if we
+    /// asked one for peers.
     Courier(Option<usize>),
     /// A native node does not want us as a peer; it tells of others, and closes. Whether it is of
     /// another part of the network that we want to join.

@@ -11,7 +11,8 @@ use crate::proto::members::{self, Address, FIRST_HANDLE, Members};
 use crate::proto::routing::{self, Roads, Routing};
 use crate::proto::{Event, Level, LinkId, NodeId, Origin, Output, Payload, Timer};
 
-/// What one receiver may have outstanding: much less than for a peer, since a node may have thousands.
+/// What one receiver may have outstanding: much less than for a peer, since a node may have
+/// thousands.
 const WINDOW: usize = 1 << 20;
 
 /// Both, between start and stop.

@@ -1,9 +1,9 @@
 //! Our seeds: noticing that one is lost or leads to another part of the network, and mending it.
 //!
 //! A seed whose beacons are missed is dialled at once. All others are looked at now and then, in
-//! turn: nobody hears the beacons of more than a few, an address may lead to another node each time,
-//! and a seed that was down may be up. Both ends compare marks. A seed of another part is joined,
-//! also where both ends have to give up a peer for it.
+//! turn: nobody hears the beacons of more than a few, an address may lead to another node each
+//! time, and a seed that was down may be up. Both ends compare marks. A seed of another part is
+//! joined, also where both ends have to give up a peer for it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,13 +24,13 @@ const PROBE_WITHIN: Duration = Duration::from_millis(500);
 /// A seed that has not taken our connection after this is lost: a dial to a host that is cut off
 /// takes longer to fail.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-/// A seed that is away is dialled again after a quarter of the time that it has been away, with half
-/// more or less. So what was away for a short time is back soon, and what is away for good is
+/// A seed that is away is dialled again after a quarter of the time that it has been away, with
+/// half more or less. So what was away for a short time is back soon, and what is away for good is
 /// dialled less than once a minute.
 const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(75)];
 const AGAIN_SHARE: u32 = 4;
-/// Seeds that are not heard are looked at in turn: one after this time, the next after twice as long,
-/// and so on up to this.
+/// Seeds that are not heard are looked at in turn: one after this time, the next after twice as
+/// long, and so on up to this.
 const ROAM: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(75)];
 /// A part that had no room for us is tried again after this time, doubling up to this.
 const BRIDGE_AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(600)];

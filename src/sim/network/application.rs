@@ -47,8 +47,8 @@ impl Network {
         self.hosts[host.index()].application.waiting.len()
     }
 
-    /// Whether a host's application is to wait before it broadcasts more, as `emit` and `drain` of the
-    /// JavaScript API tell it.
+    /// Whether a host's application is to wait before it broadcasts more, as `emit` and `drain` of
+    /// the JavaScript API tell it.
     pub fn is_pressed(&mut self, host: HostId) -> bool {
         let application = &mut self.hosts[host.index()].application;
         let (outstanding, size) = application.window;

@@ -10,7 +10,7 @@ use crate::proto::{CloseHow, Input, LinkId, Moment, Target};
 /// A connection attempt that nobody answers is repeated after this, like a SYN.
 const SYN_AGAIN: Duration = Duration::from_secs(1);
 /// As in the driver: a connection is not made to yield to a newer one before this.
-const STRANGER_GRACE: Duration = Duration::from_millis(500);
+const UNCONNECTED_GRACE: Duration = Duration::from_millis(500);
 
 /// A connection attempt.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Network {
 
     pub(super) fn close(&mut self, host: HostId, link: LinkId, how: CloseHow) {
         let node = &mut self.hosts[host.index()];
-        node.strangers.retain(|(other, ..)| *other != link);
+        node.unconnected.retain(|(other, ..)| *other != link);
         let Some(port) = self.port(host, link) else {
             return;
         };
@@ -105,15 +105,15 @@ impl Network {
     /// Does what the driver does with a new connection, limits included.
     fn accept(&mut self, host: HostId, from: HostId, port: Port) {
         let node = &mut self.hosts[host.index()];
-        let same = node.strangers.iter().filter(|(_, ip, _)| *ip == from);
-        let crowded = node.strangers.len() >= node.config.max_unconnected;
-        let oldest = node.strangers.front();
-        let young = oldest.is_some_and(|(.., since)| self.now.since(*since) < STRANGER_GRACE);
+        let same = node.unconnected.iter().filter(|(_, ip, _)| *ip == from);
+        let crowded = node.unconnected.len() >= node.config.max_unconnected;
+        let oldest = node.unconnected.front();
+        let young = oldest.is_some_and(|(.., since)| self.now.since(*since) < UNCONNECTED_GRACE);
         if crowded && young || same.count() >= node.config.max_unconnected_per_address {
             self.end_of(port).open = false;
             return self.send(port.other(), Frame::Reset);
         }
-        if let Some((oldest, ..)) = crowded.then(|| node.strangers.pop_front()).flatten() {
+        if let Some((oldest, ..)) = crowded.then(|| node.unconnected.pop_front()).flatten() {
             self.close(host, oldest, CloseHow::Abort);
             let reason = "CROWDED".to_owned();
             self.input(
@@ -129,7 +129,7 @@ impl Network {
             return;
         };
         let link = state.next_link();
-        node.strangers.push_back((link, from, self.now));
+        node.unconnected.push_back((link, from, self.now));
         node.links.push((link, port));
         self.end_of(port).link = link;
         let remote = SocketAddr::new(IpAddr::V4(from.ip()), 50_000);

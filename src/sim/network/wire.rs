@@ -200,8 +200,8 @@ impl Network {
     }
 
     fn closed(&mut self, host: HostId, port: Port, link: LinkId, reason: &str) {
-        let strangers = &mut self.hosts[host.index()].strangers;
-        strangers.retain(|(other, ..)| *other != link);
+        let unconnected = &mut self.hosts[host.index()].unconnected;
+        unconnected.retain(|(other, ..)| *other != link);
         self.forget(host, link);
         self.hang_up(port, Frame::Fin);
         let reason = reason.to_owned();

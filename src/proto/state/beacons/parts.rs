@@ -1,7 +1,7 @@
 //! Parts of the network: telling whether two nodes are in the same one.
 //!
-//! All nodes of a part hear the beacons of the same few seeds, those with the smallest ids. Handshakes
-//! carry marks of them. Two nodes without a common mark are in different parts.
+//! All nodes of a part hear the beacons of the same few seeds, those with the smallest ids.
+//! Handshakes carry marks of them. Two nodes without a common mark are in different parts.
 
 #[cfg(test)]
 mod tests;
@@ -75,8 +75,8 @@ impl State {
         Part::Other
     }
 
-    /// Where nobody is heard, somebody has to send beacons although nobody has entered through it; and
-    /// where several do, the one with the smallest id is enough.
+    /// Where nobody is heard, somebody has to send beacons although nobody has entered through it;
+    /// and where several do, the one with the smallest id is enough.
     pub(super) fn substitute_seeds(&mut self) {
         let beacons = &mut self.beacons;
         let is_mute = beacons.heard.is_empty() && !beacons.is_seed && !self.peers.is_empty();

@@ -25,8 +25,8 @@ impl State {
             if !state.peer().is_some_and(|peer| peer.native) {
                 continue;
             }
-            // Whatever kept this node from running kept it from hearing, too; whom it has heard since
-            // needs no more time.
+            // Whatever kept this node from running kept it from hearing, too; whom it has heard
+            // since needs no more time.
             state.last_heard = state.last_heard.after(lag).min(self.now);
             if self.now.since(state.last_heard) >= DEAD_AFTER {
                 tracing::info!(%link, "peer fell silent");

@@ -158,8 +158,8 @@ impl State {
         }
     }
 
-    /// Tells if the sender of `hello` says that it listens where we do; the peer that listens where it
-    /// does, if there is one.
+    /// Tells if the sender of `hello` says that it listens where we do; the peer that listens where
+    /// it does, if there is one.
     pub(super) fn look_for_twin(
         &mut self,
         hello: &Hello,
@@ -213,8 +213,8 @@ impl State {
         self.emit(Event::Conflict { what, id, remote });
     }
 
-    /// Others know a node that has our id or our address, but not both: dials it to find out, unless
-    /// it was this node itself in an earlier life.
+    /// Others know a node that has our id or our address, but not both: dials it to find out,
+    /// unless it was this node itself in an earlier life.
     pub(in crate::proto::state) fn suspect_twin(&mut self, who: &PeerAddress) {
         let Some(own) = self.own_contact() else {
             return;
