@@ -26,11 +26,11 @@ async function within(promise, ms, what) {
 }
 
 class Contestant {
-  constructor(role, system, port, receivers) {
+  constructor(role, system, ...more) {
     this.name = `${system} ${role}`
     this.requests = new Map()
     this.sent = 0
-    this.child = fork(DRIVER, [role, system, String(port), String(receivers)], {
+    this.child = fork(DRIVER, [role, system, ...more.map(String)], {
       execArgv: ['--no-deprecation'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
@@ -118,7 +118,7 @@ function freePort() {
 
 /** Starts everything, connects it and has it send until every receiver has heard something. */
 class Contest {
-  static async start(system, adapter, receivers) {
+  static async start(system, adapter, receivers, shape = '') {
     const port = await freePort()
     const contest = new Contest()
     try {
@@ -126,10 +126,10 @@ class Contest {
         contest.broker = new Broker(adapter.broker, port)
         await contest.broker.isUp(port)
       }
-      contest.publisher = new Contestant('publisher', system, port, receivers)
+      contest.publisher = new Contestant('publisher', system, port, receivers, shape)
       await contest.publisher.ask('open')
       for (let n = 0; n < receivers; n++) {
-        const receiver = new Contestant('receiver', system, port, receivers)
+        const receiver = new Contestant('receiver', system, port, receivers, shape)
         contest.receivers.push(receiver)
         await receiver.ask('open')
       }
@@ -157,7 +157,8 @@ class Contest {
       await this.publisher.ask('flood', { run, count: 1, size: 100 })
       await pause(10)
       const heard = await Promise.all(this.receivers.map((receiver) => receiver.ask('heard')))
-      if (heard.every((count) => count > 0)) return
+      // What was sent last may still be on its way to others.
+      if (heard.every((count) => count > 0)) return pause(30)
       if (Date.now() > until) throw new ContestError('a receiver hears nothing')
     }
   }
@@ -187,7 +188,7 @@ class Contest {
 
   /** As many messages as `seconds` take: rate until the slowest receiver has the last, CPU, memory. */
   async throughput(size, seconds) {
-    let count = size > 10000 ? 50 : 1000
+    let count = size > 10000 ? (size > 100000 ? 5 : 50) : 1000
     let rate = await this.#rate(count, size)
     // The first guess is that of cold code, and it takes seconds until caches are full and code is warm.
     for (const part of [0.15, 0.5, 1, 1]) {

@@ -66,19 +66,22 @@ async function publish() {
 }
 
 function parse() {
-  const args = Array.from({ length: 140 }, (_, n) => JSON.stringify(event(n)))
-  const ways = {
-    'as a list of arguments': `["message",[${args.join(',\n')}]]`,
-    'each with its name': `[${args.map((arg) => `["message",${arg}]`).join(',\n')}]`,
-  }
-  for (const [way, json] of Object.entries(ways)) {
-    for (let n = 0; n < 3000; n++) JSON.parse(json)
-    const began = process.cpuUsage()
-    for (let n = 0; n < 8000; n++) JSON.parse(json)
-    const { user, system } = process.cpuUsage(began)
-    console.log(
-      `JSON.parse, ${way}: ${((user + system) / 8000 / args.length).toFixed(2)} µs an event`,
-    )
+  const shapes = { 'an object': (n) => [event(n)], 'three arguments': (n) => [n, '0', text] }
+  for (const [shape, build] of Object.entries(shapes)) {
+    const events = Array.from({ length: 140 }, (_, n) => build(n))
+    const flat = events.map((args) => JSON.stringify(args).slice(1, -1))
+    const ways = {
+      'a flat list': `["message",${events[0].length},[${flat.join(',\n')}]]`,
+      'an array each': JSON.stringify(events.map((args) => ['message', ...args])),
+    }
+    for (const [way, json] of Object.entries(ways)) {
+      for (let n = 0; n < 3000; n++) JSON.parse(json)
+      const began = process.cpuUsage()
+      for (let n = 0; n < 8000; n++) JSON.parse(json)
+      const { user, system } = process.cpuUsage(began)
+      const each = (user + system) / 8000 / events.length
+      console.log(`JSON.parse, ${shape}, ${way}: ${each.toFixed(2)} µs an event`)
+    }
   }
 }
 

@@ -3,11 +3,12 @@
 // One process of the benchmark: a publisher or a receiver of one system, told over IPC what to do.
 // Everything that measures is here and the same for all; what differs is in adapters/.
 
-const [, , role, system, port, receivers] = process.argv
-const adapter = require(`./adapters/${system}`)
+const { BATCH, SHAPES, sender } = require('./shapes')
 
-/** Messages per tick at most: a producer that gives the event loop its turns. */
-const BATCH = 256
+const [, , role, system, port, receivers, shapeName] = process.argv
+const adapter = require(`./adapters/${system}`)
+// Without one, messages are objects of any size that carry the time of their sending.
+const shape = SHAPES[shapeName]
 
 // CLOCK_MONOTONIC: the same in all processes of one machine. Below 2^53 for 104 days of uptime.
 const now = () => Number(process.hrtime.bigint())
@@ -40,11 +41,13 @@ function publisher() {
   /** As fast as the system takes them. Returns when the first was sent. */
   async function flood({ run, count, size }) {
     setSize(size)
+    const send = shape ? sender(shape, out) : (n) => out.send(build(run, n))
+    const batch = shape?.batch ?? BATCH
     const start = now()
     for (let n = 0; n < count; ) {
-      const end = Math.min(count, n + BATCH)
+      const end = Math.min(count, n + batch)
       let hasRoom = true
-      while (n < end && hasRoom) hasRoom = out.send(build(run, n++))
+      while (n < end && hasRoom) hasRoom = send(n++)
       await out.endOfTick?.()
       if (!hasRoom) await out.room()
       await tick()
@@ -90,7 +93,7 @@ function receiver() {
   let complete = Promise.resolve()
 
   function hear(message) {
-    if (message.run !== run) return
+    if (!shape && message.run !== run) return
     if (latencies) latencies[heard] = now() - message.at
     if (++heard !== wanted) return
     last = now()
@@ -99,7 +102,7 @@ function receiver() {
 
   return {
     async open() {
-      await adapter.receiver({ port: Number(port), hear })
+      await adapter.receiver({ port: Number(port), hear, shape })
     },
     /** Forgets what was and waits for `count` messages of this run. */
     async expect(next) {

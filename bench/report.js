@@ -1,6 +1,7 @@
 'use strict'
 
 const { barChart } = require('./chart')
+const { SHAPES } = require('./shapes')
 
 const FLOOR = 'net'
 const LEGACY = 'legacy'
@@ -18,7 +19,7 @@ function spread(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }
 
-const keyOf = ({ size, receivers, system }) => `${size} ${receivers} ${system}`
+const keyOf = ({ shape, size, receivers, system }) => `${shape} ${size} ${receivers} ${system}`
 
 /** From the samples of all rounds to one row per size, number of receivers and system. */
 function summarize(samples) {
@@ -29,7 +30,7 @@ function summarize(samples) {
     groups.get(key).push(sample)
   }
   const rows = Array.from(groups.values(), (group) => {
-    const [{ size, receivers, system, title }] = group
+    const [{ shape, size, receivers, system, title }] = group
     const of = (pick) => spread(group.map(pick))
     const latency = (name) =>
       group[0][name] && {
@@ -38,7 +39,7 @@ function summarize(samples) {
         p999: of((s) => s[name].p999),
       }
     return {
-      ...{ size, receivers, system, title, rounds: group.length },
+      ...{ shape, size, receivers, system, title, rounds: group.length },
       perSecond: of((s) => s.perSecond),
       cpu: of((s) => s.cpu),
       rss: of((s) => s.rss),
@@ -46,6 +47,7 @@ function summarize(samples) {
       half: latency('half'),
     }
   })
+  const systems = new Set(rows.map((row) => row.system))
   for (const row of rows) {
     const group = groups.get(keyOf(row))
     // Round by round: what disturbs the machine for longer disturbs both.
@@ -55,16 +57,16 @@ function summarize(samples) {
         const other = others.find((sample) => sample.round === round)
         return other ? [perSecond / other.perSecond] : []
       })
-      return pairs.length > 0 ? median(pairs) : null
+      return pairs.length > 0 ? spread(pairs) : null
     }
-    row.ratios = { floor: ratio(FLOOR), legacy: ratio(LEGACY) }
+    row.ratios = Object.fromEntries([...systems].map((system) => [system, ratio(system)]))
   }
   return rows
 }
 
 const thousands = (n) => Math.round(n).toLocaleString('en-US')
-const times = (ratio) =>
-  ratio === null ? '–' : `${ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(2)}×`
+const ratioOf = (ratio) => (ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(2))
+const times = (ratio) => (ratio ? `${ratioOf(ratio.median)}×` : '–')
 const micro = (us) => (us >= 10000 ? `${(us / 1000).toFixed(1)}ms` : `${Math.round(us)}µs`)
 const three = (latency) =>
   latency ? ['p50', 'p99', 'p999'].map((p) => micro(latency[p].median)).join(' / ') : ''
@@ -80,14 +82,40 @@ function table(rows) {
     ...[thousands(row.size), String(row.receivers), row.title],
     thousands(row.perSecond.median),
     `${thousands(row.perSecond.min)}–${thousands(row.perSecond.max)}`,
-    ...[times(row.ratios.floor), times(row.ratios.legacy)],
+    ...[times(row.ratios[FLOOR]), times(row.ratios[LEGACY])],
     ...[row.cpu.median.toFixed(1), thousands(row.rss.median / 2 ** 20)],
     ...[three(row.modest), three(row.half)],
   ])
+  return markdown(header, lines, [2])
+}
+
+/** Ours beside the floor and beside each of the others, a line per shape and number of receivers. */
+function shapesTable(rows) {
+  const ours = rows.filter((row) => row.system === OURS)
+  const others = [...new Map(rows.map((row) => [row.system, row.title]))]
+  const rivals = others.filter(([system]) => system !== OURS)
+  const header = [
+    ...['shape', 'receivers', 'messages/s', 'min–max', 'CPU µs/msg'],
+    ...rivals.map(([system, title]) => `× ${system === FLOOR ? 'floor' : title}`),
+  ]
+  const withRange = (ratio) =>
+    ratio ? `${times(ratio)} (${ratioOf(ratio.min)}–${ratioOf(ratio.max)})` : '–'
+  const lines = ours.map((row) => [
+    ...[SHAPES[row.shape].what, String(row.receivers)],
+    thousands(row.perSecond.median),
+    `${thousands(row.perSecond.min)}–${thousands(row.perSecond.max)}`,
+    row.cpu.median.toFixed(1),
+    ...rivals.map(([system]) => withRange(row.ratios[system])),
+  ])
+  return markdown(header, lines, [0])
+}
+
+/** A table of `lines`, whose columns `texts` are aligned to the left. */
+function markdown(header, lines, texts) {
   const widths = header.map((name, i) =>
     Math.max(name.length, ...lines.map((line) => line[i].length)),
   )
-  const isText = (i) => i === 2
+  const isText = (i) => texts.includes(i)
   const cells = (line) =>
     `| ${line.map((c, i) => (isText(i) ? c.padEnd(widths[i]) : c.padStart(widths[i]))).join(' | ')} |`
   const rule = `|${widths.map((w, i) => (isText(i) ? '-'.repeat(w + 2) : `${'-'.repeat(w + 1)}:`)).join('|')}|`
@@ -121,4 +149,4 @@ function picture(rows, machine) {
   return barChart(`Messages per second, ${size}-byte JSON events`, note, groups)
 }
 
-module.exports = { picture, spread, summarize, table }
+module.exports = { picture, shapesTable, spread, summarize, table }

@@ -2,6 +2,7 @@
 
 // npm run bench -- [--json] [--quick] [--only ours,net] [--sizes 100,1024] [--receivers 1,3]
 //                  [--rounds 3] [--svg file]
+// npm run bench -- --shapes [three,six]: messages of other shapes than the usual one
 
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -9,7 +10,8 @@ const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { Contest, ContestError } = require('./contest')
-const { picture, summarize, table } = require('./report')
+const { picture, shapesTable, summarize, table } = require('./report')
+const { SHAPES } = require('./shapes')
 
 const SYSTEMS = [
   'smokesignal',
@@ -22,6 +24,8 @@ const SYSTEMS = [
   'socket.io',
   'ws',
 ]
+/** What the shapes are measured with: the floor, and the best of the others for JSON and for bytes. */
+const FOR_SHAPES = ['smokesignal', 'net', 'nats', 'ws']
 /** The modest rate of the latency measurement, messages per second. */
 const MODEST = 500
 /** Latency is measured with messages of this size only. */
@@ -32,28 +36,46 @@ const list = (text) => text.split(',').filter(Boolean)
 
 function options() {
   const { values } = parseArgs({
+    args: process.argv.slice(2).flatMap(withAllShapes),
     options: {
       json: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
-      only: { type: 'string', default: SYSTEMS.join() },
+      only: { type: 'string' },
+      shapes: { type: 'string' },
       sizes: { type: 'string' },
       receivers: { type: 'string', default: '1,3' },
       rounds: { type: 'string' },
       svg: { type: 'string' },
     },
   })
-  const only = list(values.only).map((name) => (name === 'ours' ? 'smokesignal' : name))
+  const everyone = values.shapes === undefined ? SYSTEMS : FOR_SHAPES
+  const only = list(values.only ?? everyone.join()).map((name) =>
+    name === 'ours' ? 'smokesignal' : name,
+  )
   const unknown = only.filter((name) => !SYSTEMS.includes(name))
   if (unknown.length) throw new Error(`unknown: ${unknown}; there are: ${SYSTEMS.join(', ')}`)
+  const sizes = list(values.sizes ?? (values.quick ? '100' : '100,1024,65536')).map(Number)
   return {
-    ...{ json: values.json, svg: values.svg, only },
-    sizes: list(values.sizes ?? (values.quick ? '100' : '100,1024,65536')).map(Number),
+    ...{ json: values.json, svg: values.svg, only, isOfShapes: values.shapes !== undefined },
+    tasks: values.shapes ? shapes(values.shapes) : sizes.map((size) => ({ size })),
     receivers: list(values.receivers).map(Number),
     rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
     seconds: values.quick
       ? { throughput: 0.5, modest: 0.8, half: 0.4 }
       : { throughput: 1.2, modest: 2, half: 1 },
   }
+}
+
+/** Lets `--shapes` stand without names. */
+function withAllShapes(argument, index, all) {
+  const isAlone = argument === '--shapes' && !/^[^-]/.test(all[index + 1] ?? '')
+  return isAlone ? [`--shapes=${Object.keys(SHAPES)}`] : [argument]
+}
+
+function shapes(names) {
+  const unknown = list(names).filter((name) => !(name in SHAPES))
+  if (unknown.length) throw new Error(`unknown: ${unknown}; there are: ${Object.keys(SHAPES)}`)
+  return list(names).map((shape) => ({ shape, size: SHAPES[shape].bytes ?? 100 }))
 }
 
 /** The others' packages: in bench/node_modules, fetched when the benchmark first needs them. */
@@ -93,38 +115,39 @@ function obstacle(adapter) {
   if (broker && !hasCommand(broker.command)) return `no program "${broker.command}" on this machine`
 }
 
-async function sample(system, adapter, size, receivers, seconds) {
-  const contest = await Contest.start(system, adapter, receivers)
+async function sample(system, adapter, { shape, size }, receivers, seconds) {
+  const contest = await Contest.start(system, adapter, receivers, shape)
+  const hasLatency = !shape && size === LATENCY_SIZE
   try {
-    const modest =
-      size === LATENCY_SIZE ? await contest.latency(size, MODEST, seconds.modest) : undefined
+    const modest = hasLatency ? await contest.latency(size, MODEST, seconds.modest) : undefined
     const flood = await contest.throughput(size, seconds.throughput)
-    const half =
-      size === LATENCY_SIZE
-        ? await contest.latency(size, flood.perSecond / 2, seconds.half)
-        : undefined
-    return { size, receivers, system, title: adapter.title, ...flood, modest, half }
+    const half = hasLatency
+      ? await contest.latency(size, flood.perSecond / 2, seconds.half)
+      : undefined
+    return { shape, size, receivers, system, title: adapter.title, ...flood, modest, half }
   } finally {
     contest.stop()
   }
 }
 
 /** Round by round, in each every contestant in turn: what disturbs the machine disturbs them all. */
-async function contests({ sizes, receivers, rounds, seconds }, adapters) {
+async function contests({ tasks, receivers, rounds, seconds }, adapters) {
   const samples = []
   const failures = []
+  const contestants = [...adapters]
   for (let round = 0; round < rounds; round++) {
-    for (const size of sizes) {
+    for (const task of tasks) {
       for (const count of receivers) {
-        for (const [system, adapter] of rotate([...adapters], round)) {
-          const what = `round ${round + 1}/${rounds}, ${size} bytes, ${count} receivers, ${adapter.title}`
+        for (const [system, adapter] of rotate(contestants, round)) {
+          const name = task.shape ?? `${task.size} bytes`
+          const what = `round ${round + 1}/${rounds}, ${name}, ${count} receivers, ${adapter.title}`
           try {
-            const one = await sample(system, adapter, size, count, seconds)
+            const one = await sample(system, adapter, task, count, seconds)
             samples.push({ ...one, round })
             say(`${what}: ${Math.round(one.perSecond).toLocaleString('en-US')}/s`)
           } catch (error) {
             if (!(error instanceof ContestError)) throw error
-            failures.push({ round, size, receivers: count, system, error: error.message })
+            failures.push({ round, ...task, receivers: count, system, error: error.message })
             say(`${what}: FAILED: ${error.message}`)
           }
         }
@@ -156,7 +179,7 @@ async function main() {
   const machine = { cpus: os.cpus().length, cpu: os.cpus()[0].model, node: process.version }
   const rows = summarize(samples)
   if (wanted.json) console.log(JSON.stringify({ machine, rows, skipped, failures }, null, 2))
-  else console.log(`\n${table(rows)}`)
+  else console.log(`\n${(wanted.isOfShapes ? shapesTable : table)(rows)}`)
   if (wanted.svg && rows.length) fs.writeFileSync(wanted.svg, picture(rows, machine))
   if (failures.length) process.exitCode = 1
 }

@@ -210,16 +210,10 @@ class Channel extends Stream {
     return this.#outbox.line(text)
   }
 
-  /** An event came: `[event, ...args]`. */
-  [symbols.receive](message) {
-    if (message[0] === 'error' && this.listenerCount('error') === 0) message[0] = errorMonitor
-    Reflect.apply(emitLocally, this, message)
-  }
-
-  /** An event with one argument came. */
-  [symbols.receiveOne](event, argument) {
+  /** An event came. */
+  [symbols.receive](event, ...args) {
     const isUnheard = event === 'error' && this.listenerCount('error') === 0
-    emitLocally.call(this, isUnheard ? errorMonitor : event, argument)
+    emitLocally.call(this, isUnheard ? errorMonitor : event, ...args)
   }
 
   /** A chunk of the stream came. */

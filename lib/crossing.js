@@ -1,17 +1,9 @@
 'use strict'
 
 const { AsyncResource } = require('node:async_hooks')
-const { randomBytes, randomInt } = require('node:crypto')
-const { setFilter, receive, receiveOne, receiveChunk, receiveLine } = require('./symbols')
+const { setFilter, receive, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
 const { nextTick, now, parse, queueMicrotask, setImmediate } = require('./globals')
-
-/**
- * What the addon hands over was written by others, and it does not look at all of it. These secrets make sure that it
- * is nothing but the values it should be: lists of unproven ones are sealed with them, see src/binding/chunk.rs.
- */
-const GUARD = randomInt(2 ** 29, 2 ** 30)
-const SEAL = randomBytes(12).toString('base64')
 
 /** How much of the addon's queue is worked off in one turn of the event loop. */
 const MAX_CHUNKS = 8
@@ -43,15 +35,13 @@ class Crossing {
   // The chunk at hand: its items, the next one, the channel it is for, the buffers.
   #items = null
   #next = 0
-  // Of events with one argument that come as a list: their name, the arguments, the next one.
+  // The list at hand, of events with one name and the same number of arguments each: the name, the
+  // number, the arguments of all of them, the first argument of the next event.
   #event = ''
+  #arity = 0
   #list = null
   #nextInList = 0
-  // From one argument to the next: guards stand between those of sealed lists.
-  #step = 1
-  // How many sealed lists of the chunk were opened.
-  #opened = 0
-  // How many items, those of lists included, were dispatched.
+  // The number of items, events of lists included, that were dispatched.
   #consumed = 0
   #channel = undefined
   #buffers = null
@@ -68,7 +58,7 @@ class Crossing {
     this.#onNotice = onNotice
     // The addon holds on to its doorbell; through it, it must not hold on to the node.
     const weak = new WeakRef(this)
-    this.#native = new NativeNode(() => weak.deref()?.#work(), GUARD, SEAL)
+    this.#native = new NativeNode(() => weak.deref()?.#work())
   }
 
   get native() {
@@ -165,29 +155,18 @@ class Crossing {
     if (text === null) return false
     this.#next = 0
     this.#list = null
-    this.#opened = 0
     this.#consumed = 0
     this.#channel = undefined
     this.#buffers = null
-    try {
-      this.#items = parse(text)
-    } catch (error) {
-      if (!this.#distrust()) throw error
-    }
+    this.#items = parse(text)
     return true
   }
 
   /** Dispatches the chunk at hand; returns false when there was no time for all of it. */
   #dispatch(deadline) {
     const items = this.#items
-    if (items === null) return true
     while (this.#list !== null || this.#next < items.length) {
       if (this.#isStale) return this.#rewind()
-      if (this.#list === null && items[this.#next] === true) {
-        if (!this.#unseal()) return this.#distrust()
-        this.#consumed++
-        continue
-      }
       this.#consumed++
       if (this.#list !== null) this.#dispatchListed()
       else this.#dispatchItem(items[this.#next++])
@@ -210,45 +189,40 @@ class Crossing {
   }
 
   #dispatchItem(item) {
-    if (Array.isArray(item)) {
-      this.#channel?.[receive](item)
-    } else if (typeof item === 'number') {
-      this.#channel = this.#channels.get(item)
-    } else if (typeof item === 'string') {
+    if (typeof item === 'string') {
       this.#event = item
+      this.#arity = this.#items[this.#next++]
       this.#list = this.#items[this.#next++]
       this.#nextInList = 0
-      this.#step = 1
+    } else if (typeof item === 'number') {
+      this.#channel = this.#channels.get(item)
     } else {
       this.#dispatchObject(item)
     }
   }
 
   #dispatchListed() {
-    const argument = this.#list[this.#nextInList]
-    this.#nextInList += this.#step
-    if (this.#nextInList >= this.#list.length) this.#list = null
-    this.#channel?.[receiveOne](this.#event, argument)
-  }
-
-  /** Opens the sealed list that is next, unless it is not what it should be; returns whether it is. */
-  #unseal() {
-    const items = this.#items
-    const at = this.#next
-    const list = items[at + 2]
-    if (!Array.isArray(list)) return false
-    for (let index = 1; index < list.length; index += 2) {
-      if (list[index] !== GUARD) return false
+    const list = this.#list
+    const event = this.#event
+    const channel = this.#channel
+    const at = this.#nextInList
+    const arity = this.#arity
+    // An event without arguments has a zero in the list.
+    this.#nextInList += arity || 1
+    if (this.#nextInList >= list.length) this.#list = null
+    if (channel === undefined) return
+    switch (arity) {
+      case 0:
+        return channel[receive](event)
+      case 1:
+        return channel[receive](event, list[at])
+      case 2:
+        return channel[receive](event, list[at], list[at + 1])
+      case 3:
+        return channel[receive](event, list[at], list[at + 1], list[at + 2])
+      default:
+        channel[receive](event, ...list.slice(at, at + arity))
     }
-    const count = (list.length + 1) / 2
-    if (items[at + 3] !== `${SEAL}${this.#opened}.${count}`) return false
-    this.#opened++
-    this.#event = items[at + 1]
-    this.#list = list
-    this.#nextInList = 0
-    this.#step = 2
-    this.#next = at + 4
-    return true
   }
 
   #dispatchObject(item) {
@@ -258,7 +232,7 @@ class Crossing {
         return
       case 'rich': {
         const attachments = this.#take().slice(item.n, item.n + item.k)
-        this.#channel?.[receive](attach(item.e, attachments))
+        this.#channel?.[receive](...attach(item.e, attachments))
         return
       }
       case 'line':
@@ -272,13 +246,6 @@ class Crossing {
   #take(index) {
     this.#buffers ??= this.#native.take()
     return index === undefined ? this.#buffers : this.#buffers[index]
-  }
-
-  /** Gives back what is not what it should be; returns whether it will be better. */
-  #distrust() {
-    this.#items = null
-    this.#list = null
-    return this.#native.distrust(this.#consumed)
   }
 
   #rewind() {

@@ -6,7 +6,7 @@ const own = Object.fromEntries(
   [
     ...['add', 'remove', 'open', 'close', 'flush', 'drained', 'sendLine', 'setFilter', 'widen'],
     ...['finish', 'lose'],
-    ...['receive', 'receiveOne', 'receiveChunk', 'receiveLine', 'streamClosed', 'halves'],
+    ...['receive', 'receiveChunk', 'receiveLine', 'streamClosed', 'halves'],
   ].map((name) => [name, Symbol(name)]),
 )
 

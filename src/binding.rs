@@ -5,8 +5,12 @@
 //! the queue in chunks of JSON text, so that a burst of messages costs one call and one
 //! `JSON.parse`, and messages that nobody listens for never cross.
 
+mod backlog;
 mod chunk;
+mod config;
 mod consumption;
+mod counters;
+mod entry;
 mod filter;
 #[cfg(feature = "fuzzing")]
 mod fuzz;

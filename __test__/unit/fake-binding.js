@@ -78,14 +78,15 @@ class FakeNative {
         this.#marks.push(this.#marks.at(-1) ?? 0)
       }
       const item = this.#item(entry[1])
-      if (Array.isArray(item) && item.length === 2) {
-        // Events of one name with one argument stand as the name and a list of the arguments.
-        if (list?.event !== item[0]) {
-          list = { event: item[0], args: [] }
-          items.push(list.event, list.args)
+      if (Array.isArray(item)) {
+        // Consecutive events of one name stand as the name, their number of arguments and a list.
+        const [event, ...args] = item
+        if (list?.event !== event || list.arity !== args.length) {
+          list = { event, arity: args.length, args: [] }
+          items.push(event, list.arity, list.args)
           this.#marks.push(this.#marks.at(-1))
         }
-        list.args.push(item[1])
+        list.args.push(...(list.arity === 0 ? [0] : args))
       } else {
         list = null
         items.push(item)

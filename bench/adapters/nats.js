@@ -14,14 +14,15 @@ exports.publisher = async ({ port }) => {
   const codec = StringCodec()
   const connection = await connect(port)
   let bytes = 0
+  const sendBytes = (payload) => {
+    connection.publish('bench', payload)
+    bytes += payload.length
+    return bytes < 2 ** 20
+  }
   return {
     isReady: () => true,
-    send(message) {
-      const payload = codec.encode(JSON.stringify(message))
-      connection.publish('bench', payload)
-      bytes += payload.length
-      return bytes < 2 ** 20
-    },
+    send: (message) => sendBytes(codec.encode(JSON.stringify(message))),
+    sendBytes,
     async room() {
       // publish() has no backpressure of its own: a flush says that the server has it all.
       bytes = 0
@@ -30,14 +31,14 @@ exports.publisher = async ({ port }) => {
   }
 }
 
-exports.receiver = async ({ port, hear }) => {
+exports.receiver = async ({ port, hear, shape }) => {
   const { StringCodec } = require('nats')
   const codec = StringCodec()
   const connection = await connect(port)
   connection.subscribe('bench', {
     callback: (error, message) => {
       if (error) throw error
-      hear(JSON.parse(codec.decode(message.data)))
+      hear(shape?.raw ? message.data : JSON.parse(codec.decode(message.data)))
     },
   })
   await connection.flush()

@@ -10,22 +10,23 @@ exports.publisher = async ({ port, receivers }) => {
   const server = new WebSocketServer({ host: '127.0.0.1', port, perMessageDeflate: false })
   await new Promise((resolve) => server.once('listening', resolve))
   const queued = () => Math.max(...Array.from(server.clients, (client) => client.bufferedAmount))
+  const sendAll = (data) => {
+    for (const client of server.clients) client.send(data)
+    return queued() < MIB
+  }
   return {
     isReady: () => server.clients.size >= receivers,
-    send(message) {
-      const text = JSON.stringify(message)
-      for (const client of server.clients) client.send(text)
-      return queued() < MIB
-    },
+    send: (message) => sendAll(JSON.stringify(message)),
+    sendBytes: sendAll,
     async room() {
       while (queued() > MIB / 4) await new Promise(setImmediate)
     },
   }
 }
 
-exports.receiver = async ({ port, hear }) => {
+exports.receiver = async ({ port, hear, shape }) => {
   const WebSocket = require('ws')
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false })
-  socket.on('message', (data) => hear(JSON.parse(data.toString())))
+  socket.on('message', (data) => hear(shape?.raw ? data : JSON.parse(data.toString())))
   await new Promise((resolve) => socket.once('open', resolve))
 }

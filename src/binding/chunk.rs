@@ -1,4 +1,15 @@
 //! One JSON text for JavaScript, put together from many messages.
+//!
+//! The text is an array of items:
+//!
+//! - a number: the channel of the messages that follow;
+//! - a string, a number and an array: the name of consecutive events, their number of arguments,
+//!   and the arguments of all of them, one event after the other. Events without arguments have a
+//!   `0` each in the array. V8 parses such a flat list in about two thirds of the time that one
+//!   array per event takes (`npm run bench:crossing`);
+//! - an object with the type `t`: a stream chunk, an event with attachments, a raw line, a notice.
+//!
+//! A text from the network becomes part of it only after [`text`] has validated all of it.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -7,8 +18,8 @@ use bytes::Bytes;
 
 use crate::proto::{Kind, Payload};
 
+use super::counters::{Counters, Tally};
 use super::filter::Filters;
-use super::queue::Counters;
 use super::text;
 
 /// A place in the queue: before the message at `offset` in the body of entry number `entry`.
@@ -27,117 +38,65 @@ impl Cursor {
     }
 }
 
-/// What makes sure that JavaScript takes a text for what it is without having been looked through before:
-/// two secrets of JavaScript's and ours.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Seal {
-    /// Stands between the arguments of a sealed list: a number and commas.
-    guard: String,
-    /// Stands behind it, with the number of the list and of its arguments.
-    end: String,
-}
-
-impl Seal {
-    pub(crate) fn new(guard: u32, end: String) -> Self {
-        Self {
-            guard: format!(",{guard},"),
-            end,
-        }
-    }
-}
-
 /// A chunk that is being put together.
-pub(crate) struct Chunk<'a> {
+pub(crate) struct Chunk {
     text: String,
-    /// What lists are sealed with; without it, none are.
-    seal: Option<&'a Seal>,
-    /// How many are sealed.
-    sealed: u32,
     budget: usize,
     channel: Option<u32>,
-    /// The events whose arguments are being listed.
-    listed: Option<Listed>,
+    list: Option<List>,
     start: Cursor,
     marks: Vec<Cursor>,
-    /// What had been counted at each mark.
+    /// The counters at each mark.
     tallies: Vec<Tally>,
     tally: Tally,
     buffers: Vec<Bytes>,
     buffered: usize,
 }
 
-/// What becomes of messages, counted: what is given back is counted again when its turn comes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Tally {
-    crossed: u64,
-    unheard: u64,
-    unreadable: u64,
-}
-
-impl Tally {
-    pub(crate) fn of(counters: &Counters) -> Self {
-        Self {
-            crossed: counters.crossed,
-            unheard: counters.unheard,
-            unreadable: counters.unreadable,
-        }
-    }
-
-    pub(crate) fn restore(self, counters: &mut Counters) {
-        (counters.crossed, counters.unheard) = (self.crossed, self.unheard);
-        counters.unreadable = self.unreadable;
-    }
-}
-
-/// What is left of a chunk that was put together.
+/// A finished chunk.
 pub(crate) struct Finished {
     pub(crate) text: String,
     /// Where each item ended.
     pub(crate) marks: Vec<Cursor>,
-    /// What had been counted there.
+    /// The counters at each mark.
     pub(crate) tallies: Vec<Tally>,
     /// The buffers that items refer to.
     pub(crate) buffers: Vec<Bytes>,
 }
 
-/// What became of a message.
+/// The fate of a message.
 enum Fate {
     Crossed,
     Unheard,
     Unreadable,
 }
 
-/// Consecutive events of one name with one argument each.
-struct Listed {
-    /// The name, as it stands in the chunk's text.
+/// The list at the end of the text, still open.
+struct List {
+    /// The events' name: its place in the text.
     name: Range<usize>,
-    /// What the last of them began with, up to its argument; most of the next ones will.
-    lead: String,
-    /// If the list is sealed: how many arguments it has.
-    sealed: Option<u32>,
+    /// The number of arguments of each event.
+    arity: usize,
 }
 
-impl<'a> Chunk<'a> {
+impl Chunk {
     /// An empty chunk that starts at `start` and is full with `budget` bytes.
-    pub(crate) fn new(start: Cursor, tally: Tally, budget: usize, seal: Option<&'a Seal>) -> Self {
-        let (text, marks, buffers) = (String::new(), Vec::new(), Vec::new());
+    pub(crate) fn new(start: Cursor, tally: Tally, budget: usize) -> Self {
         Self {
-            text,
-            seal,
-            sealed: 0,
+            text: String::new(),
             budget,
             channel: None,
-            listed: None,
+            list: None,
             start,
-            marks,
+            marks: Vec::new(),
             tallies: Vec::new(),
             tally,
-            buffers,
+            buffers: Vec::new(),
             buffered: 0,
         }
     }
 
-    /// Notes what has been counted up to the item that was added last.
+    /// Notes the counters after the item that was added last.
     pub(crate) fn note(&mut self, counters: &Counters) {
         let Some(before) = self.marks.len().checked_sub(1) else {
             return;
@@ -145,7 +104,7 @@ impl<'a> Chunk<'a> {
         if self.tallies.len() > before {
             return;
         }
-        // Items that only lead up to it end where the one before did.
+        // Channels and names end where the item before them did.
         self.tallies.resize(before, self.tally);
         self.tally = Tally::of(counters);
         self.tallies.push(self.tally);
@@ -183,8 +142,8 @@ impl<'a> Chunk<'a> {
         self.text.push('}');
     }
 
-    /// Adds the messages of `payload` from `cursor` on, until the chunk is full; returns where it
-    /// got to.
+    /// Adds the messages of `payload` from `cursor` on, until the chunk is full. Returns the place
+    /// of the first message that was not looked at.
     pub(crate) fn messages(
         &mut self,
         channel: u32,
@@ -203,14 +162,19 @@ impl<'a> Chunk<'a> {
                 Some((_, next)) if *next < body.len() => cursor.offset = *next,
                 _ => cursor.next_entry(),
             }
-            let Some((range, _)) = message else {
-                counters.unreadable += 1;
-                return cursor;
+            let fate = match (message, payload.kind()) {
+                (None, _) => Fate::Unreadable,
+                (Some((range, _)), Kind::Events) => {
+                    self.event(channel, &body[range], cursor, filters)
+                }
+                (Some((range, _)), Kind::Chunks) => {
+                    self.stream(channel, body.slice(range), cursor, filters)
+                }
+                (Some((range, _)), Kind::Rich) => {
+                    let fate = self.rich(channel, &body.slice(range), cursor, filters);
+                    fate.unwrap_or(Fate::Unreadable)
+                }
             };
-            let fate = self.add(channel, payload.kind(), body, range, cursor, filters);
-            if cursor.offset == 0 {
-                self.end_sealed();
-            }
             match fate {
                 Fate::Crossed => counters.crossed += 1,
                 Fate::Unheard => counters.unheard += 1,
@@ -223,85 +187,66 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// Adds one message, if somebody listens for it.
-    fn add(
-        &mut self,
-        channel: u32,
-        kind: Kind,
-        body: &Bytes,
-        range: Range<usize>,
-        after: Cursor,
-        filters: &Filters,
-    ) -> Fate {
-        let wanted = match kind {
-            Kind::Events => {
-                if let Some(argument) = self.continues(channel, &body[range.clone()], after) {
-                    self.list_on(argument, after);
-                    return Fate::Crossed;
-                }
-                filters.wants_event(channel, &body[range.clone()])
-            }
-            Kind::Chunks => filters.wants_chunks(channel),
-            Kind::Rich => prefixed(body, range.start)
-                .is_none_or(|(json, _)| filters.wants_event(channel, &body[json])),
-        };
-        if !wanted {
+    fn event(&mut self, channel: u32, text: &[u8], after: Cursor, filters: &Filters) -> Fate {
+        // The filter has passed the name of the list before.
+        if !self.lists(channel, text) && !filters.wants_event(channel, text) {
             return Fate::Unheard;
         }
-        match self.message(channel, kind, body, range, after) {
-            Some(()) => Fate::Crossed,
-            None => Fate::Unreadable,
-        }
+        let Some(event) = text::event(text) else {
+            return Fate::Unreadable;
+        };
+        self.begin_list(channel, &event);
+        self.text.push_str(match event.arity {
+            0 => "0",
+            _ => event.arguments,
+        });
+        self.marks.push(after);
+        Fate::Crossed
     }
 
-    fn message(
+    fn stream(&mut self, channel: u32, chunk: Bytes, after: Cursor, filters: &Filters) -> Fate {
+        if !filters.wants_chunks(channel) {
+            return Fate::Unheard;
+        }
+        self.switch_to(channel);
+        self.item(after);
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, r#"{{"t":"chunk","n":{}}}"#, self.buffers.len());
+        self.buffer(chunk);
+        Fate::Crossed
+    }
+
+    /// Adds an event with attachments. `None` if it is malformed.
+    fn rich(
         &mut self,
         channel: u32,
-        kind: Kind,
-        body: &Bytes,
-        range: Range<usize>,
+        message: &Bytes,
         after: Cursor,
-    ) -> Option<()> {
-        match kind {
-            Kind::Events => {
-                if let Some(single) = text::single(&body[range.clone()]) {
-                    self.list(channel, single, after);
-                    return Some(());
-                }
-                let json = text::event(&body[range])?;
-                self.switch_to(channel);
-                self.item(after);
-                self.text.push_str(json);
-            }
-            Kind::Chunks => {
-                self.switch_to(channel);
-                self.item(after);
-                let _ = write!(self.text, r#"{{"t":"chunk","n":{}}}"#, self.buffers.len());
-                self.buffer(body.slice(range));
-            }
-            Kind::Rich => {
-                let message = body.slice(range);
-                let (json, mut offset) = prefixed(&message, 0)?;
-                let json = text::event(&message[json])?;
-                let mut attachments = Vec::new();
-                while offset < message.len() {
-                    let (attachment, next) = prefixed(&message, offset)?;
-                    attachments.push(message.slice(attachment));
-                    offset = next;
-                }
-                self.switch_to(channel);
-                self.item(after);
-                let (first, count) = (self.buffers.len(), attachments.len());
-                let _ = write!(
-                    self.text,
-                    r#"{{"t":"rich","n":{first},"k":{count},"e":{json}}}"#
-                );
-                attachments
-                    .into_iter()
-                    .for_each(|attachment| self.buffer(attachment));
-            }
+        filters: &Filters,
+    ) -> Option<Fate> {
+        let (json, mut offset) = prefixed(message, 0)?;
+        if !filters.wants_event(channel, &message[json.clone()]) {
+            return Some(Fate::Unheard);
         }
-        Some(())
+        let event = text::event(&message[json])?;
+        let mut attachments = Vec::new();
+        while offset < message.len() {
+            let (attachment, next) = prefixed(message, offset)?;
+            attachments.push(message.slice(attachment));
+            offset = next;
+        }
+        self.switch_to(channel);
+        self.item(after);
+        let (first, count) = (self.buffers.len(), attachments.len());
+        let head = format_args!(
+            r#"{{"t":"rich","n":{first},"k":{count},"e":{}}}"#,
+            event.text
+        );
+        let _ = self.text.write_fmt(head);
+        for attachment in attachments {
+            self.buffer(attachment);
+        }
+        Some(Fate::Crossed)
     }
 
     fn buffer(&mut self, buffer: Bytes) {
@@ -311,107 +256,51 @@ impl<'a> Chunk<'a> {
 
     fn switch_to(&mut self, channel: u32) {
         if self.channel.replace(channel) != Some(channel) {
-            // A rewind to here must not pass over messages that were filtered out since.
-            let after = self.marks.last().copied().unwrap_or(self.start);
-            self.item(after);
+            self.leading_item();
             let _ = write!(self.text, "{channel}");
         }
     }
 
-    /// The argument of `event`, if it can follow those that are being listed. It is listened for, then,
-    /// as they are.
-    fn continues<'t>(&self, channel: u32, event: &'t [u8], after: Cursor) -> Option<&'t str> {
-        let listed = self
-            .listed
-            .as_ref()
-            .filter(|_| self.channel == Some(channel))?;
-        if listed.sealed.is_none() && self.seals(after) {
-            return None;
-        }
-        let rest = event.strip_prefix(listed.lead.as_bytes())?;
-        if listed.sealed.is_some() {
-            text::unproven_argument(rest)
-        } else {
-            text::last_argument(rest)
-        }
+    /// Whether `text` begins like an event of the list's name.
+    fn lists(&self, channel: u32, text: &[u8]) -> bool {
+        let Some(List { name, .. }) = &self.list else {
+            return false;
+        };
+        self.channel == Some(channel)
+            && text
+                .strip_prefix(b"[")
+                .is_some_and(|rest| rest.starts_with(self.text[name.clone()].as_bytes()))
     }
 
-    /// Adds an event with one argument: consecutive ones of one name stand as the name and an array
-    /// of the arguments, which JavaScript parses in three quarters of the time (`npm run bench:crossing`).
-    ///
-    /// To look through each argument, lest it pass for two or for something else, would be to parse it
-    /// twice. So the arguments of one payload, but the first, are taken on trust: its list is *sealed*.
-    /// `true` stands before it, the guard between its arguments, and behind it what only we can write
-    /// there. If that is not where it belongs, JavaScript gives the list back and wants everything proven.
-    fn list(&mut self, channel: u32, event: text::Single<'_>, after: Cursor) {
-        let is_sealed = self.seals(after);
-        let listed = self.listed.as_ref();
-        let same = listed.filter(|listed| &self.text[listed.name.clone()] == event.name);
-        if self.channel == Some(channel)
-            && same.is_some_and(|listed| listed.sealed.is_some() == is_sealed)
+    /// Makes the text end in a list for `event`, ready for its arguments.
+    fn begin_list(&mut self, channel: u32, event: &text::Event<'_>) {
+        if let Some(List { name, arity }) = &self.list
+            && self.channel == Some(channel)
+            && *arity == event.arity
+            && self.text[name.clone()] == *event.name
         {
-            return self.list_on(event.argument, after);
+            self.text.push_str(",\n");
+            return;
         }
         self.switch_to(channel);
-        // A rewind to here must not pass over messages that were filtered out since.
-        let before = self.marks.last().copied().unwrap_or(self.start);
-        self.item(before);
-        if is_sealed {
-            self.text.push_str("true,\n");
-        }
-        let start = self.text.len();
-        self.text.push_str(event.name);
-        self.listed = Some(Listed {
-            name: start..self.text.len(),
-            lead: event.lead.to_owned(),
-            sealed: is_sealed.then_some(1),
-        });
-        self.text.push_str(",\n[");
-        self.text.push_str(event.argument);
-        self.marks.push(after);
-    }
-
-    /// Whether a list that begins with what ends at `after` is sealed: if more of the payload follows.
-    fn seals(&self, after: Cursor) -> bool {
-        self.seal.is_some() && after.offset > 0
-    }
-
-    fn list_on(&mut self, argument: &str, after: Cursor) {
-        let sealed = self
-            .listed
-            .as_mut()
-            .and_then(|listed| listed.sealed.as_mut());
-        if let (Some(count), Some(seal)) = (sealed, self.seal) {
-            *count += 1;
-            self.text.push_str(&seal.guard);
-        } else {
-            self.text.push_str(",\n");
-        }
-        self.text.push_str(argument);
-        self.marks.push(after);
+        self.leading_item();
+        let name = self.text.len()..self.text.len() + event.name.len();
+        let arity = event.arity;
+        let _ = write!(self.text, "{},{arity},\n[", event.name);
+        self.list = Some(List { name, arity });
     }
 
     fn end_list(&mut self) {
-        let Some(listed) = self.listed.take() else {
-            return;
-        };
-        self.text.push(']');
-        if let (Some(count), Some(seal)) = (listed.sealed, self.seal) {
-            // Writing to a string cannot fail.
-            let _ = write!(self.text, ",\n\"{}{}.{count}\"", seal.end, self.sealed);
-            self.sealed += 1;
+        if self.list.take().is_some() {
+            self.text.push(']');
         }
     }
 
-    /// What others sent does not stand in a list of unproven arguments.
-    fn end_sealed(&mut self) {
-        if self
-            .listed
-            .as_ref()
-            .is_some_and(|listed| listed.sealed.is_some())
-        {
-            self.end_list();
-        }
+    /// Begins an item that only leads up to messages. It ends where the item before did, so that a
+    /// rewind to it passes over no message that was filtered out since.
+    fn leading_item(&mut self) {
+        let after = self.marks.last().copied().unwrap_or(self.start);
+        self.item(after);
     }
 
     fn item(&mut self, after: Cursor) {

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn logged(levels: u32) -> Option<String> {
-        let queue = Arc::new(Queue::new(Default::default(), || true));
+        let queue = Arc::new(Queue::new(|| true));
         tracing::dispatcher::with_default(&Log::dispatch(queue.clone(), levels), || {
             tracing::trace!("a trace");
             tracing::debug!(peer = 7, "connected to {}", "somebody");

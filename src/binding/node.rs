@@ -1,27 +1,24 @@
 //! The class that `lib/*.js` builds on.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use ipnet::IpNet;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Function, FunctionRef, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{BufferSlice, Function, FunctionRef, Uint8Array, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Error, Result, Status};
+use napi::{Env, Result, Status};
 use napi_derive::napi;
 
-use crate::net::{Credentials, Identity, Node, Room, STUCK_AFTER, Secret, SendError};
-use crate::proto::members::MAX_BODY;
+use crate::net::{Node, Room, SendError};
 use crate::proto::{Config, LinkId, NodeId, Payload, Target};
 
-use super::chunk::Seal;
+use super::config::{self, Seed, StartConfig, invalid};
+use super::counters::Counters;
 use super::filter::{BROADCAST, Filter};
 use super::log::Log;
 use super::poll::{self, Poll};
-use super::queue::{Bounds, Counters, Queue};
+use super::queue::Queue;
 
 /// What became of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
 mod outcome {
@@ -30,91 +27,6 @@ mod outcome {
     pub(super) const OVERLOADED: u32 = 2;
     pub(super) const CLOSED: u32 = 3;
     pub(super) const TOO_LARGE: u32 = 4;
-}
-
-/// Where a seed can be dialled.
-#[napi(object)]
-pub struct Seed {
-    /// An IP literal or a host name.
-    pub address: String,
-    /// The TCP port.
-    pub port: u16,
-}
-
-/// What a node is started with. JavaScript has checked every value.
-#[napi(object)]
-pub struct StartConfig {
-    /// The node's network-wide name.
-    pub id: String,
-    /// The address that others dial.
-    pub address: String,
-    /// The port to listen on; 0 = any free one.
-    pub port: u16,
-    /// How many peers to seek.
-    pub min_peer_no: f64,
-    /// How many peers to accept; may be infinite.
-    pub max_peer_no: f64,
-    /// Nodes to enter the network through.
-    pub seeds: Vec<Seed>,
-    /// The name of the network.
-    pub network: Option<String>,
-    /// In milliseconds.
-    pub ping_timeout: f64,
-    /// The largest message, in bytes.
-    pub max_message_size: f64,
-    /// What the members of a closed network share, if it was given as words.
-    pub passphrase: Option<String>,
-    /// The same, if it was given as 32 bytes.
-    pub key: Option<Buffer>,
-    /// The node's private key in a closed network: 32 bytes. `id` is then not looked at.
-    pub identity: Option<Buffer>,
-    /// Networks, such as `10.0.0.0/8`, whose addresses may connect and be dialled; none = all.
-    pub allow: Vec<String>,
-    /// Bounds on what others can make the node spend.
-    pub limits: Limits,
-    /// The methods that the logger has, as bits: trace = 1, debug, info, warn, error, fatal = 32.
-    pub log_levels: u32,
-    /// Whether senders wait for slow receivers.
-    pub waits_for_receivers: bool,
-    /// How long for one that makes no progress, in milliseconds; may be infinite.
-    pub slow_receiver_timeout: f64,
-    /// Whether the node knows all members of its network. Default no.
-    pub members: Option<bool>,
-    /// The application's text in the node's record, of at most 2048 bytes in UTF-8.
-    pub body: Option<String>,
-    /// Whether JavaScript's event loop is libuv's, so that it can wait for the node's sockets.
-    pub uses_libuv: bool,
-}
-
-/// Bounds on what others can make a node spend. Times are in milliseconds.
-#[napi(object)]
-pub struct Limits {
-    /// From connection to handshake, and from handshake to its ack.
-    pub handshake_timeout: f64,
-    /// From dialling to a connection.
-    pub dial_timeout: f64,
-    /// Connections that have not become peers.
-    pub max_unconnected: f64,
-    /// The same of one address that is not loopback.
-    pub max_unconnected_per_address: f64,
-    /// Connections that are accepted.
-    pub connections_per_second: f64,
-    /// Incoming encrypted handshakes.
-    pub handshakes_per_second: f64,
-    /// Bytes that wait for one peer.
-    pub queue_per_peer: f64,
-    /// Dials that others cause, at the same time.
-    pub max_dials: f64,
-    /// Dials that others cause.
-    pub dials_per_second: f64,
-    /// Requests for peers that one peer passes on.
-    pub peer_requests_per_second: f64,
-    /// Pings that are answered.
-    pub pongs_per_second: f64,
-    /// Bytes of one peer's broadcasts that are passed on.
-    pub relayed_bytes_per_second: f64,
-    /// Members whose records are kept.
-    pub max_members: Option<f64>,
 }
 
 /// What another thread calls JavaScript by. Programs that look for open handles see it, so it is
@@ -142,10 +54,9 @@ struct Stats {
 #[napi]
 impl NativeNode {
     /// `doorbell` is called when `drain()` has something, and not again before `drain()` has
-    /// returned `null`. It does not keep the process alive. `guard` and `end` are secrets, by which
-    /// JavaScript recognises what was drained as ours.
+    /// returned `null`. It does not keep the process alive.
     #[napi(constructor)]
-    pub fn new(doorbell: Function<(), ()>, guard: u32, end: String) -> Result<Self> {
+    pub fn new(doorbell: Function<(), ()>) -> Result<Self> {
         let bell = Arc::new(Mutex::new(None::<Bell>));
         let rung = bell.clone();
         let ring = move || {
@@ -157,7 +68,7 @@ impl NativeNode {
         Ok(Self {
             doorbell: Rc::new(doorbell.create_ref()?),
             bell,
-            queue: Arc::new(Queue::new(Seal::new(guard, end), ring)),
+            queue: Arc::new(Queue::new(ring)),
             node: Mutex::new(None),
             poll: RefCell::new(None),
         })
@@ -168,11 +79,11 @@ impl NativeNode {
     pub fn start(&self, env: &Env, config: StartConfig) -> Result<()> {
         let id =
             NodeId::parse(&config.id).ok_or_else(|| invalid("a node id that cannot be sent"))?;
-        let credentials = credentials(&config)?;
-        checked_body(config.body.clone().unwrap_or_default())?;
-        let allow = networks(&config.allow)?;
+        let credentials = config::credentials(&config)?;
+        config::checked_body(config.body.clone().unwrap_or_default())?;
+        let allow = config::networks(&config.allow)?;
         let log = Log::dispatch(self.queue.clone(), config.log_levels);
-        self.queue.begin(bounds(&config));
+        self.queue.begin(config::bounds(&config));
         self.hang_bell(env)?;
         let mut node = self.node();
         // The old one first: it may hold the port.
@@ -226,7 +137,7 @@ impl NativeNode {
     #[napi]
     pub fn reconfigure(&self, max_peer_no: f64, seeds: Vec<Seed>) {
         if let Some(node) = &*self.node() {
-            node.reconfigure(count(max_peer_no), targets(seeds));
+            node.reconfigure(config::count(max_peer_no), config::targets(seeds));
         }
     }
 
@@ -279,7 +190,7 @@ impl NativeNode {
     /// Gives this node's record another text, of at most 2048 bytes in UTF-8.
     #[napi]
     pub fn set_body(&self, body: String) -> Result<()> {
-        let body = checked_body(body)?;
+        let body = config::checked_body(body)?;
         if let Some(node) = &*self.node() {
             node.set_body(body);
         }
@@ -359,13 +270,6 @@ impl NativeNode {
         self.queue.rewind(consumed as usize);
     }
 
-    /// The same, because what follows them is not what it should be. For a while, what is drained is looked
-    /// through more closely before; false if it was.
-    #[napi]
-    pub fn distrust(&self, consumed: u32) -> bool {
-        self.queue.distrust(consumed as usize)
-    }
-
     /// The buffers that items of the last drained text refer to.
     #[napi]
     pub fn take<'env>(&self, env: &'env Env) -> Result<Vec<BufferSlice<'env>>> {
@@ -423,13 +327,6 @@ fn rich(json: &str, attachments: &[Uint8Array]) -> Payload {
     Payload::rich(json.as_bytes(), &attachments)
 }
 
-fn checked_body(body: String) -> Result<String> {
-    match body.len() <= MAX_BODY {
-        true => Ok(body),
-        false => Err(invalid("a body of more than 2048 bytes")),
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -442,108 +339,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     reason = "the addon exports it; Rust code does not see it"
 )]
 pub fn identity_id(private: &[u8]) -> Result<String> {
-    Ok(identity(private)?.id().to_string())
-}
-
-fn identity(private: &[u8]) -> Result<Identity> {
-    let private = private.try_into().ok();
-    private
-        .and_then(Identity::from_private)
-        .ok_or_else(|| invalid("an identity is 32 bytes"))
-}
-
-fn credentials(config: &StartConfig) -> Result<Option<Credentials>> {
-    let secret = match (&config.passphrase, &config.key) {
-        (Some(words), _) => Secret::Passphrase(words.clone()),
-        (None, Some(key)) => Secret::Key(
-            key.as_ref()
-                .try_into()
-                .map_err(|_| invalid("a key is 32 bytes"))?,
-        ),
-        (None, None) => return Ok(None),
-    };
-    let private = config.identity.as_ref();
-    let identity = identity(private.ok_or_else(|| invalid("a secret needs an identity"))?)?;
-    Ok(Some(Credentials { secret, identity }))
-}
-
-fn networks(texts: &[String]) -> Result<Vec<IpNet>> {
-    let network = |text: &String| {
-        let net = text.parse().ok();
-        net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-            .ok_or_else(|| invalid("not a network"))
-    };
-    texts.iter().map(network).collect()
-}
-
-fn invalid(what: &str) -> Error {
-    Error::new(Status::InvalidArg, what)
-}
-
-fn milliseconds(number: f64) -> Duration {
-    Duration::try_from_secs_f64((number / 1000.0).max(0.0)).unwrap_or(Duration::MAX)
-}
-
-fn bounds(config: &StartConfig) -> Bounds {
-    let patience = match config.waits_for_receivers {
-        true => milliseconds(config.slow_receiver_timeout),
-        false => STUCK_AFTER,
-    };
-    // A sender is refused at twice its window, and one message more may be as large as any.
-    let window = config.limits.queue_per_peer + config.max_message_size;
-    Bounds {
-        per_stream: 2 * window as usize,
-        patience,
-    }
-}
-
-fn count(number: f64) -> usize {
-    if number.is_finite() {
-        number as usize
-    } else {
-        usize::MAX
-    }
-}
-
-fn targets(seeds: Vec<Seed>) -> Vec<Target> {
-    let target = |Seed { address, port }| Target {
-        host: address,
-        port,
-    };
-    seeds.into_iter().map(target).collect()
-}
-
-impl From<StartConfig> for Config {
-    fn from(config: StartConfig) -> Self {
-        Self {
-            address: config.address,
-            port: config.port,
-            min_peers: count(config.min_peer_no),
-            max_peers: count(config.max_peer_no),
-            seeds: targets(config.seeds),
-            network: config.network,
-            ping_timeout: milliseconds(config.ping_timeout),
-            waits_for_receivers: config.waits_for_receivers,
-            slow_receiver_timeout: milliseconds(config.slow_receiver_timeout),
-            max_message: config.max_message_size as usize,
-            handshake_timeout: milliseconds(config.limits.handshake_timeout),
-            dial_timeout: milliseconds(config.limits.dial_timeout),
-            max_unconnected: count(config.limits.max_unconnected),
-            max_unconnected_per_address: count(config.limits.max_unconnected_per_address),
-            connections_per_second: config.limits.connections_per_second,
-            handshakes_per_second: config.limits.handshakes_per_second,
-            link_queue: count(config.limits.queue_per_peer),
-            max_dials: count(config.limits.max_dials),
-            dials_per_second: config.limits.dials_per_second,
-            peer_requests_per_second: config.limits.peer_requests_per_second,
-            pongs_per_second: config.limits.pongs_per_second,
-            relayed_bytes_per_second: config.limits.relayed_bytes_per_second,
-            members: config.members.unwrap_or(false),
-            max_members: config.limits.max_members.map_or(16_384, count),
-            body: config.body.unwrap_or_default(),
-            ..Self::default()
-        }
-    }
+    Ok(config::identity(private)?.id().to_string())
 }
 
 fn outcome(result: std::result::Result<Room, SendError>) -> u32 {

@@ -2,107 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::proto::members::Member;
-use crate::proto::{Event, RemoveReason, SeedOutcome};
+use crate::proto::{Event, RemoveReason, SeedOutcome, Target};
 
-/// An item that is no message, and what it means for the queue.
+/// An item that is not a message, and its effect on the queue.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) json: String,
-    /// Nothing may follow in the same chunk: JavaScript will want to set a filter first.
+    /// It is the last of its chunk: JavaScript sets a filter before it takes what follows.
     pub(crate) ends_chunk: bool,
-    /// The channel that nothing comes from any more.
+    /// The channel that has ended.
     pub(crate) ends_channel: Option<u32>,
 }
 
 impl Notice {
-    /// The notice of `event`; `None` for messages.
+    /// The notice of `event`. `None` for messages, and for events whose notice needs to know more.
     pub(crate) fn of(event: &Event) -> Option<Self> {
-        let json = match event {
-            Event::Listening { port } => json!({"t": "listening", "port": port}),
-            Event::Failed { code, message } => {
-                json!({"t": "error", "code": code, "message": message})
-            }
-            Event::Stopped => json!({"t": "stopped"}),
-            Event::PeerAdded {
-                link,
-                id,
-                remote,
-                native,
-                max_message,
-                ..
-            } => json!({
-                "t": "add",
-                "peer": link.0,
-                "id": id.as_str(),
-                "address": remote.ip().to_canonical().to_string(),
-                "port": remote.port(),
-                "native": native,
-                "max": max_message,
-            }),
-            Event::PeerRemoved { link, reason } => {
-                json!({"t": "remove", "peer": link.0, "reason": reason_name(*reason)})
-            }
-            Event::Netsplit { seed } => {
-                json!({"t": "netsplit", "address": seed.host, "port": seed.port})
-            }
-            Event::NetsplitResolved { seed } => {
-                json!({"t": "resolved", "address": seed.host, "port": seed.port})
-            }
-            Event::Outside { seeds } => {
-                let told = seeds.iter().map(|SeedOutcome { seed, reason }| {
-                    json!({"address": seed.host, "port": seed.port, "reason": reason})
-                });
-                json!({"t": "outside", "seeds": told.collect::<Vec<_>>()})
-            }
-            Event::Island { seed, is_over } => json!({
-                "t": if *is_over { "mainland" } else { "island" },
-                "address": seed.host,
-                "port": seed.port,
-            }),
-            Event::Conflict { what, id, remote } => json!({
-                "t": "conflict",
-                "what": what.name(),
-                "id": id.as_str(),
-                "address": remote.ip().to_canonical().to_string(),
-                "port": remote.port(),
-            }),
-            Event::Refused { remote, reason } => json!({
-                "t": "refused",
-                "address": remote.ip().to_canonical().to_string(),
-                "port": remote.port(),
-                "reason": reason,
-            }),
-            Event::Dialed {
-                request,
-                result: Ok(link),
-            } => {
-                json!({"t": "dialed", "req": request, "peer": link.0})
-            }
-            Event::Dialed {
-                request,
-                result: Err(code),
-            } => {
-                json!({"t": "dialed", "req": request, "code": code})
-            }
-            Event::Drain(link) => json!({"t": "drain", "peer": link.map_or(0, |link| link.0)}),
-            Event::Skipped { origin, count, .. } => {
-                return Some(Self::skipped(origin.as_str(), *count, false));
-            }
-            Event::MemberJoined(member) => of_member("joined", member),
-            Event::MemberUpdated(member) => of_member("updated", member),
-            Event::MemberLeft(member) => json!({"t": "left", "member": member.0}),
-            Event::Undelivered { member, count } => {
-                json!({"t": "undelivered", "member": member.0, "count": count})
-            }
-            Event::SlowReceiver { id } => json!({"t": "slow", "id": id.as_str()}),
-            Event::Oversized { id, size, limit } => {
-                json!({"t": "oversized", "id": id.as_str(), "size": size, "limit": limit})
-            }
-            Event::Broadcast { .. } | Event::Direct { .. } | Event::Line { .. } => return None,
-        };
+        let json = of_node(event).or_else(|| of_seeds(event))?;
         let ends_channel = match event {
             Event::PeerRemoved { link, .. } => Some(link.0),
             _ => None,
@@ -114,14 +32,15 @@ impl Notice {
         })
     }
 
-    /// Messages that were dropped because JavaScript did not take them in time. `chunks`: the bytes
-    /// of stream chunks among them, by channel.
+    /// Messages were dropped because JavaScript was too slow. `chunks`: the bytes of stream chunks
+    /// among them, by channel.
     pub(crate) fn lost(count: u64, chunks: &BTreeMap<u32, u64>) -> Self {
         let chunks: Vec<_> = chunks.iter().collect();
         Self::plain(json!({"t": "lost", "count": count, "chunks": chunks}))
     }
 
-    /// Broadcasts of `id` that nobody had any more. `chunks`: stream chunks may be among them.
+    /// Broadcasts of `id` were lost: no peer still had them. `chunks`: stream chunks may be among
+    /// them.
     pub(crate) fn skipped(id: &str, count: u64, chunks: bool) -> Self {
         Self::plain(json!({"t": "skipped", "id": id, "count": count, "chunks": chunks}))
     }
@@ -131,7 +50,7 @@ impl Notice {
         Self::plain(json!({"t": "log", "level": level, "message": message}))
     }
 
-    fn plain(json: serde_json::Value) -> Self {
+    fn plain(json: Value) -> Self {
         Self {
             json: json.to_string(),
             ends_chunk: false,
@@ -140,7 +59,87 @@ impl Notice {
     }
 }
 
-fn of_member(what: &str, member: &Member) -> serde_json::Value {
+/// A notice about the node itself and its peers.
+fn of_node(event: &Event) -> Option<Value> {
+    Some(match event {
+        Event::Listening { port } => json!({"t": "listening", "port": port}),
+        Event::Failed { code, message } => {
+            json!({"t": "error", "code": code, "message": message})
+        }
+        Event::Stopped => json!({"t": "stopped"}),
+        Event::PeerAdded {
+            link,
+            id,
+            remote,
+            native,
+            max_message,
+            ..
+        } => json!({
+            "t": "add",
+            "peer": link.0,
+            "id": id.as_str(),
+            "address": remote.ip().to_canonical().to_string(),
+            "port": remote.port(),
+            "native": native,
+            "max": max_message,
+        }),
+        Event::PeerRemoved { link, reason } => {
+            json!({"t": "remove", "peer": link.0, "reason": reason_name(*reason)})
+        }
+        Event::Dialed { request, result } => match result {
+            Ok(link) => json!({"t": "dialed", "req": request, "peer": link.0}),
+            Err(code) => json!({"t": "dialed", "req": request, "code": code}),
+        },
+        Event::Drain(link) => json!({"t": "drain", "peer": link.map_or(0, |link| link.0)}),
+        Event::Conflict { what, id, remote } => json!({
+            "t": "conflict",
+            "what": what.name(),
+            "id": id.as_str(),
+            "address": remote.ip().to_canonical().to_string(),
+            "port": remote.port(),
+        }),
+        Event::Refused { remote, reason } => json!({
+            "t": "refused",
+            "address": remote.ip().to_canonical().to_string(),
+            "port": remote.port(),
+            "reason": reason,
+        }),
+        Event::MemberJoined(member) => of_member("joined", member),
+        Event::MemberUpdated(member) => of_member("updated", member),
+        Event::MemberLeft(member) => json!({"t": "left", "member": member.0}),
+        Event::Undelivered { member, count } => {
+            json!({"t": "undelivered", "member": member.0, "count": count})
+        }
+        Event::SlowReceiver { id } => json!({"t": "slow", "id": id.as_str()}),
+        Event::Oversized { id, size, limit } => {
+            json!({"t": "oversized", "id": id.as_str(), "size": size, "limit": limit})
+        }
+        _ => return None,
+    })
+}
+
+/// A notice about seeds.
+fn of_seeds(event: &Event) -> Option<Value> {
+    let place =
+        |what: &str, seed: &Target| json!({"t": what, "address": seed.host, "port": seed.port});
+    Some(match event {
+        Event::Netsplit { seed } => place("netsplit", seed),
+        Event::NetsplitResolved { seed } => place("resolved", seed),
+        Event::Island { seed, is_over } => match is_over {
+            true => place("mainland", seed),
+            false => place("island", seed),
+        },
+        Event::Outside { seeds } => {
+            let told = seeds.iter().map(|SeedOutcome { seed, reason }| {
+                json!({"address": seed.host, "port": seed.port, "reason": reason})
+            });
+            json!({"t": "outside", "seeds": told.collect::<Vec<_>>()})
+        }
+        _ => return None,
+    })
+}
+
+fn of_member(what: &str, member: &Member) -> Value {
     json!({
         "t": what,
         "member": member.handle,

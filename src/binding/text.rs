@@ -2,67 +2,70 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
+use serde::Deserializer as _;
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::proto::json::is_deep;
 
-/// Returns `text` if it is the JSON text of an array whose first element is a string.
-///
-/// Chunks for JavaScript are put together from such texts, so one that got past this could forge
-/// whole items.
-pub(crate) fn event(text: &[u8]) -> Option<&str> {
-    name_start(text)?;
-    array(text)
-}
-
-/// The usual event, with one argument and a name without escapes.
+/// A validated event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Single<'a> {
-    /// What the text begins with, up to the argument.
-    pub(crate) lead: &'a str,
-    /// Its name, as the JSON text of a string.
+pub(crate) struct Event<'a> {
+    /// The JSON text of the whole array.
+    pub(crate) text: &'a str,
+    /// The JSON text of the name.
     pub(crate) name: &'a str,
-    /// Its argument's text.
-    pub(crate) argument: &'a str,
+    /// The JSON texts of the arguments, with commas between them.
+    pub(crate) arguments: &'a str,
+    /// The number of arguments.
+    pub(crate) arity: usize,
 }
 
-/// Takes the usual event apart. `None` for any other text, an event or not. It nests no more deeply than
-/// what the core lets through.
-pub(crate) fn single(text: &[u8]) -> Option<Single<'_>> {
-    let start = name_start(text)?;
-    let length = memchr::memchr2(b'"', b'\\', &text[start + 1..])?;
-    let end = start + 1 + length;
-    let name = &text[start + 1..end];
-    if text[end] != b'"' || name.iter().any(|byte| *byte < b' ') {
+/// Validates an event: the JSON text of an array whose first element is a string.
+///
+/// Chunks for JavaScript are put together from such texts, so a text that got past this could forge
+/// whole items.
+pub(crate) fn event(text: &[u8]) -> Option<Event<'_>> {
+    name_start(text)?;
+    if is_deep(text) {
         return None;
     }
-    let comma = skip_blank(text, end + 1);
-    if text.get(comma) != Some(&b',') {
-        return None;
-    }
-    let lead = std::str::from_utf8(&text[..=comma]).ok()?;
-    Some(Single {
-        lead,
-        name: &lead[start..=end],
-        argument: last_argument(&text[comma + 1..])?,
+    let text = std::str::from_utf8(text).ok()?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let (name, arity) = json.deserialize_seq(Elements).ok()?;
+    json.end().ok()?;
+    let name = name.get();
+    let name_end = name.as_ptr().addr() - text.as_ptr().addr() + name.len();
+    let (arguments, _) = text[name_end..].rsplit_once(']')?;
+    let arguments = arguments.trim_start_matches(BLANK);
+    let arguments = arguments.strip_prefix(',').unwrap_or_default();
+    Some(Event {
+        text,
+        name,
+        arguments,
+        arity,
     })
 }
 
-/// Returns the one value that is left of an event, without what closes the event; as deep as it may be.
-pub(crate) fn last_argument(rest: &[u8]) -> Option<&str> {
-    let argument = unproven_argument(rest)?;
-    serde_json::from_str::<IgnoredAny>(argument).ok()?;
-    Some(argument)
-}
+/// Reads an array as its first element, a string, and the number of the others.
+struct Elements;
 
-/// The same, but it may be anything.
-pub(crate) fn unproven_argument(rest: &[u8]) -> Option<&str> {
-    let end = rest.iter().rposition(|byte| !is_blank(*byte))?;
-    let (argument, closing) = rest.split_at(end);
-    if closing[0] != b']' {
-        return None;
+impl<'de> Visitor<'de> for Elements {
+    type Value = (&'de RawValue, usize);
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an event")
     }
-    std::str::from_utf8(argument).ok()
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let name = elements.next_element::<&RawValue>()?;
+        let name = name.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        let mut arity = 0;
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            arity += 1;
+        }
+        Ok((name, arity))
+    }
 }
 
 /// Returns `text` if it is the JSON text of an array.
@@ -97,6 +100,9 @@ fn name_start(text: &[u8]) -> Option<usize> {
     (text.get(quote) == Some(&b'"')).then_some(quote)
 }
 
+/// What JSON allows between its tokens.
+const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+
 fn skip_blank(text: &[u8], from: usize) -> usize {
     let blank = text[from..].iter().take_while(|byte| is_blank(**byte));
     from + blank.count()
@@ -122,7 +128,7 @@ mod tests {
             r#"["\ud800"]"#,
             "[\"\u{1f600}\u{2028}\"]",
         ] {
-            assert_eq!(event(text.as_bytes()), Some(text));
+            assert_eq!(event(text.as_bytes()).unwrap().text, text);
         }
     }
 
@@ -140,6 +146,13 @@ mod tests {
             r#"["a"] x"#,
             r#"["a",]"#,
             r#"["a",01]"#,
+            r#"["a",1 2]"#,
+            r#"["a",1],[2]"#,
+            r#"["a",1]]"#,
+            r#"["a",1"#,
+            r#"["a",,1]"#,
+            r#"["a"1]"#,
+            r#"[["a"],1]"#,
             r#"["a",NaN]"#,
             r#"["a""#,
             "[\"a\n\"]",
@@ -152,34 +165,23 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_event_is_taken_apart() {
-        for (text, name, argument) in [
-            (r#"["chat","hi"]"#, r#""chat""#, r#""hi""#),
-            (r#"["",{"a":[1,"]"]}]"#, "\"\"", r#"{"a":[1,"]"]}"#),
-            (" [ \"chat\" , 1.5e3 ] ", r#""chat""#, " 1.5e3 "),
-            (r#"["a",null]"#, r#""a""#, "null"),
+    fn events_are_taken_apart() {
+        for (text, name, arguments, arity) in [
+            (r#"["chat","hi"]"#, r#""chat""#, r#""hi""#, 1),
+            (r#"["",{"a":[1,"]"]}]"#, "\"\"", r#"{"a":[1,"]"]}"#, 1),
+            (" [ \"chat\" , 1.5e3 ] ", r#""chat""#, " 1.5e3 ", 1),
+            (r#"["chat"]"#, r#""chat""#, "", 0),
+            (r#"["chat" ]"#, r#""chat""#, "", 0),
+            (r#"["c,h",1,[2,3],"4,"]"#, r#""c,h""#, r#"1,[2,3],"4,""#, 3),
+            (r#"["ch\u0061t",null]"#, r#""ch\u0061t""#, "null", 1),
         ] {
-            let single = single(text.as_bytes()).unwrap();
-            assert_eq!((single.name, single.argument), (name, argument), "{text}");
-            assert!(text.starts_with(single.lead) && single.lead.ends_with(','));
-            let rest = &text[single.lead.len()..];
-            assert_eq!(last_argument(rest.as_bytes()), Some(argument), "{text}");
-        }
-        for text in [
-            r#"["chat"]"#,
-            r#"["chat",1,2]"#,
-            r#"["ch\u0061t",1]"#,
-            r#"["chat",1],[2]"#,
-            r#"["chat",1]]"#,
-            r#"["chat",1"#,
-            r#"["chat",01]"#,
-            r#"["chat",1 2]"#,
-            r#"["chat",]"#,
-            "[\"ch\nat\",1]",
-            "[\"chat\",1]\x0c",
-            "[1,2]",
-        ] {
-            assert_eq!(single(text.as_bytes()), None, "{text}");
+            let expected = Event {
+                text,
+                name,
+                arguments,
+                arity,
+            };
+            assert_eq!(event(text.as_bytes()), Some(expected));
         }
     }
 
@@ -229,10 +231,13 @@ mod tests {
             }
             let Some(good) = event(&text) else { continue };
             passed += 1;
-            let chunk = format!("[0,{good},7]");
-            let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(&chunk).unwrap();
-            assert_eq!(items[1].get(), good.trim(), "seed {seed}");
+            let chunk = format!("[0,{},7]", good.text);
+            let items: Vec<&RawValue> = serde_json::from_str(&chunk).unwrap();
+            assert_eq!(items[1].get(), good.text.trim(), "seed {seed}");
             assert_eq!(items.len(), 3, "seed {seed}");
+            let list = format!("[{}]", good.arguments);
+            let arguments: Vec<&RawValue> = serde_json::from_str(&list).unwrap();
+            assert_eq!(arguments.len(), good.arity, "seed {seed}");
         }
         assert!(passed > 100, "{passed} of seed {seed} passed");
     }
