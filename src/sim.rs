@@ -2,11 +2,11 @@
 //!
 //! [`Network`] stands in for everything below [`proto`](crate::proto): the driver, TCP and the
 //! hosts. Links have latencies and keep their order; hosts die with and without a word, come back,
-//! and are cut off from each other. What a node sends goes through the real codec, byte for byte.
+//! and are cut off from each other. Messages go through the real codec, byte for byte.
 //! Nothing depends on the time of day, on addresses in memory or on hash seeds: the same seed gives
 //! the same run.
 //!
-//! [`scenario`] plays what overlays are judged by and measures it; [`report`] prints that.
+//! [`scenario`] plays and measures the scenarios that overlays are judged by; [`report`] prints the figures.
 
 #![forbid(unsafe_code)]
 

@@ -1,14 +1,14 @@
-//! One node: everything it knows, and what it does about each [`Input`].
+//! One node: all that it knows, and its reaction to each [`Input`].
 //!
 //! The parts, each an `impl State` of its own:
 //!
 //! - [`links`]: connections from dial or accept to peer, and their end;
 //! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
 //! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
-//! - [`beacons`]: what seeds send along a tree; parts of the network;
+//! - [`beacons`]: the beacons of seeds, along a tree; parts of the network;
 //! - [`seeds`]: netsplits: a seed is out of reach, or in another part of the network;
 //! - [`legacy`]: nodes of the legacy wire: packets, pings, peer requests;
-//! - [`broadcasts`]: what [`publish`] asks for is done;
+//! - [`broadcasts`]: inputs for [`publish`], and its outputs carried out;
 //! - [`nodes`]: members of the network, and messages to any of them.
 
 mod beacons;
@@ -69,7 +69,7 @@ pub struct State {
     publish_out: Vec<publish::Output>,
 }
 
-/// How much a node holds of what others can make it hold. All of it is bounded.
+/// The data that other nodes can make a node hold. All of it is bounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Footprint {
     /// Connections, of any kind.
@@ -80,11 +80,11 @@ pub struct Footprint {
     pub beacons: usize,
     /// Origins whose broadcasts are followed.
     pub streams: usize,
-    /// Bytes of broadcasts kept for those who missed them.
+    /// Bytes of broadcasts kept for peers that missed them.
     pub cached_bytes: usize,
     /// Bytes of broadcasts held back behind gaps.
     pub held_bytes: usize,
-    /// Origins whose broadcasts somebody has not consumed.
+    /// Origins whose broadcasts a receiver has not consumed.
     pub flowing: usize,
     /// Records of members.
     pub records: usize,
@@ -142,7 +142,7 @@ impl State {
         }
     }
 
-    /// What has been counted so far.
+    /// The counters so far.
     pub fn counters(&self) -> Counters {
         let mut counters = self
             .counters
@@ -174,7 +174,7 @@ impl State {
         nodes.is_some_and(|nodes| nodes.members.has(id))
     }
 
-    /// How much the node holds of what others can make it hold.
+    /// The data that other nodes make this node hold.
     pub fn footprint(&self) -> Footprint {
         let [streams, cached_bytes, held_bytes] = self.publish.footprint();
         let nodes = self.nodes.as_ref();
@@ -201,7 +201,7 @@ impl State {
             .filter_map(|id| Some((*id, self.links.get(id)?.peer_id()?)))
     }
 
-    /// Takes in `input` and appends what must be done, in order, to `out`.
+    /// Takes `input` and appends the actions that follow from it to `out`, in order.
     ///
     /// `now` must not go backwards.
     pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {

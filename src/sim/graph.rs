@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{HostId, Network};
 
-/// Who is whose peer, at one moment.
+/// The graph of peers at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Graph {
     /// The hosts whose nodes run.

@@ -41,7 +41,7 @@ impl HostId {
     }
 }
 
-/// What a [`Network`] is like.
+/// The options of a [`Network`].
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Decides everything that is left to chance.
@@ -69,7 +69,7 @@ pub enum Death {
     Stop,
     /// `kill -9`: the system closes its sockets.
     Kill,
-    /// Power loss: nobody is told anything.
+    /// Power loss: no other node is told.
     Vanish,
 }
 
@@ -86,7 +86,7 @@ pub struct Happening {
     pub hops: u8,
 }
 
-/// What a node has sent and received.
+/// The traffic of a node.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Traffic {
     /// Bytes of everything that is not an application's, sent.
@@ -104,7 +104,7 @@ pub struct Traffic {
 pub struct Link {
     /// Its name at this end.
     pub id: LinkId,
-    /// Who is at the other one.
+    /// The host at the other end.
     pub to: HostId,
 }
 
@@ -155,7 +155,7 @@ pub struct Network {
     /// The name that leads to any node that runs.
     balancer: Option<String>,
     happenings: Vec<Happening>,
-    /// Room for what a node puts out.
+    /// Kept for its memory: the outputs of a node.
     outputs: Vec<Output>,
     handled: u64,
 }
@@ -226,7 +226,7 @@ impl Network {
         self.balancer = Some(name.to_owned());
     }
 
-    /// From now on nobody can dial that host; its own dials go through.
+    /// From now on no host can dial this one; its own dials go through.
     pub fn shield(&mut self, host: HostId) {
         self.hosts[host.index()].shielded = true;
     }
@@ -284,7 +284,7 @@ impl Network {
         self.hosts().filter(|host| self.is_alive(*host)).collect()
     }
 
-    /// What time it is.
+    /// The current time.
     pub fn now(&self) -> Moment {
         self.now
     }
@@ -299,7 +299,7 @@ impl Network {
         &self.hosts[host.index()].id
     }
 
-    /// What a node has counted, in its latest life.
+    /// The counters of a node in its latest life.
     pub fn counters(&self, host: HostId) -> Counters {
         let node = &self.hosts[host.index()];
         node.state
@@ -307,7 +307,7 @@ impl Network {
             .map_or(node.counters, |state| state.counters())
     }
 
-    /// What a host has sent and received.
+    /// The traffic of a host.
     pub fn traffic(&self, host: HostId) -> Traffic {
         self.hosts[host.index()].traffic
     }
@@ -352,7 +352,7 @@ impl Network {
         Duration::from_micros(rng.u64(min..=max))
     }
 
-    /// What has happened since the last call.
+    /// The events since the last call.
     pub fn take_happenings(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.happenings)
     }

@@ -9,7 +9,7 @@ use super::scenario::{Figures, Setup};
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// What was measured.
+    /// The measured figure.
     pub figure: &'static str,
     /// In how many nodes.
     pub nodes: usize,
@@ -23,13 +23,13 @@ pub struct Row {
     pub greatest: f64,
     /// How many runs.
     pub runs: usize,
-    /// What to reach: `<= x` or `>= x`.
+    /// The goal: `<= x` or `>= x`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<String>,
     /// Whether even the worst run reaches it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reached: Option<bool>,
-    /// What legacy flooding, modelled, and iroh-gossip's own simulator give.
+    /// The figures of modelled legacy flooding and of iroh-gossip's own simulator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub others: Option<[&'static str; 2]>,
 }

@@ -1,4 +1,4 @@
-//! What is due when.
+//! The schedule of the simulation.
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +10,7 @@ use crate::proto::Moment;
 
 /// One slot of the wheel is 2^10 µs long.
 const SLOT_BITS: u32 = 10;
-/// So many slots ahead are sorted into the wheel: 16 s, which is more than nearly all timers take.
+/// Slots of the wheel: 16 s ahead, more than nearly all timers take.
 const SLOTS: u64 = 1 << 14;
 
 /// Things to happen, in order of time, and of their numbers where the time is the same.
@@ -27,7 +27,7 @@ pub(super) struct Schedule<T> {
     wheel: Vec<Vec<Due<T>>>,
     /// How many entries the wheel holds.
     turning: usize,
-    /// What comes after those.
+    /// Later entries.
     far: BinaryHeap<Reverse<Due<T>>>,
     next_number: u64,
 }
@@ -101,7 +101,7 @@ impl<T> Schedule<T> {
         }
     }
 
-    /// Takes what is due next, if that is not after `until`.
+    /// Takes the next entry that is due, if that is not after `until`.
     pub(super) fn pop_until(&mut self, until: Moment) -> Option<Due<T>> {
         while self.current.is_empty() && self.slot < slot_of(until) {
             self.turn(slot_of(until));

@@ -43,14 +43,14 @@ const RELAYS_PER_SECOND: f64 = 2.0;
 const NEWS_BURST: f64 = 16.0;
 const NEWS_PER_SECOND: f64 = 4.0;
 
-/// What a node knows of seeds that are alive.
+/// The seeds that are alive, as a node knows them.
 #[derive(Debug)]
 pub(super) struct Beacons {
     /// Whether this node is a seed.
     is_seed: bool,
-    /// Whether it sends beacons because nobody else does.
+    /// Whether it sends beacons because no other node does.
     is_substitute: bool,
-    /// When it begins to, unless it hears somebody.
+    /// When it begins to, unless it hears a seed.
     mute_until: Option<Moment>,
     /// Since when it has had a peer.
     pub(super) in_since: Option<Moment>,
@@ -85,7 +85,7 @@ impl Beacons {
         self.is_seed || self.is_substitute
     }
 
-    /// Peers on which the broadcasts of an origin nobody has heard of are not pushed at first.
+    /// Peers that broadcasts of an unknown origin are not pushed to at first.
     pub(super) fn lazy_by_default(&self, me: &NodeId) -> &[LinkId] {
         match self.heard.first_key_value() {
             Some((id, heard)) if !self.sends() || id < me => &heard.lazy,
@@ -107,7 +107,7 @@ struct Heard {
     /// Peers that do not want it from us.
     lazy: Vec<LinkId>,
     asked: bool,
-    /// What is passed on.
+    /// Limits the relayed beacons.
     relays: Bucket,
 }
 
@@ -273,7 +273,7 @@ impl State {
             lazy.push(link);
             return;
         }
-        // Whoever asks has missed something: it need not wait for the next one.
+        // The sender has missed a beacon: it need not wait for the next one.
         let latest = self
             .beacons
             .heard

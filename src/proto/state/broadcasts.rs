@@ -1,4 +1,4 @@
-//! What the state of broadcasts ([`publish`]) is told, and what it asks for.
+//! Inputs for the state of broadcasts ([`publish`]), and its outputs carried out.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::proto::{LinkId, Mark, Output, Timer, publish};
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
 impl State {
-    /// Gives `input` to the state of broadcasts and does what that asks for.
+    /// Gives `input` to the state of broadcasts and carries out its outputs.
     pub(super) fn publish(&mut self, input: publish::Input) {
         let lazy = self.beacons.lazy_by_default(&self.me);
         let mut outputs = std::mem::take(&mut self.publish_out);
@@ -69,7 +69,7 @@ impl State {
         self.publish(publish::Input::Moving(links));
     }
 
-    /// Whether a peer has been given all that this node has broadcast, or has others who do that.
+    /// Whether a peer has all of this node's broadcasts, or gets them from another peer.
     pub(crate) fn has_said_all(&self, link: LinkId) -> bool {
         self.publish.has_said_all(link)
     }

@@ -20,20 +20,20 @@ use report::Told;
 
 /// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
 const ENTRY_RETRY: Duration = Duration::from_secs(1);
-/// So many seeds are asked at the same time.
+/// Seeds that are asked at the same time.
 const AT_ONCE: usize = 4;
-/// From a request to the seed's being dialled, if nobody has dialled us by then.
+/// A seed is dialled this long after the request, if no node has dialled us by then.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
 /// When the last peer goes, entry is tried at once: so often in a row, and per second. Anybody can
 /// come and go.
 const ENTRY_BURST: f64 = 3.0;
 const ENTRIES_PER_SECOND: f64 = 1.0;
 
-/// What a node knows of its way into the network.
+/// The node's way into the network.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) seeds: Vec<Seed>,
-    /// The seeds that have said who they are, by id.
+    /// The seeds whose ids are known, by id.
     named: BTreeMap<NodeId, Vec<usize>>,
     /// The seeds that are no names, by address.
     placed: BTreeMap<SocketAddr, usize>,
@@ -270,7 +270,7 @@ impl State {
         self.send_courier(target, line::peer_request(&own), Some(index));
     }
 
-    /// A seed has our request. If nobody dials us, and it may be a native node: dial it.
+    /// A seed has our request. If no node dials us and the seed may be native, dial it.
     pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
         match code {
             "REFUSED" => self.seed_was_asked(index),

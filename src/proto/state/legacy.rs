@@ -1,6 +1,6 @@
-//! What a node does about legacy nodes: their packets, pings and peer requests.
+//! Legacy nodes: their packets, pings and peer requests.
 //!
-//! The [`Translator`] knows their wire; here is what the node makes of their messages.
+//! The [`Translator`] knows their wire; this file acts on their messages.
 
 mod peer_requests;
 mod ping;
@@ -16,7 +16,7 @@ use crate::proto::{
 };
 use ping::Ping;
 
-/// What a node keeps for the sake of legacy nodes.
+/// The data that a node keeps for legacy nodes.
 #[derive(Debug)]
 pub(super) struct Legacy {
     pub(super) translator: Translator,
@@ -134,7 +134,7 @@ impl State {
         }
     }
 
-    /// Whether a peer may make us look after one more request of somebody else's.
+    /// Whether a peer may pass on one more request of another node.
     pub(super) fn takes_request(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)

@@ -52,15 +52,15 @@ pub(super) enum Phase {
     /// A native node does not want us as a peer; it tells of others, and closes. Whether it is of
     /// another part of the network that we want to join.
     Refused(bool),
-    /// Accepted; has not said who it is.
+    /// Accepted; no handshake yet.
     Unconnected,
-    /// Accepted, has said who it is, and waits for the outcome of our own dial to it.
+    /// Accepted, with a handshake; it waits for the outcome of our own dial to the same node.
     Held(Hello),
     /// A peer.
     Peer(Box<Peer>),
 }
 
-/// What we know of a peer.
+/// A peer.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: NodeId,
@@ -83,11 +83,11 @@ pub(super) struct Peer {
     pub(super) shuffles: Bucket,
     /// Shuffles that we may hand it.
     pub(super) shuffles_on: Bucket,
-    /// Whether it says what it has consumed, and wants to know what we have.
+    /// Whether it reports its consumption and wants reports of ours.
     pub(super) windows: bool,
     /// The largest message that it takes, in bytes.
     pub(super) max_message: usize,
-    /// What is sent to it alone, and what it sends to us.
+    /// Direct messages, both ways.
     direct: unicast::Window,
 }
 

@@ -1,4 +1,4 @@
-//! What runs on a host's node: takes what it is given, at a pace of its own.
+//! The application on a host's node: consumes messages at its own pace.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::proto::{Event, Mark};
 pub(super) struct Application {
     /// How long it takes over a message; none if it keeps up with whatever comes.
     pace: Option<Duration>,
-    /// What it was given and has not handled.
+    /// Messages that it has not handled yet.
     waiting: VecDeque<Mark>,
     /// Up to where it has handled each stream, if its node does not know yet.
     consumed: BTreeMap<u32, u64>,
-    /// Bytes of what it sent that are not consumed, and how many there may be before it waits.
+    /// Bytes outstanding, and the size of the window.
     pub(super) window: (usize, usize),
     is_pressed: bool,
 }

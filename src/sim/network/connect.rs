@@ -1,4 +1,4 @@
-//! Making and ending connections: names, SYNs, and what the driver does.
+//! Making and ending connections: names, SYNs, and the part of the driver.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::wire::{Frame, Port};
 use super::{Cause, HostId, Network, PORT};
 use crate::proto::{CloseHow, Input, LinkId, Moment, Target};
 
-/// A connection attempt that nobody answers is repeated after this, like a SYN.
+/// An unanswered connection attempt is repeated after this, like a SYN.
 const SYN_AGAIN: Duration = Duration::from_secs(1);
 /// As in the driver: a connection is not made to yield to a newer one before this.
 const UNCONNECTED_GRACE: Duration = Duration::from_millis(500);
@@ -102,7 +102,7 @@ impl Network {
         (target.port == PORT && (index as usize) < self.hosts.len()).then_some(HostId(index))
     }
 
-    /// Does what the driver does with a new connection, limits included.
+    /// Accepts a new connection as the driver does, limits included.
     fn accept(&mut self, host: HostId, from: HostId, port: Port) {
         let node = &mut self.hosts[host.index()];
         let same = node.unconnected.iter().filter(|(_, ip, _)| *ip == from);

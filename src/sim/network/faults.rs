@@ -17,7 +17,7 @@ impl Network {
         self.blocked.push((from, to));
     }
 
-    /// Undoes every [`block`](Self::block). What TCP has kept is delivered.
+    /// Undoes every [`block`](Self::block). Data that TCP has kept is delivered.
     pub fn unblock(&mut self) {
         self.blocked.clear();
         for wire in 0..self.wires.len() as u32 {

@@ -46,7 +46,7 @@ pub(super) struct End {
     pub(super) link: LinkId,
     /// Whether its owner still knows of it.
     pub(super) open: bool,
-    /// What is on its way to this end.
+    /// Data on its way to this end.
     pub(super) inbound: VecDeque<Frame>,
     pub(super) last_arrival: Moment,
     /// Frames wait for a partition to heal.

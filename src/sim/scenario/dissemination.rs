@@ -9,18 +9,18 @@ use super::{Figures, seconds};
 use crate::proto::{Event, Input, Item, Moment, Payload};
 use crate::sim::{Graph, HostId, Network};
 
-/// What became of some broadcasts.
+/// The outcome of some broadcasts.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Per broadcast, in order: how many got it, the last hop, and when the last one got it.
     each: Vec<Fate>,
     /// Copies received per delivery.
     copies: f64,
-    /// Broadcasts that somebody got twice, or got from itself.
+    /// Broadcasts that a node got twice, or got from itself.
     pub(super) doubled: usize,
 }
 
-/// What became of one.
+/// The outcome of one.
 #[derive(Clone, Debug)]
 pub(super) struct Fate {
     sender: HostId,
@@ -110,7 +110,7 @@ pub(super) fn one_sender(network: &mut Network) -> Figures {
             .map(|at| seconds(at.since(fate.sent)))
     };
     let slowest = outcome.each.iter().filter_map(last).fold(0.0, f64::max);
-    // What the best tree of either kind would give.
+    // The figures of the best tree of either kind.
     let graph = Graph::of(network);
     let fastest = graph.fastest(sender, |a, b| network.latency(a, b));
     vec![
@@ -203,7 +203,7 @@ pub(super) fn broadcasts(
     outcome
 }
 
-/// One that nobody has broadcast before.
+/// A number that was never broadcast before.
 pub(super) fn fresh(network: &Network) -> usize {
     network
         .hosts()

@@ -27,7 +27,7 @@ pub(super) const MOST: [&str; 6] = [
 
 pub(super) fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6]) -> Figures {
     let mut rng = fastrand::Rng::with_seed(network.now().0);
-    // The seed survives: what becomes of a network without it is another question.
+    // The seed survives: a network without it is another question.
     let mut doomed: Vec<HostId> = network.living().into_iter().skip(1).collect();
     rng.shuffle(&mut doomed);
     doomed.truncate((network.living().len() as f64 * share) as usize);
@@ -84,7 +84,7 @@ pub(super) fn partition(network: &mut Network) -> Figures {
     for host in hosts.iter().copied().filter(|host| is_third(*host)) {
         network.set_group(host, 1);
     }
-    // Who has no other peers is cut off as well, for a moment.
+    // Nodes without other peers are cut off as well, for a moment.
     let left = Graph::of(network).without(|one, other| is_third(one) != is_third(other));
     let with_seed = left.reached_from(HostId(0));
     network.take_happenings();

@@ -1,4 +1,4 @@
-//! The overlay: how it comes to be, what it looks like, and what it costs at rest.
+//! The overlay: how it forms, its shape, and its cost at rest.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Slow receivers: what a producer that waits as it is told does with them.
+//! Slow receivers, and a producer that obeys backpressure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{Figures, seconds};
 use crate::proto::{Event, Input, Moment, Payload};
 use crate::sim::{HostId, Network};
 
-/// One node in so many is slow.
+/// One node in this many is slow.
 const SLOW_SHARE: usize = 100;
 /// How long a slow one takes over a message: ten times as long as the producer.
 const SLOW_PACE: Duration = Duration::from_millis(10);
@@ -17,7 +17,7 @@ const PRODUCER_PACE: Duration = Duration::from_millis(1);
 /// Large, so that a window holds few, and no relay copies them.
 const MESSAGE: usize = 40 << 10;
 const PLAY: Duration = Duration::from_secs(5);
-/// How long the slow ones may take over what a window holds.
+/// How long slow nodes may take for one window.
 const REST: Duration = Duration::from_secs(10);
 
 pub(super) fn slow_receivers(network: &mut Network) -> Figures {

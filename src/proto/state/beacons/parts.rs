@@ -16,10 +16,10 @@ use crate::proto::{Hello, Moment, Origin};
 const HEARS_AFTER: Duration = Duration::from_millis(1500);
 /// The same, when it has heard none.
 const HEARS_NONE_AFTER: Duration = Duration::from_secs(2);
-/// A part in which nobody is a seed gets a substitute after this time, and as much again at most.
+/// A part without a seed gets a substitute after this time, at most twice as late.
 const SUBSTITUTE_AFTER: Duration = Duration::from_secs(3);
 
-/// What the marks of another node tell.
+/// The part of another node, by its marks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::proto::state) enum Part {
     /// It is in our part of the network.

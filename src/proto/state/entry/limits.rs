@@ -35,13 +35,13 @@ impl State {
         let own = self.config.address.parse::<IpAddr>().ok();
         let nowhere = ip.is_unspecified() || ip.is_multicast() || target.port() == 0;
         let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
-        // What listens on this machine's loopback only is not for others to reach through us.
+        // Other nodes must not reach this machine's loopback through us.
         let inside = ip.is_loopback() && own.is_some_and(|own| !own.is_loopback());
         let here = own == Some(ip) && target.port() == self.config.port;
         !(nowhere || broadcast || inside || here) && self.config.allows(ip)
     }
 
-    /// Whether `target` may be dialled because somebody else says so.
+    /// Whether `target` may be dialled on behalf of another node.
     fn may_dial(&mut self, target: SocketAddr) -> bool {
         self.is_somewhere_else(target)
             && take_for(&mut self.entry.targets, target, (3.0, 0.1), self.now)

@@ -1,4 +1,4 @@
-//! What the application is told of its way in.
+//! Reports to the application about entry.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const LATEST_AFTER: Duration = Duration::from_secs(6);
 /// And when nothing has changed since, again after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// What the application has been told.
+/// The latest report to the application.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Since when there has been no peer.

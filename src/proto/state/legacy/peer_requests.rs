@@ -1,4 +1,4 @@
-//! Peer requests: our own, and what becomes of others'.
+//! Peer requests: our own, and those of others.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::proto::{CloseHow, Intent, LinkId, NodeId, PeerAddress, RemoveReason, 
 
 /// Peer requests for ourselves go out at most this often.
 const REFILL_EVERY: Duration = Duration::from_millis(500);
-/// Who asks for entry again after this was left outside; legacy nodes do so every 10 s.
+/// A node that asks for entry again after this was left outside; legacy nodes ask every 10 s.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// And until this.
 const AGAIN_UNTIL: Duration = Duration::from_secs(30);
-/// So many nodes that asked are remembered.
+/// Nodes that asked and are remembered.
 const MAX_ASKERS: usize = 256;
 /// Native peers that a node keeps when it makes room for a legacy one.
 const KEPT_NATIVE: usize = 2;
@@ -46,7 +46,7 @@ impl State {
 
     pub(in crate::proto::state) fn on_entry_request(&mut self, link: LinkId, who: PeerAddress) {
         tracing::debug!(%link, id = %who.id, "peer request from outside");
-        // Whoever asks like this does not say which network it looks for.
+        // Such a request does not name a network.
         if who.id != self.me && self.config.network.is_none() {
             self.become_seed();
             self.flood_request(&who);
@@ -57,7 +57,7 @@ impl State {
         self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
     }
 
-    /// Tells legacy peers that a stranger looks for some, within a rate.
+    /// Floods another node's request to legacy peers, within a rate limit.
     fn flood_request(&mut self, who: &PeerAddress) {
         if !self.legacy.translator.has_legacy_peers() {
             return;

@@ -21,7 +21,8 @@ impl State {
         self.drop_link(link, code);
     }
 
-    /// Closes a link for `reason` and tells whoever waits for it; whether it was a peer's.
+    /// Closes a link for `reason` and ends everything that waits for it. Returns true if it was a
+    /// peer's.
     pub(in crate::proto::state) fn end_link(
         &mut self,
         link: LinkId,

@@ -8,7 +8,7 @@ use crate::proto::legacy::line;
 use crate::proto::state::State;
 use crate::proto::{CloseHow, Event, Intent, LinkId, NodeId, Output, PeerAddress, Target, Timer};
 
-/// What a dial is for.
+/// The purpose of a dial.
 #[derive(Debug)]
 pub(in crate::proto::state) enum Purpose {
     /// To become peers.
@@ -17,7 +17,7 @@ pub(in crate::proto::state) enum Purpose {
     Courier(bytes::Bytes, Option<usize>),
 }
 
-/// A dial to somebody who shall become a peer.
+/// A dial to a node that should become a peer.
 #[derive(Clone, Debug)]
 pub(in crate::proto::state) struct Dial {
     pub(super) target: Target,
@@ -25,7 +25,7 @@ pub(in crate::proto::state) struct Dial {
     pub(in crate::proto::state) expected: Option<NodeId>,
     /// The application's request, if it was the application's.
     pub(super) request: Option<u32>,
-    /// What a native node there shall do for us.
+    /// What we want of a native node there.
     pub(super) intent: Intent,
     /// The seed that is dialled, if it is one.
     pub(in crate::proto::state) seed: Option<usize>,
@@ -40,7 +40,7 @@ pub(in crate::proto::state) enum DialEnd {
     Unreachable,
     /// Our handshake was not answered in time.
     Unanswered,
-    /// The other side reset the connection: a native node with too many strangers.
+    /// The other side reset the connection: a native node with too many unconnected links.
     Reset,
     /// The other side closed the connection.
     Refused,

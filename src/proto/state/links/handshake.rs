@@ -1,4 +1,4 @@
-//! Handshakes: who becomes a peer, also when two nodes dial each other.
+//! Handshakes: which node becomes a peer, also when two nodes dial each other.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,7 +43,7 @@ impl State {
 
     fn answer_handshake(&mut self, link: LinkId, hello: Hello, remote: Option<SocketAddr>) {
         if self.config.native && hello.intent().is_some_and(Intent::only_asks) {
-            // It wants an answer, whoever dials whom to become a peer.
+            // It wants an answer, even if both nodes dial each other.
             let _ = self.admit(link, hello);
             return;
         }
@@ -278,7 +278,7 @@ impl State {
         let mut contacts = Vec::new();
         let is_stranger = hello.id != self.me && self.peer_link(&hello.id).is_none();
         if why == Some(Why::Id) {
-            // It shall find out who has its id.
+            // It should find out which node has its id.
             let other = self.peer_link(&hello.id);
             contacts.extend(other.and_then(|other| self.peer_contact(other)));
         } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
@@ -371,7 +371,7 @@ impl State {
 }
 
 impl Peer {
-    /// What a link and the handshake on it tell of a peer. `mark` names its direct messages.
+    /// A new peer, from its link and handshake. `mark` names its direct messages.
     fn new(
         link: &Link,
         hello: &Hello,

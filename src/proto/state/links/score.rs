@@ -1,4 +1,4 @@
-//! Peer scoring: who misbehaves is muted, then closed.
+//! Peer scoring: misbehaving peers are muted, then closed.
 
 use super::Link;
 use crate::proto::state::State;
@@ -16,7 +16,7 @@ impl State {
         tracing::debug!(%link, ?reject, "message refused");
         match reject {
             Reject::BadHash => self.blame(link, -1, "a wrong hash"),
-            // Nobody passes that on.
+            // No honest node passes that on.
             Reject::TooDeep => self.blame(link, DROP_SCORE, "an event that nests too deeply"),
             Reject::BadId => self.turn_away_nameless(link),
             Reject::NotAMessage => self.heard_nonsense(link),
@@ -24,7 +24,7 @@ impl State {
         }
     }
 
-    /// Whether what a link brings is ignored, since it is muted.
+    /// Whether a link is muted, so that its messages are ignored.
     pub(in crate::proto::state) fn ignores(&mut self, link: LinkId) -> bool {
         let muted = self.links.get(&link).is_some_and(|l| l.is_muted(self.now));
         self.counters.ignored_of_muted += u64::from(muted);

@@ -1,4 +1,4 @@
-//! Who is who: nodes of another network, and two nodes with one id or one address.
+//! Identity: nodes of another network, and two nodes with one id or one address.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ const TOLD_PER_SECOND: f64 = 1.0;
 /// Dials to find out whether there is a twin, per second.
 const CHECKS_PER_SECOND: f64 = 1.0 / 60.0;
 
-/// What is told and tried for the sake of who is who.
+/// Limits on reports and checks of identity.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Twins {
     told: Bucket,
@@ -77,7 +77,7 @@ impl State {
         is_taken
     }
 
-    /// Turns away who has connected.
+    /// Turns away a node that has connected.
     pub(super) fn object(&mut self, link: LinkId, hello: &Hello, why: Why) {
         self.tell_objection(link, hello, why);
         if hello.native.is_some() && self.config.native {
@@ -94,7 +94,7 @@ impl State {
             _ => "ID",
         };
         match self.links.get_mut(&link) {
-            // It tells who has our id.
+            // It tells which node has our id.
             Some(state) if why == Why::Id && hello.id != self.me => {
                 state.phase = Phase::Refused(false);
             }
@@ -129,7 +129,7 @@ impl State {
         self.end_link(link, how, reason, "ID");
     }
 
-    /// What a seed says is no message at all.
+    /// A seed sends something that is no message at all.
     pub(super) fn heard_nonsense(&mut self, link: LinkId) {
         let dial = self.links.get(&link).and_then(Link::dial);
         if let Some(seed) = dial.and_then(|dial| dial.seed) {

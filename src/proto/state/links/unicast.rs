@@ -1,4 +1,4 @@
-//! Unicast: what the application says to one peer, and how far it may run ahead of that.
+//! Unicast: direct messages to one peer, and how many may be outstanding.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use crate::proto::publish::{DETACH_BELOW, Outstanding};
 use crate::proto::state::State;
 use crate::proto::{Event, LinkId, Mark, Moment, Output, Payload};
 
-/// What a message costs beside its bytes.
+/// The cost of a message besides its bytes.
 const OVERHEAD: usize = 256;
 
 /// How far both ends of a link have consumed each other's direct messages.
@@ -22,7 +22,7 @@ pub(super) struct Window {
     since: Moment,
     /// It has consumed nothing for so long that it is not waited for.
     is_stalled: bool,
-    /// Names what it sends in what the application is given.
+    /// Names its messages in the application's marks.
     mark: u32,
     received: u64,
     consumed: u64,
@@ -60,7 +60,7 @@ impl Window {
         self.outstanding.sent(self.sent, bytes + OVERHEAD);
     }
 
-    /// What senders are to wait for, in bytes.
+    /// Outstanding bytes that senders wait for.
     fn awaited(&self) -> usize {
         match self.is_stalled {
             true => 0,
@@ -135,7 +135,7 @@ impl State {
         }
     }
 
-    /// The application has consumed what a peer sent.
+    /// The application has consumed a peer's messages.
     pub(in crate::proto::state) fn direct_consumed_here(&mut self, mark: &Mark) {
         if self.member_consumed(mark.stream, mark.last) {
             return;
@@ -177,7 +177,7 @@ impl State {
         self.update_direct_window(link);
     }
 
-    /// What waits for a peer moves on.
+    /// The queue of a peer makes progress.
     pub(in crate::proto::state) fn direct_moves(&mut self, link: LinkId) {
         let now = self.now;
         if let Some(peer) = self.peer_mut(link) {
