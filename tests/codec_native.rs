@@ -388,7 +388,7 @@ fn malformed_bodies_are_rejected_and_the_link_goes_on() {
 }
 
 #[test]
-fn frames_of_who_is_no_peer_are_limited_together() {
+fn frames_of_an_unconnected_link_share_one_limit() {
     let frames = |count| {
         let mut decoder = greeted(limits());
         let heartbeat = native::heartbeat();

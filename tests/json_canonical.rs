@@ -84,7 +84,7 @@ fn white_space_goes() {
 }
 
 #[test]
-fn what_is_not_json_is_refused() {
+fn invalid_json_is_refused() {
     let texts = [
         "",
         " ",

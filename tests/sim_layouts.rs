@@ -120,7 +120,7 @@ fn told_of_no_room(network: &mut Network) -> Vec<HostId> {
 }
 
 #[test]
-fn nodes_that_nobody_can_dial_get_in_as_long_as_the_seed_has_room_and_then_are_told() {
+fn undialable_nodes_enter_while_the_seed_has_room_and_then_are_told() {
     let mut network = Network::new(Options::default());
     for host in 0..9 {
         network.add(with_seed(5, Vec::new()));

@@ -91,7 +91,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn nobody_who_behaves_is_refused_what_it_passes_on() {
+fn limits_never_refuse_the_relays_of_honest_nodes() {
     for (min_peers, max_peers) in [(1, 2), (3, 5), (5, 20)] {
         let setup = Setup {
             min_peers,
@@ -133,7 +133,7 @@ fn small_networks_come_to_rest_and_stay_there() {
 }
 
 #[test]
-fn a_node_takes_in_no_more_peers_than_it_may_and_turns_nobody_away_for_good() {
+fn a_node_respects_its_peer_limit_and_refused_nodes_find_others() {
     // Six nodes fill each other up; the seventh must get in all the same.
     let mut network = Setup {
         max_peers: 3,
@@ -182,7 +182,7 @@ fn half_open_links_are_found_within_8_seconds() {
 }
 
 #[test]
-fn a_process_that_is_starved_for_3_seconds_loses_nobody() {
+fn a_process_that_is_starved_for_3_seconds_loses_no_peer() {
     let mut network = settled(10, 2);
     for host in [HostId(0), HostId(5)] {
         network.starve(host, secs(3));

@@ -82,7 +82,7 @@ fn a_slow_receiver_far_away_sets_the_pace() {
 }
 
 #[test]
-fn nobody_waits_for_long_for_a_receiver_that_hangs_and_the_sender_is_told_its_name() {
+fn a_hanging_receiver_is_left_out_and_named_to_the_sender() {
     let mut network = chain(5);
     let (producer, hung) = (HostId(0), HostId(4));
     network.slow_down(hung, Some(secs(3600)));
@@ -141,7 +141,7 @@ fn four_producers(seed: u64) {
 }
 
 #[test]
-fn at_rest_nobody_waits_for_anybody() {
+fn at_rest_no_node_waits_for_another() {
     let mut network = Setup::new(100, 2).build();
     settle(&mut network);
     for round in 0..3 {
@@ -156,7 +156,7 @@ fn at_rest_nobody_waits_for_anybody() {
 }
 
 #[test]
-fn one_slow_node_in_a_hundred_loses_nothing_and_delays_nobody_else() {
+fn one_slow_node_in_a_hundred_loses_nothing_and_delays_no_other() {
     let mut network = Setup::new(100, 1).build();
     settle(&mut network);
     let figures = Scenario::SlowReceivers.play(&mut network);

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_percent_are_so_many() {
+    fn a_percentage_selects_that_share() {
         for percent in [10, 30, 60] {
             let count = (1..=100).filter(|host| is_nth(*host, percent)).count();
             assert_eq!(count, percent);

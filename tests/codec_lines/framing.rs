@@ -8,7 +8,7 @@ use smokesignal::proto::json::MAX_DEPTH;
 use super::{NOISE, decode, decode_all, hello};
 
 #[test]
-fn what_is_no_message_is_rejected_and_the_link_goes_on() {
+fn a_malformed_message_is_rejected_and_the_link_goes_on() {
     let lines = [
         "x",
         "{}",
@@ -63,7 +63,7 @@ const SMALL: Limits = Limits {
 };
 
 #[test]
-fn lines_of_who_is_no_peer_are_limited_together() {
+fn lines_of_an_unconnected_link_share_one_limit() {
     let new = || Decoder::new(SMALL, false);
     let too_much = Err(DecodeError::TooMuchUnconnected);
     let most = SMALL.unconnected;

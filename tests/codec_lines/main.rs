@@ -64,7 +64,7 @@ fn chunk(bytes: &'static [u8]) -> PacketData {
 }
 
 #[test]
-fn what_a_legacy_node_writes_is_understood() {
+fn lines_of_a_legacy_node_are_understood() {
     let lines = include_str!("../data/legacy-0.2.2.txt");
     let (nine, fih) = (id("9o76f9whsvjb"), id("fihtgmobx40p"));
     let local = |id: &NodeId, port| PeerAddress {

@@ -194,7 +194,7 @@ fn odd_requests_are_relayed_unless_they_end_a_legacy_node() {
 }
 
 #[test]
-fn a_hash_holds_for_the_text_or_for_what_javascript_makes_of_it() {
+fn a_hash_covers_the_text_or_its_canonical_form() {
     let canonical = r#"["x",{"1":1,"b":100}]"#;
     let written = r#"[ "x", {"b":1e2, "1":1.0} ]"#;
     let (id, _, line) = packet_line(Topic::Broadcast, canonical);
@@ -217,7 +217,7 @@ fn a_hash_holds_for_the_text_or_for_what_javascript_makes_of_it() {
 }
 
 #[test]
-fn packets_keep_what_is_unknown_in_them() {
+fn packets_keep_unknown_members() {
     let (id, text, line) = packet_line(Topic::Broadcast, "[\"x\"]");
     let inner = std::str::from_utf8(&text).unwrap();
     let extended = inner.replace(r#"{"id""#, r#"{"v":{"a":[]},"id":"old","i\u0064""#);

@@ -13,7 +13,7 @@ fn a_bucket_gives_its_burst_and_then_its_rate() {
 }
 
 #[test]
-fn what_is_spent_beyond_its_means_is_earned_in_time() {
+fn a_debt_is_paid_off_in_time() {
     let mut bucket = Bucket::new(2.0, 4.0, Moment(0));
     bucket.spend(2.0);
     assert_eq!(bucket.debt(Moment(0)), Duration::ZERO);

@@ -2,7 +2,7 @@ use super::*;
 use crate::proto::Target;
 
 #[test]
-fn wires_are_used_again_whoever_of_their_ends_is_gone_first() {
+fn wires_are_reused_whichever_end_closes_first() {
     for deaths in [
         [Death::Kill, Death::Vanish],
         [Death::Vanish, Death::Kill],

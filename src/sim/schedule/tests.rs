@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_due_comes_in_order_of_time_and_then_of_insertion() {
+fn entries_come_in_order_of_time_and_then_of_insertion() {
     let mut schedule = Schedule::new();
     let mut rng = fastrand::Rng::with_seed(1);
     let mut expected = Vec::new();

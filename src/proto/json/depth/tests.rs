@@ -5,7 +5,7 @@ fn nested(depth: usize) -> String {
 }
 
 #[test]
-fn only_what_nests_deeply_is_deep() {
+fn only_deep_nesting_counts_as_deep() {
     assert!(!is_deep(nested(EVENT_DEPTH).as_bytes()));
     assert!(is_deep(nested(EVENT_DEPTH + 1).as_bytes()));
     let wide = format!("[\"a\"{}]", ",[]".repeat(3 * EVENT_DEPTH));

@@ -55,7 +55,7 @@ fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiv
 }
 
 #[test]
-fn whoever_sends_an_event_that_nests_too_deeply_is_closed_at_once() {
+fn a_link_that_sends_a_too_deep_event_is_closed_at_once() {
     let mut node = Node::new("me", native());
     let bad = node.native_peer("bad", 1);
     node.receive(bad, Message::Rejected(Reject::TooDeep));
@@ -64,7 +64,7 @@ fn whoever_sends_an_event_that_nests_too_deeply_is_closed_at_once() {
 }
 
 #[test]
-fn a_legacy_peer_is_not_to_blame_for_what_others_send_through_it() {
+fn a_legacy_peer_is_not_blamed_for_packets_of_others() {
     let packets = |n: u16| {
         let request = packet::peer_request_data(&who(&format!("n{n}"), 3000));
         [
@@ -163,7 +163,7 @@ fn requests_of_strangers_are_flooded_within_a_rate() {
 }
 
 #[test]
-fn nobody_makes_a_node_dial_its_own_machine_or_what_allow_leaves_out() {
+fn no_peer_makes_a_node_dial_loopback_or_a_forbidden_address() {
     let config = Config {
         allow: vec![
             "10.0.0.0/24".parse().unwrap(),

@@ -231,7 +231,7 @@ fn full_native_node() -> (Node, Vec<LinkId>) {
 }
 
 #[test]
-fn whoever_asks_for_entry_again_is_sent_for_urgent_walks() {
+fn a_node_that_asks_for_entry_again_gets_urgent_walks() {
     let (mut node, peers) = full_native_node();
     let new = who("new", 2000);
     let walks = |node: &mut Node, urgent| {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_would_crash_a_legacy_peer_does_not_reach_it() {
+fn messages_that_crash_legacy_peers_are_withheld() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("old");
     node.input(Input::Broadcast(Payload::events(r#"["error",1]"#.into())));

@@ -208,7 +208,7 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 }
 
 #[test]
-fn whoever_only_asks_while_we_dial_it_is_answered_and_our_dial_goes_on() {
+fn a_probe_is_answered_while_our_own_dial_goes_on() {
     let asking = |id: &str, intent| {
         let mut hello = native_hello(id, "10.0.0.9", 2000);
         hello.native.as_mut().unwrap().intent = intent;
@@ -237,7 +237,7 @@ fn whoever_only_asks_while_we_dial_it_is_answered_and_our_dial_goes_on() {
 }
 
 #[test]
-fn a_dial_to_whoever_does_something_else_is_told_to_have_been_refused() {
+fn a_dial_to_another_kind_of_server_is_reported_as_refused() {
     let pong = || crate::proto::Pong {
         from: who("you", 2000),
         responds_to: "me-1".to_owned(),

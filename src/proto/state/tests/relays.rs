@@ -37,7 +37,7 @@ fn a_peer_that_sends_shuffles_without_end_has_few_passed_on_and_is_closed() {
 }
 
 #[test]
-fn whoever_passes_on_the_shuffles_of_many_is_not_to_blame_for_their_number() {
+fn a_relay_of_many_shuffles_is_not_blamed() {
     let mut relay = Node::new("relay", native());
     let bad: Vec<_> = (1..=4)
         .map(|n| relay.native_peer(&format!("bad{n}"), n))
@@ -164,7 +164,7 @@ fn of_a_muted_peer_only_broadcasts_are_passed_on() {
 }
 
 #[test]
-fn what_is_said_while_the_first_native_link_is_made_is_asked_for_if_old_peers_were_there_before() {
+fn broadcasts_sent_before_the_first_native_link_are_asked_for_if_legacy_peers_came_first() {
     let origin = Origin {
         id: NodeId::parse("far").unwrap(),
         epoch: 1,

@@ -188,7 +188,7 @@ fn a_node_of_another_network_is_refused_with_a_reason() {
 }
 
 #[test]
-fn whoever_gives_our_address_or_our_id_is_a_conflict() {
+fn a_node_with_our_address_or_our_id_is_a_conflict() {
     let mut node = Node::new("me", native());
     let link = node.accept();
     let hello = native_hello("other", "10.0.0.1", 1000);

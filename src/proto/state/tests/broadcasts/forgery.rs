@@ -38,7 +38,7 @@ fn a_watermark_from_the_future_does_not_stop_an_origin_that_speaks() {
 }
 
 #[test]
-fn what_was_skipped_on_a_liars_word_is_taken_back_when_the_origin_goes_on() {
+fn a_skip_that_a_liar_caused_is_taken_back_when_the_origin_goes_on() {
     let mut world = World::new();
     let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
     let far_away = origin("faraway");
@@ -70,7 +70,7 @@ fn a_newcomer_that_was_first_told_a_lie_hears_the_truth() {
 }
 
 #[test]
-fn nothing_is_skipped_beyond_what_the_origin_itself_says() {
+fn nothing_is_skipped_beyond_the_origins_own_watermark() {
     let mut world = World::new();
     let (source, liar) = (world.peer("source", 5), world.peer("liar", 2));
     let neighbour = origin("source");
@@ -86,7 +86,7 @@ fn nothing_is_skipped_beyond_what_the_origin_itself_says() {
 }
 
 #[test]
-fn a_gap_that_all_peers_know_of_and_nobody_can_fill_is_skipped_at_once() {
+fn a_gap_that_no_peer_can_fill_is_skipped_at_once() {
     let mut world = World::new();
     let (one, other) = (world.peer("one", 1), world.peer("other", 2));
     let far_away = origin("faraway");
@@ -143,7 +143,7 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
 }
 
 #[test]
-fn a_peer_that_asks_again_and_again_for_what_is_too_old_does_not_make_us_search_without_end() {
+fn repeated_requests_for_old_broadcasts_cost_a_bounded_search() {
     let mut world = World::new();
     let own = world.state.publish.origin().clone();
     let runs = 20_000;
@@ -183,7 +183,7 @@ fn nothing_is_held_for_good_behind_gaps_that_are_too_many() {
 }
 
 #[test]
-fn neither_what_is_held_nor_what_is_cached_keeps_a_receive_buffer_alive() {
+fn held_and_cached_runs_do_not_keep_a_receive_buffer_alive() {
     for first in [1, 2] {
         let mut world = World::new();
         let peer = world.peer("peer", 1);
@@ -237,7 +237,7 @@ fn nothing_is_asked_beyond_the_highest_number() {
 }
 
 #[test]
-fn nobody_else_speaks_for_this_node() {
+fn no_peer_can_broadcast_as_this_node() {
     let mut world = World::new();
     let liar = world.peer("liar", 2);
     let own = world.state.publish.origin().clone();
@@ -275,7 +275,7 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
 }
 
 #[test]
-fn made_up_origins_that_speak_do_not_make_us_forget_who_spoke_lately() {
+fn made_up_origins_do_not_push_out_recent_ones() {
     let mut world = World::new();
     let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
     let far_away = origin("faraway");

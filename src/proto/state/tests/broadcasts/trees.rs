@@ -14,7 +14,7 @@ impl World {
 }
 
 #[test]
-fn whoever_is_slower_is_told_to_stop_once() {
+fn the_slower_peer_is_pruned_once() {
     let mut world = World::new();
     let (fast, slow) = (world.peer("fast", 1), world.peer("slow", 2));
     for number in 1..=3 {
@@ -41,7 +41,7 @@ fn peers_that_overtake_each_other_are_never_all_told_to_stop() {
 }
 
 #[test]
-fn the_origin_itself_is_preferred_to_whoever_is_quicker() {
+fn the_origin_itself_is_preferred_to_a_faster_relay() {
     let mut world = World::new();
     let (relay, source) = (world.peer("relay", 1), world.peer("o", 5));
     for number in 1..=3 {
@@ -105,7 +105,7 @@ fn a_newcomer_begins_where_its_connection_began() {
 }
 
 #[test]
-fn a_newcomer_asks_for_what_was_sent_while_it_was_let_in() {
+fn a_newcomer_asks_for_broadcasts_sent_while_it_joined() {
     let mut world = World::new();
     let peer = world.peer("peer", 1);
     let speaker = origin("speaker");

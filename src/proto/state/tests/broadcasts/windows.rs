@@ -38,7 +38,7 @@ fn told(world: &World, link: LinkId, origin: &crate::proto::Origin) -> Vec<u64> 
 }
 
 #[test]
-fn what_is_sent_is_outstanding_until_the_slowest_receiver_has_consumed_it() {
+fn broadcasts_are_outstanding_until_the_slowest_receiver_has_consumed_them() {
     let mut world = World::new();
     let (quick, slow) = (world.receiver("quick"), world.receiver("slow"));
     let own = own(&world);
@@ -57,7 +57,7 @@ fn what_is_sent_is_outstanding_until_the_slowest_receiver_has_consumed_it() {
 }
 
 #[test]
-fn a_peer_that_never_says_what_it_has_consumed_is_left_out_and_named() {
+fn a_peer_that_never_reports_is_left_out_and_named() {
     let mut world = World::new();
     let deaf = world.receiver("deaf");
     broadcast(&mut world);
@@ -70,7 +70,7 @@ fn a_peer_that_never_says_what_it_has_consumed_is_left_out_and_named() {
 }
 
 #[test]
-fn the_parent_is_told_what_is_consumed_and_others_that_they_need_not_wait() {
+fn the_parent_gets_reports_and_other_peers_are_told_not_to_wait() {
     let mut world = World::new();
     let (parent, other) = (world.receiver("parent"), world.receiver("other"));
     let origin = origin("o");
