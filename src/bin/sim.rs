@@ -12,7 +12,7 @@ const USAGE: &str = "\
 usage: sim [options]
   --nodes N[,N...]      how many nodes (default 100)
   --scenario S[,S...]   join, steady, one-sender, random-senders, half-die, most-die, partition,
-                        churn, slow-receivers, or all (the default)
+                        churn, slow-receivers, members, or all (the default)
   --layout L[,L...]     play configurations instead: every-host, seeds-3, balancer, leaves-1-30,
                         undiallable, dead-seed, late-seed, or all
   --seeds K[,K...]      how many runs, with seeds 1 to K, for each number of nodes (default 3)

@@ -6,8 +6,8 @@
 //! leaves the moment the last edge to it goes, whichever end drops it, and a whole part of the
 //! network that was cut off leaves at once.
 //!
-//! - *Flooding*: a node passes a record on to every peer but the one that sent it, collected over
-//!   [`FLUSH`]. A later record of a node replaces the earlier one ([`record::Stamp`]).
+//! - *Flooding*: a node passes a record on to every peer but the one that sent it, at once, or in a
+//!   flood of them every 20 ms. A later record of a node replaces the earlier one ([`record::Stamp`]).
 //! - *Repair*: when a link comes up, and then every 10 s, the end with the greater id tells a digest
 //!   of its records. If it differs, both compare the digests of 256 parts, then the records of the
 //!   parts that differ, and send what the other lacks. A newcomer gets everything in this way.
@@ -36,10 +36,10 @@ pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
 use sync::Sync;
 use table::{Reach, Slot, Standing, Table};
 
-/// How long records are collected before they are passed on: short beside a link's latency.
+/// How often records are passed on at most: often beside a link's latency.
 const FLUSH: Duration = Duration::from_millis(20);
 /// How long changes of our own record are collected.
-const COLLECT: Duration = Duration::from_millis(50);
+const COLLECT: Duration = Duration::from_millis(20);
 /// Our record changes so often on the long run,
 pub(super) const CHANGE_EVERY: Duration = Duration::from_secs(1);
 /// and this much ahead of that: a node that joins gets its first peers within a second.
@@ -48,6 +48,9 @@ const CHANGE_AHEAD: Duration = Duration::from_secs(3);
 pub(super) const RECORD_EVERY: Duration = Duration::from_millis(500);
 /// and this much ahead of that.
 const RECORD_AHEAD: Duration = Duration::from_secs(8);
+/// How long after another it is looked again who is a member, for each record: so that it takes a few
+/// hundredths of a core at most.
+const STOCK_EVERY: Duration = Duration::from_micros(50);
 /// How long the record of a node that cannot be reached is kept: a link that was cut may heal.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// How often digests are compared, and records that nobody needs are looked for.
@@ -100,6 +103,8 @@ pub enum Output {
     Send(LinkId, Frame),
     /// Give [`Input::Wake`] at that time; a later one of these moves it.
     WakeAt(Moment),
+    /// That link has brought what is no record.
+    Malformed(LinkId),
     /// Tell the application.
     Event(Event),
 }
@@ -156,6 +161,11 @@ pub struct Members {
     /// When we have earned the right to the next change of it.
     earned: Moment,
     flush_at: Option<Moment>,
+    flushed_at: Option<Moment>,
+    /// When it is looked who is a member, once something has changed.
+    stock_at: Option<Moment>,
+    /// When that was done last.
+    stocked_at: Moment,
     compare_at: Moment,
     /// When we asked to be woken.
     wake_at: Option<Moment>,
@@ -187,6 +197,7 @@ struct Link {
 
 #[derive(Clone, Copy, Debug)]
 struct Told {
+    /// 0 if it is to get one.
     handle: u32,
     /// The hash of its id: slots are used again.
     key: u64,
@@ -208,7 +219,8 @@ impl Members {
             config.body.clone(),
             Vec::new(),
         );
-        let slot = table.put(&record);
+        // The first of all: nobody else has its hash.
+        let slot = table.put(&record).unwrap_or_default();
         let reach = table.reach(slot);
         // Nodes that started together do not compare together.
         let offset = record::key_of(&me.id) % COMPARE_EVERY.as_micros() as u64;
@@ -224,6 +236,9 @@ impl Members {
             renew_at: None,
             earned: now,
             flush_at: None,
+            flushed_at: None,
+            stock_at: None,
+            stocked_at: Moment::default(),
             compare_at: now.after(Duration::from_micros(offset)),
             wake_at: None,
             is_stopped: false,
@@ -313,6 +328,16 @@ impl Members {
         })
     }
 
+    /// The handle of a member that keeps a record.
+    pub fn handle_of_id(&self, id: &NodeId) -> Option<u32> {
+        let told = self.told.get(self.table.find(id)? as usize)?.as_ref()?;
+        let epoch = told.epoch;
+        self.handle_of(&Origin {
+            id: id.clone(),
+            epoch,
+        })
+    }
+
     /// The handle of a member, in that life.
     pub fn handle_of(&self, origin: &Origin) -> Option<u32> {
         let slot = self.table.find(&origin.id)?;
@@ -382,8 +407,13 @@ impl Members {
         }
         if self.flush_at.is_some_and(|at| at <= now) {
             self.flush_at = None;
-            self.take_stock(now);
+            self.flushed_at = Some(now);
+            self.stock_at.get_or_insert(now);
             self.send_pending(now);
+        }
+        if self.stock_at.is_some_and(|at| at <= now) {
+            self.stock_at = None;
+            self.take_stock(now);
         }
         self.compare_again(now);
     }
@@ -393,7 +423,7 @@ impl Members {
         if self.is_stopped {
             return;
         }
-        let times = [self.renew_at, self.flush_at, self.sync.due()];
+        let times = [self.renew_at, self.flush_at, self.stock_at, self.sync.due()];
         let next = times
             .into_iter()
             .flatten()
@@ -414,7 +444,7 @@ impl Members {
         let aware = neighbours.filter(|(_, state)| state.stub.is_none());
         let links: Vec<LinkId> = aware.map(|(link, _)| *link).collect();
         for link in links {
-            let frame = Frame::Records(vec![record.clone()]);
+            let frame = Frame::Records(vec![record.raw().to_vec().into()]);
             self.out.push(Output::Send(link, frame));
         }
         for told in std::mem::take(&mut self.told).into_iter().flatten() {
@@ -461,17 +491,24 @@ impl Members {
         self.earned = self.earned.max(now).after(CHANGE_EVERY);
         self.version += 1;
         let record = self.own_record(false);
-        self.slot = self.table.put(&record);
+        self.table.put(&record);
         self.pend_all(self.slot, None);
         self.flush_at = Some(now);
     }
 
     /// Sees who is reached, and tells the application what has changed.
     fn take_stock(&mut self, now: Moment) {
+        // That takes time in proportion to the number of records, so in a flood it is done seldom.
+        let pause = STOCK_EVERY * self.table.records() as u32;
+        if now.since(self.stocked_at) < pause && self.stocked_at > Moment::default() {
+            self.stock_at = Some(self.stocked_at.after(pause));
+            return;
+        }
         let reach = self.table.reach(self.slot);
         if Arc::ptr_eq(&reach, &self.reach) {
             return;
         }
+        self.stocked_at = now;
         self.reach = reach.clone();
         self.ways.clear();
         self.table.note_absent(&reach, now);

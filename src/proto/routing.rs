@@ -41,6 +41,8 @@ const HOLD_FOR: Duration = Duration::from_secs(2);
 const MAX_HELD: usize = 256 << 10;
 /// What one of them costs beside its bytes.
 const HELD_OVERHEAD: usize = 256;
+/// Members that left and whose numbers are remembered.
+const MAX_PAST: usize = 1024;
 /// Payloads below this are copied: they would keep a receive buffer alive.
 const DETACH_BELOW: usize = 32 << 10;
 /// Notes of undelivered letters that a node sends per second.
@@ -131,7 +133,9 @@ pub struct Routing {
     me: Origin,
     sessions: u32,
     sending: BTreeMap<u32, Sending>,
-    receiving: BTreeMap<u32, Receiving>,
+    receiving: BTreeMap<u32, (Origin, Receiving)>,
+    /// How far those had come that left: what comes late then is late still.
+    past: VecDeque<(Origin, Receiving)>,
     held: VecDeque<Held>,
     held_bytes: usize,
     complaints: Bucket,
@@ -167,6 +171,7 @@ impl Routing {
             sessions: 0,
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
+            past: VecDeque::new(),
             held: VecDeque::new(),
             held_bytes: 0,
             complaints: Bucket::new(COMPLAINTS_PER_SECOND, COMPLAINTS_PER_SECOND, now),
@@ -194,7 +199,12 @@ impl Routing {
             Input::Joined(handle) => self.joined(now, handle, roads),
             Input::Left(handle) => {
                 self.sending.remove(&handle);
-                self.receiving.remove(&handle);
+                if let Some(end) = self.receiving.remove(&handle) {
+                    self.past.push_back(end);
+                    if self.past.len() > MAX_PAST {
+                        self.past.pop_front();
+                    }
+                }
             }
             Input::Pressure => {
                 for handle in self.sending.keys().copied().collect::<Vec<_>>() {
@@ -214,12 +224,13 @@ impl Routing {
 
     /// How many pairs are remembered, and how many bytes wait for a member's record.
     pub fn footprint(&self) -> (usize, usize) {
-        (self.sending.len() + self.receiving.len(), self.held_bytes)
+        let pairs = self.sending.len() + self.receiving.len() + self.past.len();
+        (pairs, self.held_bytes)
     }
 
     /// Whether the application has something that it has not consumed, or a sender does not know.
     pub fn is_waiting(&self) -> bool {
-        self.receiving.values().any(Receiving::is_waiting)
+        self.receiving.values().any(|(_, end)| end.is_waiting())
     }
 
     fn send(&mut self, now: Moment, to: &[u32], payload: &Payload, roads: &mut impl Roads) {
@@ -323,7 +334,7 @@ impl Routing {
         roads: &impl Roads,
     ) {
         match roads.handle_of(from) {
-            Some(handle) => self.receive(handle, to.session, to.first, payload),
+            Some(handle) => self.receive(handle, from, (to.session, to.first), payload),
             None => {
                 let held = Held {
                     at: now,
@@ -343,11 +354,25 @@ impl Routing {
         }
     }
 
-    fn receive(&mut self, handle: u32, session: u32, first: u64, payload: &Payload) {
+    /// What we know of a member as a sender, from before it left, too.
+    fn receiving(&mut self, handle: u32, from: &Origin) -> &mut Receiving {
+        let past = &mut self.past;
+        let (_, receiving) = self.receiving.entry(handle).or_insert_with(|| {
+            let known = past.iter().position(|(origin, _)| origin == from);
+            let known = known.and_then(|index| past.remove(index));
+            known.map_or_else(
+                || (from.clone(), Receiving::default()),
+                |(origin, end)| (origin, end.again()),
+            )
+        });
+        receiving
+    }
+
+    fn receive(&mut self, handle: u32, from: &Origin, number: (u32, u64), payload: &Payload) {
+        let (session, first) = number;
         let count = u64::from(payload.count());
         let last = first + count - 1;
-        let receiving = self.receiving.entry(handle).or_default();
-        match receiving.receives(session, first, last) {
+        match self.receiving(handle, from).receives(session, first, last) {
             Verdict::Late => self.counters.missed += count,
             // Nodes between do not look into it.
             Verdict::Next(_) if payload.is_deep() => self.counters.missed += count,
@@ -384,8 +409,9 @@ impl Routing {
                 }
             }
             (What::Sent(number), Some(handle)) => {
-                let receiving = self.receiving.entry(handle).or_default();
-                self.counters.missed += receiving.has_sent(note.session, number);
+                let receiving = self.receiving(handle, &note.from);
+                let lost = receiving.has_sent(note.session, number);
+                self.counters.missed += lost;
                 self.tell(handle, true, roads);
             }
             (What::Undelivered(count, about), _) => {
@@ -436,7 +462,7 @@ impl Routing {
     }
 
     fn on_consumed_here(&mut self, handle: u32, number: u64, roads: &mut impl Roads) {
-        if let Some(receiving) = self.receiving.get_mut(&handle) {
+        if let Some((_, receiving)) = self.receiving.get_mut(&handle) {
             receiving.consumes(number);
             self.tell(handle, false, roads);
         }
@@ -444,10 +470,11 @@ impl Routing {
 
     /// Tells a sender what was consumed, if that is news or it asks.
     fn tell(&mut self, handle: u32, is_asked: bool, roads: &mut impl Roads) {
-        let receiving = self.receiving.get_mut(&handle);
-        if let Some((session, number)) = receiving.and_then(|it| it.tells(is_asked))
-            && let Some(origin) = roads.origin(handle)
-        {
+        let Some((origin, receiving)) = self.receiving.get_mut(&handle) else {
+            return;
+        };
+        let origin = origin.clone();
+        if let Some((session, number)) = receiving.tells(is_asked) {
             self.send_note(origin, session, What::Consumed(number), roads);
         }
     }
@@ -463,7 +490,8 @@ impl Routing {
         for held in due {
             self.held_bytes -= held.cost();
             if now.since(held.at) < HOLD_FOR {
-                self.receive(handle, held.session, held.first, &held.payload);
+                let number = (held.session, held.first);
+                self.receive(handle, &held.from, number, &held.payload);
             }
         }
     }

@@ -168,6 +168,12 @@ impl State {
         nodes.map_or_else(Vec::new, |nodes| nodes.members.list())
     }
 
+    /// What messages to a member are sent by.
+    pub fn handle_of(&self, id: &NodeId) -> Option<LinkId> {
+        let nodes = self.nodes.as_ref()?;
+        nodes.members.handle_of_id(id).map(LinkId)
+    }
+
     /// Whether a node is among them.
     pub fn has_member(&self, id: &NodeId) -> bool {
         let nodes = self.nodes.as_ref();

@@ -99,6 +99,13 @@ fn goal(figure: &str, nodes: usize) -> Option<Bound> {
             Bound::AtLeast(1.0)
         }
         "partition: seconds until healed" => Bound::AtMost(5.0),
+        "members: lists equal at rest" | "letters: share that arrived" => Bound::AtLeast(1.0),
+        "members: bytes of memory, greatest" => Bound::AtMost(4_194_304.0),
+        "members: seconds until all know of a join" => Bound::AtMost(by_size(1.0, 2.0, 3.0)),
+        "members: seconds until all know of a leave" => Bound::AtMost(1.0),
+        "members: seconds until all know of a crash" => Bound::AtMost(8.0),
+        "members: false leaves, one starved for 3 s" => Bound::AtMost(0.0),
+        "members: seconds until equal after a split" => Bound::AtMost(5.0),
         "churn: nodes that got all, once and in order" => Bound::AtLeast(1.0),
         _ if figure.ends_with("doubled") => Bound::AtMost(0.0),
         _ if figure.contains("components") => Bound::AtMost(1.0),

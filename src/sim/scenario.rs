@@ -5,6 +5,7 @@
 
 mod dissemination;
 mod failures;
+mod members;
 mod overlay;
 mod receivers;
 
@@ -15,6 +16,7 @@ use crate::proto::{Config, Target};
 pub(super) use dissemination::coverage;
 use dissemination::{one_sender, random_senders};
 use failures::{HALF, MOST, churn, deaths, partition};
+use members::members;
 use overlay::{join, steady};
 use receivers::slow_receivers;
 
@@ -96,15 +98,18 @@ pub enum Scenario {
     Churn,
     /// One broadcasts as fast as it may, and one in a hundred takes ten times as long over that.
     SlowReceivers,
+    /// Nodes join, leave and crash one at a time, one is starved, a third is cut off; who knows of it, when?
+    Members,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Join,
         Self::Steady,
         Self::OneSender,
         Self::RandomSenders,
+        Self::Members,
         Self::Partition,
         Self::HalfDie,
         Self::MostDie,
@@ -124,6 +129,7 @@ impl Scenario {
             Self::Partition => "partition",
             Self::Churn => "churn",
             Self::SlowReceivers => "slow-receivers",
+            Self::Members => "members",
         }
     }
 
@@ -144,6 +150,7 @@ impl Scenario {
             Self::Partition => partition(network),
             Self::Churn => churn(network),
             Self::SlowReceivers => slow_receivers(network),
+            Self::Members => members(network),
         }
     }
 }

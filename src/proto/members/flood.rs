@@ -1,5 +1,7 @@
 //! Records on their way from node to node.
 
+use bytes::Bytes;
+
 use super::record::Record;
 use super::table::Slot;
 use super::{
@@ -18,7 +20,7 @@ impl Members {
             return;
         }
         match frame {
-            Frame::Records(records) => self.on_records(now, link, records),
+            Frame::Records(records) => self.on_records(now, link, &records),
             Frame::Digest(digest) => self.on_digest(now, link, digest),
             Frame::Buckets(buckets) => self.on_buckets(now, link, &buckets),
             Frame::Summary(parts) => self.on_summary(now, link, &parts),
@@ -26,17 +28,37 @@ impl Members {
         }
     }
 
-    fn on_records(&mut self, now: Moment, link: LinkId, records: Vec<Record>) {
+    fn on_records(&mut self, now: Moment, link: LinkId, records: &[Bytes]) {
         self.sync.goes_on(now, link);
-        for record in records {
-            self.on_record(now, link, record);
+        for raw in records {
+            if self.is_known(link, raw) {
+                continue;
+            }
+            match Record::parse(raw) {
+                Some(record) => self.on_record(now, link, &record),
+                None => self.out.push(Output::Malformed(link)),
+            }
         }
         self.flush_soon(now);
     }
 
-    fn on_record(&mut self, now: Moment, link: LinkId, record: Record) {
+    /// Whether that is what we have; then the other side need not be told any more.
+    fn is_known(&mut self, link: LinkId, raw: &[u8]) -> bool {
+        let slot = Record::id_of(raw).and_then(|id| self.table.find(&id));
+        let node = slot.and_then(|slot| Some((slot, self.table.node(slot)?)));
+        let kept = node.and_then(|(slot, node)| Some((slot, node.record.as_ref()?)));
+        let Some((slot, _)) = kept.filter(|(_, kept)| *kept.raw == *raw) else {
+            return false;
+        };
+        if let Some(state) = self.links.get_mut(&link) {
+            state.pending.remove(&slot);
+        }
+        true
+    }
+
+    fn on_record(&mut self, now: Moment, link: LinkId, record: &Record) {
         if record.origin.id == self.me.id {
-            return self.on_own(now, link, &record);
+            return self.on_own(now, link, record);
         }
         let slot = self.table.find(&record.origin.id);
         let known = slot.and_then(|slot| {
@@ -45,24 +67,21 @@ impl Members {
         });
         let stamp = record.stamp();
         match known {
-            Some((slot, _, kept)) if kept == stamp => {
-                // It need not be told any more.
-                if let Some(state) = self.links.get_mut(&link) {
-                    state.pending.remove(&slot);
-                }
-            }
             Some((slot, _, kept)) if kept > stamp => self.pend(link, slot),
             Some((_, earned, _)) if earned <= now.after(RECORD_AHEAD) => {
-                self.take(now, link, &record, earned);
+                self.take(now, link, record, earned);
             }
-            None if self.may_come(now, link) => self.take(now, link, &record, now),
+            None if self.may_come(now, link) => self.take(now, link, record, now),
             _ => self.counters.refused += 1,
         }
     }
 
     fn take(&mut self, now: Moment, link: LinkId, record: &Record, earned: Moment) {
         self.counters.taken += 1;
-        let slot = self.table.put(record);
+        let Some(slot) = self.table.put(record) else {
+            self.counters.refused += 1;
+            return;
+        };
         if let Some(node) = self.table.node_mut(slot) {
             node.earned = earned.max(now).after(RECORD_EVERY);
         }
@@ -133,7 +152,9 @@ impl Members {
     }
 
     pub(super) fn flush_soon(&mut self, now: Moment) {
-        self.flush_at.get_or_insert(now.after(FLUSH));
+        // At rest at once; a flood of records in fewer frames.
+        let at = self.flushed_at.map_or(now, |at| at.after(FLUSH).max(now));
+        self.flush_at.get_or_insert(at);
     }
 
     pub(super) fn send_pending(&mut self, now: Moment) {
@@ -147,9 +168,9 @@ impl Members {
                 {
                     let node = self.table.node(slot);
                     let kept = node.and_then(|node| node.record.as_ref());
-                    if let Some(record) = kept.and_then(|kept| Record::parse(&kept.raw)) {
-                        size += record.raw().len() + 2;
-                        records.push(record);
+                    if let Some(kept) = kept {
+                        size += kept.raw.len() + 2;
+                        records.push(Bytes::copy_from_slice(&kept.raw));
                     }
                 }
                 sent += size;

@@ -10,7 +10,6 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use super::record::Record;
 use super::table::BUCKETS;
 
 /// Frames are filled up to this, in bytes.
@@ -21,8 +20,9 @@ const MAX_RECORDS: usize = 1024;
 /// A frame of this part of the wire.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Frame {
-    /// Records, each later than what the receiver is thought to have.
-    Records(Vec<Record>),
+    /// Records as they travel, each later than what the receiver is thought to have. Most are known
+    /// already by the time they come, so they are not read before that is seen.
+    Records(Vec<Bytes>),
     /// A hash over the records of all members that the sender has.
     Digest(u64),
     /// The same for each 256th part of them, because the digests differ.
@@ -90,8 +90,10 @@ impl Frame {
     pub fn write(&self, body: &mut BytesMut) {
         match self {
             Self::Records(records) => {
-                for record in records {
-                    put_raw(body, record.raw());
+                for raw in records {
+                    // At most `MAX_RECORD`.
+                    body.put_u16(raw.len() as u16);
+                    body.put_slice(raw);
                 }
             }
             Self::Digest(digest) => body.put_u64(*digest),
@@ -112,21 +114,14 @@ impl Frame {
     }
 }
 
-/// Appends a record to the body of a frame of records.
-pub(super) fn put_raw(body: &mut BytesMut, raw: &[u8]) {
-    // At most `MAX_RECORD`.
-    body.put_u16(raw.len() as u16);
-    body.put_slice(raw);
-}
-
-fn read_records(mut body: Bytes) -> Option<Vec<Record>> {
+fn read_records(mut body: Bytes) -> Option<Vec<Bytes>> {
     let mut records = Vec::new();
     while !body.is_empty() {
         let length = usize::from(body.try_get_u16().ok()?);
         if length > body.len() || records.len() == MAX_RECORDS {
             return None;
         }
-        records.push(Record::parse(&body.split_to(length))?);
+        records.push(body.split_to(length));
     }
     Some(records)
 }

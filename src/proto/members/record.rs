@@ -1,6 +1,6 @@
 //! What a node says of itself.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use md5::{Digest as _, Md5};
 
 use crate::proto::{NodeId, Origin};
@@ -24,7 +24,7 @@ const STUB: u8 = 1;
 /// record of its own, 1 = it has none, and `u8` length and host and `u16` port follow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
-    raw: Bytes,
+    raw: Box<[u8]>,
     hash: u64,
     /// Whose.
     pub origin: Origin,
@@ -87,10 +87,9 @@ impl Record {
                 put_address(&mut raw, address);
             }
         }
-        let raw = raw.freeze();
         Self {
             hash: hash_of(&raw),
-            raw,
+            raw: raw.as_ref().into(),
             origin,
             version,
             is_final,
@@ -128,9 +127,8 @@ impl Record {
             neighbours.push(Neighbour { id, stub });
         }
         rest.is_empty().then(|| Self {
-            // A record outlives the buffer that it came in.
-            raw: Bytes::copy_from_slice(raw),
             hash: hash_of(raw),
+            raw: raw.into(),
             origin: Origin { id, epoch },
             version,
             is_final: flags & FINAL != 0,
@@ -140,8 +138,13 @@ impl Record {
         })
     }
 
+    /// Whose a record is, without a look at the rest.
+    pub(super) fn id_of(raw: &[u8]) -> Option<NodeId> {
+        take_id(&mut &*raw)
+    }
+
     /// The record as it travels.
-    pub fn raw(&self) -> &Bytes {
+    pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 

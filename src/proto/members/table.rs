@@ -13,17 +13,19 @@ pub(super) const BUCKETS: usize = 256;
 pub(super) type Slot = u32;
 
 /// Every node that has a record, or that a record names.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Table {
     nodes: Vec<Node>,
     free: Vec<Slot>,
-    index: HashMap<NodeId, Slot>,
+    /// By the hash of the id. Two ids of one hash are as good as never there, unless somebody has made them:
+    /// then the second is not known.
+    index: HashMap<u64, Slot>,
     records: usize,
     /// What follows from the records, until one changes.
     reach: Option<Arc<Reach>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Node {
     pub(super) id: NodeId,
     /// Of [`Self::id`].
@@ -38,9 +40,9 @@ pub(super) struct Node {
     pub(super) earned: Moment,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) raw: bytes::Bytes,
+    pub(super) raw: Box<[u8]>,
     pub(super) stamp: Stamp,
     pub(super) is_final: bool,
     /// The nodes that it names; those without a record of their own have the top bit set.
@@ -95,7 +97,8 @@ impl Table {
     }
 
     pub(super) fn find(&self, id: &NodeId) -> Option<Slot> {
-        self.index.get(id).copied()
+        let slot = self.index.get(&key_of(id)).copied()?;
+        self.node(slot).filter(|node| node.id == *id).map(|_| slot)
     }
 
     /// How many records there are.
@@ -118,16 +121,16 @@ impl Table {
         })
     }
 
-    /// Puts in a record in place of the one that was there.
-    pub(super) fn put(&mut self, record: &Record) -> Slot {
-        let slot = self.name(&record.origin.id);
+    /// Puts in a record in place of the one that was there; `None` if there can be none.
+    pub(super) fn put(&mut self, record: &Record) -> Option<Slot> {
+        let slot = self.name(&record.origin.id)?;
         let mut links = Vec::with_capacity(record.neighbours.len());
         for neighbour in &record.neighbours {
             let stub = if neighbour.stub.is_some() { STUB } else { 0 };
-            links.push(self.name(&neighbour.id) | stub);
+            links.extend(self.name(&neighbour.id).map(|slot| slot | stub));
         }
         let kept = Kept {
-            raw: record.raw().clone(),
+            raw: record.raw().into(),
             stamp: record.stamp(),
             is_final: record.is_final,
             links: links.into(),
@@ -136,7 +139,7 @@ impl Table {
         self.records += usize::from(before.is_none());
         self.release(slot, before);
         self.reach = None;
-        slot
+        Some(slot)
     }
 
     /// Forgets a record.
@@ -153,14 +156,17 @@ impl Table {
     }
 
     /// A record names `id`.
-    fn name(&mut self, id: &NodeId) -> Slot {
-        if let Some(slot) = self.find(id) {
-            self.nodes[slot as usize].named += 1;
-            return slot;
+    fn name(&mut self, id: &NodeId) -> Option<Slot> {
+        let key = key_of(id);
+        if let Some(slot) = self.index.get(&key).copied() {
+            let node = &mut self.nodes[slot as usize];
+            let is_it = node.id == *id;
+            node.named += u32::from(is_it);
+            return is_it.then_some(slot);
         }
         let node = Node {
             id: id.clone(),
-            key: key_of(id),
+            key,
             record: None,
             named: 1,
             absent_since: None,
@@ -176,8 +182,8 @@ impl Table {
                 self.nodes.len() as Slot - 1
             }
         };
-        self.index.insert(id.clone(), slot);
-        slot
+        self.index.insert(key, slot);
+        Some(slot)
     }
 
     /// A record is gone: nodes that nothing names any more are forgotten.
@@ -187,7 +193,7 @@ impl Table {
             let node = &mut self.nodes[slot as usize];
             node.named -= 1;
             if node.named == 0 {
-                self.index.remove(&node.id);
+                self.index.remove(&node.key);
                 self.free.push(slot);
             }
         }
@@ -297,11 +303,11 @@ impl Table {
     pub(super) fn footprint(&self) -> usize {
         let of = |node: &Node| {
             let record = node.record.as_ref();
-            let record = record.map_or(0, |kept| kept.raw.len() + kept.links.len() * 4 + 64);
-            // The id is shared with the index, whose places are seven eighths full at most.
-            size_of::<Node>() + node.id.code().len() + 16 + record + 48 * 8 / 7
+            // What an allocation costs: eight bytes, and what it is rounded up by.
+            let record = record.map_or(0, |kept| kept.raw.len() + kept.links.len() * 4 + 24);
+            size_of::<Node>() + node.id.code().len() + 16 + 12 + record
         };
-        self.nodes.iter().map(of).sum()
+        self.nodes.iter().map(of).sum::<usize>() + self.index.capacity() * 17 * 8 / 7
     }
 }
 

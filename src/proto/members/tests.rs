@@ -62,6 +62,7 @@ impl Room {
                     self.wire.push_back((to, link, frame));
                 }
                 Output::WakeAt(at) => self.wakes[node] = Some(at),
+                Output::Malformed(link) => panic!("a malformed record on {link}"),
                 Output::Event(event) => self.events[node].push(event),
             }
         }
@@ -113,6 +114,10 @@ impl Room {
 fn fresh(number: usize, epoch: u64, now: Moment) -> Members {
     let id = id(number);
     Members::new(config(), Origin { id, epoch }, now)
+}
+
+fn records(record: &Record) -> Frame {
+    Frame::Records(vec![record.raw().to_vec().into()])
 }
 
 const A_WHILE: Duration = Duration::from_secs(5);
@@ -289,13 +294,13 @@ fn records_that_come_too_often_or_are_too_many_are_refused() {
         )
     };
     for version in 1..=100 {
-        let frame = Frame::Records(vec![forged(50, version)]);
+        let frame = records(&forged(50, version));
         room.input(0, Input::Frame(link, frame));
     }
     let taken = room.nodes[0].counters().taken;
     assert!(room.nodes[0].counters().refused >= 80, "{taken}");
     for number in 100..1000 {
-        let frame = Frame::Records(vec![forged(number, 1)]);
+        let frame = records(&forged(number, 1));
         room.input(0, Input::Frame(link, frame));
         assert!(room.nodes[0].records() <= 64);
     }
@@ -323,8 +328,8 @@ fn a_node_has_the_last_word_on_itself() {
         String::new(),
         Vec::new(),
     );
-    room.input(0, Input::Frame(link, Frame::Records(vec![lie.clone()])));
-    room.input(1, Input::Frame(link, Frame::Records(vec![lie])));
+    room.input(0, Input::Frame(link, records(&lie)));
+    room.input(1, Input::Frame(link, records(&lie)));
     room.run(A_WHILE);
     assert_eq!(room.lists()[0], [0, 1].map(id));
 }
@@ -392,4 +397,39 @@ fn a_record_is_read_as_it_was_written_and_nothing_else_is() {
     for length in 0..record.raw().len() {
         assert_eq!(Record::parse(&record.raw()[..length]), None);
     }
+}
+
+#[test]
+fn ten_thousand_members_take_four_megabytes() {
+    let mut node = fresh(0, 1, Moment(0));
+    node.config.max_members = 16_384;
+    let (link, stub, mut out) = (LinkId(1), None, Vec::new());
+    let up = Input::LinkUp {
+        link,
+        id: id(1),
+        stub,
+    };
+    node.handle(Moment(0), up, &mut out);
+    let count = 10_000;
+    // A ring with chords: each has four neighbours, and the last also us.
+    for number in 1..=count {
+        let steps = [1, count - 1, 77, count - 77];
+        let around = steps.map(|step| id((number - 1 + step) % count + 1));
+        let ours = (number == 1).then(|| id(0));
+        let neighbour = |id| Neighbour { id, stub: None };
+        let neighbours = around.into_iter().chain(ours).map(neighbour).collect();
+        let origin = Origin {
+            id: id(number),
+            epoch: 1,
+        };
+        let address = config().address;
+        let record = Record::new(origin, 1, false, address, String::new(), neighbours);
+        node.handle(Moment(1), Input::Frame(link, records(&record)), &mut out);
+    }
+    for second in 1..5 {
+        node.handle(Moment(second * 1_000_000), Input::Wake, &mut out);
+    }
+    assert_eq!((node.len(), node.records()), (count, count + 1));
+    assert!(node.way_to(&id(5000)).is_some());
+    assert!(node.footprint() < 4 << 20, "{}", node.footprint());
 }

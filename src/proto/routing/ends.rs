@@ -116,6 +116,18 @@ pub(super) enum Verdict {
 }
 
 impl Receiving {
+    /// The same for a member that was away.
+    pub(super) fn again(self) -> Self {
+        let (received, session) = (self.received, self.session);
+        Self {
+            session,
+            received,
+            given: received,
+            consumed: received,
+            told: received,
+        }
+    }
+
     /// The messages `first` to `last` of a session have come.
     pub(super) fn receives(&mut self, session: u32, first: u64, last: u64) -> Verdict {
         let is_first = self.session == 0;

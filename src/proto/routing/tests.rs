@@ -332,9 +332,15 @@ fn a_member_that_comes_back_is_another_session() {
     world.deliver();
     assert_eq!(world.texts(1).last(), Some(&"[\"c\"]"));
     // And only the receiver.
+    world.send(0, &[1], "late");
+    let late = world.wire.pop_front().unwrap();
+    world.send(0, &[1], "in time");
+    world.deliver();
     world.input(1, Input::Left(0));
+    world.wire.push_back(late);
     world.send(0, &[1], "d");
     world.deliver();
+    assert!(!world.texts(1).contains(&"[\"late\"]"));
     assert_eq!(world.texts(1).last(), Some(&"[\"d\"]"));
     assert_eq!(world.window(0, 1), 0);
 }

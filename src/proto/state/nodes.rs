@@ -9,7 +9,7 @@ use super::links::Link;
 use crate::proto::codec::native;
 use crate::proto::members::{self, Address, FIRST_HANDLE, Members};
 use crate::proto::routing::{self, Roads, Routing};
-use crate::proto::{Event, Level, LinkId, NodeId, Origin, Output, Payload, Timer};
+use crate::proto::{Event, Level, LinkId, NodeId, Origin, Output, Payload, Reject, Timer};
 
 /// What one receiver may have outstanding: much less than for a peer, since a node may have
 /// thousands.
@@ -175,6 +175,7 @@ impl State {
                 members::Output::WakeAt(at) => {
                     self.set_timer(Timer::Members, at.since(self.now));
                 }
+                members::Output::Malformed(link) => self.on_reject(link, Reject::BadShape),
                 members::Output::Event(event) => self.on_member(event),
             }
         }
