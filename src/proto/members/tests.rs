@@ -170,19 +170,40 @@ fn a_part_that_is_cut_off_leaves_at_once_and_comes_back() {
 
 #[test]
 fn a_claim_of_one_side_is_no_edge() {
-    let mut room = Room::new(2);
-    room.links.push((0, 1));
-    let (link, stub) = (LinkId(0), None);
+    let mut room = Room::new(3);
+    let link = room.connect(0, 1);
+    room.connect(1, 2);
+    room.run(A_WHILE);
+    // Made up: it says that it is a peer of both, and neither says so.
+    let (origin, address) = (
+        Origin {
+            id: id(9),
+            epoch: 1,
+        },
+        Address::default(),
+    );
+    let neighbour = |number| Neighbour {
+        id: id(number),
+        stub: None,
+    };
+    let neighbours = vec![neighbour(0), neighbour(2)];
+    let claim = Record::new(origin, 1, false, address, String::new(), neighbours);
+    room.input(1, Input::Frame(link, records(&claim)));
+    room.run(A_WHILE);
+    assert_eq!(room.nodes[2].records(), 4, "it was passed on");
+    // And one of us says so of it, of which it says nothing.
+    let (link, stub) = (LinkId(50), None);
     room.input(
-        0,
+        1,
         Input::LinkUp {
             link,
-            id: id(1),
+            id: id(9),
             stub,
         },
     );
     room.run(A_WHILE);
-    assert_eq!(room.lists(), [vec![id(0)], vec![id(1)]]);
+    let real = [0, 1, 2].map(id);
+    assert_eq!(room.lists(), [real.clone(), real.clone(), real]);
 }
 
 #[test]
