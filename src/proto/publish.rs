@@ -4,28 +4,27 @@
 //! order, so a *watermark* (the highest number it has) says everything about what it has:
 //!
 //! - A run that begins at the next number is delivered, kept for 30 s, and pushed to every peer
-//!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender is
-//!   told to PRUNE and makes us lazy. What remains is a spanning tree per origin, along the fastest
-//!   links. (In Plumtree whoever prunes stops pushing, too. Then, with several runs on their way at
-//!   once, a node can lose the link it depends on. Here it keeps the one over which the latest run
-//!   came first; and the one on which a duplicate comes, if that other one was told to stop itself,
-//!   and what came first was only on its way still.)
-//! - Lazy peers get watermarks (IHAVE), batched. One that learns of numbers it does not get in
-//!   time GRAFTs: it asks for the range, and to be pushed to again.
-//! - A run beyond the next number is held until the gap before it is repaired the same way. If
-//!   nobody holds the missing range any more (GONE), or nobody answers for too long, it is skipped
-//!   and counted.
-//! - Watermarks of all active origins are exchanged whenever a native link comes up, so whatever
-//!   was lost with an old link is repaired over the new one.
+//!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender gets
+//!   a PRUNE and makes this node lazy. The remaining links form a spanning tree per origin, along
+//!   the fastest links. (In Plumtree the node that prunes stops pushing, too. With several runs in
+//!   flight, a node could then lose the link that it depends on. Here a node keeps the link over
+//!   which the latest run came first. If that peer was pruned itself, its run was only in flight,
+//!   and the node keeps the link of the duplicate instead.)
+//! - Lazy peers get watermarks (IHAVE), in batches. A peer that does not get announced numbers in
+//!   time sends a GRAFT: it asks for the range, and to be pushed to again.
+//! - A run beyond the next number is held until the gap before it is repaired in the same way. If
+//!   no peer holds the missing range any more (GONE), or no peer answers for too long, the range is
+//!   skipped and counted.
+//! - Two nodes exchange the watermarks of all active origins when a native link comes up, so that
+//!   the new link repairs the losses of an old one.
 //!
-//! Trees per origin, where Plumtree has one for all: with one tree, the duplicates of several
-//! origins that speak at once prune more links than the tree can spare, and every repair costs a
-//! graft timeout. Plumtree: Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", 2007.
+//! Plumtree has one tree for all origins. When several origins speak at once, their duplicates prune
+//! more links than one tree can spare, and every repair costs a graft timeout. Plumtree: Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", 2007.
 //!
-//! [`State`] takes an [`Input`] and says in [`Output`]s what has to be done; it knows the peers
-//! only by what it was told of them. Its parts: [`runs`], which are sent, delivered and forwarded;
-//! [`tree`], [`watermarks`], [`repair`], which asks for missing runs, [`retransmission`], which
-//! answers, [`skip`], [`oversized`] and [`window`].
+//! [`State`] takes [`Input`]s and returns [`Output`]s for the node to carry out. It keeps its own
+//! record of the peers. Its parts: [`runs`] sends, delivers and forwards; [`tree`] decides which
+//! peers are pushed to; [`watermarks`] announces; [`repair`] asks for missing runs and
+//! [`retransmission`] answers; [`skip`] gives up; [`oversized`] and [`window`] do what they say.
 
 mod event;
 mod handle;

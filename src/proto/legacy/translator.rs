@@ -1,5 +1,8 @@
 //! The translator: packets to native broadcasts and back, each peer in the wire that it speaks.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;

@@ -1,21 +1,20 @@
 //! Windows: how far an origin may run ahead of the slowest receiver.
 //!
-//! Whoever gets an origin's broadcasts tells those who push them to it up to where they are
-//! *consumed*: handled by its own application, and by everyone whom it pushes them to itself. So
-//! the origin knows, for each peer, the slowest receiver behind it. What it has sent and nobody may
-//! have consumed yet is *outstanding*; above a window its application is told to wait.
+//! A node reports to the peers that push an origin's broadcasts to it how far it has *consumed*
+//! them: its own application, and all nodes below it in the tree. So the origin knows the slowest
+//! receiver behind each peer. Broadcasts that a receiver may not have consumed are *outstanding*;
+//! above a window, the origin's application is told to wait.
 //!
-//! - A node tells its *parent* alone: the peer that brought the latest run it has accepted. Others
-//!   that have sent it something are told not to wait. So nobody ever waits for itself, even where
-//!   nodes push to each other in a circle: along it, everyone's latest run would be the same, and
-//!   each would have got it before the one behind.
-//! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of what its
-//!   node says, and the origin is told its name (STALLED). A message that takes longer than that to
-//!   get over a link does not count as nothing. So one application that hangs does not stop the
-//!   network. A node that says nothing at all is left out by its peers, a little later. Both count
-//!   again as soon as they go on.
-//! - Nodes of 1.0.0 and legacy nodes say nothing of this; they slow a sender down as far as their
-//!   sockets do.
+//! - A node reports only to its *parent*, the peer that brought the latest accepted run. It tells
+//!   other senders not to wait. So no node waits for itself, even if nodes push in a circle: along
+//!   the circle all latest runs would be the same, and each node would have it before the one that
+//!   it got it from.
+//! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of its
+//!   node's reports, and the origin is told its name (STALLED). The time that a message takes to
+//!   cross a link does not count. So one hanging application does not stop the network. A node that
+//!   reports nothing is left out by its peers a little later. Both count again as soon as they go
+//!   on.
+//! - Nodes of 1.0.0 and legacy nodes do not report; they slow a sender down through their sockets.
 //!
 //! [`Config::slow_receiver_timeout`]: crate::proto::Config::slow_receiver_timeout
 
