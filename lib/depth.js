@@ -6,11 +6,10 @@
  */
 const MAX_DEPTH = 1000
 
-/** Whether the JSON `text` nests too deeply inside `depth` arrays. */
-function isDeep(text, depth) {
-  const most = MAX_DEPTH - depth
+/** Whether the JSON `text` nests too deeply. */
+function isDeep(text) {
   // Only a text with many brackets can nest deeply, so others are not parsed.
-  if (text.length <= 2 * most || !hasClosed(text, most)) return false
+  if (text.length <= 2 * MAX_DEPTH || !hasClosed(text, MAX_DEPTH)) return false
   let isString = false
   for (let at = 0, open = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
@@ -22,7 +21,7 @@ function isDeep(text, depth) {
         break
       case 0x5b: // [
       case 0x7b: // {
-        if (!isString && ++open > most) return true
+        if (!isString && ++open > MAX_DEPTH) return true
         break
       case 0x5d: // ]
       case 0x7d: // }

@@ -52,11 +52,8 @@ class Outbox {
   #isBusy = false
   // The batch has seen the end of a tick already.
   #hasWaited = false
-  // The events, one a line, but for the closing bracket of the last.
+  // The events, one a line.
   #batch = ''
-  // What closes an event and begins the next, if that has this lead.
-  #lead = ''
-  #joint = ']\n'
   #isPressed = false
   // What the addon was too loaded to take, oldest first.
   #held = []
@@ -122,37 +119,24 @@ class Outbox {
     return isAwaited
   }
 
-  /**
-   * Sends the event whose JSON text is `lead`, `rest` and a closing bracket; returns whether there is
-   * room for more. Consecutive events with the same lead are the cheapest.
-   */
-  event(lead, rest) {
-    const length = lead.length + rest.length + 1
+  /** Sends the event with the JSON text `text`; returns whether there is room for more. */
+  event(text) {
+    const { length } = text
     // A UTF-16 unit takes at most three bytes of UTF-8.
-    if (length * 3 > this.#maxSize) {
-      this.#checkSize(Buffer.byteLength(lead) + Buffer.byteLength(rest) + 1)
-    }
-    if (length > 2 * MAX_DEPTH) checkDepth(rest, lead === '' ? 0 : 1)
+    if (length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
+    if (length > 2 * MAX_DEPTH) checkDepth(text)
     if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     if (length >= BATCH) {
       this.flush()
-      return this.#send(EVENTS, `${lead}${rest}]`, undefined, length)
+      return this.#send(EVENTS, text, undefined, length)
     }
     if (!this.#isCollecting) {
       this.#isCollecting = true
       setImmediate(this.#endOfTick)
-      if (!this.#isBusy) return this.#send(EVENTS, `${lead}${rest}]`, undefined, length)
+      if (!this.#isBusy) return this.#send(EVENTS, text, undefined, length)
     }
-    if (this.#batch === '') {
-      this.#batch = lead + rest
-    } else {
-      if (lead !== this.#lead) {
-        this.#lead = lead
-        this.#joint = `]\n${lead}`
-      }
-      this.#batch = this.#batch + this.#joint + rest
-    }
+    this.#batch = this.#batch === '' ? text : `${this.#batch}\n${text}`
     if (this.#batch.length >= BATCH) this.flush()
     return !this.#isPressed
   }
@@ -162,7 +146,7 @@ class Outbox {
     let size = Buffer.byteLength(json) + 8
     for (const { byteLength } of attachments) size += byteLength + 4
     this.#checkSize(size)
-    checkDepth(json, 0)
+    checkDepth(json)
     if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
@@ -172,7 +156,7 @@ class Outbox {
   /** Sends a line; returns whether there is room for more. */
   line(text) {
     if (text.length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
-    checkDepth(text, 0)
+    checkDepth(text)
     if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
     this.flush()
@@ -195,7 +179,7 @@ class Outbox {
   /** Sends what was collected in this tick. */
   flush() {
     if (this.#batch === '') return
-    const batch = `${this.#batch}]`
+    const batch = this.#batch
     this.#batch = ''
     this.#send(EVENTS, batch, undefined, batch.length)
   }
@@ -273,8 +257,8 @@ class Outbox {
   }
 }
 
-function checkDepth(json, depth) {
-  if (isDeep(json, depth)) throw tooDeep(MAX_DEPTH)
+function checkDepth(json) {
+  if (isDeep(json)) throw tooDeep(MAX_DEPTH)
 }
 
 module.exports = { Outbox }
