@@ -65,4 +65,4 @@ function readLimit(given, option, least, most) {
   return value
 }
 
-module.exports = { readLimits }
+module.exports = { LIMITS, readLimits }
