@@ -26,7 +26,7 @@ declare namespace smoke {
    * node.broadcast.emit('chat', 'anna', 'hello')
    * ```
    */
-  function createNode<M extends EventMap<M> = AnyEvents>(options: Options): Node<M>
+  function createNode<M extends EventMap<M> = AnyEvents>(options?: Options): Node<M>
 
   /**
    * This machine's address in a subnet: `'192.168.2.1/255.255.255.0'`, `'192.168.2.0/24'` or an
@@ -34,6 +34,18 @@ declare namespace smoke {
    * is in it.
    */
   function localIp(subnet: string): string
+
+  /**
+   * The options that the environment has: `SMOKE_ADDRESS`, `SMOKE_PORT`, `SMOKE_LISTEN` (`host:port`),
+   * `SMOKE_SEEDS` (`host:port` each, separated by commas or blanks), and `SMOKE_SECRET` or
+   * `SMOKE_SECRET_FILE` (one secret a line, two at most; 64 hexadecimal digits are 32 bytes, all else
+   * is a passphrase). A variable that is empty or absent gives no option. Throws an
+   * {@link OptionError} whose `option` is the name of the variable. Nothing else in this package reads
+   * the environment.
+   */
+  function optionsFromEnv(
+    env?: Readonly<Record<string, string | undefined>>,
+  ): Pick<Options, 'address' | 'port' | 'listen' | 'seeds' | 'secret'>
 
   // For `instanceof`; nodes come from createNode, and their parts from them.
   const Node: Constructor<Node>
@@ -87,10 +99,20 @@ declare namespace smoke {
   type AnyEvents = Record<string, any[]>
 
   interface Options {
-    /** The address other nodes reach this one at: an IP literal. Required. See {@link localIp}. */
-    address: string
-    /** The TCP port to listen on. Default 0: any free one; `options.port` tells which. */
+    /**
+     * Where other nodes reach this one: an IP address, a host name, or `'auto'`, which is the address
+     * of the interface that leads to the first seed, or to the world if there are no seeds. Default
+     * `'auto'` for a node with seeds; one without is reached from its own machine only, at 127.0.0.1.
+     * While the node runs, `node.options.address` has what `'auto'` came to. See {@link localIp}.
+     */
+    address?: string | undefined
+    /**
+     * The TCP port that other nodes dial, and that the node listens on, unless `listen` says
+     * otherwise. Default 0: any free one; `node.options.port` tells which.
+     */
     port?: number | undefined
+    /** Where the node listens, if that is not where others reach it. */
+    listen?: ListenOptions | undefined
     /** The number of peers that the node seeks. Default 3, or `maxPeerNo` if that is less. */
     minPeerNo?: number | undefined
     /**
@@ -98,8 +120,11 @@ declare namespace smoke {
      * if that is more.
      */
     maxPeerNo?: number | undefined
-    /** Known nodes to enter the network through; see docs/seeds.md. Default none. */
-    seeds?: readonly Address[] | undefined
+    /**
+     * Known nodes to enter the network through; see docs/seeds.md. Default none. `'host:8495'`,
+     * `'[::1]:8495'`, `{address, port}`, or `'srv:_smoke._tcp.example.org'` for a list in the DNS.
+     */
+    seeds?: readonly (Address | string)[] | undefined
     /**
      * The name of the network, 1 to 64 bytes. Nodes with another name, or without one, are refused.
      * It keeps applications apart that share addresses. It is not a secret. Nodes of 0.x and 1.0
@@ -127,8 +152,12 @@ declare namespace smoke {
      * Closes the network: all its nodes share 32 random bytes or a passphrase. Every link is then
      * encrypted, and nodes without the secret, older versions included, cannot join. A passphrase
      * can be guessed; random bytes cannot. Not kept in {@link Node.options}.
+     *
+     * `[next, current]` changes it while the network runs: the node accepts both, and offers the first
+     * one unless the other side knows only the second. Restart all nodes with that, one after the
+     * other, and then all with `next` alone.
      */
-    secret?: string | Uint8Array | undefined
+    secret?: Secret | readonly [next: Secret, current: Secret] | readonly Secret[] | undefined
     /**
      * With a `secret`: the node's private key, which determines its id. Either 32 random bytes, or
      * the path of a file with the key, which is created if it is missing. Default: a new key. No
@@ -144,6 +173,20 @@ declare namespace smoke {
     limits?: Limits | undefined
     /** Receives log lines. Default none. A missing level costs nothing. */
     logger?: Logger | undefined
+  }
+
+  /** 32 random bytes, or a passphrase. */
+  type Secret = string | Uint8Array
+
+  /** Where a node listens: for forwarded ports, for one interface, for IPv4 or IPv6 alone. */
+  interface ListenOptions {
+    /**
+     * An IP address of this machine, `'0.0.0.0'` (IPv4 only) or `'::'` (IPv6 only). Default null: all
+     * addresses of this machine; loopback if the node itself chose a loopback address.
+     */
+    host?: string | null | undefined
+    /** The TCP port to listen on. Default null: the option `port`. */
+    port?: number | null | undefined
   }
 
   /** Limits on what others can make a node spend. `node.stats()` counts how often each held. */
@@ -259,8 +302,11 @@ declare namespace smoke {
   }
 
   /** The options of a node, with all defaults filled in. */
-  type ResolvedOptions = Resolved<Omit<Options, 'secret' | 'identity' | 'limits' | 'seeds'>> & {
+  type ResolvedOptions = Resolved<
+    Omit<Options, 'secret' | 'identity' | 'limits' | 'listen' | 'seeds'>
+  > & {
     limits: Resolved<Limits>
+    listen: Resolved<ListenOptions>
     seeds: Address[]
   }
 

@@ -1,6 +1,7 @@
 'use strict'
 
 const { Broadcast } = require('./lib/broadcast')
+const { optionsFromEnv } = require('./lib/env')
 const { SmokeError } = require('./lib/errors')
 const { localIp } = require('./lib/local-ip')
 const { Node } = require('./lib/node')
@@ -12,4 +13,14 @@ function createNode(options) {
   return new Node(options)
 }
 
-module.exports = { createNode, localIp, Node, Peer, Peerlist, Broadcast, SmokeError }
+// Written out, so that programs that are ES modules find the names.
+module.exports = {
+  createNode,
+  localIp,
+  optionsFromEnv,
+  Node,
+  Peer,
+  Peerlist,
+  Broadcast,
+  SmokeError,
+}

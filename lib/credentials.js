@@ -6,16 +6,39 @@ const { optionError } = require('./errors')
 
 const KEY_BYTES = 32
 
+/** A network has one secret, and while it is being changed two. */
+const MAX_SECRETS = 2
+
 /**
- * Reads the options `secret` and `identity`: `{passphrase, identity}`, `{key, identity}`, or null
- * without a secret. Reads the identity file, or creates it.
+ * Reads the options `secret` and `identity`: `{secrets, identity}`, or null without a secret.
+ * Reads the identity file, or creates it.
  */
 function readCredentials({ secret, identity } = {}) {
   if (secret === undefined || secret === null) {
     if (identity === undefined || identity === null) return null
     throw optionError(TypeError, 'identity', '"identity" option needs the option "secret"')
   }
-  return { ...readSecret(secret), identity: readIdentity(identity) }
+  return { secrets: readSecrets(secret), identity: readIdentity(identity) }
+}
+
+/** One secret, or an array of the next and the current one. */
+function readSecrets(secret) {
+  if (!Array.isArray(secret)) return [readSecret(secret)]
+  if (secret.length === 0 || secret.length > MAX_SECRETS) {
+    const message = `"secret" option must be one secret, or [next, current], not ${secret.length}`
+    throw optionError(RangeError, 'secret', message)
+  }
+  const secrets = secret.map(readSecret)
+  if (secrets.length === 2 && isSame(...secrets)) {
+    const message = '"secret" option has the same secret twice: [next, current] must differ'
+    throw optionError(RangeError, 'secret', message)
+  }
+  return secrets
+}
+
+function isSame(one, other) {
+  if (one.key === undefined) return one.passphrase === other.passphrase
+  return other.key !== undefined && one.key.equals(other.key)
 }
 
 function readSecret(secret) {

@@ -1,6 +1,7 @@
 'use strict'
 
 const { AsyncResource } = require('node:async_hooks')
+const { canonicalHost } = require('./addresses')
 const { SmokeError, abortError, argumentError, codes } = require('./errors')
 const { nextTick } = require('./globals')
 
@@ -53,7 +54,7 @@ class Dials {
     const go = () => {
       if (signal?.aborted || !this.#open.has(request)) return
       before = this.#peers.list
-      this.#crossing.native.addPeer(request, address, Number(port))
+      this.#crossing.native.addPeer(request, canonicalHost(address) ?? address, Number(port))
     }
     if (signal !== undefined) {
       this.#heed(signal, promise, () => {

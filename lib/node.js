@@ -10,6 +10,7 @@ const { SmokeError, abortError, argumentError, optionError, readSignal } = requi
 const {
   clearInterval,
   clearTimeout,
+  nextTick,
   parse,
   setInterval,
   setTimeout,
@@ -19,6 +20,7 @@ const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
 const { Peerlist, callAll } = require('./peerlist')
+const { Place } = require('./place')
 const { StartPromise } = require('./start-promise')
 const { add, asyncDispose, close, drained, finish, lose, open, remove } = require('./symbols')
 
@@ -64,6 +66,8 @@ class Node extends EventEmitter {
   #anyPort = null
   // The changeable options, as the addon has them.
   #inForce = ''
+  // Where this node and its seeds are.
+  #place
   // Calls of addPeer before the first start; null afterwards.
   #early = []
 
@@ -74,6 +78,7 @@ class Node extends EventEmitter {
     this.#credentials = readCredentials(options)
     if (this.#credentials !== null) this.#id = binding.identityId(this.#credentials.identity)
     this.logger = this.options.logger
+    this.#place = new Place(binding.routeTo, this.logger)
     this.listening = false
     this.connected = false
     this.#crossing = new Crossing(binding.NativeNode, (notice) => this.#onNotice(notice))
@@ -139,7 +144,8 @@ class Node extends EventEmitter {
 
   /** Reads the options again: the application may have changed them. */
   #checkOptions() {
-    const { logger: _, ...options } = readOptions({ ...this.options, logger: undefined })
+    const address = this.#place.wanted(this.options)
+    const { logger: _, ...options } = readOptions({ ...this.options, address, logger: undefined })
     Object.assign(this.options, options)
   }
 
@@ -155,10 +161,15 @@ class Node extends EventEmitter {
       this.options.maxPeerNo = checked.maxPeerNo
       this.options.minPeerNo = Math.min(this.options.minPeerNo, checked.maxPeerNo)
       this.#inForce = inForce(checked)
-      this.#crossing.native.reconfigure(checked.maxPeerNo, checked.seeds)
+      this.#place.look(this.options, () => this.#reconfigure())
     } catch (error) {
       this.logger.warn(`the change of options is ignored: ${error.message}`)
     }
+  }
+
+  #reconfigure() {
+    const { address, seeds } = this.#place.found
+    this.#crossing.native.reconfigure(this.options.maxPeerNo, seeds, address)
   }
 
   /** Stops if `signal` is aborted before the node listens. */
@@ -186,12 +197,19 @@ class Node extends EventEmitter {
     }
     if (this.#state === STOPPING) return this.#stopped.promise
     this.#stopped = outcome()
+    const isAsking = this.#state === STARTING && this.#place.isAsking
     if (this.#state === STARTING) {
       this.#started.reject(new SmokeError('ERR_SMOKE_STOPPED', 'the node was stopped'))
     }
     const { promise } = this.#stopped
     this.#state = STOPPING
     this.listening = false
+    this.#place.giveUp()
+    if (isAsking) {
+      // The core does not run yet.
+      nextTick(() => this.#onStopped())
+      return promise
+    }
     this.#handOver(() => {
       this.#crossing.native.stop()
       const followUps = this.broadcast[close](false)
@@ -259,25 +277,39 @@ class Node extends EventEmitter {
   }
 
   #launch() {
-    const { options } = this
-    const { logger, slowReceivers, ...rest } = options
     this.#lostChunks = 0
     this.#state = STARTING
     running.add(this)
     clearInterval(this.#lifeline)
-    this.#lifeline = setInterval(() => this.#takeOverOptions(), LOOK_EVERY)
+    this.#lifeline = setInterval(() => this.#lookAround(), LOOK_EVERY)
     if (!this.#isRef) this.#lifeline.unref()
-    this.#inForce = inForce(options)
+    this.#inForce = inForce(this.options)
+    this.#place.look(this.options, () => this.#begin())
+  }
+
+  /** Starts the core. */
+  #begin() {
+    this.#place.settle(this.options)
+    const { logger, listen, slowReceivers, ...rest } = this.options
+    const { address, listenHost, seeds } = this.#place.found
     this.#crossing.native.start({
-      ...{ id: this.#id, ...rest, ...this.#credentials },
+      ...{ id: this.#id, ...rest, address, seeds, ...this.#credentials },
+      ...{ listenHost, listenPort: listen.port ?? undefined },
       waitsForReceivers: slowReceivers === 'wait',
-      network: options.network ?? undefined,
+      network: rest.network ?? undefined,
       logLevels: logLevels(logger),
       usesLibuv: USES_LIBUV,
     })
     this.#crossing.wake()
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()
+  }
+
+  #lookAround() {
+    if (this.#state !== LISTENING) return
+    this.#takeOverOptions()
+    const isAlone = this.peers.list.length === 0
+    this.#place.lookAgain(this.options, isAlone, () => this.#reconfigure())
   }
 
   #onNotice(notice) {

@@ -1,6 +1,7 @@
 'use strict'
 
 const { isIP } = require('node:net')
+const { isSrv, readAddress, readListen, readSeedHost, readSeedText } = require('./addresses')
 const { optionError } = require('./errors')
 const { readLimits } = require('./limits')
 
@@ -11,6 +12,7 @@ const MAX_PORT = 65535
 const MAX_ID = 512
 const MAX_NETWORK = 64
 const MIB = 2 ** 20
+const LOOPBACK = '127.0.0.1'
 
 /** Checks the options of `createNode` and fills in the defaults. */
 function readOptions(options = {}) {
@@ -18,10 +20,11 @@ function readOptions(options = {}) {
     throw optionError(TypeError, 'options', `options must be an object, not ${show(options)}`)
   }
   const logger = readLogger(options.logger || {})
-  const address = readAddress(options.address, 'address')
   const port = isSet(options.port) ? readPort(options.port, 'port', 0) : 0
   const [minPeerNo, maxPeerNo] = readPeerNumbers(options, logger)
   const seeds = readSeeds(options.seeds || [], logger)
+  const listen = readListen(options.listen, port)
+  const address = readOwnAddress(options.address, seeds, listen)
   const network = readNetwork(options.network)
   // As in 0.x, 0 means the default.
   const pingTimeout = readNumber(toNumber(options.pingTimeout) || 3000, 'pingTimeout', 1, MAX_DELAY)
@@ -35,7 +38,7 @@ function readOptions(options = {}) {
   const allow = readAllow(options.allow ?? [])
   const limits = readLimits(options.limits)
   const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize, slowReceiverTimeout }
-  return { address, port, seeds, network, ...numbers, slowReceivers, allow, limits, logger }
+  return { address, port, listen, seeds, network, ...numbers, slowReceivers, allow, limits, logger }
 }
 
 /** A bit for each method of the application's logger: trace = 1, … fatal = 32. */
@@ -80,13 +83,12 @@ function readPort(port, option, least) {
   return readInteger(toNumber(port), option, least, MAX_PORT)
 }
 
-function readAddress(address, option) {
-  if (!isSet(address)) throw optionError(TypeError, option, `"${option}" option is not set`)
-  if (typeof address !== 'string' || address === '' || /\s/.test(address)) {
-    const message = `"${option}" option must be an address such as '192.168.2.100', not ${show(address)}`
-    throw optionError(TypeError, option, message)
-  }
-  return address
+/** Without an address, a node takes the one that leads to its seeds, or stays on its machine. */
+function readOwnAddress(address, seeds, listen) {
+  if (isSet(address)) return readAddress(address, 'address')
+  if (seeds.length > 0 || listen.host !== null) return 'auto'
+  listen.host ??= LOOPBACK
+  return LOOPBACK
 }
 
 function readPeerNumbers(options, logger) {
@@ -117,12 +119,14 @@ function readSlowReceivers({ slowReceivers = 'wait', slowReceiverTimeout = 10_00
 
 function readSeeds(seeds, logger) {
   if (!Array.isArray(seeds)) {
-    throw optionError(TypeError, 'seeds', `"seeds" option must be an array, not ${show(seeds)}`)
+    const message = `"seeds" option must be an array such as ['host:8495'], not ${show(seeds)}`
+    throw optionError(TypeError, 'seeds', message)
   }
   const read = seeds.map((seed, index) => {
     const option = `seeds[${index}]`
+    if (typeof seed === 'string') return readSeed(readSeedText(seed, option), option, logger)
     if (seed === null || typeof seed !== 'object') {
-      const message = `"${option}" option must be {address, port}, not ${show(seed)}`
+      const message = `"${option}" option must be 'host:port' or {address, port}, not ${show(seed)}`
       throw optionError(TypeError, option, message)
     }
     return readSeed(seed, option, logger)
@@ -132,16 +136,16 @@ function readSeeds(seeds, logger) {
 
 /** Warns where 0.x went on. */
 function readSeed(seed, option, logger) {
+  if (typeof seed.address === 'string' && isSrv(seed.address)) {
+    // The answers say the ports.
+    return { address: seed.address, port: 0 }
+  }
   const port = readPort(seed.port, `${option}.port`, 0)
   if (port === 0) {
     logger.warn(`"${option}.port" option is 0: this seed is left out, as nothing can listen there`)
     return null
   }
-  if (isSet(seed.address)) {
-    // An IPv6 address may be in brackets, as in URLs.
-    const address = readAddress(seed.address, `${option}.address`).replace(/^\[(.*)\]$/, '$1')
-    return { address, port }
-  }
+  if (isSet(seed.address)) return { address: readSeedHost(seed.address, `${option}.address`), port }
   logger.warn(`"${option}.address" option is not set: localhost is taken`)
   return { address: 'localhost', port }
 }

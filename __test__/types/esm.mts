@@ -1,5 +1,13 @@
 import * as everything from 'smokesignal'
-import smoke, { createNode, localIp, type Node, type Options, Peer, SmokeError } from 'smokesignal'
+import smoke, {
+  createNode,
+  localIp,
+  type Node,
+  type Options,
+  optionsFromEnv,
+  Peer,
+  SmokeError,
+} from 'smokesignal'
 
 const address: string = localIp('fd00::/8')
 const minimal: Options = { address }
@@ -49,8 +57,10 @@ describe(found)
 
 // @ts-expect-error: peers come from their node
 new Peer()
-// @ts-expect-error: the address is required
-createNode({ port: 14 })
+createNode({ port: 14, listen: { host: '::', port: 15 }, seeds: ['[::1]:8495'] })
+createNode({ ...optionsFromEnv(), address: 'auto', secret: ['next', 'current'] })
+// @ts-expect-error: what is listened on is an object
+createNode({ listen: 8495 })
 // @ts-expect-error: a port is a number
 createNode({ address, port: '14' })
 // @ts-expect-error: a seed has a port

@@ -7,7 +7,7 @@ const { stringify } = JSON
  * delivers what the test puts in with `push`, with filters and rewinds like the real one.
  */
 function fakeBinding() {
-  const binding = { last: null }
+  const binding = { last: null, routeTo: () => null }
   binding.NativeNode = class NativeNode extends FakeNative {
     constructor(doorbell) {
       super(doorbell)

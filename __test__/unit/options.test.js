@@ -12,6 +12,7 @@ test('defaults are those of 0.x, and the port may be left out', () => {
   assert.deepEqual(options, {
     address,
     port: 0,
+    listen: { host: null, port: null },
     minPeerNo: 3,
     maxPeerNo: 5,
     seeds: [],
@@ -100,18 +101,89 @@ test('an IPv6 address of a seed may be in brackets, as in URLs', () => {
   assert.deepEqual(seeds, [{ address: '::1', port: 13 }])
 })
 
+test('seeds may be written as texts, and each address in one way only', () => {
+  const seeds = [
+    ...['seed.example:13', '[FD00:0::1]:14', '127.0.0.1:15', '[::ffff:10.0.0.1]:16'],
+    ...[{ address: '::FFFF:10.0.0.2', port: 17 }, 'srv:_smoke._tcp.example.org'],
+  ]
+  const read = readOptions({ address: '[FD00:0:0::2]', seeds })
+  assert.equal(read.address, 'fd00::2')
+  assert.deepEqual(read.seeds, [
+    { address: 'seed.example', port: 13 },
+    { address: 'fd00::1', port: 14 },
+    { address: '127.0.0.1', port: 15 },
+    { address: '10.0.0.1', port: 16 },
+    { address: '10.0.0.2', port: 17 },
+    { address: 'srv:_smoke._tcp.example.org', port: 0 },
+  ])
+  assert.deepEqual(readOptions(read).seeds, read.seeds)
+})
+
+test('without an address a node takes the one that its seeds see, or stays on its machine', () => {
+  const read = (options) => {
+    const { address, listen } = readOptions(options)
+    return [address, listen.host]
+  }
+  assert.deepEqual(read(undefined), ['127.0.0.1', '127.0.0.1'])
+  assert.deepEqual(read({ seeds: ['10.0.0.1:8495'] }), ['auto', null])
+  assert.deepEqual(read({ listen: { host: '0.0.0.0' } }), ['auto', '0.0.0.0'])
+  assert.deepEqual(read({ address }), [address, null])
+})
+
 test('unknown options are ignored, and the given object is left alone', () => {
   const options = Object.freeze({ address, colour: 'red', logger: Object.freeze({}) })
   assert.equal('colour' in readOptions(options), false)
 })
 
 const BAD = [
-  [undefined, TypeError, 'address', '"address" option is not set'],
-  [{}, TypeError, 'address', '"address" option is not set'],
   [null, TypeError, 'options', 'options must be an object, not null'],
   ['here', TypeError, 'options', 'options must be an object, not "here"'],
   [{ address: '' }, TypeError, 'address'],
   [{ address: 'a b' }, TypeError, 'address'],
+  [
+    { address: '10.0.0.256' },
+    TypeError,
+    'address',
+    `"address" option must be an address such as '192.168.2.100', a host name or 'auto', not "10.0.0.256"`,
+  ],
+  [
+    { address: '10.0.0.1:8495' },
+    TypeError,
+    'address',
+    '"address" option must not have a port, as "10.0.0.1:8495" has: give it by the option "port"',
+  ],
+  [{ address: 'tcp://10.0.0.1' }, TypeError, 'address'],
+  [
+    { address: '224.0.0.1' },
+    RangeError,
+    'address',
+    '"address" option must be one node\'s address, but 224.0.0.1 is many nodes\'',
+  ],
+  [
+    { address, listen: 8495 },
+    TypeError,
+    'listen',
+    '"listen" option must be {host, port}, not 8495',
+  ],
+  [
+    { address, listen: { host: 'localhost' } },
+    TypeError,
+    'listen.host',
+    `"listen.host" option must be an IP address of this machine, '0.0.0.0' (IPv4 only) or '::' (IPv6 only), not "localhost"`,
+  ],
+  [{ address, listen: { port: 'http' } }, TypeError, 'listen.port'],
+  [
+    { address, listen: { port: 65536 } },
+    RangeError,
+    'listen.port',
+    '"listen.port" option must be from 0 to 65535, not 65536',
+  ],
+  [
+    { address, port: 9000, listen: { port: 0 } },
+    RangeError,
+    'listen.port',
+    '"listen.port" option must be a number of its own: nothing can be forwarded from 9000 to any free port',
+  ],
   [{ address: 127 }, TypeError, 'address'],
   [{ address, port: NaN }, RangeError, 'port', '"port" option must be from 0 to 65535, not NaN'],
   [{ address, port: -1 }, RangeError, 'port'],
@@ -131,7 +203,34 @@ const BAD = [
   [{ address, minPeerNo: '3x' }, TypeError, 'minPeerNo'],
   [{ address, limits: { maxDials: 'eight' } }, TypeError, 'limits.maxDials'],
   [{ address, seeds: [{ address: '', port: 14 }] }, TypeError, 'seeds[0].address'],
-  [{ address, seeds: 'all' }, TypeError, 'seeds'],
+  [
+    { address, seeds: 'all' },
+    TypeError,
+    'seeds',
+    `"seeds" option must be an array such as ['host:8495'], not "all"`,
+  ],
+  [
+    { address, seeds: ['10.0.0.1'] },
+    TypeError,
+    'seeds[0]',
+    `"seeds[0]" option must be 'host:8495', '[::1]:8495' or 'srv:_smoke._tcp.example.org', not "10.0.0.1"`,
+  ],
+  [
+    { address, seeds: ['fd00::1'] },
+    TypeError,
+    'seeds[0]',
+    `"seeds[0]" option must be 'host:8495', '[::1]:8495' or 'srv:_smoke._tcp.example.org', not "fd00::1": an IPv6 address needs brackets and a port`,
+  ],
+  [{ address, seeds: ['host:65536'] }, TypeError, 'seeds[0]'],
+  [{ address, seeds: ['http://host:8495'] }, TypeError, 'seeds[0]'],
+  [
+    { address, seeds: ['srv:example.org'] },
+    TypeError,
+    'seeds[0]',
+    `"seeds[0]" option must be such as 'srv:_smoke._tcp.example.org', not "srv:example.org"`,
+  ],
+  [{ address, seeds: [{ address: '10.0.0.1:1', port: 14 }] }, TypeError, 'seeds[0].address'],
+  [{ address, seeds: [{ address: '255.255.255.255', port: 14 }] }, RangeError, 'seeds[0].address'],
   [{ address, maxPeerNo: NaN }, RangeError, 'maxPeerNo'],
   [{ address, maxPeerNo: true }, TypeError, 'maxPeerNo'],
   [

@@ -130,8 +130,8 @@ test('seeds and maxPeerNo can be changed while the node runs', async (t) => {
   look()
   const seeds = [{ address: '127.0.0.1', port: 14 }]
   assert.deepEqual(native.calls, [
-    ['reconfigure', 5, seeds],
-    ['reconfigure', Infinity, seeds],
+    ['reconfigure', 5, seeds, '127.0.0.1'],
+    ['reconfigure', Infinity, seeds, '127.0.0.1'],
   ])
   assert.deepEqual(warnings, [
     'the change of options is ignored: "maxPeerNo" option must be at least 1, not -1',

@@ -23,6 +23,15 @@ pub struct Seed {
     pub port: u16,
 }
 
+/// What the members of a closed network share.
+#[napi(object)]
+pub struct SharedSecret {
+    /// If it was given as words.
+    pub passphrase: Option<String>,
+    /// If it was given as 32 bytes.
+    pub key: Option<Buffer>,
+}
+
 /// What a node is started with. JavaScript has checked every value.
 #[napi(object)]
 pub struct StartConfig {
@@ -30,8 +39,12 @@ pub struct StartConfig {
     pub id: String,
     /// The address that others dial.
     pub address: String,
-    /// The port to listen on; 0 = any free one.
+    /// The port that others dial; 0 = the one that is listened on.
     pub port: u16,
+    /// The address to listen on; none = all of this machine's.
+    pub listen_host: Option<String>,
+    /// The port to listen on, if it is not the one that others dial.
+    pub listen_port: Option<u16>,
     /// How many peers to seek.
     pub min_peer_no: f64,
     /// How many peers to accept; may be infinite.
@@ -44,10 +57,8 @@ pub struct StartConfig {
     pub ping_timeout: f64,
     /// The largest message, in bytes.
     pub max_message_size: f64,
-    /// What the members of a closed network share, if it was given as words.
-    pub passphrase: Option<String>,
-    /// The same, if it was given as 32 bytes.
-    pub key: Option<Buffer>,
+    /// What the members of a closed network share: the first is offered, each is accepted.
+    pub secrets: Option<Vec<SharedSecret>>,
     /// The node's private key in a closed network: 32 bytes. `id` is then not looked at.
     pub identity: Option<Buffer>,
     /// Networks, such as `10.0.0.0/8`, whose addresses may connect and be dialled; none = all.
@@ -109,18 +120,25 @@ pub(super) fn identity(private: &[u8]) -> Result<Identity> {
 
 /// The credentials of a closed network; `None` in an open one.
 pub(super) fn credentials(config: &StartConfig) -> Result<Option<Credentials>> {
-    let secret = match (&config.passphrase, &config.key) {
-        (Some(words), _) => Secret::Passphrase(words.clone()),
-        (None, Some(key)) => Secret::Key(
+    let Some(secrets) = &config.secrets else {
+        return Ok(None);
+    };
+    let secrets = secrets.iter().map(secret).collect::<Result<_>>()?;
+    let private = config.identity.as_ref();
+    let identity = identity(private.ok_or_else(|| invalid("a secret needs an identity"))?)?;
+    Ok(Some(Credentials { secrets, identity }))
+}
+
+fn secret(given: &SharedSecret) -> Result<Secret> {
+    match (&given.passphrase, &given.key) {
+        (Some(words), _) => Ok(Secret::Passphrase(words.clone())),
+        (None, Some(key)) => Ok(Secret::Key(
             key.as_ref()
                 .try_into()
                 .map_err(|_| invalid("a key is 32 bytes"))?,
-        ),
-        (None, None) => return Ok(None),
-    };
-    let private = config.identity.as_ref();
-    let identity = identity(private.ok_or_else(|| invalid("a secret needs an identity"))?)?;
-    Ok(Some(Credentials { secret, identity }))
+        )),
+        (None, None) => Err(invalid("neither words nor a key")),
+    }
 }
 
 /// The text of the node's record, if it is not too long.
@@ -185,6 +203,8 @@ impl From<StartConfig> for Config {
         Self {
             address: config.address,
             port: config.port,
+            listen_host: config.listen_host.and_then(|host| host.parse().ok()),
+            listen_port: config.listen_port,
             min_peers: count(config.min_peer_no),
             max_peers: count(config.max_peer_no),
             seeds: targets(config.seeds),

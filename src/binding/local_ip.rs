@@ -1,6 +1,6 @@
 //! Which of this machine's addresses lies in a subnet.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use ipnet::IpNet;
 use napi::bindgen_prelude::Either;
@@ -28,6 +28,27 @@ pub fn local_ip(subnet: String) -> Option<Either<String, Vec<String>>> {
                 .collect(),
         ),
     })
+}
+
+/// The address of the interface that leads to `host`, an IP literal; `null` if none does. Sends nothing.
+#[napi]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the addon exports it; Rust code does not see it"
+)]
+pub fn route_to(host: String) -> Option<String> {
+    let host: IpAddr = host.parse().ok()?;
+    let any: IpAddr = match host {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    // Any port will do.
+    socket.connect((host, 9)).ok()?;
+    let own = socket.local_addr().ok()?.ip();
+    let is_link_local = matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
+    (!own.is_unspecified() && !is_link_local).then(|| own.to_string())
 }
 
 fn parse_subnet(text: &str) -> Option<IpNet> {

@@ -135,9 +135,9 @@ impl NativeNode {
 
     /// Takes over these options of a node that runs.
     #[napi]
-    pub fn reconfigure(&self, max_peer_no: f64, seeds: Vec<Seed>) {
+    pub fn reconfigure(&self, max_peer_no: f64, seeds: Vec<Seed>, address: String) {
         if let Some(node) = &*self.node() {
-            node.reconfigure(config::count(max_peer_no), config::targets(seeds));
+            node.reconfigure(config::count(max_peer_no), config::targets(seeds), address);
         }
     }
 

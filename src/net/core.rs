@@ -301,8 +301,12 @@ impl Core {
             Command::AddPeer(request, target) => self.handle(Input::AddPeer { request, target }),
             Command::ClosePeer(link) => self.handle(Input::ClosePeer { link }),
             Command::Consumed => self.note_consumed(),
-            Command::Reconfigure(max_peers, seeds) => {
-                self.handle(Input::Reconfigure { max_peers, seeds });
+            Command::Reconfigure(max_peers, seeds, address) => {
+                self.handle(Input::Reconfigure {
+                    max_peers,
+                    seeds,
+                    address,
+                });
             }
             // The driver's own business.
             Command::Stop => {}

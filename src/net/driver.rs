@@ -17,7 +17,7 @@ use super::core::{Core, Dialed, Wires};
 use super::link::outlet::Outlet;
 use super::lock::lock;
 use super::os::error::error_code;
-use super::os::listener::listen;
+use super::os::listener::{advice, listen};
 use super::secure::{Credentials, Keys};
 use super::wait::Watch;
 use crate::proto::Event;
@@ -96,18 +96,26 @@ pub(super) async fn run(
             "anyone who reaches this address can join: set a secret"
         );
     }
-    let listening = listen(config.port).and_then(|l| Ok((l.local_addr()?.port(), l)));
+    let port = config.listen_port.unwrap_or(config.port);
+    let listening = listen(config.listen_host, port);
+    let listening = listening.and_then(|l| Ok((l.local_addr()?.port(), l)));
     let (port, listener) = match listening {
         Ok(listening) => listening,
         Err(error) => {
             let code = error_code(&error).to_owned();
-            let message = format!("cannot listen on port {}: {error}", config.port);
+            let place = match config.listen_host {
+                Some(host) => SocketAddr::new(host, port).to_string(),
+                None => format!("port {port}"),
+            };
+            let message = format!("cannot listen on {place}: {error}{}", advice(&code));
             tracing::error!(fatal = true, "{message}");
             return sink.event(Event::Failed { code, message });
         }
     };
     tracing::debug!(port, "server is listening");
-    lock(&core).start(port, keys);
+    // Others dial that one, unless another leads to it.
+    let dialled = if config.port == 0 { port } else { config.port };
+    lock(&core).start(dialled, keys);
     let watch = ears.watch.clone().run().with_current_subscriber();
     let watch = tokio::spawn(watch);
     serve(&core, &shared, &listener, &mut inbox, &mut ears).await;

@@ -187,10 +187,12 @@ impl Node {
         }
     }
 
-    /// Accepts that many peers from now on, and enters the network through these seeds.
-    pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>) {
+    /// Accepts that many peers from now on, enters the network through these seeds, and tells others
+    /// to dial that address.
+    pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>, address: String) {
         // A node that is gone has nothing left to do.
-        self.command(Command::Reconfigure(max_peers, seeds)).ok();
+        self.command(Command::Reconfigure(max_peers, seeds, address))
+            .ok();
     }
 
     /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.

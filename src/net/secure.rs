@@ -23,7 +23,7 @@ pub use key::{Credentials, Identity, Secret};
 #[cfg(feature = "fuzzing")]
 pub use {ends::Ends, fuzz::transport};
 
-pub(super) use handshake::{Failure, accept, dial};
+pub(super) use handshake::{Failure, Session, accept, dial};
 pub(super) use key::Keys;
 pub(super) use refusal::{MAGIC, Refusal};
 pub(super) use session::{Opener, Sealer};

@@ -240,7 +240,7 @@ fn a_sender_that_ignores_pressure_is_stopped_at_a_limit_and_told_when_to_go_on()
 
 fn member(private: u8) -> Credentials {
     Credentials {
-        secret: Secret::Key([1; 32]),
+        secrets: vec![Secret::Key([1; 32])],
         identity: Identity::from_private([private; 32]).unwrap(),
     }
 }
@@ -253,7 +253,7 @@ async fn claim_to_be_the_third(port: u16, private: u8) {
         .await
         .unwrap();
     let keys = Keys::derive(member(private), 100.0).await.unwrap();
-    let mut session = secure::dial(&mut stream, &keys).await.unwrap();
+    let mut session = secure::dial(&mut stream, &keys, 0).await.unwrap();
     let id = member(3).identity.id().clone();
     let hello = line::handshake(&crate::proto::Hello { id, native: None });
     session.sealer.seal(&mut [hello].into()).unwrap();

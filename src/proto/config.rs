@@ -31,8 +31,12 @@ impl From<SocketAddr> for Target {
 pub struct Config {
     /// The address that others dial us at. Default `127.0.0.1`.
     pub address: String,
-    /// The port to listen on; 0 = any free one. Default 0.
+    /// The port that others dial us at; 0 = the one that is listened on. Default 0.
     pub port: u16,
+    /// The address to listen on. Default none: all of this machine's, IPv6 and IPv4.
+    pub listen_host: Option<IpAddr>,
+    /// The port to listen on; 0 = any free one. Default none: `port`.
+    pub listen_port: Option<u16>,
     /// How many peers the node actively seeks. Default 3 (legacy).
     pub min_peers: usize,
     /// How many peers it accepts; `usize::MAX` = no limit. Default 5 (legacy).
@@ -118,6 +122,8 @@ impl Default for Config {
         Self {
             address: "127.0.0.1".to_owned(),
             port: 0,
+            listen_host: None,
+            listen_port: None,
             min_peers: 3,
             max_peers: 5,
             network: None,

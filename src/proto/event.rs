@@ -106,6 +106,8 @@ pub enum Input {
         max_peers: usize,
         /// [`super::Config::seeds`].
         seeds: Vec<Target>,
+        /// [`super::Config::address`].
+        address: String,
     },
     /// Close every link, cancel every timer.
     Stop,
@@ -439,7 +441,8 @@ pub struct SeedOutcome {
 impl std::fmt::Display for SeedOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Target { host, port } = &self.seed;
-        match host.contains(':') {
+        // Only an address has two colons; what stands for a list in the DNS has one.
+        match host.matches(':').count() > 1 {
             true => write!(f, "[{host}]:{port} {}", self.reason),
             false => write!(f, "{host}:{port} {}", self.reason),
         }

@@ -241,7 +241,14 @@ impl State {
             Input::Line { link, text } => self.line(link, &text),
             Input::AddPeer { request, target } => self.add_peer(request, target),
             Input::ClosePeer { link } => self.close_peer(link),
-            Input::Reconfigure { max_peers, seeds } => self.reconfigure(max_peers, &seeds),
+            Input::Reconfigure {
+                max_peers,
+                seeds,
+                address,
+            } => {
+                self.config.address = address;
+                self.reconfigure(max_peers, &seeds);
+            }
         }
     }
 

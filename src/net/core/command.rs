@@ -22,7 +22,7 @@ pub(in crate::net) enum Command {
     ClosePeer(LinkId),
     /// The application has consumed much.
     Consumed,
-    Reconfigure(usize, Vec<Target>),
+    Reconfigure(usize, Vec<Target>, String),
     Stop,
 }
 

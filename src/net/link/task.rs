@@ -16,7 +16,8 @@ use super::reader::{Reader, Step};
 use super::writer::{Progress, Writer};
 use crate::net::api::Sink;
 use crate::net::os::error::error_code;
-use crate::net::secure::{self, Failure, Keys, Opener, Sealer};
+use crate::net::os::listener::tune;
+use crate::net::secure::{self, Failure, Keys, Opener, Refusal, Sealer};
 use crate::net::wait::{Socket, Watch, Watched};
 use crate::proto::codec::Decoder;
 use crate::proto::{CloseHow, LinkId, NodeId};
@@ -122,7 +123,7 @@ impl Link {
 async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Option<Session>, End> {
     let shaken = match security {
         Security::Plain => return Ok(None),
-        Security::Dials(keys) => secure::dial(stream, &keys).await,
+        Security::Dials(keys) => offer(stream, &keys).await,
         Security::Accepts(keys) => secure::accept(stream, &keys).await,
     };
     match shaken {
@@ -130,6 +131,30 @@ async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Optio
         Err(Failure::Refused(refusal)) => Err(End::Refused(refusal)),
         Err(Failure::Ended(reason)) => Err(End::Because(reason)),
     }
+}
+
+/// Shakes hands by the first of our secrets that the node knows. While a secret is being changed, some
+/// nodes know only the old one; each is offered on a connection of its own.
+async fn offer(stream: &mut TcpStream, keys: &Keys) -> Result<secure::Session, Failure> {
+    let unreachable = |error| Failure::Ended(error_code(&error));
+    let remote = stream.peer_addr().map_err(unreachable)?;
+    let mut outcome = Err(Refusal::Unanswered.into());
+    for (count, secret) in keys.order(remote).into_iter().enumerate() {
+        if count > 0 {
+            *stream = TcpStream::connect(remote).await.map_err(unreachable)?;
+            tune(stream);
+        }
+        outcome = secure::dial(stream, keys, secret).await;
+        match outcome {
+            Err(Failure::Refused(Refusal::Unanswered)) => {}
+            Ok(_) => {
+                keys.note(remote, secret);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    outcome
 }
 
 /// Closes without an answer, and without the reset that unread data would cause: to the other side a

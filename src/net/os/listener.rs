@@ -1,7 +1,7 @@
 //! The server socket, and sockets' options.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -10,14 +10,30 @@ use tokio::net::{TcpListener, TcpStream};
 /// Connections that the system holds for us until we accept them.
 const BACKLOG: i32 = 1024;
 
-/// Listens on `port` of every address of this machine, IPv6 and IPv4 alike where it can.
-pub(in crate::net) fn listen(port: u16) -> io::Result<TcpListener> {
-    match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+/// Listens on `port` of `host`, or else of every address of this machine, IPv6 and IPv4 alike where it
+/// can.
+pub(in crate::net) fn listen(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
+    if let Some(host) = host {
+        return bind(SocketAddr::new(host, port), true);
+    }
+    match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), false) {
         // No IPv6 here.
         Err(error) if is_unsupported(&error) => {
-            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), false)
         }
         result => result,
+    }
+}
+
+/// What can be done about it when a node cannot listen, if that is known.
+pub(in crate::net) fn advice(code: &str) -> &'static str {
+    match code {
+        "EADDRINUSE" => {
+            ": another program listens there; choose another port, or 0 for any free one"
+        }
+        "EADDRNOTAVAIL" => ": this machine has no such address; see the option \"listen\"",
+        "EACCES" => ": the system allows it to others only; choose a port above 1023",
+        _ => "",
     }
 }
 
@@ -27,14 +43,14 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), AddrNotAvailable | Unsupported) || error.raw_os_error() == Some(97)
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     if address.is_ipv6() {
-        socket.set_only_v6(false)?;
+        socket.set_only_v6(only_v6)?;
     }
     // On Windows this would let two programs share a port; elsewhere it lets one restart at once.
     #[cfg(unix)]

@@ -28,7 +28,7 @@ impl Ends {
         let both = run(async {
             let (mut near, mut far) = duplex(4096);
             let (dialer, accepter) = (keys(SECRET, 2).await, keys(SECRET, 3).await);
-            tokio::join!(dial(&mut near, &dialer), accept(&mut far, &accepter))
+            tokio::join!(dial(&mut near, &dialer, 0), accept(&mut far, &accepter))
         });
         let (Ok(Session { sealer, .. }), Ok(Session { opener, .. })) = both else {
             unreachable!("two members");

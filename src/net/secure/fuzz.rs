@@ -40,7 +40,10 @@ pub(super) fn run<T>(task: impl Future<Output = T>) -> T {
 pub(super) async fn keys(secret: [u8; 32], private: u8) -> Keys {
     let identity = Identity::from_private([private; 32]);
     let secret = Secret::Key(secret);
-    let credentials = identity.map(|identity| Credentials { secret, identity });
+    let credentials = identity.map(|identity| Credentials {
+        secrets: vec![secret],
+        identity,
+    });
     match credentials {
         Some(credentials) => Keys::derive(credentials, f64::MAX).await.ok(),
         None => None,
@@ -81,7 +84,7 @@ async fn handshake(data: &[u8]) {
         Some(changed)
     };
     let dialing = async {
-        let outcome = dial(&mut near, &dialer).await;
+        let outcome = dial(&mut near, &dialer, 0).await;
         drop(near);
         outcome
     };
@@ -124,7 +127,7 @@ async fn pass(
 async fn messages(data: &[u8], kind: u8) {
     let (mut near, mut far) = duplex(4096);
     let (dialer, accepter) = (keys(SECRET, 2).await, keys(SECRET, 3).await);
-    let both = tokio::join!(dial(&mut near, &dialer), accept(&mut far, &accepter));
+    let both = tokio::join!(dial(&mut near, &dialer, 0), accept(&mut far, &accepter));
     let (Ok(Session { mut sealer, .. }), Ok(Session { mut opener, .. })) = both else {
         unreachable!("two members");
     };

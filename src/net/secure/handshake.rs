@@ -42,12 +42,13 @@ pub(in crate::net) struct Session {
     pub(in crate::net) remote: NodeId,
 }
 
-/// Shakes hands on a connection that we made.
+/// Shakes hands on a connection that we made, by one of the secrets.
 pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     keys: &Keys,
+    secret: usize,
 ) -> Result<Session, Failure> {
-    let mut noise = begin(keys, true)?;
+    let mut noise = begin(keys, secret, true)?;
     let mut opening = [0; MAGIC.len() + FIRST];
     opening[..MAGIC.len()].copy_from_slice(&MAGIC);
     write(&mut noise, &mut opening[MAGIC.len()..])?;
@@ -80,8 +81,7 @@ pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(Refusal::Plaintext.into());
         }
     }
-    let mut noise = begin(keys, false)?;
-    read(&mut noise, &opening[MAGIC.len()..])?;
+    let mut noise = recognise(keys, &opening[MAGIC.len()..])?;
     // What follows is expensive, and what we have read may have been recorded elsewhere.
     if !keys.afford() {
         return Err(Refusal::Crowded.into());
@@ -95,12 +95,24 @@ pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     finish(noise)
 }
 
-fn begin(keys: &Keys, dials: bool) -> Result<HandshakeState, Failure> {
+/// Begins a handshake whose first message is under one of our secrets.
+fn recognise(keys: &Keys, first: &[u8]) -> Result<HandshakeState, Failure> {
+    for secret in 0..keys.secrets() {
+        let mut noise = begin(keys, secret, false)?;
+        if read(&mut noise, first).is_ok() {
+            return Ok(noise);
+        }
+    }
+    Err(Refusal::Secret.into())
+}
+
+fn begin(keys: &Keys, secret: usize, dials: bool) -> Result<HandshakeState, Failure> {
+    let network = keys.networks.get(secret).ok_or(Failure::Ended("EIO"))?;
     let build = || {
         let builder = Builder::new(PATTERN.parse()?)
             .prologue(&MAGIC)?
             .local_private_key(&keys.private)?
-            .psk(0, &keys.network)?;
+            .psk(0, network)?;
         if dials {
             builder.build_initiator()
         } else {

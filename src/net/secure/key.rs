@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use blake2::digest::{Digest, KeyInit, Mac};
@@ -24,6 +25,8 @@ const KEY_CONTEXT: &[u8] = b"smokesignal network key 1";
 const ID_CONTEXT: &[u8] = b"smokesignal node id 1";
 /// How much of the hash of a public key makes an id: enough that nobody finds another key for it.
 const ID_BYTES: usize = 16;
+/// How many nodes are remembered that know only the secret that is to be given up.
+const MAX_KNOWN: usize = 1024;
 
 /// What the members of a network share.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -98,19 +101,22 @@ fn base32(bytes: &[u8]) -> String {
 /// What a node needs to take part in a closed network.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The network's.
-    pub secret: Secret,
+    /// The network's: the first is offered, each is accepted.
+    pub secrets: Vec<Secret>,
     /// The node's own.
     pub identity: Identity,
 }
 
 /// [`Credentials`], ready for handshakes.
 pub(in crate::net) struct Keys {
-    pub(super) network: [u8; 32],
+    /// One of each secret.
+    pub(super) networks: Vec<[u8; 32]>,
     pub(super) private: [u8; 32],
     began: Instant,
     /// Handshakes of others that we compute.
     budget: Mutex<Bucket>,
+    /// Which secret the nodes that were dialled know, where it is not the first.
+    known: Mutex<HashMap<SocketAddr, usize>>,
 }
 
 impl Keys {
@@ -119,17 +125,52 @@ impl Keys {
         credentials: Credentials,
         handshakes_per_second: f64,
     ) -> Result<Self, &'static str> {
-        let network = match &credentials.secret {
-            Secret::Key(key) => *key,
-            Secret::Passphrase(words) => stretch(words).await?,
-        };
+        let mut networks = Vec::new();
+        for secret in &credentials.secrets {
+            let secret = match secret {
+                Secret::Key(key) => *key,
+                Secret::Passphrase(words) => stretch(words).await?,
+            };
+            networks.push(network_key(&secret).ok_or("no key")?);
+        }
         let rate = handshakes_per_second;
         Ok(Self {
-            network: network_key(&network).ok_or("no key")?,
+            networks,
             private: credentials.identity.private,
             began: Instant::now(),
             budget: Mutex::new(Bucket::new(rate * 2.0, rate, Moment::default())),
+            known: Mutex::default(),
         })
+    }
+
+    /// How many secrets there are.
+    pub(in crate::net) fn secrets(&self) -> usize {
+        self.networks.len()
+    }
+
+    /// The secrets in the order in which a node is to be offered them.
+    pub(in crate::net) fn order(&self, remote: SocketAddr) -> Vec<usize> {
+        let known = self.known().get(&remote).copied();
+        let others = (0..self.secrets()).filter(|secret| Some(*secret) != known);
+        known.into_iter().chain(others).collect()
+    }
+
+    /// That node knows that secret.
+    pub(in crate::net) fn note(&self, remote: SocketAddr, secret: usize) {
+        let mut known = self.known();
+        known.remove(&remote);
+        if secret == 0 {
+            return;
+        }
+        // Only who knows a secret gets in here, so it is hardly ever full: begin anew.
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(remote, secret);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<SocketAddr, usize>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether one more handshake may be computed now.
@@ -245,13 +286,13 @@ mod tests {
     #[test]
     fn nothing_secret_is_printed() {
         let credentials = Credentials {
-            secret: Secret::Passphrase("hush".to_owned()),
+            secrets: vec![Secret::Passphrase("hush".to_owned())],
             identity: Identity::from_private([42; 32]).unwrap(),
         };
         let id = credentials.identity.id();
         assert_eq!(
             format!("{credentials:?}"),
-            format!("Credentials {{ secret: Secret, identity: Identity {{ id: {id:?} }} }}")
+            format!("Credentials {{ secrets: [Secret], identity: Identity {{ id: {id:?} }} }}")
         );
     }
 }

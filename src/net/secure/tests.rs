@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::handshake::Session;
 use super::*;
 
 async fn keys(secret: u8, private: u8) -> Keys {
@@ -13,8 +12,13 @@ async fn keys(secret: u8, private: u8) -> Keys {
 }
 
 async fn keys_at(secret: u8, private: u8, handshakes_per_second: f64) -> Keys {
+    keys_of(&[secret], private, handshakes_per_second).await
+}
+
+async fn keys_of(secrets: &[u8], private: u8, handshakes_per_second: f64) -> Keys {
+    let secrets = secrets.iter().map(|secret| Secret::Key([*secret; 32]));
     let credentials = Credentials {
-        secret: Secret::Key([secret; 32]),
+        secrets: secrets.collect(),
         identity: Identity::from_private([private; 32]).unwrap(),
     };
     Keys::derive(credentials, handshakes_per_second)
@@ -37,7 +41,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 async fn pair() -> (Session, Session) {
     let (mut near, mut far) = duplex(4096);
     let (dialer, accepter) = (keys(1, 2).await, keys(1, 3).await);
-    let both = tokio::join!(dial(&mut near, &dialer), accept(&mut far, &accepter));
+    let both = tokio::join!(dial(&mut near, &dialer, 0), accept(&mut far, &accepter));
     (both.0.unwrap(), both.1.unwrap())
 }
 
@@ -164,7 +168,7 @@ fn another_secret_is_refused_at_the_first_message_and_hears_nothing() {
             drop(far);
             outcome
         };
-        let (dialed, accepted) = tokio::join!(dial(&mut near, &dialer), accepting);
+        let (dialed, accepted) = tokio::join!(dial(&mut near, &dialer, 0), accepting);
         assert_eq!(accepted.unwrap_err(), Refusal::Secret.into());
         assert_eq!(dialed.unwrap_err(), Refusal::Unanswered.into());
         let mut heard = Vec::new();
@@ -205,6 +209,49 @@ fn a_first_message_is_answered_under_its_secret_only_and_if_no_byte_of_it_is_cha
 }
 
 #[test]
+fn each_of_two_secrets_is_accepted_and_no_third() {
+    run(async {
+        let accepter = keys_of(&[1, 2], 3, 100.0).await;
+        let mut outcomes = Vec::new();
+        for secret in [1, 2, 9] {
+            let (mut near, mut far) = duplex(4096);
+            let dialer = keys(secret, 4).await;
+            let dialing = async {
+                let outcome = dial(&mut near, &dialer, 0).await;
+                drop(near);
+                outcome
+            };
+            let accepting = async {
+                let outcome = accept(&mut far, &accepter).await;
+                drop(far);
+                outcome
+            };
+            let (dialed, accepted) = tokio::join!(dialing, accepting);
+            assert_eq!(dialed.is_ok(), accepted.is_ok());
+            outcomes.push(accepted.map(|session| session.remote.to_string()));
+        }
+        let refused = Err(Refusal::Secret.into());
+        assert_eq!(outcomes, [Ok(id(4)), Ok(id(4)), refused]);
+    });
+}
+
+#[test]
+fn a_node_that_knows_the_second_secret_only_is_offered_that_one_first_the_next_time() {
+    run(async {
+        let keys = keys_of(&[1, 2], 3, 100.0).await;
+        let at = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        keys.note(at(1), 1);
+        keys.note(at(2), 0);
+        assert_eq!(
+            [1, 2, 3].map(|port| keys.order(at(port))),
+            [[1, 0], [0, 1], [0, 1]]
+        );
+        keys.note(at(1), 0);
+        assert_eq!(keys.order(at(1)), [0, 1]);
+    });
+}
+
+#[test]
 fn plaintext_is_refused_at_its_first_byte() {
     run(async {
         let (mut near, mut far) = duplex(4096);
@@ -239,7 +286,7 @@ fn a_recorded_dial_does_not_get_past_the_handshake_and_is_paid_for_within_limits
             recorded
         };
         let (dialed, accepted, recorded) = tokio::join!(
-            dial(&mut near, &dialer),
+            dial(&mut near, &dialer, 0),
             accept(&mut far, &accepter),
             recording
         );

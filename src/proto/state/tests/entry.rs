@@ -282,6 +282,7 @@ fn seeds_and_the_number_of_peers_can_be_changed_while_the_node_runs() {
     let reconfigure = |max_peers, ports: &[u16]| Input::Reconfigure {
         max_peers,
         seeds: ports.iter().map(|port| target(*port)).collect(),
+        address: "127.0.0.1".to_owned(),
     };
     node.input(reconfigure(5, &[2000, 3000]));
     let asked: Vec<u16> = node.dials().iter().map(|(_, to)| to.port).collect();

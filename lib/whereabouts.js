@@ -1,0 +1,232 @@
+'use strict'
+
+const dns = require('node:dns').promises
+const { BlockList, isIP } = require('node:net')
+const os = require('node:os')
+const { canonicalHost, isSrv, srvName } = require('./addresses')
+const { clearTimeout, setTimeout } = require('./globals')
+
+const LOOPBACK = '127.0.0.1'
+/** Nothing is sent there (RFC 5737, RFC 3849): only the way there is asked for. */
+const ELSEWHERE = ['192.0.2.1', '2001:db8::1']
+/** How long the start waits for the DNS, in ms. */
+const PATIENCE = 5000
+/** How many of a name's answers count. */
+const MAX_ANSWERS = 256
+
+const HERE = networks(['127.0.0.0', 8], ['::1', 128])
+const PRIVATE = networks(
+  ...[
+    ['10.0.0.0', 8],
+    ['172.16.0.0', 12],
+    ['192.168.0.0', 16],
+    ['169.254.0.0', 16],
+  ],
+  ...[
+    ['fc00::', 7],
+    ['fe80::', 10],
+  ],
+)
+
+/** Where a node is, and where its seeds are: what the names in its options stand for. */
+class Whereabouts {
+  #routeTo
+  #logger
+  // Names that were without an answer the last time.
+  #unknown = new Set()
+
+  constructor(routeTo, logger) {
+    this.#routeTo = routeTo
+    this.#logger = logger
+  }
+
+  /**
+   * `{address, listenHost, seeds}`, all of them what the core can use: at once if the options have no
+   * names to ask for, or a promise, which is never rejected.
+   */
+  find({ address, listen, seeds }) {
+    const isOne = listen.host !== null && !isAny(listen.host)
+    const isAuto = address === 'auto' && !isOne
+    const own = address === 'auto' && isOne ? listen.host : address
+    const names = seeds.some(({ address }) => isSrv(address) || (isAuto && isIP(address) === 0))
+    if (!names && (isAuto || isIP(own) !== 0)) return this.#place(own, listen, seeds, seeds)
+    return this.#look(own, listen, seeds)
+  }
+
+  async #look(address, listen, given) {
+    const seeds = (await Promise.all(given.map((seed) => this.#expand(seed)))).flat()
+    if (address === 'auto') {
+      return this.#place(address, listen, seeds, await this.#firstAddresses(seeds))
+    }
+    const isOwn = (seed) => seed.address.toLowerCase() === address.toLowerCase()
+    const own = isIP(address) !== 0 ? address : await this.#ownAddress(address)
+    // A seed of the same name is this node, if it has the same port.
+    const others = seeds.map((seed) => (isOwn(seed) ? { ...seed, address: own } : seed))
+    return this.#place(own, listen, others, others)
+  }
+
+  /** The seeds that a list in the DNS stands for, or the list itself if it cannot be had. */
+  async #expand(seed) {
+    if (!isSrv(seed.address)) return seed
+    const records = await this.#ask(seed.address, dns.resolveSrv(srvName(seed.address)))
+    const found = records
+      .sort((a, b) => a.priority - b.priority || b.weight - a.weight)
+      .map(({ name, port }) => ({ address: canonicalHost(name.replace(/\.$/, '')), port }))
+      .filter(({ address, port }) => address !== null && port > 0)
+    return found.length > 0 ? found : seed
+  }
+
+  /** The addresses of the first seed that has any. */
+  async #firstAddresses(seeds) {
+    for (const { address } of seeds) {
+      if (isSrv(address)) continue
+      if (isIP(address) !== 0) return [{ address }]
+      const found = await this.#lookUp(address)
+      if (found.length > 0) return found
+    }
+    return []
+  }
+
+  /** Of a name's addresses one that this machine has, if there is one; or the name. */
+  async #ownAddress(name) {
+    const found = (await this.#lookUp(name)).map(({ address }) => address)
+    const own = new Set(ownAddresses())
+    return found.find((address) => own.has(address)) ?? found[0] ?? name
+  }
+
+  async #lookUp(name) {
+    const found = await this.#ask(name, dns.lookup(name, { all: true }))
+    const addresses = found.map(({ address }) => ({ address: canonicalHost(address) ?? address }))
+    // Nodes of 0.x have IPv4 only.
+    return addresses.sort((a, b) => isIP(a.address) - isIP(b.address))
+  }
+
+  /** The answers; none if there are none, which is said once. */
+  async #ask(name, asking) {
+    let answers = []
+    let reason = 'it stands for nothing'
+    try {
+      answers = (await within(asking, PATIENCE)).slice(0, MAX_ANSWERS)
+    } catch (error) {
+      reason = error.code ?? error.message
+    }
+    if (answers.length > 0) this.#unknown.delete(name)
+    else if (!this.#unknown.has(name)) {
+      this.#unknown.add(name)
+      this.#logger.warn(`the name ${name} has no address (${reason}): check it, and the DNS server`)
+    }
+    return answers
+  }
+
+  #place(address, listen, seeds, near) {
+    const place = { address, listenHost: listen.host ?? undefined, seeds }
+    if (address !== 'auto') return place
+    place.address = this.#route(near, isAny(listen.host) ? isIP(listen.host) : 0)
+    // Nobody has said that others shall reach it.
+    if (isLoopback(place.address)) place.listenHost ??= place.address
+    return place
+  }
+
+  /** The address of the interface that leads to the first of these that one leads to. */
+  #route(near, version) {
+    const routes = (hosts) => {
+      const wanted = hosts.filter(
+        (host) => isIP(host) !== 0 && (!version || isIP(host) === version),
+      )
+      const found = wanted.map((host) => this.#routeTo(host))
+      return found.find((address) => address !== null)
+    }
+    const found = routes(near.map(({ address }) => address))
+    if (found !== undefined) return found
+    const other = routes(ELSEWHERE) ?? LOOPBACK
+    if (near.length > 0) {
+      this.#logger.warn(
+        `no interface leads to a seed: ${other} is taken; give the option "address"`,
+      )
+    }
+    return other
+  }
+}
+
+/** What is likely to be a mistake in where a node is, as sentences that say what to do. */
+function doubts(options, { address, listenHost, seeds }, own = ownAddresses()) {
+  const said = []
+  const isElsewhere = (host) => !isLoopback(host) && host !== 'localhost'
+  const forwards = options.listen.host !== null || options.listen.port !== null
+  if (isAny(address)) {
+    said.push(
+      `"address" option is ${address}, which nobody can dial: give the address that others reach, or 'auto'`,
+    )
+  } else if (isLoopback(address) && seeds.some((seed) => isElsewhere(seed.address))) {
+    said.push(
+      `"address" option is ${address}, which only this machine reaches, but seeds are elsewhere: give another, or 'auto'`,
+    )
+  } else if (isIP(address) !== 0 && !isLoopback(address) && !forwards && !own.includes(address)) {
+    said.push(
+      `"address" option is ${address}, which this machine does not have: if connections to it are forwarded to here, say so by "listen"`,
+    )
+  }
+  if (options.address === 'auto' && isPublic(address)) {
+    said.push(`"address" option is 'auto', and that is ${address}, which is public`)
+  }
+  if (listenHost !== undefined && isLoopback(listenHost) && isIP(address) && !isLoopback(address)) {
+    said.push(
+      `"listen.host" option is ${listenHost}: others reach ${address} only if something on this machine forwards it`,
+    )
+  } else if (listenHost && !isLoopback(listenHost) && isIP(address) && !isAny(address)) {
+    if (isIP(listenHost) !== isIP(address)) {
+      const version = isIP(listenHost) === 4 ? 'IPv4' : 'IPv6'
+      said.push(
+        `"listen.host" option is ${listenHost}, ${version} only, but "address" is ${address}`,
+      )
+    }
+  }
+  for (const seed of seeds.filter((seed) => isAny(seed.address))) {
+    said.push(`the seed ${seed.address}:${seed.port} is no address to dial: give that of the seed`)
+  }
+  return said
+}
+
+function ownAddresses() {
+  const all = Object.values(os.networkInterfaces()).flat()
+  return all.map(({ address }) => address)
+}
+
+/** Whether an option says "every address". */
+function isAny(host) {
+  return host === '0.0.0.0' || host === '::'
+}
+
+function isLoopback(host) {
+  return isIn(HERE, host)
+}
+
+function isPublic(host) {
+  return isIP(host) !== 0 && !isAny(host) && !isLoopback(host) && !isIn(PRIVATE, host)
+}
+
+function isIn(list, host) {
+  const version = isIP(host)
+  return version !== 0 && !host.includes('%') && list.check(host, `ipv${version}`)
+}
+
+function networks(...subnets) {
+  const list = new BlockList()
+  for (const [net, prefix] of subnets) list.addSubnet(net, prefix, `ipv${isIP(net)}`)
+  return list
+}
+
+/** The outcome of `promise`, but no later than in `ms`. */
+async function within(promise, ms) {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+module.exports = { Whereabouts, doubts }
