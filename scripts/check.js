@@ -13,6 +13,13 @@ async function main() {
     { name: 'javascript lint', argv: [...npm(), 'run', '--silent', 'lint'] },
     { name: 'rust lint', argv: ['cargo', 'clippy', '--all-targets', '--', '-D', 'warnings'] },
     {
+      name: 'rust lint, as macOS and Windows read sockets',
+      argv: [
+        ...['cargo', 'clippy', '--all-targets', '--features', 'portable-wait'],
+        ...['--', '-D', 'warnings'],
+      ],
+    },
+    {
       name: 'rust core without Node.js',
       argv: ['cargo', 'check', '--no-default-features'],
     },
@@ -30,7 +37,9 @@ async function main() {
       name: 'the chat (npm start -- --demo)',
       argv: [...npm(), 'start', '--silent', '--', '--demo'],
     },
+    { name: 'size of the packed packages', argv: script('pack', '--out', 'target/packed') },
     { name: 'tests (npm test)', argv: [...npm(), 'test', '--silent'] },
+    { name: 'tests as macOS and Windows read sockets', argv: script('check-portable') },
     { name: 'tests on other Node.js lines, Bun and Deno', argv: script('test-matrix') },
   ])
 }

@@ -50,29 +50,29 @@ function stageMain(stage, targets, manifest) {
   const platforms = targets.map((target) => [`${manifest.name}-${target}`, manifest.version])
   writeJson(path.join(folder, 'package.json'), {
     ...published,
-    ...repository(),
+    repository: repository(manifest),
     files,
     optionalDependencies: Object.fromEntries(platforms),
   })
   return folder
 }
 
-function stagePlatform(stage, target, addon, { version }) {
+function stagePlatform(stage, target, addon, manifest) {
   const folder = path.join(stage, target)
   fs.cpSync(path.join(root, 'npm', target), folder, { recursive: true })
   fs.copyFileSync(addon, path.join(folder, path.basename(addon)))
   fs.copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'))
   const file = path.join(folder, 'package.json')
-  writeJson(file, { ...readJson(file), ...repository(), version })
+  const { version, homepage, bugs } = manifest
+  writeJson(file, { ...readJson(file), homepage, bugs, repository: repository(manifest), version })
   return folder
 }
 
 /** Provenance ties a package to the repository it was built in. */
-function repository() {
+function repository(manifest) {
   const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
-  if (!GITHUB_REPOSITORY) return {}
-  const url = `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git`
-  return { repository: { type: 'git', url } }
+  if (!GITHUB_REPOSITORY) return manifest.repository
+  return { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` }
 }
 
 /** Copies a file, or the files of one folder with an ending (`lib/*.js`). */
@@ -117,7 +117,10 @@ async function main() {
   })
   const { out, addons, all } = values
   const made = await pack({ out: path.resolve(out), addons: path.resolve(addons), all })
-  for (const file of [...made.platforms, made.main]) console.log(path.relative('', file))
+  for (const file of [...made.platforms, made.main]) {
+    const kilobytes = (fs.statSync(file).size / 1000).toFixed(1)
+    console.log(`${path.relative('', file)} (${kilobytes} kB)`)
+  }
 }
 
 if (require.main === module) main()

@@ -35,6 +35,11 @@ function launch(
   return child
 }
 
+/** Text with the ends of lines that Linux has. */
+function unified(text) {
+  return text.replaceAll('\r\n', '\n')
+}
+
 /** A program that talks over its standard streams. */
 class Program extends Watched {
   constructor(args, options) {
@@ -46,11 +51,11 @@ class Program extends Watched {
     this.child = launch(args, options)
     this.pid = this.child.pid
     this.child.stdout.setEncoding('utf8').on('data', (text) => {
-      this.out += text
+      this.out = unified(this.out + text)
       this.changed()
     })
     this.child.stderr.setEncoding('utf8').on('data', (text) => {
-      this.err += text
+      this.err = unified(this.err + text)
       this.changed()
     })
     // 'close': after the last of its output, unlike 'exit'.
