@@ -120,7 +120,8 @@ const attacks = {
     asPeer(async (watcher) => {
       const claims = await victims(watcher)
       const socket = net.connect({ port, host: '127.0.0.1' })
-      socket.on('error', () => {})
+      // It reads: a legacy peer that does not is waited for, up to slowReceiverTimeout.
+      socket.on('error', () => {}).resume()
       socket.write(`${JSON.stringify(['smoke', 'handshake', { id: `p${process.pid}` }])}\n`)
       for (let n = 0; !socket.destroyed && !watcher.closed; n++) {
         for (const { id, epoch } of claims) {
