@@ -10,6 +10,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 const { freePort } = require('../support/ports')
 const { Program, killAll } = require('../support/process')
+const { optionsFromEnv } = require('../..')
 const { ROOT, blocksOf, pages } = require('./pages')
 
 const MODULES = path.join(ROOT, 'node_modules')
@@ -27,7 +28,7 @@ declare global {
   const peer: smoke.Peer
   const address: string
   const port: number
-  const seeds: { address: string; port: number }[]
+  const seeds: (string | smoke.Address)[]
   const rows: unknown[]
   const secret: Uint8Array
   const save: (chunk: unknown) => Promise<void>
@@ -141,6 +142,18 @@ test('shell blocks parse, and JSON blocks are JSON', (t) => {
     if (process.platform === 'win32') return t.skip('needs a POSIX shell')
     execFileSync('sh', ['-n'], { input: block.text })
   }
+})
+
+test('environment variables in shell and YAML blocks are options', () => {
+  const variable = /(SMOKE_[A-Z_]+)(?:=|: |\n *value: )['"]?([^\s'"]+)/g
+  const seen = ALL.filter(({ language }) => language === 'sh' || language === 'yaml').map(
+    ({ text }) => Object.fromEntries([...text.matchAll(variable)].map(([, ...pair]) => pair)),
+  )
+  for (const env of seen) optionsFromEnv(env)
+  assert.ok(
+    seen.some((env) => env.SMOKE_SEEDS && env.SMOKE_PORT),
+    'variables are found',
+  )
 })
 
 test('links between the pages lead somewhere', () => {
