@@ -108,7 +108,9 @@ function lib() {
 async function messageIn(t, folder = path.dirname(CREATE), execArgv = []) {
   const copy = path.join(folder, 'create.cjs')
   if (copy !== CREATE) fs.copyFileSync(CREATE, copy)
-  const program = new Program([copy], { cwd: folder, execArgv })
+  // The addon of its own folder, whichever one these tests run with.
+  const env = { NAPI_RS_NATIVE_LIBRARY_PATH: undefined }
+  const program = new Program([copy], { cwd: folder, execArgv, env })
   t.after(() => program.kill())
   await program.exited(10_000)
   const { code, message, cause } = JSON.parse(program.out)
