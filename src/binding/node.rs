@@ -170,21 +170,23 @@ impl NativeNode {
     }
 
     /// Sends several members the same: a JSON array, whose attachments stand in it as in `emitRich`.
+    /// Returns what became of it, for each; nothing if there is no room for one, and none got it.
     #[napi]
     pub fn emit_to(
         &self,
         members: Uint32Array,
         json: String,
         attachments: Option<Vec<Uint8Array>>,
-    ) -> u32 {
+    ) -> Vec<u32> {
         let Some(node) = &*self.node() else {
-            return outcome::CLOSED;
+            return vec![outcome::CLOSED; members.len()];
         };
         let payload = match attachments {
             None => Payload::events(Bytes::from(json)),
             Some(attachments) => rich(&json, &attachments),
         };
-        outcome(node.send_to(&members, payload))
+        let outcomes = node.send_to(&members, payload);
+        outcomes.into_iter().map(outcome).collect()
     }
 
     /// Gives this node's record another text, of at most 2048 bytes in UTF-8.

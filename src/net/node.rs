@@ -110,36 +110,37 @@ impl Node {
         sent
     }
 
-    /// Sends to several members, and returns the worst outcome; those that are gone are left out.
-    pub fn send_to(&self, members: &[u32], payload: Payload) -> Result<Room, SendError> {
-        self.check(&payload, None)?;
-        let gates = members.iter().filter_map(|handle| {
-            let gate = self.shared.gate(LinkId(*handle))?;
-            Some((*handle, gate))
+    /// Sends the same to several members: what became of it, for each; none got it if there is no room
+    /// for one.
+    pub fn send_to(&self, members: &[u32], payload: Payload) -> Vec<Result<Room, SendError>> {
+        if let Err(error) = self.check(&payload, None) {
+            return vec![Err(error); members.len()];
+        }
+        let gates = members.iter().map(|handle| {
+            let member = LinkId(*handle);
+            (member, self.shared.gate(member))
         });
-        let gates: Vec<(u32, Arc<Gate>)> = gates.collect();
-        if gates.is_empty() {
-            return Err(SendError::Closed);
-        }
-        let command = Command::SendTo(gates.iter().map(|(handle, _)| *handle).collect(), payload);
-        for (handle, gate) in &gates {
-            if !self.shared.admits(gate, command.bytes()) {
-                self.note_waiting(LinkId(*handle), Err(SendError::Overloaded));
-                return Err(SendError::Overloaded);
+        let gates: Vec<(LinkId, Option<Arc<Gate>>)> = gates.collect();
+        let open = gates.iter().filter(|(_, gate)| gate.is_some());
+        let command = Command::SendTo(open.map(|(member, _)| member.0).collect(), payload);
+        for (member, gate) in &gates {
+            let gate = gate.as_ref();
+            if gate.is_some_and(|gate| !self.shared.admits(gate, command.bytes())) {
+                self.note_waiting(*member, Err(SendError::Overloaded));
+                return Vec::new();
             }
         }
-        if let Some(command) = self.carry_over(command) {
-            self.command(command)?;
-        }
-        let mut worst = Room::Free;
-        for (handle, gate) in gates {
-            let room = self.shared.room(&gate);
-            self.note_waiting(LinkId(handle), Ok(room));
-            if room == Room::Pressed {
-                worst = room;
-            }
-        }
-        Ok(worst)
+        let is_stopped = match self.carry_over(command) {
+            Some(command) => self.command(command).is_err(),
+            None => false,
+        };
+        let outcome = |(member, gate): (LinkId, Option<Arc<Gate>>)| {
+            let gate = gate.filter(|_| !is_stopped).ok_or(SendError::Closed)?;
+            let room = Ok(self.shared.room(&gate));
+            self.note_waiting(member, room);
+            room
+        };
+        gates.into_iter().map(outcome).collect()
     }
 
     /// Gives this node's record another text.

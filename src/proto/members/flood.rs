@@ -9,6 +9,11 @@ use super::{
 };
 use crate::proto::LinkId;
 
+/// What the records of as many members as may be take together, in bytes, for each of them: twice what
+/// the longest body takes.
+const BYTES_EACH: usize = 4 << 10;
+/// How many nodes may be known for each, those included that records only name.
+const NAMED_EACH: usize = 4;
 /// How much one link is sent at once: a newcomer's link carries other things, too.
 const AT_ONCE: usize = 1 << 20;
 
@@ -77,15 +82,26 @@ impl Members {
     }
 
     fn take(&mut self, now: Moment, link: LinkId, record: &Record, earned: Moment) {
-        self.counters.taken += 1;
-        let Some(slot) = self.table.put(record) else {
+        let slot = match self.fits(record) {
+            true => self.table.put(record),
+            false => None,
+        };
+        let Some(slot) = slot else {
             self.counters.refused += 1;
             return;
         };
+        self.counters.taken += 1;
         if let Some(node) = self.table.node_mut(slot) {
             node.earned = earned.max(now).after(RECORD_EVERY);
         }
         self.pend_all(slot, Some(link));
+    }
+
+    /// Whether a record leaves room for others: nodes that are only named, and long texts, take memory, too.
+    fn fits(&self, record: &Record) -> bool {
+        let most = self.config.max_members;
+        self.table.bytes() + record.raw().len() <= most.saturating_mul(BYTES_EACH)
+            && self.table.known() + record.neighbours.len() <= most.saturating_mul(NAMED_EACH)
     }
 
     /// Somebody says something of us: of our last life, or a lie. We have the last word.

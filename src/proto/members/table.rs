@@ -21,6 +21,8 @@ pub(super) struct Table {
     /// then the second is not known.
     index: HashMap<u64, Slot>,
     records: usize,
+    /// Bytes of all records.
+    bytes: usize,
     /// What follows from the records, until one changes.
     reach: Option<Arc<Reach>>,
 }
@@ -106,6 +108,16 @@ impl Table {
         self.records
     }
 
+    /// Bytes of all records.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many nodes are known, those included that are only named.
+    pub(super) fn known(&self) -> usize {
+        self.nodes.len() - self.free.len()
+    }
+
     /// One more than the largest slot in use.
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
@@ -137,6 +149,7 @@ impl Table {
         };
         let before = self.nodes[slot as usize].record.replace(kept);
         self.records += usize::from(before.is_none());
+        self.bytes += record.raw().len();
         self.release(slot, before);
         self.reach = None;
         Some(slot)
@@ -189,6 +202,7 @@ impl Table {
     /// A record is gone: nodes that nothing names any more are forgotten.
     fn release(&mut self, slot: Slot, record: Option<Kept>) {
         let Some(record) = record else { return };
+        self.bytes -= record.raw.len();
         for slot in record.links.iter().map(|link| link & !STUB).chain([slot]) {
             let node = &mut self.nodes[slot as usize];
             node.named -= 1;

@@ -333,6 +333,54 @@ fn records_that_come_too_often_or_are_too_many_are_refused() {
 }
 
 #[test]
+fn records_cannot_name_nodes_without_end() {
+    let mut room = Room::new(2);
+    let link = room.connect(0, 1);
+    room.run(A_WHILE);
+    for number in 0..60 {
+        let made_up = |other| Neighbour {
+            id: id(1000 + 500 * number + other),
+            stub: None,
+        };
+        let neighbours = (0..100).map(made_up).collect();
+        let (origin, address) = (
+            Origin {
+                id: id(number + 2),
+                epoch: 1,
+            },
+            Address::default(),
+        );
+        let record = Record::new(origin, 1, false, address, String::new(), neighbours);
+        room.input(0, Input::Frame(link, records(&record)));
+    }
+    assert_eq!(
+        room.nodes[0].records(),
+        4,
+        "64 members may come to 256 names"
+    );
+    assert!(room.nodes[0].counters().refused > 50);
+    let long = "x".repeat(MAX_BODY);
+    for version in 2..20 {
+        for number in 2..64 {
+            let (origin, address) = (
+                Origin {
+                    id: id(number),
+                    epoch: 1,
+                },
+                Address::default(),
+            );
+            let record = Record::new(origin, version, false, address, long.clone(), Vec::new());
+            room.input(0, Input::Frame(link, records(&record)));
+        }
+    }
+    assert!(
+        room.nodes[0].footprint() < 400_000,
+        "{}",
+        room.nodes[0].footprint()
+    );
+}
+
+#[test]
 fn a_node_has_the_last_word_on_itself() {
     let mut room = Room::new(2);
     let link = room.connect(0, 1);
