@@ -10,6 +10,7 @@ use smokesignal::proto::{
     Class, Hello, HelloNative, Kind, Message, Native, NodeId, Origin, Outgoing, Packet, PacketData,
     Payload, Publish, Range, Reject, Topic, Watermark,
 };
+use smokesignal::proto::{members, routing};
 
 const SHAPE: Message = Message::Rejected(Reject::BadShape);
 const NOISE: Message = Message::Rejected(Reject::NotAMessage);
@@ -482,6 +483,100 @@ fn broken_framing_is_an_error_as_soon_as_it_shows() {
             Err(DecodeError::UnknownFrame(kind))
         };
         assert_eq!(next(&[0, 0, 0, 5, kind]), expected);
+    }
+}
+
+#[test]
+fn frames_of_members() {
+    let entry = members::Entry {
+        key: 1,
+        version: 2,
+        hash: 3,
+    };
+    let records = [&b"one"[..], b"", b"three"].map(Bytes::copy_from_slice);
+    let buckets = std::array::from_fn(|bucket| bucket as u64);
+    let all = buckets.map(|bucket: u64| bucket.to_be_bytes()).concat();
+    let summary = [&b"\x07\0\x01"[..], &number(1), &number(2), &number(3)].concat();
+    let frames = [
+        (
+            members::Frame::Records(records.to_vec()),
+            b"\0\x03one\0\0\0\x05three".to_vec(),
+        ),
+        (members::Frame::Digest(5), number(5).to_vec()),
+        (members::Frame::Buckets(Box::new(buckets)), all),
+        (members::Frame::Summary(vec![(7, vec![entry])]), summary),
+        (
+            members::Frame::Want(vec![8, 9]),
+            [number(8), number(9)].concat(),
+        ),
+    ];
+    for ((sent, body), kind) in frames.into_iter().zip(0x17..) {
+        let message = Message::Native(Native::Members(sent.clone()));
+        check_frame(
+            &native::members(&sent),
+            Class::Control,
+            kind,
+            &body,
+            message,
+        );
+        // A record, a key and a part less are a frame, too; half of one is none.
+        let message = decode(&frame(kind, &body[..body.len() - 1]));
+        assert_eq!(message, Message::Rejected(Reject::BadShape));
+    }
+}
+
+#[test]
+fn letters_and_notes() {
+    let payload = Payload::events(Bytes::from_static(b"[\"x\"]\n[1]"));
+    let receiver = routing::Receiver {
+        origin: origin(),
+        session: 2,
+        first: 3,
+    };
+    let letter = routing::Frame::Letter(routing::Letter {
+        hops: 9,
+        from: origin(),
+        to: vec![receiver],
+        payload: payload.clone(),
+    });
+    let body = [
+        &b"\x09"[..],
+        ORIGIN,
+        b"\x01",
+        ORIGIN,
+        b"\0\0\0\x02",
+        &number(3),
+        b"\0\0\0\0\x02",
+        payload.body(),
+    ];
+    let body = body.concat();
+    let message = Message::Native(Native::Routing(letter.clone()));
+    let sent = native::routing(&letter, Class::Own);
+    check_frame(&sent, Class::Own, 0x24, &body, message);
+    for (what, bytes) in [
+        (
+            routing::What::Consumed(7),
+            [&b"\0"[..], &number(7)].concat(),
+        ),
+        (routing::What::Sent(7), [&b"\x01"[..], &number(7)].concat()),
+        (
+            routing::What::Undelivered(7, origin()),
+            [&b"\x02"[..], &number(7), ORIGIN].concat(),
+        ),
+    ] {
+        let note = routing::Frame::Note(routing::Note {
+            hops: 9,
+            from: origin(),
+            to: origin(),
+            session: 2,
+            what,
+        });
+        let body = [&b"\x09"[..], ORIGIN, ORIGIN, b"\0\0\0\x02", &bytes].concat();
+        let message = Message::Native(Native::Routing(note.clone()));
+        let sent = native::routing(&note, Class::Forward);
+        check_frame(&sent, Class::Forward, 0x25, &body, message);
+        let message = decode(&frame(0x25, &body[..body.len() - 1]));
+        assert_eq!(message, Message::Rejected(Reject::BadShape));
     }
 }
 
