@@ -25,8 +25,18 @@ declare namespace smoke {
    * node.broadcast.on('chat', (nick, line) => console.log(nick, line))
    * node.broadcast.emit('chat', 'anna', 'hello')
    * ```
+   *
+   * So it may name the requests that its nodes answer, as functions:
+   *
+   * ```ts
+   * const node = createNode<Events, { sum(a: number, b: number): number }>({ address: '127.0.0.1' })
+   * node.handle('sum', (context, a, b) => a + b)
+   * const three: number = await node.request('sum', 1, 2)
+   * ```
    */
-  function createNode<M extends EventMap<M> = AnyEvents>(options?: Options): Node<M>
+  function createNode<M extends EventMap<M> = AnyEvents, H extends HandlerMap<H> = AnyHandlers>(
+    options?: Options,
+  ): Node<M, H>
 
   /**
    * This machine's address in a subnet: `'192.168.2.1/255.255.255.0'`, `'192.168.2.0/24'` or an
@@ -57,6 +67,12 @@ declare namespace smoke {
   class SmokeError extends Error {
     private constructor()
     readonly code: ErrorCode
+    /** Of `ERR_SMOKE_REMOTE`: the `code` of what the handler threw, if it had one. */
+    readonly remoteCode?: string
+    /** Of what another node told: its id. */
+    readonly from?: string
+    /** Of `ERR_SMOKE_UNREACHABLE`: the nodes. */
+    readonly ids?: readonly string[]
   }
 
   /** The codes of this package's errors; the README says what each one means. */
@@ -69,10 +85,12 @@ declare namespace smoke {
     | 'ERR_SMOKE_NETWORK'
     | 'ERR_SMOKE_NO_ADDRESS'
     | 'ERR_SMOKE_NO_BINARY'
+    | 'ERR_SMOKE_NO_HANDLER'
     | 'ERR_SMOKE_NOT_ALLOWED'
     | 'ERR_SMOKE_OPTION'
     | 'ERR_SMOKE_OVERLOADED'
     | 'ERR_SMOKE_REFUSED'
+    | 'ERR_SMOKE_REMOTE'
     | 'ERR_SMOKE_RUNNING'
     | 'ERR_SMOKE_SECRET'
     | 'ERR_SMOKE_SELF'
@@ -80,6 +98,7 @@ declare namespace smoke {
     | 'ERR_SMOKE_SUBNET'
     | 'ERR_SMOKE_TIMEOUT'
     | 'ERR_SMOKE_TOO_LARGE'
+    | 'ERR_SMOKE_UNREACHABLE'
 
   /** Thrown by `createNode` for a missing or bad option: a TypeError or RangeError. */
   interface OptionError extends Error {
@@ -97,6 +116,27 @@ declare namespace smoke {
   /** The map of an application that does not type its events. */
   // biome-ignore lint/suspicious/noExplicitAny: what came over the network can be anything
   type AnyEvents = Record<string, any[]>
+
+  /** What an application's map of requests looks like: a function for each, by its name. */
+  type HandlerMap<H> = { [K in keyof H]: (...args: never[]) => unknown }
+
+  /** The map of an application that does not type its requests. */
+  // biome-ignore lint/suspicious/noExplicitAny: as for events
+  type AnyHandlers = Record<string, (...args: any[]) => any>
+
+  /** What answers each request: who asks comes first. */
+  type Handlers<H> = {
+    [K in keyof H]: (
+      context: RequestContext,
+      ...args: Asked<H, K>
+    ) => Answer<H, K> | PromiseLike<Answer<H, K>>
+  }
+
+  /** The arguments of a request, and what its answer is. */
+  type Asked<H, K extends keyof H> = H[K] extends (...args: infer A) => unknown ? A : never
+  type Answer<H, K extends keyof H> = H[K] extends (...args: never[]) => infer R
+    ? Awaited<R>
+    : never
 
   interface Options {
     /**
@@ -169,6 +209,16 @@ declare namespace smoke {
      * Default none, which means all.
      */
     allow?: readonly string[] | undefined
+    /**
+     * Whether the node knows who is in the network ({@link Node.members}), and can speak to each of
+     * them. Default true. Without, it knows of itself only.
+     */
+    members?: boolean | undefined
+    /**
+     * What everybody is to know of this node, such as a zone or a version: at most 512 bytes of JSON.
+     * Default undefined. See {@link Node.setMeta}.
+     */
+    meta?: unknown
     /** Limits on the resources that others can make the node spend. */
     limits?: Limits | undefined
     /** Receives log lines. Default none. A missing level costs nothing. */
@@ -224,6 +274,14 @@ declare namespace smoke {
      * later. Default 128 MiB, which is about a gigabit; 1 KiB to 10^12.
      */
     relayedBytesPerSecond?: number | undefined
+    /** Nodes that are known as members. Default 16384. */
+    maxMembers?: number | undefined
+    /** Requests of this node that wait for their answers. Default 16384. */
+    maxRequests?: number | undefined
+    /** Requests that this node's handlers are at work on. Default 4096. */
+    maxHandled?: number | undefined
+    /** The same of one other node. Default 1024. */
+    maxHandledPerNode?: number | undefined
   }
 
   /** A connection that was refused or closed for security reasons. */
@@ -380,8 +438,9 @@ declare namespace smoke {
     peer?: Peer<M>,
   ) => void
 
-  /** One member of the network. */
-  interface Node<M extends EventMap<M> = AnyEvents> extends TypedEmitter<NodeEvents<M>> {
+  /** This program's own part in the network. */
+  interface Node<M extends EventMap<M> = AnyEvents, H extends HandlerMap<H> = AnyHandlers>
+    extends TypedEmitter<NodeEvents<M>> {
     /**
      * The network-wide id. Random unless set before `start()`: any text of 1 to 512 bytes. Nodes of
      * 0.x do not hear the broadcasts of an id with a `-` in it. With the option `secret` the id
@@ -402,7 +461,11 @@ declare namespace smoke {
     /** The same object as {@link Node.peers}. */
     readonly peerlist: Peerlist<M>
     /** The channel to all other nodes of the network. */
-    readonly broadcast: Broadcast<M>
+    readonly broadcast: Broadcast<M, H>
+    /** Everyone in the network, by id, this node included while it runs. */
+    readonly members: Members
+    /** Hears what others sent to this node alone, by {@link Node.to}. */
+    readonly direct: Direct<M>
 
     /**
      * Listens, and enters the network through the seeds. Keeps the process alive until `stop()`,
@@ -436,8 +499,163 @@ declare namespace smoke {
       options: Abortable | undefined,
       callback: DialCallback<M>,
     ): Promise<Peer<M>>
+    /** One node, wherever it is in the network; or several. */
+    to(id: string): Target<M, H>
+    to(ids: readonly string[]): Targets<M, H>
+    /**
+     * Answers requests: what the handler returns, or its promise resolves to, is the answer. What it
+     * throws rejects the request with `ERR_SMOKE_REMOTE`; message and `code` travel, the stack does
+     * not. One handler per name. Everybody knows what a node handles: names come to 1024 bytes of
+     * JSON at most.
+     */
+    handle<K extends keyof H & string>(name: K, handler: Handlers<H>[K]): this
+    /** Takes a handler off; returns whether there was one. */
+    unhandle(name: keyof H & string): boolean
+    /**
+     * Asks any one node that handles it, in turn, this one included. Rejects with
+     * `ERR_SMOKE_NO_HANDLER` at once when there is none; see {@link Acknowledged.emitWithAck}.
+     */
+    request<K extends keyof H & string>(name: K, ...args: Asked<H, K>): Promise<Answer<H, K>>
+    /** For `request`: another time than 5000 ms. */
+    timeout(ms: number): Requester<H>
+    /** For `request`: a signal that gives it up. */
+    signal(signal: AbortSignal | null | undefined): Requester<H>
+    /** Resolves when so many members are there, this node included. May be called before `start()`. */
+    ready(options?: ReadyOptions): Promise<void>
+    /** Changes the option `meta`: others get `'update'`, within about a second. */
+    setMeta(meta: unknown): void
     /** The counters of the node since its start. */
     stats(): Stats
+  }
+
+  interface ReadyOptions extends Abortable {
+    /** How many members there are to be, this node included. Default 2. */
+    members?: number | undefined
+    /** Rejects with `ERR_SMOKE_TIMEOUT` after so many milliseconds. Default never. */
+    timeout?: number | undefined
+  }
+
+  /** A node of the network, as it was when this was made: another object after each change. */
+  interface Member {
+    readonly id: string
+    /** Where others reach it: `''` and 0 where nobody knows. */
+    readonly address: string
+    readonly port: number
+    /** What it tells of itself: see the option `meta`. */
+    readonly meta: unknown
+    /** The names of the requests that it answers. */
+    readonly handles: readonly string[]
+    /** Whether it runs an older version: only {@link Peer.emit} and broadcasts reach it. */
+    readonly legacy: boolean
+    /** Whether it is this node itself. */
+    readonly self: boolean
+  }
+
+  interface MembersEvents {
+    /** A node has entered the network, or this node has. */
+    join: [member: Member]
+    /** A node has left the network, or cannot be reached any more. Nothing of it comes after this. */
+    leave: [member: Member]
+    /** A node says something else of itself. */
+    update: [member: Member]
+  }
+
+  /** Everyone in the network, by id. */
+  interface Members extends ReadonlyMap<string, Member>, TypedEmitter<MembersEvents> {}
+
+  /** Who sent something. */
+  interface Sender {
+    /** The id of the node: `node.to(from)` answers. */
+    readonly from: string
+  }
+
+  /** What a handler learns of a request. */
+  interface RequestContext extends Sender {
+    /** Is aborted when nobody waits for the answer any more. */
+    readonly signal: AbortSignal
+  }
+
+  type DirectEvents<M> = {
+    [K in keyof M & string]: M[K] extends readonly unknown[]
+      ? [sender: Sender, ...args: M[K]]
+      : never
+  }
+
+  /**
+   * Hears what others sent to this node alone. Listeners get the sender first, so that no argument of
+   * a sender's can pass for it.
+   */
+  interface Direct<M extends EventMap<M> = AnyEvents> extends TypedEmitter<DirectEvents<M>> {}
+
+  /** The part of `Target` and `Targets` that is local. */
+  interface Drainable {
+    /** There is room again after `emit` returned false, or the node has left. */
+    on(event: 'drain', listener: () => void): this
+    once(event: 'drain', listener: () => void): this
+    off(event: 'drain', listener: () => void): this
+    addListener(event: 'drain', listener: () => void): this
+    removeListener(event: 'drain', listener: () => void): this
+  }
+
+  /** Requests to one node. */
+  interface Acknowledged<H extends HandlerMap<H> = AnyHandlers> {
+    /**
+     * Sends a request; resolves to the answer. Rejects after 5 s, or the time that `timeout` says,
+     * with `ERR_SMOKE_TIMEOUT`, and the moment the other node leaves with `ERR_SMOKE_UNREACHABLE`.
+     */
+    emitWithAck<K extends keyof H & string>(name: K, ...args: Asked<H, K>): Promise<Answer<H, K>>
+    /** The same, waiting for so many milliseconds at most. */
+    timeout(ms: number): Acknowledged<H>
+    /** The same, given up when the signal is aborted. */
+    signal(signal: AbortSignal | null | undefined): Acknowledged<H>
+  }
+
+  /** Requests to several nodes at once. */
+  interface AcknowledgedByAll<H extends HandlerMap<H> = AnyHandlers> {
+    /** Sends a request to all; resolves when all have answered, or time is over. */
+    emitWithAck<K extends keyof H & string>(
+      name: K,
+      ...args: Asked<H, K>
+    ): Promise<Replies<Answer<H, K>>>
+    timeout(ms: number): AcknowledgedByAll<H>
+    signal(signal: AbortSignal | null | undefined): AcknowledgedByAll<H>
+  }
+
+  /** What came of a request to several nodes. */
+  interface Replies<T> {
+    /** The answers, by id. */
+    readonly replies: Map<string, T>
+    /** Who has not answered. */
+    readonly missing: string[]
+    /** Why, of those who failed, do not handle it, or have left; the others were too slow. */
+    readonly errors: Map<string, SmokeError>
+  }
+
+  /** Requests to any node that handles them. */
+  interface Requester<H extends HandlerMap<H> = AnyHandlers> {
+    request<K extends keyof H & string>(name: K, ...args: Asked<H, K>): Promise<Answer<H, K>>
+    timeout(ms: number): Requester<H>
+    signal(signal: AbortSignal | null | undefined): Requester<H>
+  }
+
+  /** One node, wherever it is. */
+  interface Target<M extends EventMap<M> = AnyEvents, H extends HandlerMap<H> = AnyHandlers>
+    extends Acknowledged<H>,
+      Drainable {
+    /**
+     * Sends an event to the node's {@link Node.direct}: once and in order, or not at all when the
+     * way there breaks at that moment. Returns whether there is room: after false, wait for
+     * `'drain'`. Throws `ERR_SMOKE_UNREACHABLE` when the node is not in the network.
+     */
+    emit<K extends keyof M & string>(event: K, ...args: Arguments<M, K>): boolean
+  }
+
+  /** Several nodes. */
+  interface Targets<M extends EventMap<M> = AnyEvents, H extends HandlerMap<H> = AnyHandlers>
+    extends AcknowledgedByAll<H>,
+      Drainable {
+    /** The same, to each. Sends nothing when one of them is not in the network: see `error.ids`. */
+    emit<K extends keyof M & string>(event: K, ...args: Arguments<M, K>): boolean
   }
 
   /** The events of a {@link Peerlist}. */
@@ -553,10 +771,21 @@ declare namespace smoke {
     (event: symbol, listener: (this: Self, ...args: any[]) => void): Self
   }
 
-  /** The channel to all other nodes of the network. */
-  interface Broadcast<M extends EventMap<M> = AnyEvents> extends Channel<M> {
+  /** Everyone in the network but the node itself. */
+  interface Broadcast<M extends EventMap<M> = AnyEvents, H extends HandlerMap<H> = AnyHandlers>
+    extends Channel<M> {
     /** Whether its stream is closed. */
     readonly closed: boolean
+    /**
+     * Asks everyone else that handles it; all others of this version are among the missing. See
+     * {@link AcknowledgedByAll}.
+     */
+    emitWithAck<K extends keyof H & string>(
+      name: K,
+      ...args: Asked<H, K>
+    ): Promise<Replies<Answer<H, K>>>
+    timeout(ms: number): AcknowledgedByAll<H>
+    signal(signal: AbortSignal | null | undefined): AcknowledgedByAll<H>
   }
 
   /** A node that this one has a link to, and the channel to it. */
@@ -688,7 +917,17 @@ declare namespace smoke {
     readonly crowds: number
     /** Reads delayed by `relayedBytesPerSecond`. */
     readonly slowed: number
-    /** Current connections that are not peers yet. */
+    /** Requests that this node has sent. */
+    readonly requests: number
+    /** Those whose time was over before the answer came, or all answers. */
+    readonly timeouts: number
+    /** Requests of others, and its own, that this node's handlers were given. */
+    readonly requestsHandled: number
+    /** Requests that were refused: more than `maxHandled` or `maxHandledPerNode`, or not whole. */
+    readonly requestsRefused: number
+    /** Answers that nobody waited for: too late, or never asked for. */
+    readonly answersIgnored: number
+    /** Connections that have not become peers, right now. */
     readonly unconnected: number
     /** The limits that apply. */
     readonly limits: Resolved<Limits>

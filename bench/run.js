@@ -2,6 +2,7 @@
 
 // npm run bench -- [--json] [--quick] [--only ours,net] [--sizes 100,1024] [--receivers 1,3]
 //                  [--rounds 3] [--svg file]
+// npm run bench -- --requests: requests and answers, see bench/requests.js
 // npm run bench -- --shapes [three,six]: messages of other shapes than the usual one
 
 const { execFileSync } = require('node:child_process')
@@ -184,7 +185,9 @@ async function main() {
   if (failures.length) process.exitCode = 1
 }
 
-main().catch((error) => {
+// What has options of its own is a program of its own.
+const run = process.argv.includes('--requests') ? require('./requests').main : main
+run().catch((error) => {
   say(error.stack)
   process.exitCode = 1
 })

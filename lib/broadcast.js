@@ -1,18 +1,52 @@
 'use strict'
 
 const { Channel } = require('./channel')
+const { REQUEST } = require('./requests')
+const { takeRequests, widen } = require('./symbols')
+const { Acknowledged } = require('./target')
 
 /** The channel to every other node of the network. A node does not hear its own broadcasts. */
 class Broadcast extends Channel {
-  constructor(node, crossing, handle, { maxMessageSize, onLost }) {
+  #ask
+  #asked
+  #ownEvents
+
+  /** `ask(name, args, settings)` asks everyone; `asked(payload)`: somebody has. */
+  constructor(node, crossing, handle, { maxMessageSize, onLost, ask, asked }) {
     // The two halves are separate: the end of our input must not end what others send.
-    super(crossing, handle, { maxMessageSize, allowHalfOpen: true, onLost })
+    const ownEvents = new Map()
+    const settings = { maxMessageSize, allowHalfOpen: true, ownEvents, onLost }
+    super(crossing, handle, settings)
     this.node = node
+    this.#ask = ask
+    this.#asked = asked
+    this.#ownEvents = ownEvents
   }
 
   /** Whether the stream is closed. */
   get closed() {
     return this.stream.closed
+  }
+
+  /** Takes requests or not: whoever has no handler is not to be woken by broadcasts that it relays. */
+  [takeRequests](isHandling) {
+    if (this.#ownEvents.has(REQUEST) === isHandling) return
+    if (isHandling) this.#ownEvents.set(REQUEST, this.#asked)
+    else this.#ownEvents.delete(REQUEST)
+    this[widen]()
+  }
+
+  /** Asks everyone else; resolves to what came of it, see index.d.ts. */
+  emitWithAck(name, ...args) {
+    return new Acknowledged(this.#ask).emitWithAck(name, ...args)
+  }
+
+  timeout(ms) {
+    return new Acknowledged(this.#ask).timeout(ms)
+  }
+
+  signal(signal) {
+    return new Acknowledged(this.#ask).signal(signal)
   }
 }
 

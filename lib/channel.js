@@ -49,6 +49,8 @@ class Channel extends Stream {
 
   #forwarded
   #allowHalfOpen
+  // What is taken from others although no listener is there: functions, by event.
+  #ownEvents
   #onLost
   // Streams in which chunks wait for a reader.
   #holders = new Set()
@@ -56,14 +58,25 @@ class Channel extends Stream {
   // Somebody was told to wait although nothing goes out; 'drain' is due to them.
   #isWaitedFor = false
 
-  /** `localEvents`: events of the stream's that the channel emits on its own account. */
-  constructor(crossing, handle, { maxMessageSize, allowHalfOpen, onLost, localEvents = [] }) {
+  /**
+   * `localEvents`: events of the stream's that the channel emits on its own account. `ownEvents`: functions
+   * that are called with what others send by these names.
+   */
+  constructor(crossing, handle, options) {
+    const {
+      maxMessageSize,
+      allowHalfOpen,
+      onLost,
+      localEvents = [],
+      ownEvents = new Map(),
+    } = options
     super()
     this.#crossing = crossing
     this.#handle = handle
     this.#maxMessageSize = maxMessageSize
     this.#allowHalfOpen = allowHalfOpen
     this.#onLost = onLost
+    this.#ownEvents = ownEvents
     this.#forwarded = new Set(STREAM_EVENTS.filter((event) => !localEvents.includes(event)))
     this.#outbox = new Outbox(crossing.native, handle, maxMessageSize, () => this.#onRefused())
   }
@@ -212,6 +225,9 @@ class Channel extends Stream {
 
   /** An event came. */
   [symbols.receive](event, ...args) {
+    if (event.charCodeAt(0) === 0 && this.#ownEvents.has(event)) {
+      return this.#ownEvents.get(event)(...args)
+    }
     const isUnheard = event === 'error' && this.listenerCount('error') === 0
     emitLocally.call(this, isUnheard ? errorMonitor : event, ...args)
   }
@@ -238,7 +254,7 @@ class Channel extends Stream {
     if (this.#names !== null && flags === this.#flags) {
       if (this.#gone.size > 0) native.unlisten(this.#handle, [...this.#gone])
     } else {
-      const names = this.eventNames().map(nameOf)
+      const names = [...this.#ownEvents.keys(), ...this.eventNames().map(nameOf)]
       this.#names = new Set(names.filter((name) => name !== undefined))
       this.#flags = flags
       native.setFilter(this.#handle, [...this.#names], flags)

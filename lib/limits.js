@@ -31,6 +31,14 @@ const LIMITS = {
   pongsPerSecond: [10, 0.1, 1e6],
   /** Bytes per second of one peer's broadcasts that are forwarded. */
   relayedBytesPerSecond: [128 * KIB * KIB, KIB, 1e12],
+  /** Nodes that are remembered as members. */
+  maxMembers: [16_384, 16, 2 ** 20],
+  /** Requests of this node that wait for their answers. */
+  maxRequests: [16_384, 1, 2 ** 20],
+  /** Requests that are being handled. */
+  maxHandled: [4096, 1, 2 ** 20],
+  /** The same of one node. */
+  maxHandledPerNode: [1024, 1, 2 ** 20],
 }
 const RATE = /PerSecond$/
 

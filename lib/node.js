@@ -21,7 +21,9 @@ const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
 const { Peerlist, callAll } = require('./peerlist')
 const { Place } = require('./place')
+const { Routes } = require('./routes')
 const { StartPromise } = require('./start-promise')
+const { Requester } = require('./target')
 const { add, asyncDispose, close, drained, finish, lose, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
@@ -50,6 +52,7 @@ class Node extends EventEmitter {
   #credentials
   #crossing
   #dials
+  #routes
   #started = null
   #stopped = null
   // start() was called while the node was stopping.
@@ -87,8 +90,13 @@ class Node extends EventEmitter {
     this.broadcast = new Broadcast(this, this.#crossing, BROADCAST, {
       maxMessageSize: this.options.maxMessageSize,
       onLost: (bytes) => this.#onChunkLost(bytes),
+      asked: (payload) => this.#routes.asked(payload),
+      ask: (name, args, settings) => this.#routes.askAll(name, args, settings),
     })
     this.#crossing.attach(BROADCAST, this.broadcast)
+    this.#routes = new Routes(this.#crossing, this.options, this.broadcast)
+    this.members = this.#routes.members
+    this.direct = this.#routes.direct
   }
 
   /** The network-wide id. It can be set before the node is started. */
@@ -204,6 +212,7 @@ class Node extends EventEmitter {
     const { promise } = this.#stopped
     this.#state = STOPPING
     this.listening = false
+    this.#routes.stop()
     this.#place.giveUp()
     if (isAsking) {
       // The core does not run yet.
@@ -220,7 +229,7 @@ class Node extends EventEmitter {
 
   /** Calls `done` when all channels have sent their messages, or their time is over. */
   #handOver(done) {
-    const channels = [this.broadcast, ...this.peers.list]
+    const channels = [this.broadcast, ...this.peers.list, ...this.#routes.list]
     let left = channels.length
     let deadline
     const proceed = () => {
@@ -269,10 +278,54 @@ class Node extends EventEmitter {
     return dial.promise
   }
 
+  /** One node of the network, or several: {@link Target}. */
+  to(ids) {
+    return this.#routes.to(ids)
+  }
+
+  /** Answers the requests `name` of other nodes, and of this one. */
+  handle(name, handler) {
+    this.#routes.handle(name, handler)
+    return this
+  }
+
+  /** Takes a handler off; returns whether there was one. */
+  unhandle(name) {
+    return this.#routes.unhandle(name)
+  }
+
+  /** Asks any one node that handles it. */
+  request(name, ...args) {
+    return this.#requester.request(name, ...args)
+  }
+
+  timeout(ms) {
+    return this.#requester.timeout(ms)
+  }
+
+  signal(signal) {
+    return this.#requester.signal(signal)
+  }
+
+  /** Resolves when so many members are there. */
+  ready(options) {
+    return this.#routes.ready(options)
+  }
+
+  /** Tells everyone something about this node. */
+  setMeta(meta) {
+    this.#routes.setMeta(meta)
+  }
+
+  get #requester() {
+    return new Requester((...request) => this.#routes.request(...request))
+  }
+
   /** The counters since the node was started. */
   stats() {
     const counters = parse(this.#crossing.native.stats())
     counters.lost += this.#lostChunks
+    Object.assign(counters, this.#routes.counters)
     return { ...counters, limits: { ...this.options.limits } }
   }
 
@@ -290,11 +343,12 @@ class Node extends EventEmitter {
   /** Starts the core. */
   #begin() {
     this.#place.settle(this.options)
-    const { logger, listen, slowReceivers, ...rest } = this.options
+    const { logger, listen, meta: _, slowReceivers, ...rest } = this.options
     const { address, listenHost, seeds } = this.#place.found
     this.#crossing.native.start({
       ...{ id: this.#id, ...rest, address, seeds, ...this.#credentials },
       ...{ listenHost, listenPort: listen.port ?? undefined },
+      body: this.#routes.body,
       waitsForReceivers: slowReceivers === 'wait',
       network: rest.network ?? undefined,
       logLevels: logLevels(logger),
@@ -303,6 +357,7 @@ class Node extends EventEmitter {
     this.#crossing.wake()
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()
+    this.#routes.begin()
   }
 
   #lookAround() {
@@ -324,6 +379,10 @@ class Node extends EventEmitter {
         return this.#onPeerAdded(notice)
       case 'remove':
         return this.#crossing.channel(notice.peer)?.node.peers[remove](this.#peer(notice.peer))
+      case 'joined':
+      case 'updated':
+      case 'left':
+        return this.#routes[notice.t](notice)
       case 'dialed':
         return this.#dials.settle(notice, this.#peer(notice.peer))
       case 'drain':
@@ -397,6 +456,8 @@ class Node extends EventEmitter {
     if (this.options.port === 0) this.#anyPort = port
     this.options.port = port
     this.listening = true
+    const { address } = this.#place.found
+    this.#routes.listening({ id: this.#id, address, port })
     this.#started.resolve()
   }
 
@@ -445,6 +506,7 @@ class Node extends EventEmitter {
     const followUps = this.broadcast[close](false)
     callAll([
       () => this.#removeAllPeers(),
+      ...this.#routes.end(),
       ...followUps,
       () => this.#dials.failAll(reason),
       () => stopped?.resolve(),

@@ -4,6 +4,7 @@ const { isIP } = require('node:net')
 const { isSrv, readAddress, readListen, readSeedHost, readSeedText } = require('./addresses')
 const { optionError } = require('./errors')
 const { readLimits } = require('./limits')
+const { readMetaOption } = require('./record')
 
 const LOG_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 const MAX_DELAY = 2 ** 31 - 1
@@ -37,8 +38,21 @@ function readOptions(options = {}) {
   const [slowReceivers, slowReceiverTimeout] = readSlowReceivers(options)
   const allow = readAllow(options.allow ?? [])
   const limits = readLimits(options.limits)
+  const members = readMembers(options.members)
+  const meta = readMetaOption(options.meta)
   const numbers = { minPeerNo, maxPeerNo, pingTimeout, maxMessageSize, slowReceiverTimeout }
-  return { address, port, listen, seeds, network, ...numbers, slowReceivers, allow, limits, logger }
+  const numbered = {
+    address,
+    port,
+    listen,
+    seeds,
+    network,
+    ...numbers,
+    slowReceivers,
+    allow,
+    limits,
+  }
+  return { ...numbered, members, meta, logger }
 }
 
 /** A bit for each method of the application's logger: trace = 1, … fatal = 32. */
@@ -106,6 +120,12 @@ function readPeerNumbers(options, logger) {
     throw optionError(RangeError, 'minPeerNo', message)
   }
   return [least ?? Math.min(3, most ?? 3), most ?? Math.max(5, least ?? 5)]
+}
+
+function readMembers(members = true) {
+  if (typeof members === 'boolean') return members
+  const message = `"members" option must be true or false, not ${show(members)}`
+  throw optionError(TypeError, 'members', message)
 }
 
 function readSlowReceivers({ slowReceivers = 'wait', slowReceiverTimeout = 10_000 }) {

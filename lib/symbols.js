@@ -5,7 +5,7 @@
 const own = Object.fromEntries(
   [
     ...['add', 'remove', 'open', 'close', 'flush', 'drained', 'sendLine', 'setFilter', 'widen'],
-    ...['finish', 'lose'],
+    ...['finish', 'lose', 'update', 'ask', 'wait', 'takeRequests'],
     ...['receive', 'receiveChunk', 'receiveLine', 'streamClosed', 'halves'],
   ].map((name) => [name, Symbol(name)]),
 )

@@ -196,6 +196,58 @@ const attacks = {
     ]
     return asOrigin((n) => texts[n % texts.length])
   },
+
+  /** Requests: more than anybody handles, of names that nobody has, and what is none. */
+  questions: () =>
+    asMember((n) => [
+      ['\0q', [n, 60_000, 'nobody', []]],
+      ['\0q', [n, -1, 'nobody', {}]],
+      ['\0q', null],
+      ['\0c', [n]],
+    ]),
+
+  /** Answers that nobody asked for, and what is none. */
+  answers: () =>
+    asMember((n) => [
+      ['\0a', [n, { forged: true }]],
+      ['\0e', [n, 0, 'E', 'forged']],
+      ['\0a', [{}]],
+      ['\0e', 'x'],
+    ]),
+}
+
+/** A member that sends every other one what `make(n)` returns, past what `lib` lets pass. */
+async function asMember(make) {
+  const { Node } = require('../../lib/node')
+  const { loadBinding } = require('../../lib/native')
+  const binding = loadBinding()
+  let native
+  const handles = new Set()
+  class NativeNode extends binding.NativeNode {
+    constructor(...args) {
+      super(...args)
+      native = this
+    }
+
+    drain() {
+      const text = super.drain()
+      for (const item of JSON.parse(text ?? '[]')) {
+        if (item?.t === 'joined') handles.add(item.member)
+      }
+      return text
+    }
+  }
+  const seeds = [{ address: '127.0.0.1', port }]
+  const node = new Node({ address: '127.0.0.1', seeds, maxPeerNo: 1 }, { ...binding, NativeNode })
+  await node.start()
+  await node.ready()
+  for (;;) {
+    for (const handle of handles) {
+      const texts = Array.from({ length: 20 }, () => make(done.count++)).flat()
+      native.emit(handle, texts.map((message) => JSON.stringify(message)).join('\n'))
+    }
+    await new Promise(setImmediate)
+  }
 }
 
 /** Broadcasts of its own, as many as are taken. */

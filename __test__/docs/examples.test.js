@@ -91,6 +91,36 @@ test('direct: neighbours introduce themselves, and notice that one has gone', as
   await prints(anna, 'a neighbour has gone')
 })
 
+test('rpc: each asks the other, and gets answers and errors', async (t) => {
+  const { run } = await stage(t)
+  const [anna, ben] = [run('rpc.js', 'anna'), run('rpc.js', 'ben')]
+  for (const [program, other] of [
+    [anna, 'ben'],
+    [ben, 'anna'],
+  ]) {
+    await prints(program, 'ERR_SMOKE_TIMEOUT')
+    for (const line of [
+      'the square of 12 is 144',
+      'ERR_SMOKE_REMOTE E_NUMBER not a number',
+      `here are ${other}`,
+    ]) {
+      assert.ok(program.out.split('\n').includes(line), `${line}: ${program.dump()}`)
+    }
+  }
+})
+
+test('members: who comes, changes and goes is told', async (t) => {
+  const { run } = await stage(t)
+  const anna = run('members.js', 'anna')
+  const ben = run('members.js', 'ben')
+  await Promise.all([prints(anna, 'join: ben, port'), prints(ben, 'join: anna, port')])
+  ben.type('benjamin\n')
+  await prints(anna, 'update: benjamin, port')
+  ben.signal('SIGINT')
+  await prints(anna, 'leave: benjamin, port')
+  assert.match(anna.out, /1 are here/)
+})
+
 test('streams: a file arrives as it was, and both programs end', async (t) => {
   const { run } = await stage(t)
   const folder = scratch(t)

@@ -100,9 +100,10 @@ for (const { page, blocks } of PAGES) {
   if (shown.length === 0) continue
   test(`the programs of ${page} print what the page shows`, { timeout: 60_000 }, async (t) => {
     const folder = project(t)
-    const port = await freePort()
+    const ports = [await freePort(), await freePort()]
     for (const { name, text } of blocks.filter(({ name }) => name !== undefined)) {
-      fs.writeFileSync(path.join(folder, name), text.replaceAll('8495', String(port)))
+      const own = text.replaceAll('8495', String(ports[0])).replaceAll('8500', String(ports[1]))
+      fs.writeFileSync(path.join(folder, name), own)
     }
     const programs = []
     t.after(() => killAll(programs))

@@ -8,7 +8,7 @@
 const assert = require('node:assert/strict')
 const { performance } = require('node:perf_hooks')
 const { Flock, seeded } = require('../support/flock')
-const { isTogether, reached } = require('../support/graph')
+const { isTogether, knowEachOther, reached } = require('../support/graph')
 const { Lan } = require('../support/namespaces')
 
 const HALF = 10
@@ -26,17 +26,23 @@ const ENDLESS = 1e6
 const PATIENCE = 30000
 /** For all steps of the cut, and for mending it: broadcasts are kept for 30 s. */
 const PATIENCE_CUT = 15000
+/** For lists of members, from the moment at which the network has changed, in ms. */
+const PATIENCE_MEMBERS = 8000
 /** How often it is looked whether all have heard something. */
 const EVERY = 50
 
 /** What a run measures, in seconds, and the goals of the overlay design. */
 const STEPS = [
   { name: 'converged', goal: 5, what: 'all have peers, and everyone hears everyone' },
+  { name: 'members joined', goal: 5, what: 'all know all as members' },
   { name: 'noticed first', what: 'the first node tells of a netsplit' },
   { name: 'noticed', goal: 6, what: 'all nodes tell of it' },
+  { name: 'members cut', goal: 8, what: 'all know those of their half as members' },
   { name: 'halves whole', what: 'each half is whole, and everyone in it hears everyone in it' },
   { name: 'healed', goal: 5, what: 'from the mending on: whole, and everyone hears everyone' },
+  { name: 'members healed', goal: 5, what: 'all know all as members again' },
   { name: 'whole again', goal: 5, what: 'the same after half of them were killed' },
+  { name: 'members halved', goal: 8, what: 'the survivors know each other only' },
 ]
 
 /** The kinds of the nodes, by host. */
@@ -113,6 +119,15 @@ class Run {
     await Promise.all(newcomers.map((node) => node.begin()))
     await this.#everyoneHearsEveryone('joined', PATIENCE)
     this.#took('converged')
+    await this.#everyoneKnows([flock.nodes], 'members joined')
+  }
+
+  /** The members that each knows are those of its part. Only where nobody is of an older version. */
+  async #everyoneKnows(parts, step) {
+    if (this.isMixed) return
+    const left = this.#began + PATIENCE_MEMBERS - performance.now()
+    await this.flock.until(() => parts.every(knowEachOther), left, `all know ${step}`)
+    this.#took(step)
   }
 
   /**
@@ -171,6 +186,7 @@ class Run {
     const missOne = (node) => lostSeeds(node).join() === this.#seedBeyond(node)
     const areWhole = () => natives.flat().every(missOne) && natives.every(isHalf(halves))
     await flock.until(areWhole, this.#left(), 'the halves are whole')
+    await this.#everyoneKnows(halves, 'members cut')
     await Promise.all(natives.map((half) => this.#rollCall(half, 'cut', this.#left())))
     this.#took('halves whole')
   }
@@ -184,6 +200,7 @@ class Run {
     await flock.until(areBack, this.#left(), 'everyone is told that the netsplit is resolved')
     await this.#everyoneHearsEveryone('mended', this.#left())
     this.#took('healed')
+    await this.#everyoneKnows([flock.nodes], 'members healed')
     const once = ['netsplit', 'netsplit resolved']
     for (const node of natives) {
       const told = netsplits(node, this.#seedBeyond(node))
@@ -207,6 +224,7 @@ class Run {
     flock.drop(...victims)
     await this.#everyoneHearsEveryone('halved', PATIENCE)
     this.#took('whole again')
+    await this.#everyoneKnows([survivors], 'members halved')
     const [{ address }] = this.seeds
     const miss = () =>
       survivors.filter(isNative).every((node) => lostSeeds(node).join() === address)

@@ -23,4 +23,10 @@ function isTogether(nodes) {
   return nodes.every(isSettled) && reached(nodes).size === nodes.length
 }
 
-module.exports = { isTogether, reached }
+/** Every node knows exactly these as members: itself and the others. */
+function knowEachOther(nodes) {
+  const ids = nodes.map(({ id }) => id).sort()
+  return nodes.every(({ members }) => String([...members].sort()) === String(ids))
+}
+
+module.exports = { isTogether, knowEachOther, reached }

@@ -125,6 +125,9 @@ const commands = {
       told.removed++
       tell({ t: 'remove', id: peer.id, peers: peers() })
     })
+    for (const event of ['join', 'leave']) {
+      node.members?.on(event, () => tell({ t: event, members: [...node.members.keys()] }))
+    }
     node.on('skipped', ({ count }) => {
       told.skipped += count
       tell({ t: 'skipped', count })

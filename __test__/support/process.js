@@ -120,6 +120,8 @@ class RemoteNode extends Program {
     /** Every other report, such as `connect`. */
     this.history = []
     this.peers = []
+    /** The ids of the members it knows. */
+    this.members = []
     this.child.on('message', (message) => this.#told(message))
   }
 
@@ -141,6 +143,7 @@ class RemoteNode extends Program {
     else if (t === 'uncaught') this.uncaught.push(message.error)
     else this.history.push(message)
     if (message.peers) this.peers = message.peers
+    if (message.members) this.members = message.members
     this.changed()
   }
 

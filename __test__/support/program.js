@@ -40,6 +40,10 @@ function logger() {
 }
 
 function prepareOurs() {
+  for (const event of ['join', 'leave', 'update']) {
+    node.members.on(event, () => tell({ t: event, members: [...node.members.keys()] }))
+  }
+  node.handle('echo', ({ from }, ...args) => ({ from, args }))
   node.broadcast.on('chat', (...args) => tell({ t: 'event', event: ['chat', ...args] }))
   node.peers.on('add', (peer) => {
     peer.on('chat', (...args) => tell({ t: 'direct', from: peer.id, event: ['chat', ...args] }))
@@ -101,6 +105,18 @@ const commands = {
       else node.broadcast.emit(...event)
     }
   },
+  /** Asks another node; `code` is that of the error. */
+  ask: ({ to, name, args = [] }) => {
+    return node
+      .to(to)
+      .emitWithAck(name, ...args)
+      .catch(({ code }) => ({ code }))
+  },
+  askAll: async ({ name, args = [] }) => {
+    const { replies, missing } = await node.broadcast.emitWithAck(name, ...args)
+    return { replies: [...replies], missing }
+  },
+  member: ({ id }) => node.members.get(id) ?? null,
   direct: ({ to, event }) => {
     const peer = node.peers.inList(to)
     if (kind === 'legacy') peer.socket.send(['smoke', 'event'], [event])

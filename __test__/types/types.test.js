@@ -49,7 +49,7 @@ function project(t, types, compilerOptions, files) {
   return folder
 }
 
-const MODULES = ['esm.mts', 'events.mts', 'streams.mts', 'strict.mts']
+const MODULES = ['esm.mts', 'events.mts', 'requests.mts', 'streams.mts', 'strict.mts']
 const RESOLUTIONS = {
   node16: [{ module: 'node16' }, [...MODULES, 'commonjs.cts']],
   nodenext: [{ module: 'nodenext' }, [...MODULES, 'commonjs.cts']],
@@ -96,6 +96,16 @@ test('every declared member of every object exists', { timeout: 20_000 }, async 
     Peer: peer,
     PeerSocket: peer.socket,
     Stats: stats,
+    Members: node.members,
+    Member: node.members.get(node.id),
+    Direct: node.direct,
+    Target: node.to(node.id),
+    Drainable: node.to(node.id),
+    Acknowledged: node.to(node.id).timeout(1),
+    Targets: node.to([node.id]),
+    AcknowledgedByAll: node.broadcast.timeout(1),
+    Requester: node.timeout(1),
+    Replies: await node.broadcast.timeout(1).emitWithAck('ping'),
   }
   const missing = Object.entries(objects).flatMap(([type, object]) =>
     membersOf(type)

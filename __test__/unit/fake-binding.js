@@ -17,6 +17,9 @@ function fakeBinding() {
   return binding
 }
 
+/** From here on, handles are members'; what is listened for on the last one holds for all of them. */
+const MEMBERS = 2 ** 31
+const DIRECT = 2 ** 32 - 1
 /** What ends a chunk, in items and arguments of lists. */
 const CHUNK = 100
 
@@ -133,6 +136,10 @@ class FakeNative {
 
   rest() {}
 
+  setBody(body) {
+    this.calls.push(['setBody', body])
+  }
+
   reconfigure(...args) {
     this.calls.push(['reconfigure', ...args])
   }
@@ -190,7 +197,7 @@ class FakeNative {
   }
 
   #isWanted(channel, message) {
-    const filter = this.filters.get(channel)
+    const filter = this.filters.get(channel < MEMBERS ? channel : DIRECT)
     if (filter === undefined) return true
     if (typeof message === 'string') return (filter.flags & 1) !== 0
     if (message.line !== undefined) return (filter.flags & 2) !== 0

@@ -35,7 +35,13 @@ test('defaults are those of 0.x, and the port may be left out', () => {
       peerRequestsPerSecond: 10,
       pongsPerSecond: 10,
       relayedBytesPerSecond: 128 * 1024 * 1024,
+      maxMembers: 16_384,
+      maxRequests: 16_384,
+      maxHandled: 4096,
+      maxHandledPerNode: 1024,
     },
+    members: true,
+    meta: undefined,
   })
   assert.deepEqual(Object.keys(logger), ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
 })

@@ -1,0 +1,160 @@
+'use strict'
+
+const { detach, attach, needsWriting } = require('./attachments')
+const { MAX_DEPTH, isDeep } = require('./depth')
+const { SmokeError, tooDeep, tooLarge } = require('./errors')
+const { parse, setImmediate, stringify } = require('./globals')
+const { Outbox } = require('./outbox')
+const symbols = require('./symbols')
+
+/** How much of what a node sends itself may wait, in characters and bytes, before it should; at most. */
+const MUCH_OWN = 1024 * 1024
+const MAX_OWN = 8 * MUCH_OWN
+
+/** The text of a message and its attachments. */
+function write(message, maxSize) {
+  if (!message.some(needsWriting)) return { json: stringify(message), attachments: [] }
+  return detach(message, maxSize)
+}
+
+/** The way to one member, and from it. */
+class Route {
+  member
+  /** What listeners learn of whoever sent something. */
+  context
+  handle
+  #crossing
+  #maxMessageSize
+  #onReceived
+  #outbox = null
+  // Targets that were told to wait.
+  #waiting = new Set()
+
+  /** `onReceived(route, event, args)` is called with what comes. */
+  constructor(handle, member, { crossing, maxMessageSize, onReceived }) {
+    this.handle = handle
+    this.member = member
+    this.context = Object.freeze({ from: member.id })
+    this.#crossing = crossing
+    this.#maxMessageSize = maxMessageSize
+    this.#onReceived = onReceived
+    crossing.attach(handle, this)
+  }
+
+  /** Sends what `write` has written; returns whether there is room. */
+  send({ json, attachments }) {
+    const outbox = this.#open()
+    return attachments.length > 0 ? outbox.rich(json, attachments) : outbox.event(json)
+  }
+
+  /** Tells `target` when there is room. */
+  await(target) {
+    this.#waiting.add(target)
+  }
+
+  #open() {
+    if (this.#outbox === null) {
+      this.#outbox = new Outbox(this.#crossing.native, this.handle, this.#maxMessageSize)
+      this.#outbox.open()
+    }
+    return this.#outbox
+  }
+
+  #tell() {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const target of waiting) target[symbols.drained](this)
+  }
+
+  [symbols.finish](done) {
+    if (this.#outbox === null) done()
+    else this.#outbox.finish(done)
+  }
+
+  /** Nothing goes there any more. */
+  [symbols.close]() {
+    this.#outbox?.close(true)
+    this.#crossing.detach(this.handle)
+    this.#tell()
+  }
+
+  [symbols.drained]() {
+    if (this.#outbox?.drained()) this.#tell()
+  }
+
+  [symbols.receive](event, ...args) {
+    this.#onReceived(this, event, args)
+  }
+
+  // One filter holds for all members, and nobody sends these.
+  [symbols.setFilter]() {}
+  [symbols.receiveChunk]() {}
+  [symbols.receiveLine]() {}
+}
+
+/** The way of a node to itself: as far as listeners can tell, like that to any other. */
+class Loop {
+  member
+  context
+  #crossing
+  #maxMessageSize
+  #onReceived
+  #waiting = new Set()
+  #size = 0
+  #isClosed = false
+
+  constructor(member, { crossing, maxMessageSize, onReceived }) {
+    this.member = member
+    this.context = Object.freeze({ from: member.id })
+    this.#crossing = crossing
+    this.#maxMessageSize = maxMessageSize
+    this.#onReceived = onReceived
+  }
+
+  send({ json, attachments }) {
+    let size = Buffer.byteLength(json)
+    for (const { byteLength } of attachments) size += byteLength
+    if (size > this.#maxMessageSize) throw tooLarge(this.#maxMessageSize)
+    if (isDeep(json)) throw tooDeep(MAX_DEPTH)
+    if (this.#size > MAX_OWN) throw new SmokeError('ERR_SMOKE_OVERLOADED')
+    const copies = attachments.map((attachment) => Buffer.from(attachment))
+    this.#size += size
+    setImmediate(() => this.#arrive(json, copies, size))
+    return this.#size < MUCH_OWN
+  }
+
+  await(target) {
+    this.#waiting.add(target)
+  }
+
+  #arrive(text, attachments, size) {
+    this.#size -= size
+    if (this.#isClosed) return
+    const parsed = parse(text)
+    const [event, ...args] = attachments.length > 0 ? attach(parsed, attachments) : parsed
+    this.#crossing.run(() => {
+      try {
+        this.#onReceived(this, event, args)
+      } finally {
+        if (this.#size === 0) this.#tell()
+      }
+    })
+  }
+
+  #tell() {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const target of waiting) target[symbols.drained](this)
+  }
+
+  [symbols.finish](done) {
+    done()
+  }
+
+  [symbols.close]() {
+    this.#isClosed = true
+    this.#tell()
+  }
+}
+
+module.exports = { Loop, Route, write }

@@ -1,0 +1,295 @@
+'use strict'
+
+const { randomInt } = require('node:crypto')
+const { detach, needsWriting } = require('./attachments')
+const { SmokeError, argumentError } = require('./errors')
+const { stringify } = require('./globals')
+const { Direct } = require('./direct')
+const { Members } = require('./members')
+const { callAll } = require('./peerlist')
+const { Providers } = require('./providers')
+const { Waiters } = require('./ready')
+const { checkHandles, readMetaArgument, readRecord, writeRecord } = require('./record')
+const { KINDS, REQUEST, Requests, noHandler, unreachable } = require('./requests')
+const { Loop, Route, write } = require('./route')
+const { Target, readName } = require('./target')
+const symbols = require('./symbols')
+
+/** The beginnings of the messages of requests. */
+const LEADS = new Map(KINDS.map((kind) => [kind, `[${stringify(kind)},`]))
+/** A request that nodes do not take is not offered to all of them. */
+const MAX_TRIES = 3
+
+/** Everyone in the network: who is there, what is sent to them, and what is asked of them. */
+class Routes {
+  members = new Members()
+  direct
+  #crossing
+  #maxMessageSize
+  #broadcast
+  #requests
+  #providers = new Providers()
+  // By id, this node included while it runs.
+  #routes = new Map()
+  #targets = new Map()
+  #own = null
+  #options
+  #waiters = new Waiters(this.members)
+
+  /** `options` are the node's, and so is `broadcast`. */
+  constructor(crossing, options, broadcast) {
+    this.#crossing = crossing
+    this.#options = options
+    this.#maxMessageSize = options.maxMessageSize
+    this.#broadcast = broadcast
+    this.direct = new Direct(crossing)
+    const send = (id, kind, payload) => this.#sendRequest(id, kind, payload)
+    this.#requests = new Requests({ send }, options.limits)
+  }
+
+  /** What this node tells everyone of itself, as text. */
+  get body() {
+    return writeRecord(this.#options.meta, this.#handles)
+  }
+
+  get counters() {
+    return this.#requests.counters
+  }
+
+  get #handles() {
+    return [...this.#requests.handlers.keys()]
+  }
+
+  /** The ways to others; see [finish] of each. */
+  get list() {
+    return [...this.#routes.values()]
+  }
+
+  /** The node is started. */
+  begin() {
+    // Answers to requests of an earlier life are not to be taken for others.
+    this.#requests.begin(this.#options.limits, randomInt(2 ** 47))
+    this.direct[symbols.open]()
+  }
+
+  /** The node listens, as `id` and at `address` and `port`. */
+  listening({ id, address, port }) {
+    const member = this.#member({ id, address, port, self: true, body: this.body })
+    this.#own = new Loop(member, this.#parts())
+    this.#add(this.#own)
+  }
+
+  joined({ member: handle, ...notice }) {
+    const member = this.#member(notice)
+    if (!this.#routes.has(member.id)) this.#add(new Route(handle, member, this.#parts()))
+  }
+
+  updated({ member: handle, ...notice }) {
+    const route = this.#crossing.channel(handle)
+    if (route !== undefined) this.#update(route, this.#member(notice))
+  }
+
+  left({ member: handle }) {
+    const route = this.#crossing.channel(handle)
+    if (route !== undefined) this.#remove(route.member.id)
+  }
+
+  /** The node stops: nothing more is sent or asked. */
+  stop() {
+    const error = new SmokeError('ERR_SMOKE_STOPPED')
+    this.#own = null
+    this.#requests.stop(error)
+    this.#waiters.fail(error)
+  }
+
+  /** It has stopped; returns what is to be called then. */
+  end() {
+    this.stop()
+    return [...this.#routes.keys()].map((id) => () => this.#remove(id))
+  }
+
+  /** One node, or several. */
+  to(ids) {
+    if (Array.isArray(ids)) {
+      const several = [...new Set(ids.map(readId))]
+      return this.#newTarget(several, (name, args, settings) => {
+        return this.#askSeveral(several, name, args, settings)
+      })
+    }
+    const id = readId(ids)
+    const known = this.#targets.get(id)
+    if (known !== undefined) return known
+    const target = this.#newTarget([id], (name, args, settings) => {
+      return this.#requests.ask(id, name, args, settings)
+    })
+    // Where there is somebody to wait for, all are told.
+    if (this.#routes.has(id)) this.#targets.set(id, target)
+    return target
+  }
+
+  /** Answers requests by that name. */
+  handle(name, handler) {
+    readName(name)
+    if (typeof handler !== 'function') {
+      throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', 'handler must be a function')
+    }
+    const { handlers } = this.#requests
+    if (handlers.has(name)) {
+      const message = `"${name}" is handled already: there is one handler per name`
+      throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', message)
+    }
+    checkHandles([...this.#handles, name])
+    handlers.set(name, handler)
+    this.#announce()
+  }
+
+  /** Returns whether that was handled. */
+  unhandle(name) {
+    const wasHandled = this.#requests.handlers.delete(name)
+    if (wasHandled) this.#announce()
+    return wasHandled
+  }
+
+  setMeta(meta) {
+    this.#options.meta = readMetaArgument(meta)
+    this.#announce()
+  }
+
+  ready(options) {
+    return this.#waiters.wait(options)
+  }
+
+  /** Asks one node of those that handle it, and others if it does not take it. */
+  request(name, args, settings) {
+    const tried = []
+    const next = (otherwise) => {
+      const id = tried.length < MAX_TRIES ? this.#providers.next(name, tried) : undefined
+      if (id === undefined) return Promise.reject(otherwise)
+      tried.push(id)
+      return this.#requests.ask(id, name, args, settings).catch((error) => {
+        // It has not begun there.
+        if (error.from !== undefined && error.code !== 'ERR_SMOKE_REMOTE') return next(error)
+        throw error
+      })
+    }
+    return next(new SmokeError('ERR_SMOKE_NO_HANDLER', `no node handles "${name}"`))
+  }
+
+  /** Asks everyone else. */
+  askAll(name, args, settings) {
+    if (this.#own === null) return Promise.reject(new SmokeError('ERR_SMOKE_STOPPED'))
+    const ids = []
+    const errors = new Map()
+    for (const { id, self, legacy, handles } of this.members.values()) {
+      if (self || legacy) continue
+      if (handles.includes(name)) ids.push(id)
+      else errors.set(id, noHandler(id))
+    }
+    const own = this.#own.member.id
+    const send = (kind, payload) => this.#broadcast.emit(kind, [...payload, own])
+    return this.#requests.askAll(ids, send, name, args, settings, errors)
+  }
+
+  /** Somebody's broadcast asks for an answer; it says itself whose it is. */
+  asked(payload) {
+    const from = Array.isArray(payload) ? payload[4] : undefined
+    if (this.#routes.get(from) instanceof Route) this.#requests.received(from, REQUEST, payload)
+  }
+
+  #askSeveral(ids, name, args, settings) {
+    const send = (kind, payload) => {
+      const routes = this.#find(ids)
+      const written = writeOne(kind, payload, this.#maxMessageSize)
+      for (const route of routes) route.send(written)
+    }
+    return this.#requests.askAll(ids, send, name, args, settings)
+  }
+
+  #sendRequest(id, kind, payload) {
+    const [route] = this.#find([id])
+    route.send(writeOne(kind, payload, this.#maxMessageSize))
+  }
+
+  #newTarget(ids, ask) {
+    const target = new Target((message) => {
+      const routes = this.#find(ids)
+      const written = write(message, this.#maxMessageSize)
+      const full = routes.filter((route) => !route.send(written))
+      for (const route of full) route.await(target)
+      target[symbols.wait](full)
+      return full.length === 0
+    }, ask)
+    return target
+  }
+
+  /** The routes to all of `ids`; throws if there is none to one of them. */
+  #find(ids) {
+    if (this.#own === null) throw new SmokeError('ERR_SMOKE_STOPPED')
+    const routes = ids.map((id) => this.#routes.get(id))
+    const missing = ids.filter((_, index) => !routes[index] || routes[index].member.legacy)
+    if (missing.length > 0) throw unreachable(missing)
+    return routes
+  }
+
+  #onReceived(route, event, args) {
+    if (LEADS.has(event)) this.#requests.received(route.member.id, event, args[0])
+    else this.direct[symbols.receive](route.context, event, args)
+  }
+
+  /** What is told of this node has changed. */
+  #announce() {
+    this.#broadcast[symbols.takeRequests](this.#requests.handlers.size > 0)
+    if (this.#own === null) return
+    const { body } = this
+    this.#crossing.native.setBody(body)
+    this.#update(this.#own, this.#member({ ...this.#own.member, body }))
+  }
+
+  #member({ id, address, port, body = '', legacy = false, self = false }) {
+    const { meta, handles } = readRecord(body)
+    return Object.freeze({ id, address, port, meta, handles: Object.freeze(handles), legacy, self })
+  }
+
+  #parts() {
+    return {
+      crossing: this.#crossing,
+      maxMessageSize: this.#maxMessageSize,
+      onReceived: (route, event, args) => this.#onReceived(route, event, args),
+    }
+  }
+
+  #add(route) {
+    const { member } = route
+    this.#routes.set(member.id, route)
+    this.#providers.update(member.id, [], member.handles)
+    callAll([() => this.members[symbols.add](member), () => this.#waiters.look()])
+  }
+
+  #update(route, member) {
+    this.#providers.update(member.id, route.member.handles, member.handles)
+    route.member = member
+    this.members[symbols.update](member)
+  }
+
+  #remove(id) {
+    const route = this.#routes.get(id)
+    this.#routes.delete(id)
+    this.#targets.delete(id)
+    this.#providers.update(id, route.member.handles, [])
+    this.#requests.left(id)
+    callAll([() => route[symbols.close](), () => this.members[symbols.remove](id)])
+  }
+}
+
+/** The text of a message of this kind, and its attachments. */
+function writeOne(kind, payload, maxSize) {
+  if (needsWriting(payload)) return detach([kind, payload], maxSize)
+  return { json: `${LEADS.get(kind)}${stringify(payload)}]`, attachments: [] }
+}
+
+function readId(id) {
+  if (typeof id === 'string') return id
+  throw argumentError(TypeError, 'ERR_SMOKE_ARGUMENT', `an id is a string, not ${String(id)}`)
+}
+
+module.exports = { Routes }
