@@ -10,6 +10,7 @@ async function main() {
   process.exitCode = await runSteps('check', [
     { name: 'rust format', argv: ['cargo', 'fmt', '--check'] },
     { name: 'set-up and build', argv: script('setup'), needed: true },
+    { name: 'circles and sizes', argv: script('circles') },
     { name: 'javascript lint', argv: [...npm(), 'run', '--silent', 'lint'] },
     { name: 'rust lint', argv: ['cargo', 'clippy', '--all-targets', '--', '-D', 'warnings'] },
     {

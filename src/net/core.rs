@@ -1,4 +1,7 @@
-//! What a node is made of, apart from waiting: its state and its links, and what one does to the other.
+//! A node without its waiting: its state, its timers and its links, and how they interact.
+//!
+//! All of it is behind one lock, the core's. Nothing in here waits, and nothing in here calls a
+//! function that takes the core's lock.
 
 mod admission;
 pub(super) mod command;
@@ -29,24 +32,21 @@ use crate::proto::{
     Bucket, Config, Event, Input, Level, LinkId, Moment, NodeId, Output, State, Timer, Timers,
 };
 
-/// How long a driver sleeps that has nothing to wait for.
+/// How long a driver without a timer sleeps.
 const IDLE: Duration = Duration::from_secs(3600);
-/// How often a slow peer that holds broadcasts back is looked at.
+/// How often to look at a slow peer that holds broadcasts back.
 const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
-/// How often `stats()` is renewed.
+/// How often what `stats()` returns is renewed.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
-/// A connection being made, done.
+/// The outcome of a dial.
 pub(super) type Dialed = (LinkId, Result<(TcpStream, SocketAddr), &'static str>);
 
-/// A node, but for its driver task.
-///
-/// Behind a lock: what the application sends is carried out on its own thread when the driver is idle,
-/// which saves waking another one. Nothing in here waits.
+/// A node, without its driver task.
 pub(super) struct Core {
     pub(super) config: Config,
     runtime: Handle,
-    /// Of a closed network.
+    /// Set in a closed network.
     keys: Option<Arc<Keys>>,
     pub(super) sink: Arc<dyn Sink>,
     shared: Arc<Shared>,
@@ -54,33 +54,34 @@ pub(super) struct Core {
     timers: Timers,
     began: Instant,
     outputs: Vec<Output>,
-    /// Inputs that carrying out outputs gave rise to.
+    /// Inputs that follow from outputs.
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
-    /// Messages that were received, so far.
+    /// The number of messages received so far.
     received: u64,
-    /// Of the one at hand: the most bytes that one link was given to pass on.
+    /// The largest number of bytes queued on any link for the current message.
     passed_on: usize,
-    /// Links that were given something to write.
+    /// Links with something new to write.
     touched: Vec<LinkId>,
-    /// Accepted links that have not become peers, oldest first.
+    /// Accepted links that are not peers yet, oldest first.
     strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: HashMap<LinkId, AbortHandle>,
     port: Arc<dyn Port>,
     watch: Weak<Watch>,
     dialed: mpsc::UnboundedSender<Dialed>,
-    /// Whether commands are taken: between start and stop.
+    /// Whether commands are carried out: between start and stop.
     pub(super) is_running: bool,
-    /// When the driver wakes up by itself.
+    /// When the driver will wake up.
     armed: Instant,
     driver: Arc<Notify>,
     levels_changed: bool,
     refused: Refused,
-    /// Connections that may be accepted.
+    /// The rate of connections to accept.
     arrivals: Bucket,
-    /// How often the application hears of refused links: once a second, ten at once.
+    /// The rate of refusals to report: one a second, ten at once.
     refusals: Bucket,
+    /// Refusals since the last that was reported.
     untold: u64,
     /// Whether a slow peer holds broadcasts back.
     held_back: bool,
@@ -89,17 +90,17 @@ pub(super) struct Core {
 
 /// A link that has a socket.
 struct Open {
-    /// Whether it is among the touched.
+    /// Whether it is in `touched`.
     is_touched: bool,
     remote: SocketAddr,
     outlet: Arc<Outlet>,
-    /// The bytes it brings that are passed on.
+    /// The rate of bytes that it may bring to be forwarded.
     relayed: Bucket,
-    /// Which message it was last given to pass on, and in how many bytes: to an old peer a run goes in
-    /// many lines.
+    /// The number of the message last forwarded on it, and its bytes: to a legacy peer a run goes
+    /// in many lines.
     given: (u64, usize),
     level: Level,
-    /// Set once it is a peer.
+    /// Set when it becomes a peer.
     peer: Option<Peer>,
 }
 
@@ -116,7 +117,7 @@ impl Open {
     }
 }
 
-/// What leads to a node's driver.
+/// The core's ends of its channels to the driver.
 pub(super) struct Wires {
     pub(super) watch: Weak<Watch>,
     pub(super) dialed: mpsc::UnboundedSender<Dialed>,
@@ -132,7 +133,7 @@ impl Port for Uplink {
             return Duration::ZERO;
         };
         let mut core = lock(&core);
-        // A link that says goodbye still reads what is on its way.
+        // A node that has stopped ignores what its links still read.
         if !core.is_running {
             return Duration::ZERO;
         }
@@ -148,6 +149,7 @@ impl Port for Uplink {
 }
 
 impl Core {
+    /// Thread: the application's. Locks held: none.
     pub(super) fn new(
         config: Config,
         id: NodeId,
@@ -208,11 +210,15 @@ impl Core {
             reported_at: now,
         }
     }
+}
+
+/// Thread: any. Locks held: the core's, and of the others at most a link's reading lock.
+impl Core {
     fn now(&self) -> Moment {
         Moment(self.began.elapsed().as_micros() as u64)
     }
 
-    /// Begins: the node listens on `port`.
+    /// Starts the node, which listens on `port`.
     pub(super) fn start(&mut self, port: u16, keys: Option<Arc<Keys>>) {
         self.keys = keys;
         self.is_running = true;
@@ -220,7 +226,7 @@ impl Core {
         self.settle();
     }
 
-    /// Ends: returns the links' tasks, which say goodbye, and what they have to write before.
+    /// Stops the node; returns the tasks of its links, which say goodbye, and their outlets.
     pub(super) fn stop(&mut self) -> (JoinSet<()>, Vec<Arc<Outlet>>) {
         self.is_running = false;
         let queues = self.links.values().map(|open| open.outlet.clone());
@@ -233,7 +239,7 @@ impl Core {
         (std::mem::take(&mut self.tasks), queues)
     }
 
-    /// Does what is due, and returns when the next turn is.
+    /// Does what is due; returns when the next turn is.
     pub(super) fn turn(&mut self) -> Instant {
         let now = self.now();
         while let Some(timer) = self.timers.pop(now) {
@@ -243,20 +249,20 @@ impl Core {
             }
             self.handle(Input::TimerFired(timer));
         }
-        // Those that ended have said so, or nobody wanted to know.
+        // Their last reports have arrived.
         while self.tasks.try_join_next().is_some() {}
         self.settle();
         self.armed = self.due();
         self.armed
     }
 
-    /// Carries out a command on the thread that gives it.
+    /// Carries out a command on the thread that gives it, in the driver's place.
     pub(super) fn carry_over(&mut self, command: Command) {
         self.command(command);
         self.conclude();
     }
 
-    /// Ends what was not done by the driver.
+    /// Ends a turn on another thread than the driver's.
     fn conclude(&mut self) {
         self.settle();
         if self.due() < self.armed {
@@ -264,7 +270,7 @@ impl Core {
         }
     }
 
-    /// Writes what was queued, and tells everyone whom it concerns how things are now.
+    /// Writes what was queued; updates gates and counters.
     fn settle(&mut self) {
         while let Some(link) = self.touched.pop() {
             let Some(open) = self.links.get_mut(&link) else {
@@ -308,7 +314,7 @@ impl Core {
                     address,
                 });
             }
-            // The driver's own business.
+            // The driver looks for it.
             Command::Stop => {}
         }
     }
@@ -331,7 +337,7 @@ impl Core {
         }
     }
 
-    /// Feeds the state and carries out what it wants done, and what follows from that.
+    /// Feeds `input` to the state; carries out the outputs, and what follows from them.
     fn handle(&mut self, input: Input) {
         let now = self.now();
         let mut outputs = std::mem::take(&mut self.outputs);
@@ -383,7 +389,7 @@ impl Core {
 }
 
 impl Core {
-    /// How long a link that takes no bytes holds senders back.
+    /// How long a link that takes no bytes still holds senders back.
     fn patience(&self) -> Duration {
         match self.config.waits_for_receivers {
             true => self.config.slow_receiver_timeout,
@@ -391,17 +397,17 @@ impl Core {
         }
     }
 
-    /// Bytes that wait for all links.
+    /// The bytes that wait on all links.
     pub(super) fn queued(&self) -> usize {
         self.links.values().map(|open| open.outlet.bytes()).sum()
     }
 
-    /// Whether each peer was given all that the application has sent to everyone.
+    /// Whether all broadcasts of the application are queued for every peer.
     pub(super) fn has_said_all(&self) -> bool {
         self.links.keys().all(|link| self.state.has_said_all(*link))
     }
 
-    /// Passes an event on to the application, and keeps the gates in step with the peers.
+    /// Hands an event to the application; keeps the gates in step with the peers.
     fn event(&mut self, event: Event) {
         match &event {
             Event::PeerAdded {

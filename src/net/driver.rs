@@ -1,4 +1,4 @@
-//! The task that waits for a node.
+//! The task that waits for a node's timers, connections and commands.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,23 +22,23 @@ use super::secure::{Credentials, Keys};
 use super::wait::Watch;
 use crate::proto::Event;
 
-/// How many commands are carried out before their consequences are looked at.
+/// How many commands are carried out in one turn.
 const BATCH: usize = 64;
-/// How long a stop may take to hand over what was sent before, and to say goodbye.
+/// How long a stop may take to write what was sent before, and to say goodbye.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
-/// A stop waits no longer for links that have taken nothing for so long.
+/// A stop gives up links that have taken nothing for so long.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the other sides have to close, when all is written.
+/// How long the other sides have to close after the last byte.
 const GOODBYE: Duration = Duration::from_millis(1500);
-/// How often a stop looks whether it can go on.
+/// How often a stop looks at its progress.
 const STOP_CHECK: Duration = Duration::from_millis(10);
-/// After an accept error such as EMFILE.
+/// The pause after an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the application asks of the driver, in order; closed when nobody can ask any more.
+/// The application's commands, in order. It closes when the handle is dropped.
 pub(super) type Inbox = mpsc::UnboundedReceiver<Command>;
 
-/// What leads to a driver.
+/// The driver's ends of its channels.
 pub(super) struct Ears {
     dialed: mpsc::UnboundedReceiver<Dialed>,
     wake: Arc<Notify>,
@@ -64,6 +64,8 @@ impl Ears {
 }
 
 /// Runs the node from start to stop.
+///
+/// Thread: the network's. Locks held: none; it takes the core's for each turn.
 pub(super) async fn run(
     core: Arc<Mutex<Core>>,
     credentials: Option<Credentials>,
@@ -122,13 +124,13 @@ pub(super) async fn run(
     drop(listener);
     let deadline = Instant::now() + STOP_DEADLINE;
     hand_over(&core, &mut ears, deadline).await;
-    let (tasks, queues) = lock(&core).stop();
-    finish(tasks, &queues, deadline).await;
+    let (tasks, outlets) = lock(&core).stop();
+    finish(tasks, &outlets, deadline).await;
     watch.abort();
     sink.event(Event::Stopped);
 }
 
-/// Runs until the application wants it to stop.
+/// Runs until the application stops the node.
 async fn serve(
     core: &Mutex<Core>,
     shared: &Shared,
@@ -158,7 +160,7 @@ async fn serve(
             let pause = match accepted {
                 Ok((stream, remote)) => core.accept(stream, remote),
                 Err(error) => {
-                    // Out of descriptors, most likely: existing links must not starve for it.
+                    // Most likely there are no descriptors left. Links go on meanwhile.
                     tracing::warn!(%error, "cannot accept a connection");
                     ACCEPT_PAUSE
                 }
@@ -180,16 +182,16 @@ async fn serve(
     }
 }
 
-/// Takes the next connection, but not before `at`.
+/// Takes the next connection, not before `at`.
 async fn accept(listener: &TcpListener, at: Instant) -> io::Result<(TcpStream, SocketAddr)> {
-    // Even a moment that has passed would be waited for until the timer's next tick.
+    // Tokio waits for its next tick even if the moment has passed.
     if at > Instant::now() {
         sleep_until(at).await;
     }
     listener.accept().await
 }
 
-/// Goes on until each peer was given what was broadcast: some may have had no room for it.
+/// Goes on until every broadcast is queued for every peer: some queues may have been full.
 async fn hand_over(core: &Mutex<Core>, ears: &mut Ears, deadline: Instant) {
     let mut progress = (0, Instant::now());
     loop {
@@ -213,12 +215,12 @@ async fn hand_over(core: &Mutex<Core>, ears: &mut Ears, deadline: Instant) {
     }
 }
 
-/// Waits for the links to write what is queued and to say goodbye.
-async fn finish(mut tasks: JoinSet<()>, queues: &[Arc<Outlet>], deadline: Instant) {
+/// Waits for the links to write what is queued, and to say goodbye.
+async fn finish(mut tasks: JoinSet<()>, outlets: &[Arc<Outlet>], deadline: Instant) {
     let goodbyes = async { while tasks.join_next().await.is_some() {} };
     let written = async {
-        let is_written = |queue: &Arc<Outlet>| queue.bytes() == 0 || queue.is_stuck(STOP_PATIENCE);
-        while !queues.iter().all(is_written) && Instant::now() < deadline {
+        let is_written = |o: &Arc<Outlet>| o.bytes() == 0 || o.is_stuck(STOP_PATIENCE);
+        while !outlets.iter().all(is_written) && Instant::now() < deadline {
             sleep(STOP_CHECK).await;
         }
         sleep(GOODBYE).await;
@@ -230,7 +232,7 @@ async fn finish(mut tasks: JoinSet<()>, queues: &[Arc<Outlet>], deadline: Instan
     tasks.shutdown().await;
 }
 
-/// Whether more than this machine and a private network may reach `address`, as far as it tells.
+/// Whether `address` is an IP address that others than private networks may reach.
 fn is_public(address: &str) -> bool {
     match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V4(ip)) => {

@@ -1,4 +1,4 @@
-//! What the rest of the program holds of a running node.
+//! The handle of a running node.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
@@ -21,8 +21,11 @@ use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
 
 /// A running node. Dropping the handle stops it.
+///
+/// Thread: any, JavaScript's in practice. Locks held: none. Sends try the core's lock, and carry
+/// themselves out if it is free.
 pub struct Node {
-    /// `None` where the system gave no thread for it.
+    /// `None` if the system gave no thread for it.
     core: Option<Arc<Mutex<Core>>>,
     watch: Weak<Watch>,
     commands: mpsc::UnboundedSender<Command>,
@@ -38,15 +41,14 @@ impl fmt::Debug for Node {
 }
 
 impl Node {
-    /// Starts a node. Whether it could listen comes as [`Event::Listening`] or [`Event::Failed`]
-    /// (after which nothing more comes and the node is gone).
+    /// Starts a node. [`Event::Listening`] follows, or [`Event::Failed`] as its last event.
     ///
     /// `log` receives the node's `tracing` events, and only this node's.
     pub fn start(config: Config, id: NodeId, sink: Arc<dyn Sink>, log: tracing::Dispatch) -> Self {
         Self::launch(config, id, None, sink, log)
     }
 
-    /// The same for a node of a closed network; its id is that of its key.
+    /// Starts a node of a closed network; its id is that of its key.
     pub fn start_closed(
         config: Config,
         credentials: Credentials,
@@ -110,8 +112,8 @@ impl Node {
         sent
     }
 
-    /// Sends the same to several members: what became of it, for each; none got it if there is no room
-    /// for one.
+    /// Sends the same to several members: what became of it, for each; none got it if there is no
+    /// room for one.
     pub fn send_to(&self, members: &[u32], payload: Payload) -> Vec<Result<Room, SendError>> {
         if let Err(error) = self.check(&payload, None) {
             return vec![Err(error); members.len()];
@@ -180,16 +182,15 @@ impl Node {
         self.command(Command::ClosePeer(peer)).ok();
     }
 
-    /// The application has consumed much since it was asked: those who wait are to know.
+    /// Tells peers that the application has consumed much.
     pub fn consumed(&self) {
         if let Some(command) = self.carry_over(Command::Consumed) {
-            // A node that is gone tells nobody.
+            // A node that is gone has nothing left to do.
             self.command(command).ok();
         }
     }
 
-    /// Accepts that many peers from now on, enters the network through these seeds, and tells others
-    /// to dial that address.
+    /// Changes the number of peers to accept, the seeds, and the address that others dial.
     pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>, address: String) {
         // A node that is gone has nothing left to do.
         self.command(Command::Reconfigure(max_peers, seeds, address))
@@ -202,20 +203,20 @@ impl Node {
         self.command(Command::Stop).ok();
     }
 
-    /// What has been counted so far; at most a second old.
+    /// The counters, at most a second old.
     pub fn stats(&self) -> Stats {
         lock(&self.shared.report).clone()
     }
 
-    /// What the application's thread can wait for, and then read, in the core's place.
+    /// The sockets of the node, for a thread that can read them while it is idle.
     pub fn watch(&self) -> Option<Arc<Watch>> {
         self.watch.upgrade()
     }
 
-    /// `theirs`: the largest message that the receiver takes, if it is one and has said so.
+    /// `theirs`: the largest message that the receiver takes, if it has said so.
     fn check(&self, payload: &Payload, theirs: Option<usize>) -> Result<(), SendError> {
         let largest = theirs.map_or(self.max_message, |theirs| theirs.min(self.max_message));
-        // A run of several messages is bounded by whoever batches; a single one by the option.
+        // The application's side bounds a run of several messages; the option bounds a single one.
         if payload.count() == 1 && payload.body().len() > largest + 8 {
             return Err(SendError::TooLarge);
         }
@@ -233,8 +234,8 @@ impl Node {
         Ok(self.shared.room(gate))
     }
 
-    /// Carries `command` out on this thread if the driver is not at work and nothing is on its way to
-    /// it; otherwise returns it.
+    /// Carries out `command` on this thread if the core is free and no command is on its way to the
+    /// driver, which keeps them in order. Otherwise returns it.
     fn carry_over(&self, command: Command) -> Option<Command> {
         let Some(core) = &self.core else {
             return Some(command);

@@ -1,12 +1,12 @@
 //! Encryption and admission: links between nodes that share a secret.
 //!
 //! A link begins with [`MAGIC`] and the three messages of a Noise handshake
-//! (`XXpsk0_25519_ChaChaPoly_BLAKE2s`), each of a fixed length. Then both sides send Noise messages,
-//! each after its length in two bytes, and inside them what they would have sent without. A message
-//! without content says that its sender's next ones are under a new key.
+//! (`XXpsk0_25519_ChaChaPoly_BLAKE2s`), each of a fixed length. Then both sides send Noise
+//! messages, each after its length in two bytes; their content is what a plaintext link would
+//! carry. An empty message announces a new key for its sender's next ones.
 //!
-//! The first message is under the secret already: whoever does not know it gets no answer and costs
-//! no Diffie-Hellman. (`snow` multiplies once all the same: it computes our own public key again.)
+//! The first message is under the secret already: a dialer without it gets no answer and costs no
+//! Diffie-Hellman. (`snow` multiplies once all the same: it computes our own public key again.)
 
 #[cfg(feature = "fuzzing")]
 mod ends;

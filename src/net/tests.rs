@@ -11,7 +11,7 @@ use super::{Credentials, Identity, Node, Room, Secret, Sink};
 use crate::proto::legacy::line;
 use crate::proto::{Config, Event, Item, LinkId, Mark, NodeId, Payload, Target};
 
-/// Consumes what comes at once.
+/// Consumes every event at once.
 struct Forward(Sender<Event>, Mutex<Vec<Mark>>);
 
 impl Sink for Forward {
@@ -62,7 +62,7 @@ impl Running {
         running
     }
 
-    /// The first event that `pick` makes something of; those before it are passed over.
+    /// The first event for which `pick` returns something; earlier ones are skipped.
     fn expect<T>(&self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut passed = Vec::new();
@@ -245,8 +245,8 @@ fn member(private: u8) -> Credentials {
     }
 }
 
-/// Becomes a link of the closed network's node at `port`, as the member with that key, and says that
-/// it is the member with the key 3.
+/// Connects to the node of the closed network at `port` with the key `private`, and claims to be
+/// the member with the key 3.
 async fn claim_to_be_the_third(port: u16, private: u8) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
@@ -289,7 +289,7 @@ mod watched {
     use super::*;
     use crate::net::Watch;
 
-    /// Says on which thread broadcasts come.
+    /// Reports the thread on which broadcasts arrive.
     struct Where(Sender<(Event, ThreadId)>);
 
     impl Sink for Where {
@@ -304,7 +304,7 @@ mod watched {
 
     type Events = Receiver<(Event, ThreadId)>;
 
-    /// Two nodes that are peers; what the second hears comes through the receiver.
+    /// Two nodes that are peers; the receiver gets what the second hears.
     fn nodes() -> (Running, Node, Events) {
         let a = Running::start("a", Config::default());
         let (sender, events) = channel();
@@ -319,8 +319,8 @@ mod watched {
         (a, b, events)
     }
 
-    /// Waits like an event loop until there is something to read, and reads it. What comes besides
-    /// broadcasts is read, too, so it may have to wait again.
+    /// Waits like an event loop until there is something to read, and reads it. Other messages than
+    /// broadcasts arrive, too, so it may have to wait again.
     fn wait_and_visit(watch: &Watch, events: &Events) -> ThreadId {
         let deadline = Instant::now() + Duration::from_secs(10);
         let second = Timespec {
@@ -338,7 +338,7 @@ mod watched {
         panic!("nothing came");
     }
 
-    /// On which thread the next broadcast comes, if it does in time.
+    /// The thread on which the next broadcast arrives, if it does in time.
     fn broadcast(events: &Events, within: Duration) -> Option<ThreadId> {
         let deadline = Instant::now() + within;
         loop {
@@ -350,7 +350,7 @@ mod watched {
     }
 
     #[test]
-    fn a_thread_that_waits_for_a_nodes_sockets_reads_what_comes() {
+    fn an_idle_thread_that_waits_for_the_sockets_reads_them() {
         let (a, b, events) = nodes();
         let watch = b.watch().unwrap();
         let threads: Vec<_> = (0..20)
@@ -360,12 +360,12 @@ mod watched {
                 wait_and_visit(&watch, &events)
             })
             .collect();
-        // A thread that the system lets wait for long is not waited for.
+        // The network's thread reads if the system does not run this thread in time.
         assert!(threads.contains(&current().id()), "{threads:?}");
     }
 
     #[test]
-    fn what_that_thread_does_not_read_the_core_does() {
+    fn the_network_thread_reads_what_an_idle_thread_does_not() {
         let (a, b, events) = nodes();
         let watch = b.watch().unwrap();
         watch.attend(true);
@@ -377,7 +377,7 @@ mod watched {
     }
 
     #[test]
-    fn a_node_that_has_stopped_keeps_no_descriptor_for_it() {
+    fn a_stopped_node_keeps_no_epoll_descriptor() {
         let (a, b, events) = nodes();
         assert!(b.watch().is_some());
         b.stop();

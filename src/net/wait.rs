@@ -1,8 +1,8 @@
 //! Which thread reads a node's sockets.
 //!
-//! On Linux two threads may: JavaScript's while it is idle, the network's otherwise (`epoll`). Elsewhere,
-//! and with the feature `portable-wait`, the network's thread always reads (`portable`). `build.rs` sets
-//! `shared_reads` for the first.
+//! On Linux two threads may: JavaScript's while it is idle, the network's otherwise (`epoll`).
+//! Elsewhere, and with the feature `portable-wait`, the network's thread always reads (`portable`).
+//! `build.rs` sets `shared_reads` for the first.
 
 #[cfg(shared_reads)]
 mod epoll;

@@ -1,4 +1,4 @@
-//! Connections that others make: which are taken, and what is said of those that are not.
+//! Which incoming connections are taken, and how refusals are counted and reported.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::net::os::listener::{plain, reset};
 use crate::net::secure::Refusal;
 use crate::proto::{CloseHow, Event, Input};
 
-/// A connection is not made to yield to a newer one before it has had this long for its handshake.
+/// How long a connection has for its handshake before it must make room for a newer one.
 const STRANGER_GRACE: Duration = Duration::from_millis(500);
-/// The least for which no connection is accepted when there are too many: timers are coarse.
+/// The shortest pause in accepting connections: timers are coarse.
 const ARRIVAL_PAUSE: Duration = Duration::from_millis(10);
 
+/// Thread: any; `accept` only the network's. Locks held: the core's.
 impl Core {
-    /// Takes a connection that somebody else made, if there is room for it; returns how long no other
-    /// shall be taken.
+    /// Takes an incoming connection if there is room for it; returns how long to pause accepting.
     pub(in crate::net) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) -> Duration {
         self.admit(stream, remote);
         self.arrivals.spend(1.0);
@@ -48,8 +48,8 @@ impl Core {
             return reset(&stream);
         }
         if self.strangers.len() >= self.config.max_unconnected {
-            // The oldest has had the most time to say something; but if it has had hardly any, so
-            // many come at once that none would ever get through if each displaced another.
+            // The oldest has had the most time to speak. But if it is new, too, so many arrive at
+            // once that none would get through if each displaced another.
             let oldest = self.strangers.values().next();
             if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
                 self.refused.refused_crowded += 1;
@@ -75,7 +75,7 @@ impl Core {
         self.handle(Input::Accepted { link, remote });
     }
 
-    /// Counts a link that was not to be trusted, and tells of it if that was not just done.
+    /// Counts a refused link, and reports it unless too many were reported lately.
     pub(super) fn refuse(&mut self, remote: SocketAddr, refusal: Refusal) {
         let counts = &mut self.refused;
         let count = match refusal {

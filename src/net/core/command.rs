@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use crate::proto::{LinkId, Payload, Target};
 
-/// What a message may weigh beside its own bytes: a legacy packet around it.
+/// What a message weighs beside its own bytes: a legacy packet around it.
 const MESSAGE_OVERHEAD: usize = 192;
 
-/// What the application asks of the driver.
+/// What the application asks of a node. The thread that asks carries it out if the core is free;
+/// otherwise the driver does.
 #[derive(Debug)]
 pub(in crate::net) enum Command {
     Broadcast(Payload),
@@ -20,14 +21,14 @@ pub(in crate::net) enum Command {
     Line(LinkId, Bytes),
     AddPeer(u32, Target),
     ClosePeer(LinkId),
-    /// The application has consumed much.
+    /// The application has consumed much since it was last asked.
     Consumed,
     Reconfigure(usize, Vec<Target>, String),
     Stop,
 }
 
 impl Command {
-    /// What it weighs while it crosses.
+    /// What it weighs on its way to the driver.
     pub(in crate::net) fn bytes(&self) -> usize {
         match self {
             Self::Broadcast(payload) | Self::Direct(_, payload) | Self::SendTo(_, payload) => {

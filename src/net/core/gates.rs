@@ -1,4 +1,4 @@
-//! How full the ways out of a node are, for senders to read without the core's lock.
+//! How full the ways out of a node are. Senders read it without the core's lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
@@ -10,23 +10,27 @@ use crate::net::lock::lock;
 use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{Level, LinkId};
 
-/// Bytes on their way from the application to the driver above which a send reports pressure.
+/// More bytes than this on their way to the driver put pressure on senders.
 const CROSSING_HIGH: usize = 2 << 20;
-/// A way out of the node, to one peer or to all: how full it is. Kept by the driver, read by senders.
+
+/// How full one way out of the node is, to one peer or to all.
+///
+/// Thread: any. Locks held: whoever holds the core's writes; senders read and hold none.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Gate {
-    /// The queue behind it, if it leads to one peer.
+    /// The queue behind it, unless it leads to all.
     outlet: Option<Arc<Outlet>>,
     /// A [`Level`], as its number.
     level: AtomicU8,
-    /// Bytes that were sent and not consumed, and how many there may be before senders are to wait.
+    /// Bytes that were sent and not consumed.
     outstanding: AtomicUsize,
+    /// How many of these there may be before senders must wait.
     window: AtomicUsize,
-    /// There were more, and have not become half as many since.
+    /// There were more than that, and have not been less than half since.
     is_behind: AtomicBool,
     /// Whether a sender was told to wait.
     waiting: AtomicBool,
-    /// The largest message that is taken there, if it is known.
+    /// The largest message that the peer takes, if it has said so.
     pub(in crate::net) max_message: Option<usize>,
 }
 
@@ -39,12 +43,14 @@ struct Members {
     waiting: HashSet<LinkId>,
 }
 
-/// What handle and driver share.
+/// What the handle shares with the core and the driver.
+///
+/// Thread: any. Locks held: at most the core's.
 #[derive(Debug)]
 pub(in crate::net) struct Shared {
-    /// Bytes of commands on their way, each with what it may weigh beside its own.
+    /// The weight of all commands on their way to the driver.
     crossing: AtomicUsize,
-    /// Commands on their way.
+    /// Commands on their way to the driver.
     commands: AtomicUsize,
     limit: usize,
     pub(in crate::net) broadcast: Gate,
@@ -62,7 +68,7 @@ impl Gate {
         }
     }
 
-    /// Says how much of what went through has not been consumed.
+    /// Sets how many bytes have not been consumed, and how many may be.
     pub(in crate::net) fn set_window(&self, outstanding: usize, window: usize) {
         self.outstanding.store(outstanding, SeqCst);
         self.window.store(window, SeqCst);
@@ -73,15 +79,15 @@ impl Gate {
         self.is_behind.store(is_behind, SeqCst);
     }
 
-    /// Whether `bytes` more are too many for those who consume them: nobody who waits as told gets
-    /// that far. One message of any size gets through if nothing is outstanding.
+    /// Whether `bytes` more are too many for the receivers. Senders that wait as told never get
+    /// that far. A message of any size passes if nothing is outstanding.
     fn is_overrun(&self, bytes: usize, limit: usize) -> bool {
         let outstanding = self.outstanding.load(SeqCst);
         let most = limit.max(2 * self.window.load(SeqCst));
         outstanding > 0 && outstanding + bytes > most
     }
 
-    /// Whether senders are to wait.
+    /// Whether senders must wait.
     fn is_pressed(&self) -> bool {
         self.level.load(SeqCst) > Level::Low as u8 || self.is_behind.load(SeqCst)
     }
@@ -90,7 +96,7 @@ impl Gate {
         self.level.store(level as u8, SeqCst);
     }
 
-    /// Whether a sender that was told to wait shall be told to go on; at most once.
+    /// Whether to tell a waiting sender to go on; true at most once per wait.
     pub(in crate::net) fn opens(&self) -> bool {
         !self.is_pressed() && self.waiting.swap(false, SeqCst)
     }
@@ -126,7 +132,7 @@ impl Shared {
         self.commands.fetch_sub(1, SeqCst);
     }
 
-    /// Whether little enough is crossing for senders to go on.
+    /// Whether so little is on its way to the driver that senders may go on.
     pub(in crate::net) fn is_calm(&self) -> bool {
         self.crossing.load(SeqCst) < CROSSING_HIGH / 4
     }
@@ -173,7 +179,7 @@ impl Shared {
         opened
     }
 
-    /// Whether `bytes` more would exceed what may wait behind `gate`, on its way there included.
+    /// Whether `bytes` more exceed what may wait behind `gate` and on the way to it.
     fn is_full(&self, gate: &Gate, bytes: usize) -> bool {
         if gate.is_overrun(bytes, self.limit) {
             return true;
@@ -185,7 +191,7 @@ impl Shared {
         }
         let queued = match &gate.outlet {
             Some(outlet) => outlet.bytes(),
-            // To all: as long as one peer has room.
+            // The gate to all is as full as the emptiest queue.
             None => self
                 .peers()
                 .values()
@@ -193,7 +199,7 @@ impl Shared {
                 .min()
                 .unwrap_or(0),
         };
-        // One message larger than the limit still gets through when nothing waits.
+        // A message larger than the limit still passes when nothing waits.
         queued + crossing > 0 && queued + crossing + bytes > self.limit
     }
 

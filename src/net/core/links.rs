@@ -16,10 +16,12 @@ use crate::net::os::listener::{plain, tune};
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{Bucket, CloseHow, Input, Level, LinkId, Target};
 
+/// Thread: any. Locks held: the core's.
 impl Core {
+    /// Acts on a link's report.
     pub(super) fn report(&mut self, link: LinkId, report: Report) {
         match report {
-            // Of a link that was closed: whatever it read is no longer wanted.
+            // The node has closed the link and wants no more of it.
             _ if !self.links.contains_key(&link) => {}
             Report::Received(messages) => {
                 for message in messages {
@@ -57,6 +59,7 @@ impl Core {
         }
     }
 
+    /// What a link is to the node.
     pub(super) fn standing(&self, link: LinkId) -> Standing {
         let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
         peer.map_or(Standing::Stranger, |peer| Standing::Peer {
@@ -64,6 +67,7 @@ impl Core {
         })
     }
 
+    /// Begins a link on a connection.
     pub(super) fn open(
         &mut self,
         link: LinkId,
@@ -71,7 +75,7 @@ impl Core {
         remote: SocketAddr,
         security: Security,
     ) {
-        // Gone only if the driver is, and then nobody waits for links any more.
+        // It goes with the driver, and then no link is wanted.
         let Some(watch) = self.watch.upgrade() else {
             return;
         };
@@ -105,6 +109,7 @@ impl Core {
         self.tasks.spawn_on(task, &self.runtime);
     }
 
+    /// Begins a dial; [`Self::dialed`] follows.
     pub(super) fn dial(&mut self, link: LinkId, target: Target) {
         let deadline = self.config.dial_timeout;
         let config = self.config.clone();
@@ -118,9 +123,9 @@ impl Core {
         self.dials.insert(link, dial.abort_handle());
     }
 
-    /// Takes a connection that we made.
+    /// Takes the outcome of a dial.
     pub(in crate::net) fn dialed(&mut self, (link, result): Dialed) {
-        // Otherwise it was aborted, too late; the state has forgotten it already.
+        // Otherwise it was aborted too late; the state has forgotten it.
         if self.dials.remove(&link).is_none() {
             return;
         }
@@ -144,18 +149,19 @@ impl Core {
         }
     }
 
+    /// Closes a link or gives up a dial.
     pub(super) fn close(&mut self, link: LinkId, how: CloseHow) {
         if let Some(dial) = self.dials.remove(&link) {
             dial.abort();
         }
         self.strangers.remove(&link);
         // A half-closed link still has to report that the other side closed it.
-        let open = match how {
+        let outlet = match how {
             CloseHow::HalfClose => self.links.get(&link).map(|open| open.outlet.clone()),
             CloseHow::Flush | CloseHow::Abort => self.links.remove(&link).map(|open| open.outlet),
         };
-        if let Some(queue) = open {
-            queue.close(how);
+        if let Some(outlet) = outlet {
+            outlet.close(how);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What links are given to write and to pass on, and who is held back when that is too much.
+//! What links must write and forward, and whom that holds back when it is too much.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::Core;
 use crate::net::link::Pushed;
 use crate::proto::{Class, CloseHow, Event, Input, Level, LinkId, Outgoing};
 
-/// A link that rests does not hear its peer's heartbeats, so it looks in between.
+/// The longest pause in reading a link: its peer's heartbeats must be heard in between.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
 impl Core {
@@ -37,7 +37,7 @@ impl Core {
         }
     }
 
-    /// Closes a link whose other end does not read.
+    /// Closes a link whose peer does not read.
     fn give_up(&mut self, link: LinkId) {
         self.close(link, CloseHow::Abort);
         self.pending.push_back(Input::Closed {
@@ -57,7 +57,7 @@ impl Core {
         }
     }
 
-    /// Tells senders how full their ways out are, and those that wait when they may go on.
+    /// Tells senders how full the ways out are, and wakes those that may go on.
     pub(super) fn update_gates(&mut self) {
         if std::mem::take(&mut self.levels_changed) || self.held_back {
             self.set_gates();
@@ -78,8 +78,8 @@ impl Core {
         }
     }
 
-    /// Broadcasts are held back by the slowest peer that moves at all, and by a peer that does not
-    /// only when there is no other.
+    /// The slowest peer that moves holds broadcasts back. A peer that does not move does so only
+    /// when there is no other.
     fn set_gates(&mut self) {
         let mut lowest = None;
         self.held_back = false;
@@ -98,7 +98,7 @@ impl Core {
         self.shared.broadcast.set(level);
     }
 
-    /// How long a link shall read no more, because what it brought was passed on faster than it may be.
+    /// How long a link must pause reading, because it brought more to forward than it may.
     pub(super) fn rest(&mut self, link: LinkId) -> Duration {
         let now = self.now();
         let Some(open) = self.links.get_mut(&link) else {

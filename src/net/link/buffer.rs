@@ -9,16 +9,16 @@ use crate::net::wait::Socket;
 
 /// How much is read at once.
 pub(super) const READ: usize = 64 << 10;
-/// The size of the buffers that payloads share, on a link that brings much. Whoever keeps a payload keeps
-/// its buffer, so a buffer is not given up before it has been filled by half.
+/// The size of the buffers that payloads share on a busy link. A payload that is kept keeps its
+/// buffer, so a buffer is used until it is half full at least.
 const BUFFER: usize = 2 * READ;
-/// The size of a link's first; each is twice as large as the one before.
+/// The size of a link's first buffer. Each is twice as large as the one before.
 const FIRST: usize = 1 << 10;
 
-/// What was read and nobody has made sense of yet.
+/// Bytes that were read and are not decoded yet.
 ///
-/// Sockets are read into memory of the thread's, and copied from there: so a link holds what it has
-/// brought and little more, however many links there are, and no buffer has to be cleared first.
+/// A read goes into memory of the thread and is copied from there. So a link holds little more than
+/// it has brought, and no buffer has to be zeroed first.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     pub(super) filled: BytesMut,
@@ -48,8 +48,8 @@ impl Buffer {
         self.filled.extend_from_slice(bytes);
     }
 
-    /// Goes on in a buffer of the usual size when a large message is complete: what comes next must not
-    /// keep all of its buffer alive.
+    /// Returns to a buffer of the usual size after a large message: the next payloads must not keep
+    /// the large buffer alive.
     pub(super) fn end_large(&mut self) {
         if self.size > BUFFER && self.filled.len() < READ {
             let mut filled = BytesMut::with_capacity(BUFFER);
@@ -58,15 +58,15 @@ impl Buffer {
         }
     }
 
-    /// Goes on in another buffer, or in the old one if nobody holds any of it any more, with room for
-    /// so much.
+    /// Makes room for so many bytes, in the same buffer if no payload holds it any more, or in
+    /// another.
     fn renew(&mut self, room: usize) {
         if self.filled.try_reclaim(room) {
             return;
         }
         let needed = self.filled.len() + room;
         self.size = if needed > BUFFER {
-            // Of a large message, so much that it is moved a few times only.
+            // Doubling: a large message is moved a few times only.
             2 * needed
         } else {
             needed.max((2 * self.size).clamp(FIRST, BUFFER))
@@ -92,7 +92,7 @@ mod tests {
         (near, Socket::new(far).unwrap())
     }
 
-    /// Reads until `wanted` bytes have come, and returns what `take` left of each read.
+    /// Reads until `wanted` bytes have arrived.
     async fn read(input: &mut Buffer, socket: &Socket, wanted: usize) {
         let mut got = 0;
         while got < wanted {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_left_of_a_read_stays_in_front_of_the_next() {
+    async fn the_rest_of_a_read_stays_in_front_of_the_next_read() {
         let (mut near, socket) = connection().await;
         let mut input = Buffer::default();
         let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_buffer_is_used_again_once_nobody_holds_any_of_it() {
+    async fn a_buffer_is_reused_when_no_payload_holds_it() {
         let (mut near, socket) = connection().await;
         let mut input = Buffer {
             size: BUFFER,
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_holds_no_more_than_it_has_brought_and_buffers_grow_with_what_comes() {
+    async fn buffers_begin_small_and_grow_with_the_traffic() {
         let (mut near, socket) = connection().await;
         let mut input = Buffer::default();
         near.write_all(b"[").unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_follows_a_large_message_does_not_keep_its_buffer_alive() {
+    async fn payloads_after_a_large_message_do_not_keep_its_buffer_alive() {
         let (mut near, socket) = connection().await;
         let mut input = Buffer::default();
         for _ in 0..32 {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_taken_is_not_overwritten() {
+    async fn taken_bytes_are_not_overwritten() {
         let (mut near, socket) = connection().await;
         let mut input = Buffer::default();
         let mut kept = Vec::new();

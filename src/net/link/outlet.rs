@@ -11,8 +11,8 @@ use super::writer::{Progress, Writer};
 use crate::net::lock::{lock, try_lock};
 use crate::proto::{CloseHow, Level, Outgoing};
 
-/// A link that took no bytes for so long no longer holds senders back, where senders do not wait for
-/// receivers. Elsewhere it takes as long as any slow receiver has.
+/// A link that took no bytes for so long no longer holds senders back, where senders do not wait
+/// for receivers. Elsewhere it takes as long as any slow receiver has.
 pub const STUCK_AFTER: Duration = Duration::from_millis(250);
 
 /// A link's queue, and the right to write from it to the socket. Either thread that has queued
@@ -82,8 +82,8 @@ impl Outlet {
 }
 
 impl Outlet {
-    /// Writes what is queued as far as a few system calls get, and leaves the rest to the link's task.
-    /// Returns the queue's new level if that changed it.
+    /// Writes what is queued as far as a few system calls get, and leaves the rest to the link's
+    /// task. Returns the queue's new level if that changed it.
     ///
     /// Thread: the one that queued. Locks held: the core's.
     pub(in crate::net) fn flush(&self) -> Option<Level> {

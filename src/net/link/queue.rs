@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use crate::proto::{Class, CloseHow, Level, Outgoing};
 
-/// Control data and the application's own may exceed the limit by this factor. Gates hold senders to
-/// the limit itself; the factor is for what encoding adds.
+/// Control data and the application's own may exceed the limit by this factor. Gates hold senders
+/// to the limit itself; the factor is for what encoding adds.
 const SLACK: usize = 2;
 /// A link that took bytes within this time goes on, if slowly.
 const MOVING_WITHIN: Duration = Duration::from_secs(1);
 
 /// The bytes that wait for one link, with a policy for when there are too many.
 ///
-/// Control data leaves first. The application's own data and forwards leave in order of arrival; they
-/// differ in what is dropped when the queue is full: the oldest forwards.
+/// Control data leaves first. The application's own data and forwards leave in order of arrival;
+/// they differ in what is dropped when the queue is full: the oldest forwards.
 #[derive(Debug)]
 pub(super) struct Queue {
     limit: usize,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_drops_the_oldest_forwards_and_keeps_what_is_ours() {
+    fn a_full_queue_drops_the_oldest_forwards_and_keeps_own_data() {
         let mut queue = Queue::new(8);
         assert_eq!(queue.push(data(Class::Forward, "f1")), Pushed::Queued);
         assert_eq!(queue.push(data(Class::Own, "o1")), Pushed::Queued);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_beyond_the_limit_passes_an_empty_queue() {
+    fn a_message_larger_than_the_limit_passes_an_empty_queue() {
         let mut queue = Queue::new(2);
         assert_eq!(
             queue.push(data(Class::Own, "12345")),
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flushing_close_writes_what_is_left_first() {
+    fn a_flushing_close_writes_the_rest_first() {
         let mut queue = Queue::new(100);
         queue.push(data(Class::Own, "bye"));
         queue.close(CloseHow::Flush);

@@ -151,8 +151,8 @@ impl Reader {
         }
     }
 
-    /// Decodes into `messages`, up to a handshake or the end. Fails if the sender claims an id that is
-    /// not its own.
+    /// Decodes into `messages`, up to a handshake or the end. Fails if the sender claims an id that
+    /// is not its own.
     fn decode(&mut self, messages: &mut Vec<Message>) -> Result<Decoded, End> {
         let bytes = match &self.opener {
             Some(_) => &mut self.plain,

@@ -24,11 +24,11 @@ use crate::proto::{CloseHow, LinkId, NodeId};
 
 /// A link that takes no bytes for so long is closed.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
-/// How often a link that pauses reading looks whether it may go on. The application needs far longer
-/// for the messages that wait.
+/// How often a link that pauses reading looks whether it may go on. The application needs far
+/// longer for the messages that wait.
 const CONGESTION_CHECK: Duration = Duration::from_millis(2);
-/// How long we read on after our FIN. Closing earlier would turn data that is still on its way to us
-/// into a reset, and the other side would lose what it has not read.
+/// How long we read on after our FIN. Closing earlier would turn data that is still on its way to
+/// us into a reset, and the other side would lose what it has not read.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How a link is encrypted.
@@ -133,8 +133,8 @@ async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Optio
     }
 }
 
-/// Shakes hands by the first of our secrets that the node knows. While a secret is being changed, some
-/// nodes know only the old one; each is offered on a connection of its own.
+/// Shakes hands by the first of our secrets that the node knows. While a secret is being changed,
+/// some nodes know only the old one; each is offered on a connection of its own.
 async fn offer(stream: &mut TcpStream, keys: &Keys) -> Result<secure::Session, Failure> {
     let unreachable = |error| Failure::Ended(error_code(&error));
     let remote = stream.peer_addr().map_err(unreachable)?;
@@ -157,8 +157,8 @@ async fn offer(stream: &mut TcpStream, keys: &Keys) -> Result<secure::Session, F
     outcome
 }
 
-/// Closes without an answer, and without the reset that unread data would cause: to the other side a
-/// reset looks like a broken network.
+/// Closes without an answer, and without the reset that unread data would cause: to the other side
+/// a reset looks like a broken network.
 async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
     let mut ignored = [0; 4096];

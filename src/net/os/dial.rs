@@ -1,4 +1,4 @@
-//! Making connections.
+//! Outgoing connections.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,10 +7,12 @@ use tokio::net::TcpStream;
 use super::error::error_code;
 use crate::proto::{Config, Target};
 
-/// The code of a dial to an address that [`Config::allow`] does not have.
+/// The error code of a dial to an address that [`Config::allow`] does not contain.
 pub(in crate::net) const NOT_ALLOWED: &str = "NOT_ALLOWED";
 
-/// Connects to `target`, a name or an address, or says why not.
+/// Connects to `target`, a name or an address; returns an error code if it cannot.
+///
+/// Thread: the network's. Locks held: none.
 pub(in crate::net) async fn connect(
     target: &Target,
     config: &Config,
@@ -20,7 +22,7 @@ pub(in crate::net) async fn connect(
         Err(_) => {
             let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
             let mut found: Vec<_> = found.map_err(|_| "ENOTFOUND")?.collect();
-            // Every address of a name is a way in; each dial begins with another.
+            // Each dial of a name begins with another of its addresses.
             fastrand::shuffle(&mut found);
             found
         }

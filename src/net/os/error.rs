@@ -1,6 +1,6 @@
-//! Names of the system's errors.
+//! Names of system errors.
 
-/// The system's name for an I/O error, as Node.js has it in `error.code`.
+/// The system's name for an I/O error, as in Node's `error.code`.
 pub(in crate::net) fn error_code(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::*;
     match error.kind() {

@@ -1,4 +1,6 @@
-//! The server socket, and sockets' options.
+//! The server socket, and options of sockets.
+//!
+//! Thread: the network's. Locks held: at most the core's; none of these calls waits.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,17 +9,17 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Connections that the system holds for us until we accept them.
+/// How many connections the system holds for us until we accept them.
 const BACKLOG: i32 = 1024;
 
-/// Listens on `port` of `host`, or else of every address of this machine, IPv6 and IPv4 alike where it
-/// can.
+/// Listens on `port` of `host`, or of every address of this machine, IPv6 and IPv4 if there are
+/// both.
 pub(in crate::net) fn listen(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
     if let Some(host) = host {
         return bind(SocketAddr::new(host, port), true);
     }
     match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), false) {
-        // No IPv6 here.
+        // This machine has no IPv6.
         Err(error) if is_unsupported(&error) => {
             bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), false)
         }
@@ -52,7 +54,7 @@ fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
-    // On Windows this would let two programs share a port; elsewhere it lets one restart at once.
+    // Lets a program restart at once. On Windows it would let two programs share a port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -61,8 +63,8 @@ fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Sets what every connection wants: no delay, and dead ones found even where the protocol itself
-/// is silent (overlay design, failure detection: keepalive 10 s / 3 s × 3, user timeout 15 s).
+/// Sets the options of every connection: no delay, and keepalive (10 s, then 3 s × 3;
+/// unacknowledged data 15 s), which finds dead connections even where the protocol is silent.
 pub(in crate::net) fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10));
@@ -76,20 +78,20 @@ pub(in crate::net) fn tune(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     let outcome = outcome.and_then(|()| socket.set_tcp_user_timeout(Some(Duration::from_secs(15))));
     if let Err(error) = outcome {
-        // The connection works without them; this happens when it is closed already.
+        // The connection works without them. It happens when the other side has closed it already.
         tracing::debug!(%error, "could not set socket options");
     }
 }
 
-/// Ends a connection that there is no room for so that the other side can tell this from a FIN, by
-/// which a legacy node says that it wants no more peers.
+/// Ends a connection by a reset. A FIN means something else: by it a legacy node says that it wants
+/// no more peers.
 pub(in crate::net) fn reset(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "could not reset a connection");
     }
 }
 
-/// `address`, with an IPv4 address written as such also when it came through an IPv6 socket.
+/// `address`, with an IPv4 address as such even if it came through an IPv6 socket.
 pub(in crate::net) fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,14 +1,15 @@
-//! The thread on which all nodes of this process live.
+//! The network's thread, one for all nodes of the process.
 
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Handle};
 
-/// The runtime; its thread starts with the first call and lives as long as the process.
+/// The runtime. Its thread starts with the first call and lives as long as the process.
 ///
-/// One thread for all: a link task and its driver hand each other work without waking another
-/// core. Two workers made no difference beyond the spread of five rounds (`npm run bench -- --quick
-/// --rounds 5 --only ours,net`, on two cores), so it is one.
+/// Tasks on one thread hand each other work without waking another core. Two threads were not
+/// faster (`npm run bench -- --quick --rounds 5 --only ours,net`, on two cores).
+///
+/// Thread: any. Locks held: none.
 pub(in crate::net) fn handle() -> std::io::Result<&'static Handle> {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
     if let Some(handle) = RUNTIME.get() {
@@ -16,11 +17,11 @@ pub(in crate::net) fn handle() -> std::io::Result<&'static Handle> {
     }
     let runtime = Builder::new_current_thread()
         .enable_all()
-        // Name look-ups only.
+        // For name look-ups and passphrases only.
         .max_blocking_threads(4)
         .build()?;
     let handle = RUNTIME.get_or_init(|| runtime.handle().clone());
-    // Another thread may have been quicker: then this runtime is not the one, and is dropped.
+    // If another thread was quicker, its runtime counts and this one is dropped.
     if handle.id() == runtime.handle().id() {
         std::thread::Builder::new()
             .name("smokesignal".to_owned())

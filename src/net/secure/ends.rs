@@ -1,4 +1,4 @@
-//! Both ends of an encrypted link, without a connection between them: for benches.
+//! Both ends of an encrypted link without a connection, for benches.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use super::fuzz::{SECRET, keys, run};
 use super::handshake::{Session, accept, dial};
 use super::session::{Opener, Sealer};
 
-/// How a link reads.
+/// The size of a link's reads.
 const READ: usize = 64 << 10;
 
 /// An encrypted link's sending and receiving end.
@@ -42,7 +42,7 @@ impl Ends {
         }
     }
 
-    /// Encrypts a batch of one part; returns how long that is.
+    /// Encrypts a batch of one part; returns the number of encrypted bytes.
     pub fn seal(&mut self, part: &Bytes) -> usize {
         self.batch.push_back(part.clone());
         let sealed = self.sealer.seal(&mut self.batch);
@@ -50,7 +50,7 @@ impl Ends {
         self.sealer.bytes().len()
     }
 
-    /// Encrypts a batch of one part, and decrypts it as it comes out of a socket.
+    /// Encrypts a batch of one part, and decrypts it in the pieces that a socket gives.
     pub fn pass(&mut self, part: &Bytes) -> Bytes {
         self.seal(part);
         for piece in self.sealer.bytes().chunks(READ) {

@@ -1,4 +1,4 @@
-//! The fuzz target `transport`: encrypted links between which somebody sits.
+//! The fuzz target `transport`: encrypted links with an attacker in the middle.
 
 use std::collections::VecDeque;
 
@@ -10,12 +10,12 @@ use super::handshake::{Session, accept, dial};
 use super::key::{Credentials, Identity, Keys, Secret};
 use super::refusal::{MAGIC, Refusal};
 
-/// What the members share.
+/// The secret of the members.
 pub(super) const SECRET: [u8; 32] = [1; 32];
 
-/// What the data makes up is a stranger's first bytes, or what somebody does to the handshake of two
-/// members, or to the messages after it. A stranger gets no answer and no link; members agree on a
-/// session only if nothing was changed; and what is decrypted is the beginning of what was sent.
+/// The data are the first bytes of a stranger, or changes to the handshake of two members, or to
+/// the messages after it. A stranger gets no answer and no link; members agree on a session only if
+/// nothing was changed; and the decrypted bytes are a prefix of those sent.
 pub fn transport(data: &[u8]) {
     let Some((&kind, data)) = data.split_first() else {
         return;
@@ -51,8 +51,8 @@ pub(super) async fn keys(secret: [u8; 32], private: u8) -> Keys {
     .unwrap_or_else(|| unreachable!("keys"))
 }
 
-/// Under a secret that is another for each input: a fuzzer sees what this process compares, and of a
-/// secret that stayed the same it found out the tag of a first message, piece by piece.
+/// Each input has a secret of its own. A fuzzer sees the comparisons of this process: with a
+/// constant secret it found out the tag of a first message, piece by piece.
 async fn stranger(data: &[u8]) {
     let secret = Blake2s256::digest(data).into();
     let (mut near, mut far) = duplex(1 << 20);
@@ -70,7 +70,7 @@ async fn stranger(data: &[u8]) {
     assert_eq!(heard, b"", "an answer to a stranger");
 }
 
-/// Both handshakes, with somebody between them who may change each message.
+/// A handshake with an attacker in the middle, who may change each message.
 async fn handshake(data: &[u8]) {
     let mut changes = Source(data);
     let (mut near, mut near_wire) = duplex(4096);
@@ -94,12 +94,13 @@ async fn handshake(data: &[u8]) {
         outcome
     };
     let (dialed, accepted, changed) = tokio::join!(dialing, accepting, between);
-    // The last message is the dialer's: it cannot know what becomes of it.
+    // The dialer sends the last message, and cannot know its fate.
     assert!(accepted.is_err() || dialed.is_ok());
     assert_eq!(accepted.is_ok(), changed == Some(false), "{accepted:?}");
 }
 
-/// Passes a message of `length` bytes on; returns whether it was changed, or `None` if it never came.
+/// Passes a message of `length` bytes on; returns whether it was changed, or `None` if it never
+/// came.
 async fn pass(
     from: &mut DuplexStream,
     to: &mut DuplexStream,
@@ -116,7 +117,7 @@ async fn pass(
     if changes.byte() & 15 == 15 {
         message.truncate(changes.below(length));
     }
-    // Nobody may be there any more to take it.
+    // The receiver may be gone.
     drop(to.write_all(&message).await);
     if message.len() < length {
         drop(to.shutdown().await);
@@ -131,7 +132,7 @@ async fn messages(data: &[u8], kind: u8) {
     let (Ok(Session { mut sealer, .. }), Ok(Session { mut opener, .. })) = both else {
         unreachable!("two members");
     };
-    // New keys now and then, so that their announcements get lost, too.
+    // Some inputs renew keys often, so that announcements of keys get lost, too.
     sealer.rekey_messages = if kind & 4 == 0 { 3 } else { u64::MAX };
     let mut source = Source(data);
     let (mut sent, mut plain, mut sealed) = (Vec::new(), BytesMut::new(), BytesMut::new());
@@ -148,7 +149,7 @@ async fn messages(data: &[u8], kind: u8) {
         };
         assert_eq!(count, length);
         let record = sealer.bytes().to_vec();
-        // What comes behind a change cannot be read any more.
+        // Bytes behind a change cannot be read.
         if intact {
             sent.extend_from_slice(&content);
         }
@@ -169,7 +170,7 @@ async fn messages(data: &[u8], kind: u8) {
     }
 }
 
-/// What becomes of a record on its way, and whether it is the same.
+/// Changes a record, or not; returns whether it is the same.
 fn tamper(mut record: Vec<u8>, source: &mut Source<'_>) -> (Vec<u8>, bool) {
     let original = record.clone();
     let what = source.byte();
@@ -188,7 +189,7 @@ fn tamper(mut record: Vec<u8>, source: &mut Source<'_>) -> (Vec<u8>, bool) {
     (record, is_same)
 }
 
-/// Decisions, read off the data; zeros when it is used up.
+/// Decisions, read from the data; zeros when it is used up.
 struct Source<'a>(&'a [u8]);
 
 impl Source<'_> {

@@ -1,4 +1,4 @@
-//! From a TCP connection to a pair of ciphers.
+//! The handshake of an encrypted link.
 
 use snow::{Builder, HandshakeState};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -22,9 +22,9 @@ const THIRD: usize = POINT + TAG + TAG;
 /// Why there is no session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Failure {
-    /// It is not one of us.
+    /// The other side was refused.
     Refused(Refusal),
-    /// The connection ended, for this reason.
+    /// The connection ended, with this error code.
     Ended(&'static str),
 }
 
@@ -34,7 +34,7 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// A handshake's outcome: both directions, and whose key is at the other end.
+/// The outcome of a handshake: both directions, and the id of the other end's key.
 #[derive(Debug)]
 pub(in crate::net) struct Session {
     pub(in crate::net) sealer: Sealer,
@@ -42,7 +42,9 @@ pub(in crate::net) struct Session {
     pub(in crate::net) remote: NodeId,
 }
 
-/// Shakes hands on a connection that we made, by one of the secrets.
+/// Shakes hands on a connection that we dialled, by one of the secrets.
+///
+/// Thread: the network's. Locks held: none.
 pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     keys: &Keys,
@@ -62,8 +64,10 @@ pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     finish(noise)
 }
 
-/// Shakes hands on a connection that was made to us. Writes nothing before the other side has shown
+/// Shakes hands on a connection that we accepted. Writes nothing before the other side has proved
 /// that it knows the secret.
+///
+/// Thread: the network's. Locks held: none.
 pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     keys: &Keys,
@@ -82,7 +86,7 @@ pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     let mut noise = recognise(keys, &opening[MAGIC.len()..])?;
-    // What follows is expensive, and what we have read may have been recorded elsewhere.
+    // The rest is expensive, and the first message may be a recorded one.
     if !keys.afford() {
         return Err(Refusal::Crowded.into());
     }
@@ -120,7 +124,7 @@ fn begin(keys: &Keys, secret: usize, dials: bool) -> Result<HandshakeState, Fail
         }
     };
     build().map_err(|error: snow::Error| {
-        // Only the system's random numbers can be missing.
+        // This fails only without random numbers from the system.
         tracing::error!(%error, "cannot encrypt");
         Failure::Ended("EIO")
     })
@@ -158,7 +162,7 @@ fn ended(error: std::io::Error) -> Failure {
     })
 }
 
-/// A node without our secret closes without a word.
+/// A node without our secret closes without an answer.
 fn unanswered(error: std::io::Error) -> Failure {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match error.kind() {

@@ -1,9 +1,9 @@
-//! Secrets, keys, and the ids that follow from them.
+//! Secrets, keys and ids.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use blake2::digest::{Digest, KeyInit, Mac};
@@ -12,26 +12,27 @@ use snow::params::DHChoice;
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use tokio::time::Instant;
 
+use crate::net::lock::lock;
 use crate::proto::{Bucket, Moment, NodeId};
 
 /// Argon2id's cost for a passphrase: the first of the OWASP password storage cheat sheet's choices
 /// that fits a small machine, 19 MiB and two passes.
 const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
 const ARGON2_PASSES: u32 = 2;
-/// The same for all, for members share nothing else: two networks with the same passphrase have the
-/// same key.
+/// The same for all networks: members share nothing but the passphrase. So two networks with the
+/// same passphrase have the same key.
 const ARGON2_SALT: &[u8] = b"smokesignal network passphrase 1";
 const KEY_CONTEXT: &[u8] = b"smokesignal network key 1";
 const ID_CONTEXT: &[u8] = b"smokesignal node id 1";
-/// How much of the hash of a public key makes an id: enough that nobody finds another key for it.
+/// How many bytes of the hash of a public key make an id: too many to find another key for it.
 const ID_BYTES: usize = 16;
 /// How many nodes are remembered that know only the secret that is to be given up.
 const MAX_KNOWN: usize = 1024;
 
-/// What the members of a network share.
+/// The secret that the members of a network share.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Secret {
-    /// Words that a person chose.
+    /// A passphrase.
     Passphrase(String),
     /// Random bytes.
     Key([u8; 32]),
@@ -43,7 +44,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A node's key pair, and the id that follows from it.
+/// A node's key pair and its id.
 #[derive(Clone)]
 pub struct Identity {
     private: [u8; 32],
@@ -72,7 +73,7 @@ impl Identity {
     }
 }
 
-/// The id of the node whose public key this is.
+/// The id of the node with this public key.
 pub(super) fn node_id(public: &[u8]) -> Option<NodeId> {
     let hash = Blake2s256::new()
         .chain_update(ID_CONTEXT)
@@ -98,12 +99,12 @@ fn base32(bytes: &[u8]) -> String {
     (0..(bytes.len() * 8).div_ceil(5)).map(digit).collect()
 }
 
-/// What a node needs to take part in a closed network.
+/// What a member of a closed network needs.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The network's: the first is offered, each is accepted.
+    /// The network's secrets: the first is offered, each is accepted.
     pub secrets: Vec<Secret>,
-    /// The node's own.
+    /// The node's key pair.
     pub identity: Identity,
 }
 
@@ -113,14 +114,16 @@ pub(in crate::net) struct Keys {
     pub(super) networks: Vec<[u8; 32]>,
     pub(super) private: [u8; 32],
     began: Instant,
-    /// Handshakes of others that we compute.
+    /// The rate of incoming handshakes to compute.
     budget: Mutex<Bucket>,
     /// Which secret the nodes that were dialled know, where it is not the first.
     known: Mutex<HashMap<SocketAddr, usize>>,
 }
 
 impl Keys {
-    /// Takes its time when the secret is a passphrase that this process has not seen before.
+    /// Takes long if the secret is a passphrase that is new to this process.
+    ///
+    /// Thread: the network's. Locks held: none.
     pub(in crate::net) async fn derive(
         credentials: Credentials,
         handshakes_per_second: f64,
@@ -170,16 +173,13 @@ impl Keys {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<SocketAddr, usize>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     /// Whether one more handshake may be computed now.
     pub(super) fn afford(&self) -> bool {
         let now = Moment(self.began.elapsed().as_micros() as u64);
-        self.budget
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(now)
+        lock(&self.budget).take(now)
     }
 }
 
@@ -189,7 +189,7 @@ fn network_key(secret: &[u8; 32]) -> Option<[u8; 32]> {
     Some(mac.chain_update(KEY_CONTEXT).finalize().into_bytes().into())
 }
 
-/// The keys of passphrases that were stretched, or are being stretched.
+/// The keys of passphrases, computed or being computed.
 type Known = Mutex<HashMap<String, Arc<tokio::sync::OnceCell<[u8; 32]>>>>;
 
 /// Argon2id, off the network's thread, once per process and passphrase.
@@ -198,18 +198,13 @@ async fn stretch(words: &str) -> Result<[u8; 32], &'static str> {
     once(KNOWN.get_or_init(Known::default), words, argon2id).await
 }
 
-/// What `compute` makes of `words`, or has made of them before.
+/// The result of `compute` for `words`, remembered.
 async fn once(
     known: &Known,
     words: &str,
     compute: impl FnOnce(&[u8]) -> Result<[u8; 32], &'static str> + Send + 'static,
 ) -> Result<[u8; 32], &'static str> {
-    let cell = known
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .entry(words.to_owned())
-        .or_default()
-        .clone();
+    let cell = lock(known).entry(words.to_owned()).or_default().clone();
     let compute = || async {
         let words = words.to_owned();
         let computing = tokio::task::spawn_blocking(move || compute(words.as_bytes()));

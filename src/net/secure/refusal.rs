@@ -1,26 +1,27 @@
-//! Why links come to nothing.
+//! Why links are refused.
 
-/// What an encrypted link begins with; the last byte is the version. A plaintext one begins with `[`.
+/// The first bytes of an encrypted link; the last one is the version. A plaintext link begins with
+/// `[`.
 pub(in crate::net) const MAGIC: [u8; 5] = *b"SMKS\x01";
 
-/// Why a link came to nothing.
+/// Why a link was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Refusal {
     /// It is not encrypted, and this node has a secret.
     Plaintext,
     /// It is encrypted, and this node has no secret.
     Encrypted,
-    /// Its secret is another, or what it sends makes no sense.
+    /// Its secret is another, or it sends no valid handshake.
     Secret,
-    /// The node that we dialled ended the handshake: it has no secret, or another.
+    /// The node that we dialled ended the handshake: it has no secret, or another one.
     Unanswered,
     /// The id that it claims does not belong to its key.
     Identity,
-    /// A message was changed, repeated or left out on its way.
+    /// A message was changed, repeated or dropped on its way.
     Corrupted,
-    /// There are more handshakes than we care to pay for.
+    /// There are more handshakes than the configured rate.
     Crowded,
-    /// [`Config::allow`](crate::proto::Config::allow) has no such address.
+    /// Its address is not in [`Config::allow`](crate::proto::Config::allow).
     Address,
 }
 
@@ -38,7 +39,7 @@ impl Refusal {
         }
     }
 
-    /// The error code for whoever waits for the link.
+    /// The error code for a caller that waits for the link.
     pub(in crate::net) fn code(self) -> &'static str {
         match self {
             Self::Secret | Self::Unanswered | Self::Encrypted => "SECRET",
@@ -47,7 +48,7 @@ impl Refusal {
         }
     }
 
-    /// What the log says.
+    /// The line of the log.
     pub(in crate::net) fn sentence(self) -> &'static str {
         match self {
             Self::Plaintext => "refused a link that is not encrypted; this node has a secret",

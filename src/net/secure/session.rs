@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,14 +10,15 @@ use snow::TransportState;
 use tokio::time::Instant;
 
 use super::refusal::Refusal;
+use crate::net::lock::lock;
 
 /// The longest message of the Noise protocol.
 const MAX_MESSAGE: usize = 65535;
 const TAG: usize = 16;
 const MAX_PLAIN: usize = MAX_MESSAGE - TAG;
 const LENGTH: usize = 2;
-/// After so many messages, or so long, a link goes on under a new key: what is recorded before
-/// cannot be read with a key that is stolen after.
+/// After so many messages, or so long, a link takes a new key: a key that is stolen later cannot
+/// read earlier recordings.
 const REKEY_MESSAGES: u64 = 1 << 20;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -38,10 +39,12 @@ pub(super) fn session(noise: TransportState) -> (Sealer, Opener) {
 }
 
 /// The outgoing direction.
+///
+/// Thread: any. Locks held: the writer's; it takes `noise`.
 pub(in crate::net) struct Sealer {
     noise: Noise,
     plain: Vec<u8>,
-    /// Kept from batch to batch, so that it need not be cleared.
+    /// Kept from batch to batch, so that it need not be zeroed again.
     sealed: Vec<u8>,
     filled: usize,
     since_rekey: u64,
@@ -56,17 +59,17 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// Encrypts all of `batch`; [`Self::bytes`] is then to be written, before the next batch.
-    /// Returns how many bytes were in the batch.
+    /// Encrypts all of `batch` into [`Self::bytes`], which must be written before the next batch.
+    /// Returns how many bytes the batch had.
     pub(in crate::net) fn seal(
         &mut self,
         batch: &mut VecDeque<Bytes>,
     ) -> Result<usize, snow::Error> {
         let noise = self.noise.clone();
-        let mut noise = noise.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noise = lock(&noise);
         self.filled = 0;
         if self.since_rekey >= self.rekey_messages || self.rekeyed_at.elapsed() >= REKEY_AFTER {
-            // Nothing else is without content: it announces the new key.
+            // An empty message announces the new key.
             self.plain.clear();
             self.message(&mut noise)?;
             noise.rekey_outgoing();
@@ -98,13 +101,13 @@ impl Sealer {
         Ok(())
     }
 
-    /// What was sealed last.
+    /// The encrypted bytes of the last batch.
     pub(in crate::net) fn bytes(&self) -> &[u8] {
         &self.sealed[..self.filled]
     }
 }
 
-/// Moves as much of `batch` to `plain` as one message holds.
+/// Moves as much of `batch` to `plain` as fits in one message.
 fn fill(plain: &mut Vec<u8>, batch: &mut VecDeque<Bytes>) {
     while let Some(front) = batch.front_mut() {
         let room = MAX_PLAIN - plain.len();
@@ -118,6 +121,8 @@ fn fill(plain: &mut Vec<u8>, batch: &mut VecDeque<Bytes>) {
 }
 
 /// The incoming direction.
+///
+/// Thread: any. Locks held: the link's reading lock; it takes `noise`.
 pub(in crate::net) struct Opener {
     noise: Noise,
     pub(super) rekeys: u64,
@@ -131,13 +136,13 @@ impl fmt::Debug for Opener {
 
 impl Opener {
     /// Decrypts the whole messages at the front of `sealed` and appends their content to `plain`.
-    /// After an error the link is of no use.
+    /// After an error the link must be closed.
     pub(in crate::net) fn open(
         &mut self,
         sealed: &mut BytesMut,
         plain: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        let mut noise = self.noise.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noise = lock(&self.noise);
         while let Some(length) = sealed.first_chunk::<LENGTH>() {
             let length = usize::from(u16::from_be_bytes(*length));
             let content = length.checked_sub(TAG).ok_or(Refusal::Corrupted)?;

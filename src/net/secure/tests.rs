@@ -60,7 +60,7 @@ fn send(sealer: &mut Sealer, opener: &mut Opener, parts: &[&[u8]]) -> Result<Vec
 }
 
 #[test]
-fn each_side_learns_the_id_of_the_other_and_both_can_speak() {
+fn each_side_learns_the_id_of_the_other_and_can_send() {
     run(async {
         let (mut near, mut far) = pair().await;
         assert_eq!(
@@ -77,13 +77,13 @@ fn each_side_learns_the_id_of_the_other_and_both_can_speak() {
 }
 
 #[test]
-fn messages_larger_than_noise_allows_are_cut_and_put_together() {
+fn messages_larger_than_a_noise_message_are_split_and_joined() {
     run(async {
         let (mut near, mut far) = pair().await;
         let large: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
         let came = send(&mut near.sealer, &mut far.opener, &[b"<", &large, b">"]).unwrap();
         assert_eq!(came, [b"<", &large[..], b">"].concat());
-        // As they come from a socket, in pieces.
+        // In pieces, as a socket gives them.
         let mut batch = VecDeque::from([Bytes::from(large.clone())]);
         near.sealer.seal(&mut batch).unwrap();
         let (mut sealed, mut plain) = (BytesMut::new(), BytesMut::new());
@@ -124,7 +124,7 @@ fn keys_are_renewed_after_an_hour() {
 }
 
 #[test]
-fn a_message_that_is_changed_repeated_left_out_or_cut_is_corrupted() {
+fn a_message_that_is_changed_repeated_dropped_or_cut_is_corrupted() {
     run(async {
         for what in ["changed", "repeated", "left out", "length", "short"] {
             let (mut near, mut far) = pair().await;
@@ -159,7 +159,7 @@ fn a_message_that_is_changed_repeated_left_out_or_cut_is_corrupted() {
 }
 
 #[test]
-fn another_secret_is_refused_at_the_first_message_and_hears_nothing() {
+fn another_secret_is_refused_at_the_first_message_and_gets_no_answer() {
     run(async {
         let (mut near, mut far) = duplex(4096);
         let (dialer, accepter) = (keys(1, 2).await, keys(9, 3).await);
@@ -177,7 +177,7 @@ fn another_secret_is_refused_at_the_first_message_and_hears_nothing() {
     });
 }
 
-/// What a node answers to these first bytes.
+/// The answer of a node to these first bytes.
 async fn answer(opening: &[u8], keys: &Keys) -> Vec<u8> {
     let (mut near, mut far) = duplex(4096);
     near.write_all(opening).await.unwrap();
@@ -190,8 +190,8 @@ async fn answer(opening: &[u8], keys: &Keys) -> Vec<u8> {
 }
 
 #[test]
-fn a_first_message_is_answered_under_its_secret_only_and_if_no_byte_of_it_is_changed() {
-    // A fuzzer made it up that saw what this process compared the tag with.
+fn a_first_message_is_answered_only_under_its_secret_and_unchanged() {
+    // From a fuzzer that saw the comparisons of this process.
     let opening = &include_bytes!("../../../tests/data/transport-stranger.bin")[1..];
     run(async {
         let member = keys_at(1, 3, f64::MAX).await;
@@ -266,9 +266,9 @@ fn plaintext_is_refused_at_its_first_byte() {
 }
 
 #[test]
-fn a_recorded_dial_does_not_get_past_the_handshake_and_is_paid_for_within_limits() {
+fn a_replayed_dial_fails_in_the_handshake_and_its_cost_is_bounded() {
     run(async {
-        // Between the two, all that the dialling side says is recorded.
+        // A recorder sits between the two.
         let (mut near, mut proxy) = duplex(4096);
         let (mut out, mut far) = duplex(4096);
         let (dialer, accepter) = (keys(1, 2).await, keys_at(1, 3, 0.5).await);

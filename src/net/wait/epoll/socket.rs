@@ -1,5 +1,5 @@
-//! A link's socket. Tokio waits only until it can be written to; [`Watch`](super::watch::Watch) sees
-//! when it can be read.
+//! A link's socket. Tokio waits only until it can be written to; [`Watch`](super::watch::Watch)
+//! sees when it can be read.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;

@@ -21,8 +21,9 @@ use crate::net::lock::lock;
 use crate::net::wait::visit::{Visit, Visited};
 use crate::proto::LinkId;
 
-/// How long the network's thread leaves readable sockets to JavaScript's thread. It delays once what
-/// a node forwards while its JavaScript is busy; and a thread that wakes up that rarely costs nothing.
+/// How long the network's thread leaves readable sockets to JavaScript's thread. It delays once
+/// what a node forwards while its JavaScript is busy; and a thread that wakes up that rarely costs
+/// nothing.
 const NAP: Duration = Duration::from_millis(4);
 /// How many links are visited before epoll is asked again.
 const BATCH: usize = 64;
@@ -97,8 +98,8 @@ impl Watch {
         Ok(watched)
     }
 
-    /// Tells whether JavaScript's thread waits for [`Self::as_fd`] and calls [`Self::visit`] when that
-    /// is readable.
+    /// Tells whether JavaScript's thread waits for [`Self::as_fd`] and calls [`Self::visit`] when
+    /// that is readable.
     ///
     /// Thread: any. Locks held: none.
     pub fn attend(&self, is_attended: bool) {
