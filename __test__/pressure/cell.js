@@ -110,7 +110,7 @@ class Cell {
   async #build(limits) {
     const { receivers, relays, origins } = this.cell
     if (this.slow.kind === 'link') {
-      this.lan = await Lan.create(Array.from({ length: 12 }, (_, n) => `10.9.0.${n + 1}`))
+      this.lan = await Lan.create(Array.from({ length: 16 }, (_, n) => `10.9.0.${n + 1}`))
     }
     let hosts = 0
     const host = () => this.lan?.hosts[hosts++]
