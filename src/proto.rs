@@ -23,6 +23,7 @@ pub mod routing;
 mod state;
 mod stats;
 mod timers;
+mod wire;
 
 pub(crate) use bucket::Bucket;
 pub use config::{Config, Target};

@@ -48,9 +48,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::limits::DecodeError;
 use crate::proto::legacy::line;
+use crate::proto::wire::{take_id, take_origin};
 use crate::proto::{
-    Beacon, Kind, LAST_SEQUENCE, Message, Native, NodeId, Origin, Payload, PeerAddress, Publish,
-    Range, Reject, Topic, Watermark, members, routing,
+    Beacon, Kind, LAST_SEQUENCE, Message, Native, Payload, PeerAddress, Publish, Range, Reject,
+    Topic, Watermark, members, routing,
 };
 use types::*;
 pub use write::{
@@ -130,11 +131,11 @@ fn read_broadcasting(kind: u8, body: &mut Bytes) -> Option<Native> {
             max_age_ms: body.try_get_u32().ok()?,
         },
         GONE => Native::Gone(read_range(body)?),
-        PRUNE => Native::Prune(read_origin(body)?),
+        PRUNE => Native::Prune(take_origin(body)?),
         CONSUMED => Native::Consumed(read_watermarks(body)?),
         STALLED => Native::Stalled {
-            origin: read_origin(body)?,
-            id: read_id(body)?,
+            origin: take_origin(body)?,
+            id: take_id(body)?,
         },
         OVERSIZED => Native::Oversized(read_range(body)?),
         _ => return None,
@@ -163,13 +164,13 @@ fn read_control(kind: u8, body: &mut Bytes) -> Option<Native> {
             keep: read_bool(body)?,
         },
         BEACON => Native::Beacon(Beacon {
-            origin: read_origin(body)?,
+            origin: take_origin(body)?,
             address: read_address(body)?,
             number: body.try_get_u64().ok()?,
         }),
         BEACON_TREE => Native::BeaconTree {
             wanted: read_bool(body)?,
-            seed: read_id(body)?,
+            seed: take_id(body)?,
         },
         PEERS => Native::Peers {
             count: body.try_get_u16().ok()?,
@@ -195,7 +196,7 @@ fn read_publish(mut body: Bytes) -> Option<Publish> {
         .ok()
         .filter(|flags| flags & !FLAG_REPAIR == 0)?;
     let hops = body.try_get_u8().ok()?;
-    let origin = read_origin(&mut body)?;
+    let origin = take_origin(&mut body)?;
     let first = read_sequence(&mut body)?;
     let payload = read_payload(body)?;
     first.checked_add(u64::from(payload.count()))?;
@@ -211,7 +212,7 @@ fn read_publish(mut body: Bytes) -> Option<Publish> {
 fn read_watermarks(body: &mut Bytes) -> Option<Vec<Watermark>> {
     let mut watermarks = Vec::new();
     while !body.is_empty() {
-        let origin = read_origin(body)?;
+        let origin = take_origin(body)?;
         watermarks.push(Watermark {
             origin,
             high: read_high(body)?,
@@ -221,7 +222,7 @@ fn read_watermarks(body: &mut Bytes) -> Option<Vec<Watermark>> {
 }
 
 fn read_range(body: &mut Bytes) -> Option<Range> {
-    let origin = read_origin(body)?;
+    let origin = take_origin(body)?;
     let first = read_sequence(body)?;
     let last = read_sequence(body)?;
     (first <= last).then_some(Range {
@@ -229,22 +230,6 @@ fn read_range(body: &mut Bytes) -> Option<Range> {
         first,
         last,
     })
-}
-
-fn read_origin(body: &mut Bytes) -> Option<Origin> {
-    Some(Origin {
-        id: read_id(body)?,
-        epoch: body.try_get_u64().ok()?,
-    })
-}
-
-fn read_id(body: &mut Bytes) -> Option<NodeId> {
-    let len = usize::from(body.try_get_u8().ok()?);
-    let id = body
-        .get(..len)
-        .and_then(|id| NodeId::from_code(std::str::from_utf8(id).ok()?))?;
-    body.advance(len);
-    Some(id)
 }
 
 fn read_bool(body: &mut Bytes) -> Option<bool> {
@@ -266,7 +251,7 @@ fn read_address(body: &mut Bytes) -> Option<SocketAddr> {
 }
 
 fn read_contact(body: &mut Bytes) -> Option<PeerAddress> {
-    let id = read_id(body)?;
+    let id = take_id(body)?;
     let address = read_address(body)?;
     Some(PeerAddress {
         id,

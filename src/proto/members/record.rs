@@ -3,6 +3,7 @@
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use md5::{Digest as _, Md5};
 
+use crate::proto::wire::{put_id, put_origin, take_id, take_origin};
 use crate::proto::{NodeId, Origin};
 
 /// The longest body, in bytes.
@@ -69,8 +70,7 @@ impl Record {
         neighbours: Vec<Neighbour>,
     ) -> Self {
         let mut raw = BytesMut::with_capacity(128 + body.len() + 24 * neighbours.len());
-        put_id(&mut raw, &origin.id);
-        raw.put_u64(origin.epoch);
+        put_origin(&mut raw, &origin);
         raw.put_u64(version);
         raw.put_u8(u8::from(is_final));
         put_address(&mut raw, &address);
@@ -105,8 +105,7 @@ impl Record {
             return None;
         }
         let mut rest = raw;
-        let id = take_id(&mut rest)?;
-        let epoch = rest.try_get_u64().ok()?;
+        let origin = take_origin(&mut rest)?;
         let version = rest.try_get_u64().ok().filter(|v| *v < MAX_VERSION)?;
         let flags = rest.try_get_u8().ok().filter(|flags| flags & !FINAL == 0)?;
         let address = take_address(&mut rest)?;
@@ -129,7 +128,7 @@ impl Record {
         rest.is_empty().then(|| Self {
             hash: hash_of(raw),
             raw: raw.into(),
-            origin: Origin { id, epoch },
+            origin,
             version,
             is_final: flags & FINAL != 0,
             address,
@@ -187,12 +186,6 @@ fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-fn put_id(raw: &mut BytesMut, id: &NodeId) {
-    // A code has at most 64 bytes.
-    raw.put_u8(id.code().len() as u8);
-    raw.put_slice(id.code().as_bytes());
-}
-
 fn put_address(raw: &mut BytesMut, address: &Address) {
     // A name of the DNS has at most 253 bytes; what is longer leads nowhere.
     let host = &address.host;
@@ -206,13 +199,6 @@ fn take_text(rest: &mut &[u8], length: usize) -> Option<String> {
     let (text, after) = rest.split_at_checked(length)?;
     *rest = after;
     Some(std::str::from_utf8(text).ok()?.to_owned())
-}
-
-fn take_id(rest: &mut &[u8]) -> Option<NodeId> {
-    let length = usize::from(rest.try_get_u8().ok()?);
-    let (code, after) = rest.split_at_checked(length)?;
-    *rest = after;
-    NodeId::from_code(std::str::from_utf8(code).ok()?)
 }
 
 fn take_address(rest: &mut &[u8]) -> Option<Address> {

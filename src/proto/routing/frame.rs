@@ -11,7 +11,8 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use crate::proto::{Kind, NodeId, Origin, Payload};
+use crate::proto::wire::{put_origin, take_origin};
+use crate::proto::{Kind, Origin, Payload};
 
 /// Receivers in one letter.
 pub const MAX_RECEIVERS: usize = 64;
@@ -136,29 +137,6 @@ impl Frame {
 fn put_word(head: &mut BytesMut, what: u8, number: u64) {
     head.put_u8(what);
     head.put_u64(number);
-}
-
-fn put_origin(head: &mut BytesMut, origin: &Origin) {
-    put_id(head, &origin.id);
-    head.put_u64(origin.epoch);
-}
-
-fn put_id(head: &mut BytesMut, id: &NodeId) {
-    // A code has at most 64 bytes.
-    head.put_u8(id.code().len() as u8);
-    head.put_slice(id.code().as_bytes());
-}
-
-fn take_id(body: &mut Bytes) -> Option<NodeId> {
-    let length = usize::from(body.try_get_u8().ok()?);
-    let code = (length <= body.len()).then(|| body.split_to(length))?;
-    NodeId::from_code(std::str::from_utf8(&code).ok()?)
-}
-
-fn take_origin(body: &mut Bytes) -> Option<Origin> {
-    let id = take_id(body)?;
-    let epoch = body.try_get_u64().ok()?;
-    Some(Origin { id, epoch })
 }
 
 fn read_letter(mut body: Bytes) -> Option<Letter> {

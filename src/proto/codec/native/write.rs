@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::types::*;
+use crate::proto::wire::{put_id, put_origin};
 use crate::proto::{
     Beacon, Class, NodeId, Origin, Outgoing, Payload, PeerAddress, Publish, Range, Topic,
     Watermark, members, routing,
@@ -188,17 +189,6 @@ fn head(kind: u8) -> BytesMut {
     head.put_u32(0);
     head.put_u8(kind);
     head
-}
-
-fn put_origin(head: &mut BytesMut, origin: &Origin) {
-    put_id(head, &origin.id);
-    head.put_u64(origin.epoch);
-}
-
-fn put_id(head: &mut BytesMut, id: &NodeId) {
-    // A code has at most 64 bytes.
-    head.put_u8(id.code().len() as u8);
-    head.put_slice(id.code().as_bytes());
 }
 
 fn put_address(head: &mut BytesMut, address: SocketAddr) {
