@@ -18,8 +18,10 @@
 //!
 //! A pure state machine, apart from [`State`](super::State): [`Input`]s in, [`Output`]s out.
 
+mod census;
 mod flood;
 mod frame;
+mod own;
 mod record;
 mod sync;
 mod table;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LinkId, Moment, NodeId, Origin};
+use census::Told;
 pub use frame::{Entry, Frame};
 pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
 use sync::Sync;
@@ -193,18 +196,6 @@ struct Link {
     compares: super::Bucket,
     /// Records that it may ask for.
     wants: super::Bucket,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    /// 0 if it is to get one.
-    handle: u32,
-    /// The hash of its id: slots are used again.
-    key: u64,
-    epoch: u64,
-    version: u64,
-    face: u64,
-    standing: Standing,
 }
 
 impl Members {
@@ -432,219 +423,6 @@ impl Members {
         if self.wake_at != Some(next) {
             self.wake_at = Some(next);
             self.out.push(Output::WakeAt(next));
-        }
-    }
-
-    /// The last word: everybody shall know at once that we are gone.
-    fn stop(&mut self) {
-        self.is_stopped = true;
-        self.version += 1;
-        let record = self.own_record(true);
-        let neighbours = self.links.iter();
-        let aware = neighbours.filter(|(_, state)| state.stub.is_none());
-        let links: Vec<LinkId> = aware.map(|(link, _)| *link).collect();
-        for link in links {
-            let frame = Frame::Records(vec![record.raw().to_vec().into()]);
-            self.out.push(Output::Send(link, frame));
-        }
-        for told in std::mem::take(&mut self.told).into_iter().flatten() {
-            self.out.push(Output::Event(Event::Left(told.handle)));
-        }
-        self.by_handle.clear();
-        self.links.clear();
-    }
-
-    /// What we say of ourselves.
-    fn own_record(&self, is_final: bool) -> Record {
-        let neighbour = |link: &Link| Neighbour {
-            id: link.id.clone(),
-            stub: link.stub.clone(),
-        };
-        let neighbours = match is_final {
-            true => Vec::new(),
-            false => self.links.values().map(neighbour).collect(),
-        };
-        let Config { address, body, .. } = self.config.clone();
-        Record::new(
-            self.me.clone(),
-            self.version,
-            is_final,
-            address,
-            body,
-            neighbours,
-        )
-    }
-
-    fn renew_soon(&mut self, now: Moment) {
-        if self.renew_at.is_none() {
-            let earned = Moment(
-                self.earned
-                    .0
-                    .saturating_sub(CHANGE_AHEAD.as_micros() as u64),
-            );
-            self.renew_at = Some(now.after(COLLECT).max(earned));
-        }
-    }
-
-    fn renew(&mut self, now: Moment) {
-        self.renew_at = None;
-        self.earned = self.earned.max(now).after(CHANGE_EVERY);
-        self.version += 1;
-        let record = self.own_record(false);
-        self.table.put(&record);
-        self.pend_all(self.slot, None);
-        self.flush_at = Some(now);
-    }
-
-    /// Sees who is reached, and tells the application what has changed.
-    fn take_stock(&mut self, now: Moment) {
-        // That takes time in proportion to the number of records, so in a flood it is done seldom.
-        let pause = STOCK_EVERY * self.table.records() as u32;
-        if now.since(self.stocked_at) < pause && self.stocked_at > Moment::default() {
-            self.stock_at = Some(self.stocked_at.after(pause));
-            return;
-        }
-        let reach = self.table.reach(self.slot);
-        if Arc::ptr_eq(&reach, &self.reach) {
-            return;
-        }
-        self.stocked_at = now;
-        self.reach = reach.clone();
-        self.ways.clear();
-        self.table.note_absent(&reach, now);
-        let slots = self.table.len().max(self.told.len());
-        self.told.resize(slots, None);
-        let mut come = Vec::new();
-        for slot in 0..slots as Slot {
-            let told = self.told[slot as usize];
-            let found = self.look_at(slot, &reach, told);
-            match (told, found) {
-                (Some(old), None) => self.tell_left(slot, old),
-                (Some(old), Some(new)) if old.handle != new.handle => {
-                    self.tell_left(slot, old);
-                    come.push((slot, true));
-                }
-                (Some(old), Some(new)) => {
-                    self.told[slot as usize] = Some(new);
-                    if old.face != new.face {
-                        come.push((slot, false));
-                    }
-                }
-                (None, Some(_)) => come.push((slot, true)),
-                (None, None) => {}
-            }
-        }
-        for (slot, is_new) in come {
-            self.tell_of(slot, is_new);
-        }
-    }
-
-    /// What the application should know of a slot's node: its handle is 0 if that must be a new one.
-    fn look_at(&self, slot: Slot, reach: &Reach, told: Option<Told>) -> Option<Told> {
-        let standing = reach.standing(slot);
-        if slot == self.slot || standing == Standing::Absent {
-            return None;
-        }
-        let node = self.table.node(slot)?;
-        let stamp = node.record.as_ref().map(|record| record.stamp);
-        let (version, epoch) = match (standing, stamp) {
-            (Standing::Member, Some(stamp)) => (stamp.0, stamp.1),
-            _ => (0, 0),
-        };
-        let is_same =
-            |told: &Told| told.key == node.key && told.standing == standing && told.epoch == epoch;
-        let Some(old) = told.filter(is_same) else {
-            let (handle, key, face) = (0, node.key, 0);
-            return Some(Told {
-                handle,
-                key,
-                epoch,
-                version,
-                face,
-                standing,
-            });
-        };
-        let face = match &node.record {
-            Some(kept) if old.version != version => {
-                Record::parse(&kept.raw).map_or(old.face, |record| record.face())
-            }
-            _ => old.face,
-        };
-        Some(Told {
-            version,
-            face,
-            ..old
-        })
-    }
-
-    fn tell_left(&mut self, slot: Slot, told: Told) {
-        self.told[slot as usize] = None;
-        self.by_handle.remove(&told.handle);
-        self.out.push(Output::Event(Event::Left(told.handle)));
-    }
-
-    fn tell_of(&mut self, slot: Slot, is_new: bool) {
-        let reach = self.reach.clone();
-        let Some(node) = self.table.node(slot) else {
-            return;
-        };
-        let (id, key) = (node.id.clone(), node.key);
-        let standing = reach.standing(slot);
-        let kept = node
-            .record
-            .as_ref()
-            .filter(|_| standing == Standing::Member);
-        let record = kept.and_then(|kept| Record::parse(&kept.raw));
-        let face = record.as_ref().map_or(0, Record::face);
-        let (epoch, version) = record
-            .as_ref()
-            .map_or((0, 0), |r| (r.origin.epoch, r.version));
-        let handle = match self.told[slot as usize].filter(|_| !is_new) {
-            Some(told) => told.handle,
-            None => self.new_handle(),
-        };
-        self.told[slot as usize] = Some(Told {
-            handle,
-            key,
-            epoch,
-            version,
-            face,
-            standing,
-        });
-        self.by_handle.insert(handle, slot);
-        let (address, body) = match record {
-            Some(record) => (record.address, record.body),
-            None => {
-                let address = self.table.stub_address(slot, &reach);
-                (address.unwrap_or_default(), String::new())
-            }
-        };
-        let is_stub = standing == Standing::Stub;
-        let member = Member {
-            handle,
-            id,
-            address,
-            body,
-            is_stub,
-        };
-        let event = match is_new {
-            true => Event::Joined(member),
-            false => Event::Updated(member),
-        };
-        self.out.push(Output::Event(event));
-    }
-
-    fn new_handle(&mut self) -> u32 {
-        loop {
-            let handle = self.next_handle;
-            self.next_handle = match handle + 1 {
-                ALL_HANDLES => FIRST_HANDLE,
-                next => next,
-            };
-            // After two billion members the first may still be there.
-            if !self.by_handle.contains_key(&handle) {
-                return handle;
-            }
         }
     }
 }

@@ -19,8 +19,10 @@
 //! A pure state machine, apart from [`State`](super::State); what it must know of the network, it asks
 //! of [`Roads`].
 
+mod arrivals;
 mod ends;
 mod frame;
+mod notes;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +30,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Bucket, Class, LinkId, Mark, Moment, NodeId, Origin, Payload};
-use ends::{Receiving, Sending, Verdict};
+use arrivals::Held;
+use ends::{Receiving, Sending};
 pub use frame::{Frame, Letter, MAX_RECEIVERS, Note, Receiver, What};
 
 /// How many links more than the sender's own way has a letter may cross.
@@ -144,22 +147,6 @@ pub struct Routing {
     wake_at: Option<Moment>,
     counters: Counters,
     out: Vec<Output>,
-}
-
-/// A letter of a node that is no member yet.
-#[derive(Debug)]
-struct Held {
-    at: Moment,
-    from: Origin,
-    session: u32,
-    first: u64,
-    payload: Payload,
-}
-
-impl Held {
-    fn cost(&self) -> usize {
-        self.payload.body().len() + HELD_OVERHEAD
-    }
 }
 
 impl Routing {
@@ -321,178 +308,6 @@ impl Routing {
         }
         for to in &letter.to {
             self.complain(now, &letter.from, to, letter.payload.count(), roads);
-        }
-    }
-
-    /// A letter for us has come.
-    fn arrived(
-        &mut self,
-        now: Moment,
-        from: &Origin,
-        to: &Receiver,
-        payload: &Payload,
-        roads: &impl Roads,
-    ) {
-        match roads.handle_of(from) {
-            Some(handle) => self.receive(handle, from, (to.session, to.first), payload),
-            None => {
-                let held = Held {
-                    at: now,
-                    from: from.clone(),
-                    session: to.session,
-                    first: to.first,
-                    payload: payload.clone(),
-                };
-                if self.held_bytes + held.cost() <= MAX_HELD {
-                    self.held_bytes += held.cost();
-                    self.held.push_back(held);
-                    self.is_busy = true;
-                } else {
-                    self.counters.missed += u64::from(payload.count());
-                }
-            }
-        }
-    }
-
-    /// What we know of a member as a sender, from before it left, too.
-    fn receiving(&mut self, handle: u32, from: &Origin) -> &mut Receiving {
-        let past = &mut self.past;
-        let (_, receiving) = self.receiving.entry(handle).or_insert_with(|| {
-            let known = past.iter().position(|(origin, _)| origin == from);
-            let known = known.and_then(|index| past.remove(index));
-            known.map_or_else(
-                || (from.clone(), Receiving::default()),
-                |(origin, end)| (origin, end.again()),
-            )
-        });
-        receiving
-    }
-
-    fn receive(&mut self, handle: u32, from: &Origin, number: (u32, u64), payload: &Payload) {
-        let (session, first) = number;
-        let count = u64::from(payload.count());
-        let last = first + count - 1;
-        match self.receiving(handle, from).receives(session, first, last) {
-            Verdict::Late => self.counters.missed += count,
-            // Nodes between do not look into it.
-            Verdict::Next(_) if payload.is_deep() => self.counters.missed += count,
-            Verdict::Next(lost) => {
-                self.counters.missed += lost;
-                self.counters.received += count;
-                let stream = handle;
-                let mark = Mark { stream, last };
-                self.out
-                    .push(Output::Deliver(handle, payload.clone(), mark));
-            }
-        }
-    }
-
-    fn on_note(&mut self, now: Moment, link: LinkId, note: Note, roads: &mut impl Roads) {
-        if note.to != self.me {
-            if let Some((next, _)) = roads.way_to(&note.to.id)
-                && next != link
-                && note.hops > 1
-            {
-                let hops = note.hops - 1;
-                let frame = Frame::Note(Note { hops, ..note });
-                self.out.push(Output::Send(next, frame, Class::Forward));
-            }
-            return;
-        }
-        let handle = roads.handle_of(&note.from);
-        match (note.what, handle) {
-            (What::Consumed(number), Some(handle)) => {
-                let sending = self.sending.get_mut(&handle);
-                let sending = sending.filter(|sending| sending.session == note.session);
-                if sending.is_some_and(|sending| sending.consumed(number, now)) {
-                    self.update_window(handle, roads);
-                }
-            }
-            (What::Sent(number), Some(handle)) => {
-                let receiving = self.receiving(handle, &note.from);
-                let lost = receiving.has_sent(note.session, number);
-                self.counters.missed += lost;
-                self.tell(handle, true, roads);
-            }
-            (What::Undelivered(count, about), _) => {
-                // Anybody may say so: it is told, and nothing follows from it.
-                let handle = roads.handle_of(&about);
-                if let Some(handle) = handle.filter(|it| self.sending.contains_key(it)) {
-                    self.out.push(Output::Undelivered(handle, count));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Says to the sender that a letter ends here.
-    fn complain(
-        &mut self,
-        now: Moment,
-        from: &Origin,
-        to: &Receiver,
-        count: u32,
-        roads: &mut impl Roads,
-    ) {
-        self.counters.dropped += u64::from(count);
-        if *from == self.me {
-            if let Some(handle) = roads.handle_of(&to.origin) {
-                self.out.push(Output::Undelivered(handle, count.into()));
-            }
-        } else if self.complaints.take(now) {
-            let what = What::Undelivered(count.into(), to.origin.clone());
-            self.send_note(from.clone(), to.session, what, roads);
-        }
-    }
-
-    fn send_note(&mut self, to: Origin, session: u32, what: What, roads: &mut impl Roads) {
-        let Some((link, length)) = roads.way_to(&to.id) else {
-            return;
-        };
-        let note = Note {
-            hops: hops(length),
-            from: self.me.clone(),
-            to,
-            session,
-            what,
-        };
-        // Not ahead of the letters that it speaks of.
-        self.out
-            .push(Output::Send(link, Frame::Note(note), Class::Own));
-    }
-
-    fn on_consumed_here(&mut self, handle: u32, number: u64, roads: &mut impl Roads) {
-        if let Some((_, receiving)) = self.receiving.get_mut(&handle) {
-            receiving.consumes(number);
-            self.tell(handle, false, roads);
-        }
-    }
-
-    /// Tells a sender what was consumed, if that is news or it asks.
-    fn tell(&mut self, handle: u32, is_asked: bool, roads: &mut impl Roads) {
-        let Some((origin, receiving)) = self.receiving.get_mut(&handle) else {
-            return;
-        };
-        let origin = origin.clone();
-        if let Some((session, number)) = receiving.tells(is_asked) {
-            self.send_note(origin, session, What::Consumed(number), roads);
-        }
-    }
-
-    /// Delivers what waited for that member's record.
-    fn joined(&mut self, now: Moment, handle: u32, roads: &impl Roads) {
-        let Some(origin) = roads.origin(handle).filter(|_| !self.held.is_empty()) else {
-            return;
-        };
-        let (due, rest) = self.held.drain(..).partition(|held| held.from == origin);
-        let due: VecDeque<Held> = due;
-        self.held = rest;
-        for held in due {
-            self.held_bytes -= held.cost();
-            if now.since(held.at) < HOLD_FOR {
-                let number = (held.session, held.first);
-                self.receive(handle, &held.from, number, &held.payload);
-            }
         }
     }
 

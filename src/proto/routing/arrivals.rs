@@ -1,0 +1,113 @@
+//! Letters for this node: some wait for the record of their sender.
+
+use std::collections::VecDeque;
+
+use super::ends::{Receiving, Verdict};
+use super::{
+    HELD_OVERHEAD, HOLD_FOR, MAX_HELD, Mark, Moment, Origin, Output, Payload, Receiver, Roads,
+    Routing,
+};
+
+/// A letter of a node that is no member yet.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) at: Moment,
+    from: Origin,
+    session: u32,
+    first: u64,
+    pub(super) payload: Payload,
+}
+
+impl Held {
+    pub(super) fn cost(&self) -> usize {
+        self.payload.body().len() + HELD_OVERHEAD
+    }
+}
+
+impl Routing {
+    /// A letter for us has come.
+    pub(super) fn arrived(
+        &mut self,
+        now: Moment,
+        from: &Origin,
+        to: &Receiver,
+        payload: &Payload,
+        roads: &impl Roads,
+    ) {
+        match roads.handle_of(from) {
+            Some(handle) => self.receive(handle, from, (to.session, to.first), payload),
+            None => {
+                let held = Held {
+                    at: now,
+                    from: from.clone(),
+                    session: to.session,
+                    first: to.first,
+                    payload: payload.clone(),
+                };
+                if self.held_bytes + held.cost() <= MAX_HELD {
+                    self.held_bytes += held.cost();
+                    self.held.push_back(held);
+                    self.is_busy = true;
+                } else {
+                    self.counters.missed += u64::from(payload.count());
+                }
+            }
+        }
+    }
+
+    /// What we know of a member as a sender, from before it left, too.
+    pub(super) fn receiving(&mut self, handle: u32, from: &Origin) -> &mut Receiving {
+        let past = &mut self.past;
+        let (_, receiving) = self.receiving.entry(handle).or_insert_with(|| {
+            let known = past.iter().position(|(origin, _)| origin == from);
+            let known = known.and_then(|index| past.remove(index));
+            known.map_or_else(
+                || (from.clone(), Receiving::default()),
+                |(origin, end)| (origin, end.again()),
+            )
+        });
+        receiving
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        handle: u32,
+        from: &Origin,
+        number: (u32, u64),
+        payload: &Payload,
+    ) {
+        let (session, first) = number;
+        let count = u64::from(payload.count());
+        let last = first + count - 1;
+        match self.receiving(handle, from).receives(session, first, last) {
+            Verdict::Late => self.counters.missed += count,
+            // Nodes between do not look into it.
+            Verdict::Next(_) if payload.is_deep() => self.counters.missed += count,
+            Verdict::Next(lost) => {
+                self.counters.missed += lost;
+                self.counters.received += count;
+                let stream = handle;
+                let mark = Mark { stream, last };
+                self.out
+                    .push(Output::Deliver(handle, payload.clone(), mark));
+            }
+        }
+    }
+
+    /// Delivers what waited for that member's record.
+    pub(super) fn joined(&mut self, now: Moment, handle: u32, roads: &impl Roads) {
+        let Some(origin) = roads.origin(handle).filter(|_| !self.held.is_empty()) else {
+            return;
+        };
+        let (due, rest) = self.held.drain(..).partition(|held| held.from == origin);
+        let due: VecDeque<Held> = due;
+        self.held = rest;
+        for held in due {
+            self.held_bytes -= held.cost();
+            if now.since(held.at) < HOLD_FOR {
+                let number = (held.session, held.first);
+                self.receive(handle, &held.from, number, &held.payload);
+            }
+        }
+    }
+}

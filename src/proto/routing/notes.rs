@@ -1,0 +1,111 @@
+//! Notes: what the two ends of a pair, and the nodes between, tell each other of letters.
+
+use super::{
+    Class, Frame, LinkId, Moment, Note, Origin, Output, Receiver, Roads, Routing, What, hops,
+};
+
+impl Routing {
+    pub(super) fn on_note(
+        &mut self,
+        now: Moment,
+        link: LinkId,
+        note: Note,
+        roads: &mut impl Roads,
+    ) {
+        if note.to != self.me {
+            if let Some((next, _)) = roads.way_to(&note.to.id)
+                && next != link
+                && note.hops > 1
+            {
+                let hops = note.hops - 1;
+                let frame = Frame::Note(Note { hops, ..note });
+                self.out.push(Output::Send(next, frame, Class::Forward));
+            }
+            return;
+        }
+        let handle = roads.handle_of(&note.from);
+        match (note.what, handle) {
+            (What::Consumed(number), Some(handle)) => {
+                let sending = self.sending.get_mut(&handle);
+                let sending = sending.filter(|sending| sending.session == note.session);
+                if sending.is_some_and(|sending| sending.consumed(number, now)) {
+                    self.update_window(handle, roads);
+                }
+            }
+            (What::Sent(number), Some(handle)) => {
+                let receiving = self.receiving(handle, &note.from);
+                let lost = receiving.has_sent(note.session, number);
+                self.counters.missed += lost;
+                self.tell(handle, true, roads);
+            }
+            (What::Undelivered(count, about), _) => {
+                // Anybody may say so: it is told, and nothing follows from it.
+                let handle = roads.handle_of(&about);
+                if let Some(handle) = handle.filter(|it| self.sending.contains_key(it)) {
+                    self.out.push(Output::Undelivered(handle, count));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says to the sender that a letter ends here.
+    pub(super) fn complain(
+        &mut self,
+        now: Moment,
+        from: &Origin,
+        to: &Receiver,
+        count: u32,
+        roads: &mut impl Roads,
+    ) {
+        self.counters.dropped += u64::from(count);
+        if *from == self.me {
+            if let Some(handle) = roads.handle_of(&to.origin) {
+                self.out.push(Output::Undelivered(handle, count.into()));
+            }
+        } else if self.complaints.take(now) {
+            let what = What::Undelivered(count.into(), to.origin.clone());
+            self.send_note(from.clone(), to.session, what, roads);
+        }
+    }
+
+    pub(super) fn send_note(
+        &mut self,
+        to: Origin,
+        session: u32,
+        what: What,
+        roads: &mut impl Roads,
+    ) {
+        let Some((link, length)) = roads.way_to(&to.id) else {
+            return;
+        };
+        let note = Note {
+            hops: hops(length),
+            from: self.me.clone(),
+            to,
+            session,
+            what,
+        };
+        // Not ahead of the letters that it speaks of.
+        self.out
+            .push(Output::Send(link, Frame::Note(note), Class::Own));
+    }
+
+    pub(super) fn on_consumed_here(&mut self, handle: u32, number: u64, roads: &mut impl Roads) {
+        if let Some((_, receiving)) = self.receiving.get_mut(&handle) {
+            receiving.consumes(number);
+            self.tell(handle, false, roads);
+        }
+    }
+
+    /// Tells a sender what was consumed, if that is news or it asks.
+    pub(super) fn tell(&mut self, handle: u32, is_asked: bool, roads: &mut impl Roads) {
+        let Some((origin, receiving)) = self.receiving.get_mut(&handle) else {
+            return;
+        };
+        let origin = origin.clone();
+        if let Some((session, number)) = receiving.tells(is_asked) {
+            self.send_note(origin, session, What::Consumed(number), roads);
+        }
+    }
+}
