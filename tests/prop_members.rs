@@ -3,48 +3,36 @@
 //!
 //! `PROPTEST_CASES` sets the number of cases; failing ones are kept beside this file.
 
+mod mishaps;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use smokesignal::Config;
-use smokesignal::proto::{Event, Input, Item, NodeId, Payload, Target};
-use smokesignal::sim::{Death, Graph, HostId, Network, Options};
+use smokesignal::proto::{Event, Input, Item, NodeId, Payload};
+use smokesignal::sim::{Graph, HostId, Network};
+
+use mishaps::{Step, befall, cases, mend, network, steps};
 
 const HOSTS: u32 = 8;
 
-/// One thing that happens to a network.
+/// What applications do.
 #[derive(Clone, Debug)]
-enum Mishap {
+enum Deed {
     /// One host sends so many messages to others, by the bits of a number.
     Send(u32, u32, u8),
     Body(u32, u16),
-    Kill(u32),
-    Stop(u32),
-    Vanish(u32),
-    Start(u32),
-    Cut(u32),
-    Heal,
-    Close(u32, usize),
-    Starve(u32, u16),
-    Pass(u16),
 }
 
-fn mishap() -> impl Strategy<Value = Mishap> {
-    let host = 0..HOSTS;
-    prop_oneof![
-        16 => (host.clone(), 1..1_u32 << HOSTS, 1..4_u8).prop_map(|(h, to, n)| Mishap::Send(h, to, n)),
-        2 => (host.clone(), any::<u16>()).prop_map(|(h, n)| Mishap::Body(h, n)),
-        1 => host.clone().prop_map(Mishap::Kill),
-        1 => host.clone().prop_map(Mishap::Stop),
-        1 => host.clone().prop_map(Mishap::Vanish),
-        3 => host.clone().prop_map(Mishap::Start),
-        1 => (1..1_u32 << HOSTS).prop_map(Mishap::Cut),
-        2 => Just(Mishap::Heal),
-        1 => (host.clone(), 0..5_usize).prop_map(|(h, l)| Mishap::Close(h, l)),
-        1 => (host, 0..3000_u16).prop_map(|(h, t)| Mishap::Starve(h, t)),
-        10 => (0..2000_u16).prop_map(Mishap::Pass),
-    ]
+fn step() -> impl Strategy<Value = Step<Deed>> {
+    let send = (0..HOSTS, 1..1_u32 << HOSTS, 1..4_u8);
+    let body = (0..HOSTS, any::<u16>());
+    let own = vec![
+        (16, send.prop_map(|(h, to, n)| Deed::Send(h, to, n)).boxed()),
+        (2, body.prop_map(|(h, n)| Deed::Body(h, n)).boxed()),
+    ];
+    steps(HOSTS, own)
 }
 
 /// Sends from one host to several others that it knows; returns to how many.
@@ -61,9 +49,9 @@ fn send(network: &mut Network, from: HostId, to: u32, text: String) -> usize {
     count
 }
 
-fn play(network: &mut Network, mishap: Mishap, said: &mut u64) {
-    match mishap {
-        Mishap::Send(from, to, count) => {
+fn play(network: &mut Network, step: Step<Deed>, said: &mut u64) {
+    match step {
+        Step::Own(Deed::Send(from, to, count)) => {
             let texts: Vec<String> = (0..count)
                 .map(|_| {
                     *said += 1;
@@ -72,35 +60,10 @@ fn play(network: &mut Network, mishap: Mishap, said: &mut u64) {
                 .collect();
             send(network, HostId(from), to, texts.join("\n"));
         }
-        Mishap::Body(host, number) => {
+        Step::Own(Deed::Body(host, number)) => {
             network.input(HostId(host), Input::Body(number.to_string()));
         }
-        Mishap::Kill(host) => network.end(HostId(host), Death::Kill),
-        Mishap::Stop(host) => network.end(HostId(host), Death::Stop),
-        Mishap::Vanish(host) => network.end(HostId(host), Death::Vanish),
-        Mishap::Start(host) => {
-            if !network.is_alive(HostId(host)) {
-                network.start(HostId(host));
-            }
-        }
-        Mishap::Cut(side) => {
-            for host in 0..HOSTS {
-                network.set_group(HostId(host), side >> host & 1);
-            }
-            network.block(0, 1);
-            network.block(1, 0);
-        }
-        Mishap::Heal => network.unblock(),
-        Mishap::Close(host, link) => {
-            let links = network.peers(HostId(host));
-            if let Some(link) = links.get(link % links.len().max(1)) {
-                network.input(HostId(host), Input::ClosePeer { link: link.id });
-            }
-        }
-        Mishap::Starve(host, time) => {
-            network.starve(HostId(host), Duration::from_millis(u64::from(time)));
-        }
-        Mishap::Pass(time) => network.run_for(Duration::from_millis(u64::from(time))),
+        Step::Mishap(mishap) => befall(network, mishap),
     }
     for host in (0..HOSTS).map(HostId) {
         let Some(state) = network.state(host) else {
@@ -123,31 +86,15 @@ proptest! {
     fn members_agree_at_rest_and_messages_come_once_and_in_order(
         seed in any::<u64>(),
         max_peers in 2..6_usize,
-        mishaps in prop::collection::vec(mishap(), 1..60),
+        steps in prop::collection::vec(step(), 1..60),
     ) {
-        let mut network = Network::new(Options { seed, ..Options::default() });
-        for host in 0..HOSTS {
-            let seeds = [0, 1].into_iter().filter(|seed| *seed != host);
-            network.add(Config {
-                seeds: seeds.map(|seed| Target::from(HostId(seed).address())).collect(),
-                min_peers: max_peers.min(3),
-                max_peers,
-                ..Config::default()
-            });
-        }
-        for host in 0..HOSTS {
-            network.start(HostId(host));
-        }
-        network.run_for(Duration::from_secs(5));
+        let config = Config { min_peers: max_peers.min(3), max_peers, ..Config::default() };
+        let mut network = network(seed, HOSTS, &config);
         let mut said = 0;
-        for mishap in mishaps {
-            play(&mut network, mishap, &mut said);
+        for step in steps {
+            play(&mut network, step, &mut said);
         }
-        network.unblock();
-        for host in 0..HOSTS {
-            play(&mut network, Mishap::Start(host), &mut said);
-        }
-        network.run_for(Duration::from_secs(60));
+        mend(&mut network);
         prop_assert!(Graph::of(&network).is_connected());
         // A node that changes its peers just then is away for as long as a record takes.
         let agree = |network: &Network| {
@@ -190,10 +137,4 @@ proptest! {
             prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{who:?}: {numbers:?}");
         }
     }
-}
-
-/// How many cases: `PROPTEST_CASES`, or else few enough for every run of the tests.
-fn cases(default: u32) -> u32 {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(default)
 }

@@ -3,47 +3,27 @@
 //!
 //! `PROPTEST_CASES` sets the number of cases; failing ones are kept beside this file.
 
+mod mishaps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use smokesignal::Config;
-use smokesignal::proto::{Event, Input, Item, Payload, Target};
-use smokesignal::sim::{Death, Graph, HostId, Network, Options};
+use smokesignal::proto::{Event, Input, Item, Payload};
+use smokesignal::sim::{Graph, HostId, Network};
 
-/// One thing that happens to a network.
-#[derive(Clone, Debug)]
-enum Mishap {
-    Broadcast(u32, u8),
-    Kill(u32),
-    Stop(u32),
-    Vanish(u32),
-    Start(u32),
-    Cut(u32),
-    Heal,
-    HalfOpen(u32, usize),
-    Close(u32, usize),
-    Starve(u32, u16),
-    Pass(u16),
-}
+use mishaps::{Mishap, Step, befall, cases, mend, network, steps};
 
 const HOSTS: u32 = 7;
 
-fn mishap() -> impl Strategy<Value = Mishap> {
-    let host = 0..HOSTS;
-    prop_oneof![
-        10 => (host.clone(), 1..4_u8).prop_map(|(h, n)| Mishap::Broadcast(h, n)),
-        1 => host.clone().prop_map(Mishap::Kill),
-        1 => host.clone().prop_map(Mishap::Stop),
-        1 => host.clone().prop_map(Mishap::Vanish),
-        3 => host.clone().prop_map(Mishap::Start),
-        1 => (1..1_u32 << HOSTS).prop_map(Mishap::Cut),
-        2 => Just(Mishap::Heal),
-        1 => (host.clone(), 0..5_usize).prop_map(|(h, l)| Mishap::HalfOpen(h, l)),
-        1 => (host.clone(), 0..5_usize).prop_map(|(h, l)| Mishap::Close(h, l)),
-        1 => (host, 0..3000_u16).prop_map(|(h, t)| Mishap::Starve(h, t)),
-        10 => (0..3000_u16).prop_map(Mishap::Pass),
-    ]
+/// One host sends so many broadcasts.
+#[derive(Clone, Debug)]
+struct Broadcast(u32, u8);
+
+fn step() -> impl Strategy<Value = Step<Broadcast>> {
+    let broadcast = (0..HOSTS, 1..4_u8).prop_map(|(h, n)| Broadcast(h, n));
+    steps(HOSTS, vec![(10, broadcast.boxed())])
 }
 
 /// What the hosts have said, and in which of their lives.
@@ -53,9 +33,9 @@ struct Said {
     lives: BTreeMap<u32, u8>,
 }
 
-fn play(network: &mut Network, mishap: Mishap, said: &mut Said) {
-    match mishap {
-        Mishap::Broadcast(host, count) => {
+fn play(network: &mut Network, step: Step<Broadcast>, said: &mut Said) {
+    match step {
+        Step::Own(Broadcast(host, count)) => {
             let life = said.lives.get(&host).copied().unwrap_or(0);
             let from = host as u8 + HOSTS as u8 * life;
             let texts: Vec<String> = (0..count)
@@ -67,39 +47,14 @@ fn play(network: &mut Network, mishap: Mishap, said: &mut Said) {
             let payload = Payload::events(texts.join("\n").into());
             network.input(HostId(host), Input::Broadcast(payload));
         }
-        Mishap::Kill(host) => network.end(HostId(host), Death::Kill),
-        Mishap::Stop(host) => network.end(HostId(host), Death::Stop),
-        Mishap::Vanish(host) => network.end(HostId(host), Death::Vanish),
-        Mishap::Start(host) => {
-            if !network.is_alive(HostId(host)) {
+        Step::Mishap(mishap) => {
+            if let Mishap::Start(host) = mishap
+                && !network.is_alive(HostId(host))
+            {
                 *said.lives.entry(host).or_default() += 1;
-                network.start(HostId(host));
             }
+            befall(network, mishap);
         }
-        Mishap::Cut(side) => {
-            for host in 0..HOSTS {
-                network.set_group(HostId(host), side >> host & 1);
-            }
-            network.block(0, 1);
-            network.block(1, 0);
-        }
-        Mishap::Heal => network.unblock(),
-        Mishap::HalfOpen(host, link) => {
-            let links = network.peers(HostId(host));
-            if let Some(link) = links.get(link % links.len().max(1)) {
-                network.make_half_open(HostId(host), link.id);
-            }
-        }
-        Mishap::Close(host, link) => {
-            let links = network.peers(HostId(host));
-            if let Some(link) = links.get(link % links.len().max(1)) {
-                network.input(HostId(host), Input::ClosePeer { link: link.id });
-            }
-        }
-        Mishap::Starve(host, time) => {
-            network.starve(HostId(host), Duration::from_millis(u64::from(time)));
-        }
-        Mishap::Pass(time) => network.run_for(Duration::from_millis(u64::from(time))),
     }
 }
 
@@ -109,29 +64,19 @@ proptest! {
     #[test]
     fn a_network_delivers_in_order_and_once_and_grows_together_again(
         seed in any::<u64>(),
-        mishaps in prop::collection::vec(mishap(), 1..60),
+        steps in prop::collection::vec(step(), 1..60),
     ) {
-        let mut network = Network::new(Options { seed, ..Options::default() });
-        for host in 0..HOSTS {
-            let seeds = [0, 1].into_iter().filter(|seed| *seed != host);
-            network.add(Config {
-                seeds: seeds.map(|seed| Target::from(HostId(seed).address())).collect(),
-                ..Config::default()
-            });
-        }
-        for host in 0..HOSTS {
-            network.start(HostId(host));
-        }
-        network.run_for(Duration::from_secs(5));
+        let mut network = network(seed, HOSTS, &Config::default());
         let mut said = Said::default();
-        for mishap in mishaps {
-            play(&mut network, mishap, &mut said);
+        for step in steps {
+            play(&mut network, step, &mut said);
         }
-        network.unblock();
         for host in 0..HOSTS {
-            play(&mut network, Mishap::Start(host), &mut said);
+            if !network.is_alive(HostId(host)) {
+                *said.lives.entry(host).or_default() += 1;
+            }
         }
-        network.run_for(Duration::from_secs(60));
+        mend(&mut network);
         prop_assert!(Graph::of(&network).is_connected());
         for host in (0..HOSTS).map(HostId) {
             let links = network.peers(host);
@@ -150,7 +95,7 @@ proptest! {
         // Everybody hears everybody again, and has heard nothing twice or out of order.
         let before = said.count;
         for host in 0..HOSTS {
-            play(&mut network, Mishap::Broadcast(host, 1), &mut said);
+            play(&mut network, Step::Own(Broadcast(host, 1)), &mut said);
         }
         // A gap that only now shows is given up after 10 s.
         network.run_for(Duration::from_secs(15));
@@ -196,10 +141,4 @@ fn is_symmetric(network: &Network) -> bool {
             .all(|peer| peers(network, peer).contains(&host))
     };
     (0..HOSTS).map(HostId).all(is_mutual)
-}
-
-/// How many cases: `PROPTEST_CASES`, or else few enough for every run of the tests.
-fn cases(default: u32) -> u32 {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
