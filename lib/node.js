@@ -3,19 +3,16 @@
 const { randomBytes } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { Broadcast } = require('./broadcast')
+const { Connectivity } = require('./connectivity')
 const { readCredentials } = require('./credentials')
 const { Crossing } = require('./crossing')
 const { Dials } = require('./dials')
 const { SmokeError, abortError, argumentError, optionError, readSignal } = require('./errors')
-const {
-  clearInterval,
-  clearTimeout,
-  nextTick,
-  parse,
-  setInterval,
-  setTimeout,
-  stringify,
-} = require('./globals')
+const { nextTick, parse } = require('./globals')
+const { handOver } = require('./hand-over')
+const { Lifeline } = require('./lifeline')
+const { LiveOptions } = require('./live-options')
+const { Losses } = require('./losses')
 const { loadBinding } = require('./native')
 const { logLevels, readId, readOptions } = require('./options')
 const { Peer } = require('./peer')
@@ -24,17 +21,10 @@ const { Place } = require('./place')
 const { Routes } = require('./routes')
 const { StartPromise } = require('./start-promise')
 const { Requester } = require('./target')
-const { add, asyncDispose, close, drained, finish, lose, open, remove } = require('./symbols')
+const { add, asyncDispose, close, drained, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
-/** Running nodes. Like a listening server, a running node is never garbage collected. */
-const running = new Set()
-/** How long stop() waits for room to hand over earlier messages, in ms. */
-const HAND_OVER_DEADLINE = 30_000
-/** How often a running node checks its options for changes, in ms. */
-const LOOK_EVERY = 5000
-
 /** Other runtimes have these functions too, but end the process when they are called. */
 const USES_LIBUV = process.versions.bun === undefined && process.versions.deno === undefined
 
@@ -57,20 +47,14 @@ class Node extends EventEmitter {
   #stopped = null
   // start() was called while the node was stopping.
   #startsAgain = false
-  #isConnectTold = false
-  // Seeds in another part of the network.
-  #beyond = new Set()
-  // Chunks dropped because nobody read them, which nobody was told.
-  #lostChunks = 0
-  // Keeps the process alive while the node runs, unless unref() was called.
-  #lifeline = null
-  #isRef = true
+  #connectivity = new Connectivity(this)
+  #lifeline = new Lifeline(this)
+  #losses
   // A port chosen by the system; the next start may get another.
   #anyPort = null
-  // The changeable options, as the addon has them.
-  #inForce = ''
   // Where this node and its seeds are.
   #place
+  #live
   // Calls of addPeer before the first start; null afterwards.
   #early = []
 
@@ -82,14 +66,18 @@ class Node extends EventEmitter {
     if (this.#credentials !== null) this.#id = binding.identityId(this.#credentials.identity)
     this.logger = this.options.logger
     this.#place = new Place(binding.routeTo, this.logger)
+    this.#live = new LiveOptions(this, this.#place)
     this.listening = false
     this.connected = false
     this.#crossing = new Crossing(binding.NativeNode, (notice) => this.#onNotice(notice))
-    this.peers = new Peerlist(this, (event, peer) => this.#onPeersChanged(event, peer))
+    this.peers = new Peerlist(this, (event, peer) => {
+      return this.#connectivity.peersChanged(event, peer)
+    })
+    this.#losses = new Losses(this, this.#crossing)
     this.#dials = new Dials(this.#crossing, this.peers)
     this.broadcast = new Broadcast(this, this.#crossing, BROADCAST, {
       maxMessageSize: this.options.maxMessageSize,
-      onLost: (bytes) => this.#onChunkLost(bytes),
+      onLost: (bytes) => this.#losses.chunkDropped(bytes),
       asked: (payload) => this.#routes.asked(payload),
       ask: (name, args, settings) => this.#routes.askAll(name, args, settings),
     })
@@ -137,7 +125,7 @@ class Node extends EventEmitter {
   }
 
   #start() {
-    if (this.#state === IDLE || this.#state === STOPPING) this.#checkOptions()
+    if (this.#state === IDLE || this.#state === STOPPING) this.#live.check()
     if (this.#state === IDLE) {
       this.#started = StartPromise.create()
       this.#launch()
@@ -148,31 +136,6 @@ class Node extends EventEmitter {
     if (this.#early === null) return
     for (const dial of this.#early) this.#started.promise.whenSettled(dial.go, dial.fail)
     this.#early = null
-  }
-
-  /** Reads the options again: the application may have changed them. */
-  #checkOptions() {
-    const address = this.#place.wanted(this.options)
-    const { logger: _, ...options } = readOptions({ ...this.options, address, logger: undefined })
-    Object.assign(this.options, options)
-  }
-
-  /** `seeds` and `maxPeerNo` may be changed while the node runs. */
-  #takeOverOptions() {
-    const wanted = inForce(this.options)
-    if (wanted === this.#inForce) return
-    this.#inForce = wanted
-    const { address, seeds, maxPeerNo } = this.options
-    try {
-      const checked = readOptions({ address, seeds, maxPeerNo, logger: this.logger })
-      this.options.seeds = checked.seeds
-      this.options.maxPeerNo = checked.maxPeerNo
-      this.options.minPeerNo = Math.min(this.options.minPeerNo, checked.maxPeerNo)
-      this.#inForce = inForce(checked)
-      this.#place.look(this.options, () => this.#reconfigure())
-    } catch (error) {
-      this.logger.warn(`the change of options is ignored: ${error.message}`)
-    }
   }
 
   #reconfigure() {
@@ -219,26 +182,12 @@ class Node extends EventEmitter {
       nextTick(() => this.#onStopped())
       return promise
     }
-    this.#handOver(() => {
+    handOver([this.broadcast, ...this.peers.list, ...this.#routes.list], () => {
       this.#crossing.native.stop()
       const followUps = this.broadcast[close](false)
       this.#crossing.run(() => callAll([() => this.#removeAllPeers(), ...followUps]))
     })
     return promise
-  }
-
-  /** Calls `done` when all channels have sent their messages, or their time is over. */
-  #handOver(done) {
-    const channels = [this.broadcast, ...this.peers.list, ...this.#routes.list]
-    let left = channels.length
-    let deadline
-    const proceed = () => {
-      clearTimeout(deadline)
-      if (left !== Infinity) done()
-      left = Infinity
-    }
-    for (const channel of channels) channel[finish](() => --left === 0 && proceed())
-    if (left > 0 && left !== Infinity) deadline = setTimeout(proceed, HAND_OVER_DEADLINE)
   }
 
   [asyncDispose]() {
@@ -247,15 +196,13 @@ class Node extends EventEmitter {
 
   /** Keeps the process alive while the node runs, which is the default. */
   ref() {
-    this.#isRef = true
-    this.#lifeline?.ref()
+    this.#lifeline.ref()
     return this
   }
 
   /** Lets the process end while the node runs. */
   unref() {
-    this.#isRef = false
-    this.#lifeline?.unref()
+    this.#lifeline.unref()
     return this
   }
 
@@ -324,19 +271,16 @@ class Node extends EventEmitter {
   /** The counters since the node was started. */
   stats() {
     const counters = parse(this.#crossing.native.stats())
-    counters.lost += this.#lostChunks
+    counters.lost += this.#losses.chunks
     Object.assign(counters, this.#routes.counters)
     return { ...counters, limits: { ...this.options.limits } }
   }
 
   #launch() {
-    this.#lostChunks = 0
+    this.#losses.begin()
     this.#state = STARTING
-    running.add(this)
-    clearInterval(this.#lifeline)
-    this.#lifeline = setInterval(() => this.#lookAround(), LOOK_EVERY)
-    if (!this.#isRef) this.#lifeline.unref()
-    this.#inForce = inForce(this.options)
+    this.#lifeline.hold(() => this.#lookAround())
+    this.#live.begin()
     this.#place.look(this.options, () => this.#begin())
   }
 
@@ -362,7 +306,7 @@ class Node extends EventEmitter {
 
   #lookAround() {
     if (this.#state !== LISTENING) return
-    this.#takeOverOptions()
+    this.#live.takeOver(() => this.#reconfigure())
     const isAlone = this.peers.list.length === 0
     this.#place.lookAgain(this.options, isAlone, () => this.#reconfigure())
   }
@@ -395,7 +339,7 @@ class Node extends EventEmitter {
         return this.emit('outside', notice.seeds)
       case 'island':
       case 'mainland':
-        return this.#onIsland(notice)
+        return this.#connectivity[notice.t](notice)
       case 'conflict': {
         const { what, id, address, port } = notice
         return this.emit('conflict', { what, id, address, port })
@@ -407,9 +351,9 @@ class Node extends EventEmitter {
       case 'log':
         return this.logger[notice.level](notice.message)
       case 'lost':
-        return this.#onLost(notice)
+        return this.#losses.dropped(notice)
       case 'skipped':
-        return this.#onSkipped(notice)
+        return this.#losses.skipped(notice)
       case 'slow':
         return this.emit('slow receiver', { id: notice.id })
       case 'oversized': {
@@ -417,33 +361,6 @@ class Node extends EventEmitter {
         return this.emit('oversized', { id, size, limit })
       }
     }
-  }
-
-  #onLost({ count, chunks }) {
-    this.logger.warn(`${count} messages were dropped: handlers are too slow`)
-    const reason = 'handlers or readers were too slow'
-    callAll([
-      ...chunks.map(([handle, bytes]) => () => {
-        this.#crossing.channel(handle)?.[lose](`${bytes} bytes`, reason, bytes)
-      }),
-      () => this.emit('lost', { count }),
-    ])
-  }
-
-  /** The core has logged it. `chunks`: some may have been chunks of the stream. */
-  #onSkipped({ id, count, chunks }) {
-    const what = `up to ${count} chunks of node ${id}`
-    callAll([
-      () => chunks && this.broadcast[lose](what, 'no node had them any more'),
-      () => this.emit('skipped', { id, count }),
-    ])
-  }
-
-  /** A chunk was dropped because its reader paused, and the stream has no 'error' listener. */
-  #onChunkLost(bytes) {
-    this.#lostChunks++
-    this.logger.warn(`${bytes} bytes of a stream were dropped: its reader has paused for too long`)
-    this.emit('lost', { count: 1 })
   }
 
   #peer(handle) {
@@ -500,8 +417,7 @@ class Node extends EventEmitter {
     this.#stopped = null
     this.#state = IDLE
     this.listening = false
-    running.delete(this)
-    clearInterval(this.#lifeline)
+    this.#lifeline.release()
     this.#crossing.native.rest()
     const followUps = this.broadcast[close](false)
     callAll([
@@ -515,7 +431,7 @@ class Node extends EventEmitter {
 
   #onPeerAdded({ peer: handle, id, address, port, max }) {
     if (this.#state === STOPPING) return
-    const onLost = (bytes) => this.#onChunkLost(bytes)
+    const onLost = (bytes) => this.#losses.chunkDropped(bytes)
     const peer = new Peer(this, this.#crossing, handle, { id, address, port, max, onLost })
     this.#crossing.attach(handle, peer)
     peer[open]()
@@ -526,49 +442,6 @@ class Node extends EventEmitter {
     const { peers } = this
     callAll(peers.list.map((peer) => () => peers[remove](peer)))
   }
-
-  /** A seed is in another part of the network, or no longer is. */
-  #onIsland({ t, address, port }) {
-    const seed = `${address}:${port}`
-    if (t === 'mainland') this.#beyond.delete(seed)
-    else this.#beyond.add(seed)
-    this.#updateConnected()
-    if (t === 'island') this.emit('island', { address, port })
-    else this.emit('island resolved', { address, port })
-  }
-
-  #updateConnected() {
-    const hasPeers = this.peers.list.length > 0
-    if (!hasPeers) this.#beyond.clear()
-    this.connected = hasPeers && this.#beyond.size === 0
-    return hasPeers
-  }
-
-  #onPeersChanged(event, peer) {
-    const hasPeers = this.#updateConnected()
-    if (event === 'add') {
-      return [
-        () => {
-          if (!hasPeers || this.#isConnectTold) return
-          this.#isConnectTold = true
-          this.emit('connect')
-        },
-        () => peer.closed || this.emit('new peer', peer),
-      ]
-    }
-    return [
-      () => {
-        if (this.peers.list.length > 0 || !this.#isConnectTold) return
-        this.#isConnectTold = false
-        this.emit('disconnect')
-      },
-    ]
-  }
-}
-
-/** The options that can change while a node runs, as text. */
-function inForce({ seeds, maxPeerNo }) {
-  return stringify([seeds, String(maxPeerNo)])
 }
 
 /** A promise and the functions that settle it. */

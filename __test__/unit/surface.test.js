@@ -108,6 +108,7 @@ test('seeds and maxPeerNo can be changed while the node runs', async (t) => {
     return { unref() {}, ref() {} }
   })
   delete require.cache[require.resolve('../../lib/globals')]
+  delete require.cache[require.resolve('../../lib/lifeline')]
   delete require.cache[require.resolve('../../lib/node')]
   const { Node } = require('../../lib/node')
   const warnings = []
