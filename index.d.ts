@@ -721,9 +721,10 @@ declare namespace smoke {
 
     /**
      * Sends an event to the other side, whatever its name. Arguments follow JSON, except that
-     * Buffers and typed arrays arrive as Buffers. They may nest 999 deep. Throws if an argument
-     * cannot be serialised or the queue is full (see the error codes in the README). Returns
-     * whether there is room: after false, wait for `'drain'`.
+     * Buffers and typed arrays arrive as Buffers; small ones may share their memory with others, as
+     * Node's own do. They may nest 999 deep. Throws if an argument cannot be serialised or the queue
+     * is full (see the error codes in the README). Returns whether there is room: after false, wait
+     * for `'drain'`.
      */
     emit<K extends keyof M & string>(event: K, ...args: Arguments<M, K>): boolean
     /** Called by `Readable#pipe` on its destination; stays local. */

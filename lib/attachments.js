@@ -1,9 +1,11 @@
 'use strict'
 
-const { isAnyArrayBuffer, isBoxedPrimitive, isSymbolObject } = require('node:util/types')
+const types = require('node:util/types')
 const { MAX_DEPTH } = require('./depth')
 const { tooDeep, tooLarge } = require('./errors')
 const { parse, stringify } = require('./globals')
+
+const { isAnyArrayBuffer, isBoxedPrimitive, isSymbolObject, isUint8Array } = types
 
 /** Placeholder of an attachment in the JSON of an event: `{"\u0000b": index}`. */
 const PLACEHOLDER = '\u0000b'
@@ -92,7 +94,7 @@ class Writer {
   #maxSize
   #size = 0
   // The objects that enclose the current one.
-  #ancestors = new Set()
+  #ancestors = null
 
   constructor(message, maxSize) {
     this.#message = message
@@ -130,6 +132,7 @@ class Writer {
     if (isRawJSON(value) || (isBoxedPrimitive(value) && !isSymbolObject(value))) {
       return this.#count(stringify(value))
     }
+    this.#ancestors ??= new Set()
     // The array of the arguments counts as one level.
     if (this.#ancestors.has(value) || this.#ancestors.size + 1 >= MAX_DEPTH) this.#refuse()
     this.#ancestors.add(value)
@@ -242,6 +245,7 @@ function isBinary(value) {
 }
 
 function bytesOf(value) {
+  if (isUint8Array(value)) return value
   return isAnyArrayBuffer(value)
     ? new Uint8Array(value)
     : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)

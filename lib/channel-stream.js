@@ -124,7 +124,7 @@ class ChannelStream extends Duplex {
 
   write(chunk, encoding, callback) {
     this.#checkSize(chunk, encoding)
-    return super.write(chunk, bound(encoding), bound(callback))
+    return super.write(chunk, this.#flushed(encoding), this.#flushed(callback))
   }
 
   end(chunk, encoding, callback) {
@@ -161,6 +161,21 @@ class ChannelStream extends Duplex {
   _write(chunk, _encoding, done) {
     // An error that nobody hears would end the process: 'close' of the peer has to do for those.
     this.#outbox.chunk(chunk, (error) => done(this.#hearsErrors ? error : undefined))
+  }
+
+  /** Whatever was written has left when the stream has finished. */
+  _final(done) {
+    this.#outbox.flush()
+    done()
+  }
+
+  /** A callback of a write: so it has then, too. */
+  #flushed(value) {
+    if (typeof value !== 'function') return value
+    return bound((error) => {
+      this.#outbox.flush()
+      value(error)
+    })
   }
 
   get #hearsErrors() {

@@ -12,6 +12,10 @@ const MAX_MS = 10
 const CLOCK_EVERY = 32
 /** Items that take this long, in ms, have the clock looked at sooner. */
 const SLOW = 1
+/** Stands for the number of arguments in a list of chunks. */
+const CHUNKS = -1
+/** Buffers of this size or less may be shared by several messages (src/binding/parcel.rs). */
+const SHARED = 16 * 1024
 
 /**
  * The way between a node and the addon.
@@ -36,7 +40,8 @@ class Crossing {
   #items = null
   #next = 0
   // The list at hand, of events with one name and the same number of arguments each: the name, the
-  // number, the arguments of all of them, the first argument of the next event.
+  // number, the arguments of all of them, the first argument of the next event. If the number is
+  // negative they have attachments; if the name is null they are chunks.
   #event = ''
   #arity = 0
   #list = null
@@ -189,9 +194,9 @@ class Crossing {
   }
 
   #dispatchItem(item) {
-    if (typeof item === 'string') {
+    if (typeof item === 'string' || item === null) {
       this.#event = item
-      this.#arity = this.#items[this.#next++]
+      this.#arity = item === null ? CHUNKS : this.#items[this.#next++]
       this.#list = this.#items[this.#next++]
       this.#nextInList = 0
     } else if (typeof item === 'number') {
@@ -202,6 +207,7 @@ class Crossing {
   }
 
   #dispatchListed() {
+    if (this.#arity < 0) return this.#dispatchBytes()
     const list = this.#list
     const event = this.#event
     const channel = this.#channel
@@ -225,27 +231,49 @@ class Crossing {
     }
   }
 
-  #dispatchObject(item) {
-    switch (item.t) {
-      case 'chunk':
-        this.#channel?.[receiveChunk](this.#take(item.n))
-        return
-      case 'rich': {
-        const attachments = this.#take().slice(item.n, item.n + item.k)
-        this.#channel?.[receive](...attach(item.e, attachments))
-        return
-      }
-      case 'line':
-        this.#channel?.[receiveLine](item.d)
-        return
-      default:
-        this.#onNotice(item)
+  /** A chunk, or an event with attachments. */
+  #dispatchBytes() {
+    const list = this.#list
+    const event = this.#event
+    const channel = this.#channel
+    if (event === null) {
+      const chunk = this.#cut(list)
+      if (this.#nextInList >= list.length) this.#list = null
+      channel?.[receiveChunk](chunk)
+      return
     }
+    const attachments = []
+    for (let left = list[this.#nextInList++]; left > 0; left--) attachments.push(this.#cut(list))
+    const first = this.#nextInList
+    this.#nextInList += -1 - this.#arity
+    const args = list.slice(first, this.#nextInList)
+    if (this.#nextInList >= list.length) this.#list = null
+    channel?.[receive](event, ...attach(args, attachments))
   }
 
-  #take(index) {
-    this.#buffers ??= this.#native.take()
-    return index === undefined ? this.#buffers : this.#buffers[index]
+  /** The bytes at the place that comes next in `list`. */
+  #cut(list) {
+    const at = this.#nextInList
+    this.#nextInList += 3
+    this.#buffers ??= this.#takeBuffers()
+    const buffer = this.#buffers[list[at]]
+    const start = list[at + 1]
+    const length = list[at + 2]
+    return length === buffer.length ? buffer : buffer.subarray(start, start + length)
+  }
+
+  #takeBuffers() {
+    const buffers = this.#native.take()
+    // Whoever gave a shared one away, with one message, would take the others from their owners.
+    for (const { buffer } of buffers) {
+      if (buffer.byteLength <= SHARED) markAsUntransferable(buffer)
+    }
+    return buffers
+  }
+
+  #dispatchObject(item) {
+    if (item.t === 'line') this.#channel?.[receiveLine](item.d)
+    else this.#onNotice(item)
   }
 
   #rewind() {
@@ -262,6 +290,14 @@ class Context extends AsyncResource {
   hasRef() {
     return false
   }
+}
+
+let mark = null
+
+/** Its module is loaded when it is first needed, as few applications do. */
+function markAsUntransferable(buffer) {
+  mark ??= require('node:worker_threads').markAsUntransferable
+  mark(buffer)
 }
 
 function rethrow(error) {

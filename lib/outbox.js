@@ -3,6 +3,7 @@
 const { MAX_DEPTH, isDeep } = require('./depth')
 const { SmokeError, tooDeep, tooLarge } = require('./errors')
 const { setImmediate } = require('./globals')
+const { CHUNKS, RICH, Run } = require('./run')
 
 // What the addon says became of a message; see src/binding/node.rs.
 const PRESSED = 1
@@ -29,15 +30,16 @@ const scratch = Buffer.allocUnsafeSlow(4 * BATCH)
 
 // What can be sent; the names are those of the addon's methods.
 const EVENTS = 'emit'
-const RICH = 'emitRich'
-const CHUNK = 'write'
+const LARGE_RICH = 'emitRich'
+const LARGE_CHUNK = 'write'
 const LINE = 'line'
+const RUN = 'emitRun'
 
 /**
  * What one channel sends, on its way to the addon, in order.
  *
- * The first event of a tick goes at once; the others of the tick are joined and go as one. A busy
- * sender's all go as one, two ticks' at a time.
+ * The first message of a tick goes at once; the others of the tick are joined and go as one, or as a
+ * few where kinds alternate. A busy sender's all go as one, two ticks' at a time.
  */
 class Outbox {
   #native
@@ -47,13 +49,14 @@ class Outbox {
   // What sending comes to while not open, and who is told of it when it is false.
   #hasRoom = true
   #onRefused
-  // A flush is due at the end of the tick; until then events are collected.
+  // A flush is due at the end of the tick; until then messages are collected.
   #isCollecting = false
   #isBusy = false
   // The batch has seen the end of a tick already.
   #hasWaited = false
-  // The events, one a line.
+  // The events, one a line; or else the run of other messages.
   #batch = ''
+  #run = null
   #isPressed = false
   // What the addon was too loaded to take, oldest first.
   #held = []
@@ -67,7 +70,7 @@ class Outbox {
   #chunkDone = undefined
   #endOfTick = () => {
     const wasBusy = this.#isBusy
-    this.#isBusy = this.#batch.length >= BUSY
+    this.#isBusy = this.#batch.length + (this.#run?.size ?? 0) >= BUSY
     this.#hasWaited = wasBusy && this.#isBusy && !this.#hasWaited
     if (this.#hasWaited) {
       setImmediate(this.#endOfTick)
@@ -131,11 +134,8 @@ class Outbox {
       this.flush()
       return this.#send(EVENTS, text, undefined, length)
     }
-    if (!this.#isCollecting) {
-      this.#isCollecting = true
-      setImmediate(this.#endOfTick)
-      if (!this.#isBusy) return this.#send(EVENTS, text, undefined, length)
-    }
+    if (!this.#collects()) return this.#send(EVENTS, text, undefined, length)
+    if (this.#run !== null) this.flush()
     this.#batch = this.#batch === '' ? text : `${this.#batch}\n${text}`
     if (this.#batch.length >= BATCH) this.flush()
     return !this.#isPressed
@@ -149,8 +149,12 @@ class Outbox {
     checkDepth(json)
     if (!this.#isOpen) return this.#refuse()
     if (this.#heldSize > MAX_HELD) throw new SmokeError('ERR_SMOKE_OVERLOADED')
+    if (Run.takes(size) && this.#collects()) {
+      this.#runFor(RICH, size).addRich(json, attachments)
+      return !this.#isPressed
+    }
     this.flush()
-    return this.#send(RICH, json, attachments, size)
+    return this.#send(LARGE_RICH, json, attachments, size)
   }
 
   /** Sends a line; returns whether there is room for more. */
@@ -172,16 +176,44 @@ class Outbox {
   chunk(chunk, done) {
     if (!this.#isOpen) return done(this.#closed())
     if (chunk.length === 0) return done()
+    const size = chunk.length + 4
+    if (Run.takes(size) && this.#collects()) {
+      this.#runFor(CHUNKS, size).addChunk(chunk)
+      if (!this.#isPressed) return done()
+      this.#chunkDone = done
+      return
+    }
     this.flush()
-    this.#send(CHUNK, chunk, undefined, chunk.length, done)
+    this.#send(LARGE_CHUNK, chunk, undefined, chunk.length, done)
+  }
+
+  /** Whether messages wait for the end of the tick: the first does not, unless the sender is busy. */
+  #collects() {
+    if (this.#isCollecting) return true
+    this.#isCollecting = true
+    setImmediate(this.#endOfTick)
+    return this.#isBusy
+  }
+
+  /** The run that a message of this kind and size joins. */
+  #runFor(kind, size) {
+    if (this.#run?.kind !== kind || !this.#run.hasRoom(size)) {
+      this.flush()
+      this.#run = new Run(kind)
+    }
+    return this.#run
   }
 
   /** Sends what was collected in this tick. */
   flush() {
-    if (this.#batch === '') return
-    const batch = this.#batch
-    this.#batch = ''
-    this.#send(EVENTS, batch, undefined, batch.length)
+    const [batch, run] = [this.#batch, this.#run]
+    if (batch !== '') {
+      this.#batch = ''
+      this.#send(EVENTS, batch, undefined, batch.length)
+    } else if (run !== null) {
+      this.#run = null
+      this.#send(RUN, run, undefined, run.size)
+    }
   }
 
   /** The addon has room again; returns whether some is left once it has got what was held. */
@@ -219,9 +251,17 @@ class Outbox {
     if (kind === EVENTS && data.length * 3 <= scratch.length) {
       return this.#native.emitBytes(this.#channel, scratch, scratch.write(data, 0))
     }
+    if (kind === RUN) return this.#passRun(data)
     return attachments === undefined
       ? this.#native[kind](this.#channel, data)
       : this.#native[kind](this.#channel, data, attachments)
+  }
+
+  #passRun(run) {
+    const { kind, count, bytes, size } = run
+    const outcome = this.#native.emitRun(this.#channel, kind, count, bytes, size)
+    if (outcome !== OVERLOADED) run.release()
+    return outcome
   }
 
   #passed(outcome, done) {

@@ -18,6 +18,7 @@ mod local_ip;
 mod log;
 mod node;
 mod notice;
+mod parcel;
 #[cfg_attr(not(shared_reads), path = "binding/poll_none.rs")]
 mod poll;
 mod queue;

@@ -120,6 +120,41 @@ test('events, attachments and chunks of one sender keep their order', async (t) 
   )
 })
 
+test('bytes of any size, many in one tick, arrive as they were', async (t) => {
+  const { a, b } = await startPair(t)
+  const sizes = [0, 1, 7, 100, 1024, 8191, 8192, 8193, 16_384, 65_500, 65_536, 200_000]
+  const all = [...sizes, ...[...sizes].reverse()]
+  const bytes = (size) => Buffer.alloc(size, size % 251)
+  const buffers = collect(b.broadcast, 'bytes', all.length)
+  const chunks = []
+  b.broadcast.on('data', (chunk) => chunks.push(chunk))
+  const over = event(b.broadcast, 'over')
+  const reused = Buffer.alloc(200_000)
+  for (const size of all) {
+    const one = reused.subarray(0, size).fill(size % 251)
+    a.broadcast.emit('bytes', one)
+  }
+  for (const size of all) {
+    const room = a.broadcast.write(bytes(size))
+    if (!room) await event(a.broadcast, 'drain')
+  }
+  a.broadcast.emit('over')
+  const heard = (await buffers).map(([buffer]) => buffer)
+  await over
+  assert.deepEqual(heard, all.map(bytes))
+  assert.deepEqual(chunks, all.filter((size) => size > 0).map(bytes))
+  // Typed arrays of any type may look at them.
+  for (const { byteOffset } of heard) assert.equal(byteOffset % 8, 0)
+  const small = heard.find(({ length }) => length === 100)
+  const give = () => structuredClone(small.buffer, { transfer: [small.buffer] })
+  try {
+    give()
+  } catch (error) {
+    assert.equal(error.name, 'DataCloneError')
+  }
+  assert.deepEqual(heard, all.map(bytes), 'none went with another')
+})
+
 test('a message of a mebibyte arrives whole, one over the limit is refused', async (t) => {
   const { a, b, toB, toA } = await startPair(t)
   const text = 'é'.repeat(512 * 1024)

@@ -257,6 +257,7 @@ test('a written chunk arrives as one, or is refused', async (t) => {
     }
     channel.write('é'.repeat(512))
     channel.write('ab'.repeat(1024), 'hex')
+    await settled()
     assert.deepEqual(
       native.sent().map(([, , chunk]) => chunk.length),
       [512, 1024],

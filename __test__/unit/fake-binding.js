@@ -81,18 +81,17 @@ class FakeNative {
         this.#marks.push(this.#marks.at(-1) ?? 0)
       }
       const item = this.#item(entry[1])
-      if (Array.isArray(item)) {
-        // Consecutive events of one name stand as the name, their number of arguments and a list.
-        const [event, ...args] = item
-        if (list?.event !== event || list.arity !== args.length) {
-          list = { event, arity: args.length, args: [] }
-          items.push(event, list.arity, list.args)
-          this.#marks.push(this.#marks.at(-1))
-        }
-        list.args.push(...(list.arity === 0 ? [0] : args))
-      } else {
+      if (item.t === 'line') {
         list = null
         items.push(item)
+      } else {
+        // Consecutive events of one name stand as the name, their number of arguments and a list.
+        if (list?.head.join() !== item.head.join()) {
+          list = { head: item.head, all: [] }
+          items.push(...list.head, list.all)
+          this.#marks.push(this.#marks.at(-1))
+        }
+        list.all.push(...item.listed)
       }
       this.#marks.push(index + 1)
     }
@@ -176,6 +175,19 @@ class FakeNative {
     return this.#answer('write', channel, String(chunk))
   }
 
+  /** Answers once for all of the run's messages, and records each. */
+  emitRun(channel, kind, count, buffer, length) {
+    const outcome = this.outcomes.shift() ?? 0
+    const parts = partsOf(buffer.subarray(0, length))
+    if (parts.length !== count) throw new Error(`${parts.length} messages, not ${count}`)
+    for (const part of parts) {
+      const [json, ...attachments] = kind === 1 ? [part] : partsOf(part)
+      const more = kind === 1 ? [] : [attachments.map(String)]
+      this.calls.push([kind === 1 ? 'write' : 'emitRich', channel, String(json), ...more])
+    }
+    return outcome
+  }
+
   line(channel, text) {
     return this.#answer('line', channel, text)
   }
@@ -205,17 +217,39 @@ class FakeNative {
     return filter.names === null || filter.names.includes(name)
   }
 
+  /** A message as it crosses: what stands before a list of such, and what of it stands in the list. */
   #item(message) {
-    const n = this.#buffers.length
-    if (typeof message === 'string') {
-      this.#buffers.push(Buffer.from(message))
-      return { t: 'chunk', n }
-    }
+    if (typeof message === 'string') return { head: [null], listed: this.#place(message) }
     if (message.line !== undefined) return { t: 'line', d: message.line }
-    if (message.rich === undefined) return message
-    this.#buffers.push(...message.attachments.map((text) => Buffer.from(text)))
-    return { t: 'rich', e: message.rich, n, k: message.attachments.length }
+    const [event, ...args] = message.rich ?? message
+    if (message.rich === undefined) {
+      return { head: [event, args.length], listed: args.length === 0 ? [0] : args }
+    }
+    const places = message.attachments.flatMap((text) => this.#place(text))
+    const listed = [message.attachments.length, ...places, ...args]
+    return { head: [event, -1 - args.length], listed }
   }
+
+  /** Short ones share the first buffer. */
+  #place(text) {
+    const bytes = Buffer.from(text)
+    if (this.#buffers.length === 0) this.#buffers.push(Buffer.alloc(0))
+    if (bytes.length > 100) return [this.#buffers.push(bytes) - 1, 0, bytes.length]
+    const [shared] = this.#buffers
+    this.#buffers[0] = Buffer.concat([shared, bytes])
+    return [0, shared.length, bytes.length]
+  }
+}
+
+/** The parts of `bytes`, each behind its length. */
+function partsOf(bytes) {
+  const parts = []
+  for (let at = 0; at < bytes.length; ) {
+    const start = at + 4
+    at = start + bytes.readUInt32BE(at)
+    parts.push(bytes.subarray(start, at))
+  }
+  return parts
 }
 
 module.exports = { fakeBinding }

@@ -117,12 +117,21 @@ test('pressure is reported until there is room again', async () => {
 test('a chunk that was taken under pressure is done when there is room', () => {
   const { native, outbox } = openOutbox()
   const done = []
+  const chunk = (text) => outbox.chunk(Buffer.from(text), () => done.push(text))
   native.outcomes = [ROOM, PRESSED]
-  outbox.chunk(Buffer.from('a'), () => done.push('a'))
-  outbox.chunk(Buffer.from('b'), () => done.push('b'))
-  assert.deepEqual(done, ['a'])
+  for (const text of ['a', 'b', 'c']) chunk(text)
+  assert.deepEqual(done, ['a', 'b', 'c'])
+  outbox.flush()
+  chunk('d')
+  assert.deepEqual(done, ['a', 'b', 'c'])
   assert.equal(outbox.drained(), true)
-  assert.deepEqual(done, ['a', 'b'])
+  assert.deepEqual(done, ['a', 'b', 'c', 'd'])
+  assert.deepEqual(
+    native.sent().map(([, , text]) => text),
+    ['a', 'b', 'c'],
+  )
+  outbox.flush()
+  assert.deepEqual(native.sent(), [['write', 7, 'd']])
 })
 
 test('messages refused by an overloaded addon are held and sent later, in order', async () => {
@@ -131,10 +140,11 @@ test('messages refused by an overloaded addon are held and sent later, in order'
   const attachment = Buffer.from('before')
   native.outcomes = [ROOM, OVERLOADED]
   send(outbox, '["a"]')
-  assert.equal(outbox.rich('["b"]', [attachment]), false)
+  assert.equal(outbox.rich('["b"]', [attachment]), true)
   attachment.write('after!')
   assert.equal(send(outbox, '["c"]'), false)
   outbox.chunk(Buffer.from('d'), () => done.push('d'))
+  outbox.flush()
   native.sent()
   native.outcomes = [ROOM, OVERLOADED]
   assert.equal(outbox.drained(), false)
@@ -189,6 +199,40 @@ test('messages over the limit are refused before anything is sent', () => {
   assert.throws(() => outbox.rich('["a"]', [new Uint8Array(MAX)]), tooLarge)
   assert.deepEqual(native.sent(), [])
   assert.equal(send(outbox, size(MAX)), true)
+})
+
+test('bytes of one kind that follow each other in a tick go as one, and may change afterwards', async () => {
+  const { native, outbox } = openOutbox()
+  const runs = []
+  const emitRun = native.emitRun.bind(native)
+  native.emitRun = (...args) => {
+    runs.push(args[2])
+    return emitRun(...args)
+  }
+  const bytes = Buffer.from('bytes')
+  for (let n = 0; n < 3; n++) outbox.rich('["é"]', [bytes, Buffer.alloc(0)])
+  for (let n = 0; n < 2; n++) outbox.chunk(bytes, () => {})
+  bytes.fill('x')
+  await tick()
+  const rich = ['emitRich', 7, '["é"]', ['bytes', '']]
+  const chunk = ['write', 7, 'bytes']
+  assert.deepEqual(native.sent(), [rich, rich, rich, chunk, chunk])
+  assert.deepEqual(runs, [2, 2])
+})
+
+test('large bytes go at once and alone, behind what was collected', async () => {
+  const { native, outbox } = openOutbox()
+  const calls = () => native.sent().map(([call, , text]) => [call, text.length])
+  for (let n = 0; n < 3; n++) outbox.chunk(Buffer.alloc(20_000), () => {})
+  outbox.chunk(Buffer.alloc(50_000), () => {})
+  assert.deepEqual(calls(), Array(3).fill(['write', 20_000]))
+  outbox.chunk(Buffer.alloc(64 * 1024), () => {})
+  assert.deepEqual(calls(), [
+    ['write', 50_000],
+    ['write', 65_536],
+  ])
+  await tick()
+  assert.deepEqual(calls(), [])
 })
 
 test('closing sends the collected messages and releases the stream', () => {

@@ -94,11 +94,16 @@ fn dispatch(queue: &Queue, chunk: &str) -> Vec<Option<Heard>> {
                     heard.push(Some(Heard::Event(expect(channel), event)));
                 }
             }
-            b'{' => {
-                let index = item.strip_prefix(r#"{"t":"chunk","n":"#);
-                let index = index.and_then(|rest| rest.strip_suffix('}')?.parse::<usize>().ok());
-                let chunk = buffers[expect(index)].clone();
-                heard.push(Some(Heard::Chunk(expect(channel), chunk)));
+            b'n' => {
+                heard.push(None);
+                let list = parse(expect(items.next()));
+                let numbers = list.iter().map(|item| expect(item.get().parse().ok()));
+                let numbers: Vec<usize> = numbers.collect();
+                for place in numbers.chunks(3) {
+                    let &[buffer, start, len] = expect(place.first_chunk::<3>());
+                    let chunk = buffers[buffer].slice(start..start + len);
+                    heard.push(Some(Heard::Chunk(expect(channel), chunk)));
+                }
             }
             _ => {
                 channel = item.parse().ok();

@@ -11,7 +11,7 @@ use napi::{Env, Result, Status};
 use napi_derive::napi;
 
 use crate::net::{Node, Room, SendError};
-use crate::proto::{Config, LinkId, NodeId, Payload, Target};
+use crate::proto::{Config, Kind, LinkId, NodeId, Payload, Target};
 
 use super::config::{self, Seed, StartConfig, invalid};
 use super::counters::Counters;
@@ -169,6 +169,25 @@ impl NativeNode {
         self.send(channel, || rich(&json, &attachments))
     }
 
+    /// Sends a run of `count` stream chunks or events with attachments (`kind`): the first `length`
+    /// bytes of `buffer`, as they travel.
+    #[napi]
+    pub fn emit_run(
+        &self,
+        channel: u32,
+        kind: u8,
+        count: u32,
+        buffer: &[u8],
+        length: u32,
+    ) -> Result<u32> {
+        let run = buffer.get(..length as usize).unwrap_or(buffer);
+        let kind = Kind::from_byte(kind);
+        let payload =
+            kind.and_then(|kind| Payload::parse(kind, count, Bytes::copy_from_slice(run)));
+        let payload = payload.ok_or_else(|| invalid("a run that does not add up"))?;
+        Ok(self.send(channel, || payload))
+    }
+
     /// Sends several members the same: a JSON array, whose attachments stand in it as in `emitRich`.
     /// Returns what became of it, for each; nothing if there is no room for one, and none got it.
     #[napi]
@@ -272,7 +291,7 @@ impl NativeNode {
         self.queue.rewind(consumed as usize);
     }
 
-    /// The buffers that items of the last drained text refer to.
+    /// The buffers that items of the last drained text refer to. Several share one.
     #[napi]
     pub fn take<'env>(&self, env: &'env Env) -> Result<Vec<BufferSlice<'env>>> {
         self.queue

@@ -220,20 +220,38 @@ fn a_chunk_ends_after_a_peer_was_added() {
 }
 
 #[test]
-fn buffers_are_referred_to_by_index() {
+fn bytes_are_referred_to_by_their_place() {
     let (queue, _) = queue();
+    let large = vec![7; 20_000];
+    let rich =
+        |attachments: &[&[u8]]| broadcast_of(Payload::rich(br#"["r",{"\u0000b":0}]"#, attachments));
     queue.event(broadcast_of(Payload::chunk(b"one")));
-    queue.event(broadcast_of(Payload::rich(
-        br#"["r",{"\u0000b":0}]"#,
-        &[b"two", b""],
-    )));
-    assert_eq!(
-        queue.drain().as_deref(),
-        Some(
-            "[0,\n{\"t\":\"chunk\",\"n\":0},\n{\"t\":\"rich\",\"n\":1,\"k\":2,\"e\":[\"r\",{\"\\u0000b\":0}]}]"
-        )
+    queue.event(broadcast_of(Payload::chunk(&large)));
+    queue.event(rich(&[b"two", b""]));
+    queue.event(rich(&[]));
+    queue.event(events(&[r#"["r",1]"#]));
+    let items = [
+        "[0",
+        "null",
+        "[0,0,3,1,0,20000]",
+        "\"r\",-2",
+        r#"[2,0,8,3,0,16,0,{"\u0000b":0}"#,
+        r#"0,{"\u0000b":0}]"#,
+        "\"r\",1",
+        "[1]]",
+    ];
+    assert_eq!(queue.drain(), Some(items.join(",\n")));
+    let shared = b"one\0\0\0\0\0two\0\0\0\0\0";
+    assert_eq!(queue.buffers(), [&shared[..], &large]);
+    // The channel, what leads up to the chunks, and the chunks.
+    queue.rewind(4);
+    assert!(
+        queue
+            .drain()
+            .unwrap()
+            .starts_with("[0,\n\"r\",-2,\n[2,0,0,3,0,8,0,")
     );
-    assert_eq!(queue.buffers(), [&b"one"[..], b"two", b""]);
+    assert_eq!(queue.buffers(), [&b"two\0\0\0\0\0"[..]]);
     assert_eq!(queue.drain(), None);
     assert!(queue.buffers().is_empty());
 }
