@@ -26,6 +26,7 @@ describe('a sender that waits loses nothing to a receiver that is slow by', () =
     { slow: 'stopped 1 s', size: 1000, receivers: 3 },
     { slow: 'stopped 5 s', size: 65_536, relays: 2, origins: 4 },
     { slow: '1 Mbit/s', size: 1000, receivers: 3 },
+    { slow: '1 Mbit/s', size: 10, mode: 'write', receivers: 8, origins: 4 },
     { slow: '200 ms, 2 % loss', size: 1000, receivers: 3, seconds: 10 },
     { slow: '200 ms, 2 % loss', mode: 'write', size: 65_536, relays: 2, seconds: 10 },
   ]) {

@@ -29,8 +29,9 @@ const GIVE_UP_FLOWING_AFTER: Duration = Duration::from_secs(60);
 /// How long nobody else is asked while the peer that was asked goes on bringing broadcasts. On a
 /// slow link an answer takes its time, and each further one makes it slower.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// A peer goes on bringing broadcasts if the latest frame about them came within this time.
-const HEARD_WITHIN: Duration = Duration::from_secs(1);
+/// A peer goes on bringing broadcasts if the latest frame about them came within this time. A frame
+/// of 64 KiB takes half a second over 1 Mbit/s, and several links may share that.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How many gaps of origins that were never heard of may wait for repair.
 const STRANGE_GAPS: usize = 1024;
 /// How often gaps are looked at, at most, for every so many that there are: a look at all of them

@@ -11,9 +11,11 @@
 //!   it got it from.
 //! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of its
 //!   node's reports, and the origin is told its name (STALLED). The time that a message takes to
-//!   cross a link does not count. So one hanging application does not stop the network. A node that
-//!   reports nothing is left out by its peers a little later. Both count again as soon as they go
-//!   on.
+//!   cross a link does not count. So one hanging application does not stop the network. It counts
+//!   again as soon as it goes on.
+//! - A node judges its own application. Its peers cannot: what they sent may lie in buffers of the
+//!   system for as long as a slow link takes. They leave a node out when it is silent, which ends
+//!   the link, and when it reports nothing for [`PEERS_WAIT`] times as long.
 //! - Nodes of 1.0.0 and legacy nodes do not report; they slow a sender down through their sockets.
 //!
 //! [`Config::slow_receiver_timeout`]: crate::proto::Config::slow_receiver_timeout
@@ -31,8 +33,9 @@ use crate::proto::{Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Pu
 const NO_MATTER: u64 = LAST_SEQUENCE;
 /// How often a parent is told the same again, while something large is on its way.
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
-/// A node says of itself that it is slow; its peers wait this much longer for it to do so.
-const PEERS_WAIT_LONGER: Duration = Duration::from_secs(1);
+/// How many times as long its peers wait for a node that lives and does not report. The default of
+/// 60 s is twice as long as the largest send buffer of Linux (4 MiB) takes over 1 Mbit/s.
+const PEERS_WAIT: u32 = 6;
 /// What all origins of a network may have outstanding together: half of what is cached for repair
 /// ([`super::streams`]), for they do not know at once how many they are. With all of it, the
 /// simulator showed four origins of which some broadcasts could not be repeated any more.
@@ -309,7 +312,7 @@ impl State {
             stalled.push(self.own.id.clone());
         }
         let high = stream.high();
-        let patience = patience.saturating_add(PEERS_WAIT_LONGER);
+        let patience = patience.saturating_mul(PEERS_WAIT);
         let mut links = Vec::new();
         for view in stream.views_mut() {
             let Some(taken) = view.taken.as_mut() else {

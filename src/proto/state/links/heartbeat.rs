@@ -32,9 +32,12 @@ impl State {
                 tracing::info!(%link, "peer fell silent");
                 self.end_link(link, CloseHow::Abort, RemoveReason::Silent, "TIMEOUT");
                 self.peers_changed();
-            } else if self.now.since(state.last_sent) >= HEARTBEAT_AFTER {
+                continue;
+            }
+            if self.now.since(state.last_sent) >= HEARTBEAT_AFTER {
                 self.send(link, native::heartbeat());
             }
+            self.repeat_direct_consumed(link);
         }
         self.publish(publish::Input::TimerFired(Timer::Heartbeat));
     }

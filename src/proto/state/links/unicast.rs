@@ -1,5 +1,7 @@
 //! Unicast: direct messages to one peer, and how many may be outstanding.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::proto::codec::native;
@@ -9,6 +11,10 @@ use crate::proto::{Event, LinkId, Mark, Moment, Output, Payload};
 
 /// The cost of a message besides its bytes.
 const OVERHEAD: usize = 256;
+/// A receiver repeats its report while the link is busy and its last message came within this time.
+const REPEAT_FOR: Duration = Duration::from_secs(60);
+/// A link is busy if it brought something within this time.
+const BUSY_WITHIN: Duration = Duration::from_secs(1);
 
 /// How far both ends of a link have consumed each other's direct messages.
 ///
@@ -25,6 +31,7 @@ pub(super) struct Window {
     /// Names its messages in the application's marks.
     mark: u32,
     received: u64,
+    received_at: Moment,
     consumed: u64,
     /// Up to where it was told that we have consumed.
     told: u64,
@@ -39,12 +46,14 @@ impl Window {
             is_stalled: false,
             mark,
             received: 0,
+            received_at: Moment::default(),
             consumed: 0,
             told: 0,
         }
     }
 
-    fn receive(&mut self, count: u32) -> Mark {
+    fn receive(&mut self, count: u32, now: Moment) -> Mark {
+        self.received_at = now;
         self.received += u64::from(count);
         Mark {
             stream: self.mark,
@@ -58,6 +67,11 @@ impl Window {
         }
         self.sent += u64::from(count);
         self.outstanding.sent(self.sent, bytes + OVERHEAD);
+    }
+
+    /// Whether the application has consumed all that came, and more may be on its way.
+    fn repeats(&self, now: Moment) -> bool {
+        self.received > 0 && self.told == self.received && now.since(self.received_at) < REPEAT_FOR
     }
 
     /// Outstanding bytes that senders wait for.
@@ -106,8 +120,9 @@ impl State {
     }
 
     fn note_received(&mut self, link: LinkId, count: u32) -> Option<Mark> {
+        let now = self.now;
         let peer = self.peer_mut(link).filter(|peer| peer.windows)?;
-        let mark = peer.direct.receive(count);
+        let mark = peer.direct.receive(count, now);
         self.watch_windows();
         Some(mark)
     }
@@ -163,17 +178,31 @@ impl State {
         }
     }
 
+    /// Repeats the report to a peer if this node's application has consumed all that came while the
+    /// link is busy. More may lie in buffers of the system, and a repeated report says so.
+    pub(in crate::proto::state) fn repeat_direct_consumed(&mut self, link: LinkId) {
+        let now = self.now;
+        let Some(state) = self.links.get(&link) else {
+            return;
+        };
+        let is_busy = now.since(state.last_heard) < BUSY_WITHIN;
+        let direct = state.peer().map(|peer| &peer.direct);
+        if let Some(direct) = direct.filter(|direct| is_busy && direct.repeats(now)) {
+            let consumed = direct.consumed;
+            self.send(link, native::direct_consumed(consumed));
+        }
+    }
+
+    /// A peer's application has consumed our messages up to `count`. It says nothing while its
+    /// application hangs, so the same count again is progress, too.
     pub(in crate::proto::state) fn on_direct_consumed(&mut self, link: LinkId, count: u64) {
         let now = self.now;
         let Some(peer) = self.peer_mut(link) else {
             return;
         };
-        let before = peer.direct.outstanding.bytes();
         let count = count.min(peer.direct.sent);
         peer.direct.outstanding.consumed(count);
-        if peer.direct.outstanding.bytes() < before {
-            (peer.direct.since, peer.direct.is_stalled) = (now, false);
-        }
+        (peer.direct.since, peer.direct.is_stalled) = (now, false);
         self.update_direct_window(link);
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::world::{World, origin};
 use crate::proto::codec::native;
-use crate::proto::{Input, LAST_SEQUENCE, LinkId, Native, NodeId, Payload, Watermark};
+use crate::proto::{Input, LAST_SEQUENCE, LinkId, Message, Native, NodeId, Payload, Watermark};
 
 /// Told to a peer that need not wait.
 const NO_MATTER: u64 = LAST_SEQUENCE;
@@ -61,7 +61,7 @@ fn a_peer_that_never_reports_is_left_out_and_named() {
     let mut world = World::new();
     let deaf = world.receiver("deaf");
     broadcast(&mut world);
-    world.pass(10_900, &[deaf]);
+    world.pass(59_900, &[deaf]);
     assert_ne!(world.outstanding, 0);
     assert_eq!(world.slow, []);
     world.pass(200, &[deaf]);
@@ -115,4 +115,50 @@ fn a_peer_names_a_bounded_number_of_slow_receivers() {
         world.native(liar, Native::Stalled { origin, id });
     }
     assert_eq!(world.slow.len(), 32);
+}
+
+#[test]
+fn a_direct_receiver_that_repeats_its_report_is_waited_for() {
+    let mut world = World::new();
+    let peer = world.receiver("far");
+    let payload = Payload::events(Bytes::from_static(b"[\"a\"]"));
+    for _ in 0..2 {
+        let payload = payload.clone();
+        world.input(Input::Direct {
+            link: peer,
+            payload,
+        });
+    }
+    for _ in 0..30 {
+        world.native(peer, Native::DirectConsumed(1));
+        world.pass(1000, &[peer]);
+    }
+    assert_ne!(world.outstanding, 0);
+    assert_eq!(world.slow, []);
+    world.pass(10_200, &[peer]);
+    assert_eq!(world.slow, [NodeId::parse("far").unwrap()]);
+}
+
+#[test]
+fn a_receiver_repeats_its_direct_report_while_its_link_is_busy_and_its_application_keeps_up() {
+    let mut world = World::new();
+    let sender = world.receiver("sender");
+    let reports = |world: &World| {
+        let report = (sender, native::direct_consumed(1));
+        world.sent.iter().filter(|sent| **sent == report).count()
+    };
+    let payload = Payload::events(Bytes::from_static(b"[\"a\"]"));
+    let message = Message::Direct(payload);
+    world.input(Input::Received {
+        link: sender,
+        message,
+    });
+    world.pass(3000, &[sender]);
+    assert_eq!(reports(&world), 0, "the application has consumed nothing");
+    let mark = world.given.unwrap();
+    world.input(Input::Consumed(vec![mark]));
+    world.pass(3000, &[sender]);
+    assert_eq!(reports(&world), 4);
+    world.pass(3000, &[]);
+    assert_eq!(reports(&world), 4, "nothing comes");
 }

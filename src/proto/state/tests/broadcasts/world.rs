@@ -65,6 +65,7 @@ impl World {
                     let text = std::str::from_utf8(payload.body()).unwrap();
                     self.heard.push(text.to_owned());
                 }
+                Output::Event(Event::Direct { mark, .. }) => self.given = mark,
                 Output::Send { link, data } => self.sent.push((link, data)),
                 Output::Event(Event::Skipped { count, .. }) => {
                     self.skipped += count;
