@@ -567,6 +567,11 @@ declare namespace smoke {
   interface Sender {
     /** The id of the node: `node.to(from)` answers. */
     readonly from: string
+    /**
+     * Whether that is certain: no other node can have sent it. True with the option `secret`, except
+     * for requests by `node.broadcast`.
+     */
+    readonly authenticated: boolean
   }
 
   /** What a handler learns of a request. */
@@ -888,6 +893,8 @@ declare namespace smoke {
     readonly records: number
     /** Records of others that a limit refused. */
     readonly recordsRefused: number
+    /** Records that were not signed by the node that they are about, in a closed network. */
+    readonly recordsForged: number
     /** Messages passed on from one member to another. */
     readonly routed: number
     /** Messages sent to members. */
@@ -896,6 +903,8 @@ declare namespace smoke {
     readonly routedReceived: number
     /** Messages of members that were lost on their way, or that this node could not pass on. */
     readonly routedLost: number
+    /** Messages to this node that were not of the member that they named, in a closed network. */
+    readonly routedForged: number
     /** Refused: not encrypted, and this node has a secret. */
     readonly refusedPlaintext: number
     /** Refused: encrypted, and this node has no secret. */

@@ -9,8 +9,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use smokesignal::proto::codec::{Decoder, Limits, native};
 use smokesignal::proto::legacy::{line, packet};
 use smokesignal::proto::{
-    Class, Config, Hello, HelloNative, Input, Message, Moment, Native, NodeId, Origin, Output,
-    Payload, Publish, State, Topic,
+    Class, Config, Hello, HelloNative, Identity, Input, Message, Moment, Native, NodeId, Origin,
+    Output, Payload, Publish, State, Topic,
 };
 
 /// About a hundred bytes, as the process benchmarks have it.
@@ -200,5 +200,31 @@ fn secure(c: &mut Criterion) {
 #[cfg(not(feature = "fuzzing"))]
 fn secure(_: &mut Criterion) {}
 
-criterion_group!(benches, codec, state, secure);
+/// What a record and a message between two members cost in a closed network.
+fn identity(c: &mut Criterion) {
+    let identity =
+        |byte| Identity::from_private([byte; 32]).unwrap_or_else(|| unreachable!("a key"));
+    let (one, other) = (identity(1), identity(2));
+    let record = [b'x'; 200];
+    let signature = one.sign(&record);
+    let mut group = c.benchmark_group("identity");
+    group.bench_function("sign a record", |b| b.iter(|| one.sign(black_box(&record))));
+    group.bench_function("check a record", |b| {
+        b.iter(|| one.public().has_signed(black_box(&record), &signature));
+    });
+    group.bench_function("the key of a pair", |b| {
+        b.iter(|| one.pair_key(black_box(other.public())));
+    });
+    let key = one.pair_key(other.public());
+    for length in [100, 1 << 10, 64 << 10] {
+        let text = vec![b'x'; length];
+        group.throughput(Throughput::Bytes(length as u64));
+        group.bench_function(format!("the code of {length} bytes"), |b| {
+            b.iter(|| key.as_ref().map(|key| key.code(&[black_box(&text)])));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, codec, state, identity, secure);
 criterion_main!(benches);

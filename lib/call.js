@@ -10,10 +10,10 @@ class Call {
   #timer = undefined
   #isWanted = true
 
-  constructor(from, ms, clock) {
+  constructor(sender, ms, clock) {
     this.#clock = clock
     this.#deadline = clock.now() + ms
-    this.context = new RequestContext(from, this)
+    this.context = new RequestContext(sender, this)
   }
 
   /** Most handlers never look at it. */
@@ -49,8 +49,9 @@ class Call {
 class RequestContext {
   #call
 
-  constructor(from, call) {
+  constructor({ from, authenticated }, call) {
     this.from = from
+    this.authenticated = authenticated
     this.#call = call
   }
 

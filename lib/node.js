@@ -82,7 +82,12 @@ class Node extends EventEmitter {
       ask: (name, args, settings) => this.#routes.askAll(name, args, settings),
     })
     this.#crossing.attach(BROADCAST, this.broadcast)
-    this.#routes = new Routes(this.#crossing, this.options, this.broadcast)
+    this.#routes = new Routes(
+      this.#crossing,
+      this.options,
+      this.broadcast,
+      this.#credentials !== null,
+    )
     this.members = this.#routes.members
     this.direct = this.#routes.direct
   }

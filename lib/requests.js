@@ -149,13 +149,14 @@ class Requests {
     }
   }
 
-  /** Something of requests came from `id`; it may be anything. */
-  received(id, kind, payload) {
+  /** Something of requests came from a sender, see {@link Route}; it may be anything. */
+  received(sender, kind, payload) {
+    const id = sender.from
     const number = Array.isArray(payload) ? payload[0] : undefined
     if (!Number.isSafeInteger(number)) {
       this.#counters.requestsRefused++
     } else if (kind === REQUEST) {
-      this.#onRequest(id, payload)
+      this.#onRequest(sender, payload)
     } else if (kind === CANCEL) {
       this.#talks.get(id)?.served.get(number)?.abort()
     } else {
@@ -217,7 +218,8 @@ class Requests {
     }
   }
 
-  #onRequest(id, [number, ms, name, args]) {
+  #onRequest(sender, [number, ms, name, args]) {
+    const id = sender.from
     const isInTime = typeof ms === 'number' && ms > 0 && ms <= MAX_DELAY
     if (!isInTime || typeof name !== 'string' || !Array.isArray(args)) {
       this.#counters.requestsRefused++
@@ -235,13 +237,14 @@ class Requests {
       this.#counters.requestsRefused++
       this.#fail(id, number, OVERLOADED)
     } else {
-      this.#serve(id, number, ms, handler, args)
+      this.#serve(sender, number, ms, handler, args)
     }
   }
 
-  #serve(id, number, ms, handler, args) {
+  #serve(sender, number, ms, handler, args) {
+    const id = sender.from
     this.#counters.requestsHandled++
-    const call = new Call(id, ms, this.#clock)
+    const call = new Call(sender, ms, this.#clock)
     let result
     let isPromise
     try {

@@ -31,10 +31,10 @@ class Route {
   #waiting = new Set()
 
   /** `onReceived(route, event, args)` is called with what comes. */
-  constructor(handle, member, { crossing, maxMessageSize, onReceived }) {
+  constructor(handle, member, { crossing, maxMessageSize, isClosed, onReceived }) {
     this.handle = handle
     this.member = member
-    this.context = Object.freeze({ from: member.id })
+    this.context = Object.freeze({ from: member.id, authenticated: isClosed })
     this.#crossing = crossing
     this.#maxMessageSize = maxMessageSize
     this.#onReceived = onReceived
@@ -105,7 +105,8 @@ class Loop {
 
   constructor(member, { crossing, maxMessageSize, onReceived }) {
     this.member = member
-    this.context = Object.freeze({ from: member.id })
+    // Nobody sends to itself in another's name.
+    this.context = Object.freeze({ from: member.id, authenticated: true })
     this.#crossing = crossing
     this.#maxMessageSize = maxMessageSize
     this.#onReceived = onReceived

@@ -27,6 +27,7 @@ class Routes {
   #crossing
   #maxMessageSize
   #broadcast
+  #isClosed
   #requests
   #providers = new Providers()
   // By id, this node included while it runs.
@@ -36,8 +37,11 @@ class Routes {
   #options
   #waiters = new Waiters(this.members)
 
-  /** `options` are the node's, and so is `broadcast`. */
-  constructor(crossing, options, broadcast) {
+  /**
+   * `options` are the node's, and so is `broadcast`. In a closed network, letters are authenticated.
+   */
+  constructor(crossing, options, broadcast, isClosed) {
+    this.#isClosed = isClosed
     this.#crossing = crossing
     this.#options = options
     this.#maxMessageSize = options.maxMessageSize
@@ -193,7 +197,9 @@ class Routes {
   /** Somebody's broadcast asks for an answer; it says itself whose it is. */
   asked(payload) {
     const from = Array.isArray(payload) ? payload[4] : undefined
-    if (this.#routes.get(from) instanceof Route) this.#requests.received(from, REQUEST, payload)
+    // Broadcasts are not authenticated: anybody may say so.
+    const sender = { from, authenticated: false }
+    if (this.#routes.get(from) instanceof Route) this.#requests.received(sender, REQUEST, payload)
   }
 
   #askSeveral(ids, name, args, settings) {
@@ -232,7 +238,7 @@ class Routes {
   }
 
   #onReceived(route, event, args) {
-    if (LEADS.has(event)) this.#requests.received(route.member.id, event, args[0])
+    if (LEADS.has(event)) this.#requests.received(route.context, event, args[0])
     else this.direct[symbols.receive](route.context, event, args)
   }
 
@@ -254,6 +260,7 @@ class Routes {
     return {
       crossing: this.#crossing,
       maxMessageSize: this.#maxMessageSize,
+      isClosed: this.#isClosed,
       onReceived: (route, event, args) => this.#onReceived(route, event, args),
     }
   }

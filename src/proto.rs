@@ -12,6 +12,7 @@ pub mod codec;
 mod config;
 mod event;
 mod id;
+mod identity;
 mod join;
 pub mod json;
 pub mod legacy;
@@ -31,11 +32,12 @@ pub use event::{
     Class, CloseHow, Event, Input, Level, Mark, Outgoing, Output, RemoveReason, SeedOutcome, Timer,
 };
 pub use id::{LinkId, Moment, NodeId};
+pub use identity::{CODE, Code, Identity, PUBLIC_KEY, PairKey, PublicKey, SIGNATURE};
 pub(crate) use join::join_runs;
 pub(crate) use message::LAST_SEQUENCE;
 pub use message::{
     Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
-    Place, Pong, Publish, Range, Reject, Topic, Watermark, Why,
+    Place, Pong, Publish, Range, Records, Reject, Topic, Watermark, Why,
 };
 pub use payload::{Item, Items, Kind, Payload};
 pub use state::{Footprint, State};

@@ -532,27 +532,41 @@ fn letters_and_notes() {
         origin: origin(),
         session: 2,
         first: 3,
+        code: None,
     };
-    let letter = routing::Frame::Letter(routing::Letter {
+    let letter = routing::Letter {
         hops: 9,
         from: origin(),
-        to: vec![receiver],
+        to: vec![receiver.clone()],
         payload: payload.clone(),
-    });
-    let body = [
-        &b"\x09"[..],
-        ORIGIN,
-        b"\x01",
-        ORIGIN,
-        b"\0\0\0\x02",
-        &number(3),
-        b"\0\0\0\0\x02",
-        payload.body(),
-    ];
-    let body = body.concat();
-    let message = Message::Native(Native::Routing(letter.clone()));
-    let sent = native::routing(&letter, Class::Own);
-    check_frame(&sent, Class::Own, 0x24, &body, message);
+    };
+    let sealed = routing::Letter {
+        to: vec![routing::Receiver {
+            code: Some(*b"0123456789abcdef"),
+            ..receiver
+        }],
+        ..letter.clone()
+    };
+    for (kind, letter, code) in [
+        (0x24, letter, &b""[..]),
+        (0x26, sealed, b"0123456789abcdef"),
+    ] {
+        let letter = routing::Frame::Letter(letter);
+        let body = [
+            &b"\x09"[..],
+            ORIGIN,
+            b"\x01",
+            ORIGIN,
+            b"\0\0\0\x02",
+            &number(3),
+            code,
+            b"\0\0\0\0\x02",
+            payload.body(),
+        ];
+        let message = Message::Native(Native::Routing(letter.clone()));
+        let sent = native::routing(&letter, Class::Own);
+        check_frame(&sent, Class::Own, kind, &body.concat(), message);
+    }
     for (what, bytes) in [
         (
             routing::What::Consumed(7),
@@ -564,19 +578,23 @@ fn letters_and_notes() {
             [&b"\x02"[..], &number(7), ORIGIN].concat(),
         ),
     ] {
-        let note = routing::Frame::Note(routing::Note {
-            hops: 9,
-            from: origin(),
-            to: origin(),
-            session: 2,
-            what,
-        });
-        let body = [&b"\x09"[..], ORIGIN, ORIGIN, b"\0\0\0\x02", &bytes].concat();
-        let message = Message::Native(Native::Routing(note.clone()));
-        let sent = native::routing(&note, Class::Forward);
-        check_frame(&sent, Class::Forward, 0x25, &body, message);
-        let message = decode(&frame(0x25, &body[..body.len() - 1]));
-        assert_eq!(message, Message::Rejected(Reject::BadShape));
+        for (kind, code) in [(0x25, None), (0x27, Some(*b"0123456789abcdef"))] {
+            let note = routing::Frame::Note(routing::Note {
+                hops: 9,
+                from: origin(),
+                to: origin(),
+                session: 2,
+                what: what.clone(),
+                code,
+            });
+            let before = code.as_ref().map_or(&b""[..], |code| code);
+            let body = [before, b"\x09", ORIGIN, ORIGIN, b"\0\0\0\x02", &bytes].concat();
+            let message = Message::Native(Native::Routing(note.clone()));
+            let sent = native::routing(&note, Class::Forward);
+            check_frame(&sent, Class::Forward, kind, &body, message);
+            let message = decode(&frame(kind, &body[..body.len() - 1]));
+            assert_eq!(message, Message::Rejected(Reject::BadShape));
+        }
     }
 }
 

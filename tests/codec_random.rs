@@ -12,7 +12,7 @@ use smokesignal::proto::legacy::canonical;
 use smokesignal::proto::legacy::{line, packet};
 use smokesignal::proto::{
     Beacon, Class, Hello, HelloNative, Intent, Message, Native, NodeId, Origin, Outgoing, Packet,
-    PacketData, Payload, PeerAddress, Place, Pong, Publish, Range, Topic, Watermark, Why,
+    PacketData, Payload, PeerAddress, Place, Pong, Publish, Range, Records, Topic, Watermark, Why,
 };
 
 const LIMITS: Limits = Limits {
@@ -70,7 +70,7 @@ fn place() -> impl Strategy<Value = Place> {
         prop::collection::vec(any::<u64>(), 0..=8),
         prop::option::of("\\PC{1,16}"),
         prop::option::of(prop::sample::select(Why::ALL.to_vec())),
-        any::<bool>(),
+        prop::sample::select(vec![Records::None, Records::Plain, Records::Signed]),
     );
     parts.prop_map(|(numbers, part, network, why, members)| Place {
         max_peers: numbers.map(|[max, ..]| max),

@@ -95,7 +95,7 @@ describe('a word to any node', () => {
     const [sender] = all[0]
     const answer = event(nodes.find(({ id }) => id === sender.from).direct, 'back')
     d.to(sender.from).emit('back', 'x')
-    assert.deepEqual(await answer, [{ from: d.id }, 'x'])
+    assert.deepEqual(await answer, [{ from: d.id, authenticated: false }, 'x'])
     assert.equal(a.peers.inList(d.id), false)
   })
 
@@ -106,7 +106,7 @@ describe('a word to any node', () => {
     a.to(idsOf(others)).emit('all', 1)
     assert.deepEqual(
       await heard,
-      others.map(() => [{ from: a.id }, 1]),
+      others.map(() => [{ from: a.id, authenticated: false }, 1]),
     )
   })
 

@@ -58,7 +58,7 @@ class Net {
     const queue = this.#ways.get(way)
     const [kind, text] = queue.shift()
     if (queue.length === 0) this.#ways.delete(way)
-    if (!isLost) this.nodes.get(to).received(from, kind, JSON.parse(text))
+    if (!isLost) this.nodes.get(to).received({ from, authenticated: true }, kind, JSON.parse(text))
     await settled()
     return true
   }

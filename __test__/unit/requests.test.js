@@ -29,6 +29,9 @@ function alone(limits = LIMITS) {
   return { requests, sent, clock }
 }
 
+/** A sender, as requests get it. */
+const sender = (from) => ({ from, authenticated: false })
+
 test('a request is answered by its handler, which learns who asks', async () => {
   const {
     net,
@@ -233,11 +236,11 @@ test('answers nobody asked for are ignored: other numbers, other nodes, a second
   const { requests, sent } = alone()
   const asked = requests.ask('b', 'x', [], USUAL)
   const [[, , [number]]] = sent
-  requests.received('b', ANSWER, [number + 1, 'forged'])
-  requests.received('c', ANSWER, [number, 'forged'])
-  requests.received('c', FAILURE, [number, 0, 'E', 'forged'])
-  requests.received('b', ANSWER, [number, 'true'])
-  requests.received('b', ANSWER, [number, 'again'])
+  requests.received(sender('b'), ANSWER, [number + 1, 'forged'])
+  requests.received(sender('c'), ANSWER, [number, 'forged'])
+  requests.received(sender('c'), FAILURE, [number, 0, 'E', 'forged'])
+  requests.received(sender('b'), ANSWER, [number, 'true'])
+  requests.received(sender('b'), ANSWER, [number, 'again'])
   assert.equal(await asked, 'true')
   assert.equal(requests.counters.answersIgnored, 4)
 
@@ -246,10 +249,10 @@ test('answers nobody asked for are ignored: other numbers, other nodes, a second
     poll = payload[0]
   }
   const all = requests.askAll(['b', 'c'], send, 'x', [], USUAL)
-  requests.received('d', ANSWER, [poll, 'forged'])
-  requests.received('b', ANSWER, [poll, 1])
-  requests.received('b', ANSWER, [poll, 'again'])
-  requests.received('c', ANSWER, [poll, 2])
+  requests.received(sender('d'), ANSWER, [poll, 'forged'])
+  requests.received(sender('b'), ANSWER, [poll, 1])
+  requests.received(sender('b'), ANSWER, [poll, 'again'])
+  requests.received(sender('c'), ANSWER, [poll, 2])
   assert.deepEqual(
     [...(await all).replies],
     [
@@ -286,7 +289,8 @@ test('nonsense is refused and harms nothing', () => {
     [null, 5, 'x', []],
     [1, null, 'x', []],
   ]
-  for (const payload of nonsense) for (const kind of KINDS) requests.received('m', kind, payload)
+  for (const payload of nonsense)
+    for (const kind of KINDS) requests.received(sender('m'), kind, payload)
   assert.equal(calls, 0)
   assert.deepEqual(sent, [])
   assert.equal(requests.counters.requestsHandled, 0)
@@ -313,7 +317,7 @@ test('what a node may have open is bounded: its own requests, and those it handl
   sent.length = 0
   for (const from of ['m', 'n', 'o', 'p']) {
     // Requests whose time is over long before they end make no room.
-    for (let n = 0; n < 10; n++) requests.received(from, REQUEST, [n, 1, 'work', []])
+    for (let n = 0; n < 10; n++) requests.received(sender(from), REQUEST, [n, 1, 'work', []])
   }
   assert.equal(most, 5)
   assert.deepEqual(ofNode, { m: 2, n: 2, o: 1 })
@@ -321,7 +325,7 @@ test('what a node may have open is bounded: its own requests, and those it handl
   assert.ok(sent.every(([, kind, [, reason]]) => kind === FAILURE && reason === 2))
   for (const end of ends) end()
   await settled()
-  requests.received('m', REQUEST, [11, 1000, 'work', []])
+  requests.received(sender('m'), REQUEST, [11, 1000, 'work', []])
   assert.equal(running, 1)
 })
 
@@ -332,7 +336,7 @@ test('a request that comes twice while it is handled is handled once', () => {
     calls++
     return new Promise(() => {})
   })
-  for (let n = 0; n < 3; n++) requests.received('m', REQUEST, [1, 1000, 'x', []])
+  for (let n = 0; n < 3; n++) requests.received(sender('m'), REQUEST, [1, 1000, 'x', []])
   assert.equal(calls, 1)
 })
 
@@ -343,7 +347,7 @@ test('a stop rejects what waits and tells the handlers', async () => {
     signal = context.signal
     return new Promise(() => {})
   })
-  requests.received('m', REQUEST, [1, 1000, 'x', []])
+  requests.received(sender('m'), REQUEST, [1, 1000, 'x', []])
   const asked = [
     requests.ask('b', 'y', [], USUAL),
     requests.askAll(['b'], () => {}, 'y', [], USUAL),

@@ -403,7 +403,7 @@ test('what a node sends itself arrives as from anybody, later, as a copy', async
   object.a = 2
   assert.deepEqual(heard, [])
   await settled()
-  assert.deepEqual(heard, [[{ from: node.id }, { a: 1 }, Buffer.from('x')]])
+  assert.deepEqual(heard, [[{ from: node.id, authenticated: true }, { a: 1 }, Buffer.from('x')]])
   node.handle('sum', ({ from }, a, b) => [from, a + b])
   assert.deepEqual(await node.request('sum', 1, 2), [node.id, 3])
 

@@ -56,6 +56,10 @@ impl Node {
         log: tracing::Dispatch,
     ) -> Self {
         let id = credentials.identity.id().clone();
+        let config = Config {
+            identity: Some(credentials.identity.clone()),
+            ..config
+        };
         Self::launch(config, id, Some(credentials), sink, log)
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::{Identity, Records};
+
 /// The largest batch of one tick, in bytes: twice 64 Ki characters of three bytes.
 const MAX_TICK: usize = 384 << 10;
 
@@ -115,6 +117,9 @@ pub struct Config {
     pub body: String,
     /// Whether to offer the native wire in handshakes. Default true.
     pub native: bool,
+    /// The node's key in a closed network: it signs the node's record, and authenticates messages
+    /// between members. Default none, as in an open network.
+    pub identity: Option<Identity>,
 }
 
 impl Default for Config {
@@ -154,11 +159,21 @@ impl Default for Config {
             max_members: 16_384,
             body: String::new(),
             native: true,
+            identity: None,
         }
     }
 }
 
 impl Config {
+    /// Which records the node keeps.
+    pub fn records(&self) -> Records {
+        match (&self.identity, self.members) {
+            (_, false) => Records::None,
+            (None, true) => Records::Plain,
+            (Some(_), true) => Records::Signed,
+        }
+    }
+
     /// Whether that address may connect and be dialled.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -13,6 +13,8 @@
 //!   parts that differ, and send what the other lacks. A newcomer gets everything in this way.
 //! - *The end*: a node that stops floods a final record. A crash is seen by its peers, which no
 //!   longer name it.
+//! - *Lies*: in a closed network each node signs its record with the key that its id follows from. So
+//!   a node can lie about itself only.
 //! - *Nodes without a record*, legacy ones and those before this part of the wire, are named by their
 //!   peers alone, and are members, too.
 //!
@@ -32,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LinkId, Moment, NodeId, Origin};
+use super::{Identity, LinkId, Moment, NodeId, Origin, PublicKey};
 use census::Told;
 pub use frame::{Entry, Frame};
 pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
@@ -54,6 +56,8 @@ const RECORD_AHEAD: Duration = Duration::from_secs(8);
 /// How long after another it is looked again who is a member, for each record: so that it takes a few
 /// hundredths of a core at most.
 const STOCK_EVERY: Duration = Duration::from_micros(50);
+/// Signatures that one peer may have checked per second, on the long run: a tenth of a core.
+const CHECKS_PER_SECOND: f64 = 1000.0;
 /// How long the record of a node that cannot be reached is kept: a link that was cut may heal.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// How often digests are compared, and records that nobody needs are looked for.
@@ -73,6 +77,8 @@ pub struct Config {
     pub address: Address,
     /// The application's own text.
     pub body: String,
+    /// In a closed network, all records are signed: ours by this key.
+    pub identity: Option<Identity>,
 }
 
 /// Something happened.
@@ -108,6 +114,8 @@ pub enum Output {
     WakeAt(Moment),
     /// That link has brought what is no record.
     Malformed(LinkId),
+    /// That link has brought a record that its node has not signed. No honest node passes that on.
+    Forged(LinkId),
     /// Tell the application.
     Event(Event),
 }
@@ -145,6 +153,8 @@ pub struct Counters {
     pub taken: u64,
     /// Records refused: too often, too many, or of nobody.
     pub refused: u64,
+    /// Records refused because the node that they are about has not signed them.
+    pub forged: u64,
 }
 
 /// What a node knows of all nodes.
@@ -196,6 +206,8 @@ struct Link {
     compares: super::Bucket,
     /// Records that it may ask for.
     wants: super::Bucket,
+    /// Signatures of its records that are checked.
+    checks: super::Bucket,
 }
 
 impl Members {
@@ -210,6 +222,10 @@ impl Members {
             config.body.clone(),
             Vec::new(),
         );
+        let record = match &config.identity {
+            Some(identity) => record.signed(identity),
+            None => record,
+        };
         // The first of all: nobody else has its hash.
         let slot = table.put(&record).unwrap_or_default();
         let reach = table.reach(slot);
@@ -337,6 +353,14 @@ impl Members {
         (told.epoch == origin.epoch && told.key == node.key).then_some(told.handle)
     }
 
+    /// The key that a member has signed its record with.
+    pub fn key(&self, handle: u32) -> Option<PublicKey> {
+        // A slot may have another node already.
+        self.origin(handle)?;
+        let node = self.table.node(*self.by_handle.get(&handle)?)?;
+        Record::parse(&node.record.as_ref()?.raw)?.key
+    }
+
     /// The link that leads to a node in the fewest steps, and how many those are.
     pub fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)> {
         let slot = self.table.find(id)?;
@@ -368,6 +392,7 @@ impl Members {
             news: super::Bucket::new(most, most / 30.0, now),
             compares: super::Bucket::new(4.0, 0.5, now),
             wants: super::Bucket::new(2.0 * most, most / 10.0, now),
+            checks: super::Bucket::new(2.0 * most, CHECKS_PER_SECOND, now),
         };
         self.links.insert(link, state);
         self.renew_soon(now);

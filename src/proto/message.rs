@@ -99,9 +99,21 @@ pub struct Place {
     pub network: Option<String>,
     /// `why`: in an ack, the objection.
     pub why: Option<Why>,
-    /// `members`: it keeps a record, and passes on those of others and their letters: it
-    /// understands [`Native::Members`] and [`Native::Routing`].
-    pub members: bool,
+    /// `members`: whether it keeps a record, and passes on those of others and their letters: it
+    /// then understands [`Native::Members`] and [`Native::Routing`].
+    pub members: Records,
+}
+
+/// Which records of members a node keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Records {
+    /// None.
+    #[default]
+    None,
+    /// `true`: those of an open network.
+    Plain,
+    /// `"signed"`: those of a closed network, and letters with codes.
+    Signed,
 }
 
 /// The objection to the node that an ack goes to.

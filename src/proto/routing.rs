@@ -23,16 +23,18 @@ mod arrivals;
 mod ends;
 mod frame;
 mod notes;
+mod seal;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Bucket, Class, LinkId, Mark, Moment, NodeId, Origin, Payload};
+use super::{Bucket, Class, Identity, LinkId, Mark, Moment, NodeId, Origin, Payload, PublicKey};
 use arrivals::Held;
 use ends::{Receiving, Sending};
 pub use frame::{Frame, Letter, MAX_RECEIVERS, Note, Receiver, What};
+use seal::Seals;
 
 /// How many links more than the sender's own way has a letter may cross.
 const DETOUR: u16 = 8;
@@ -59,6 +61,8 @@ pub trait Roads {
     fn handle_of(&self, origin: &Origin) -> Option<u32>;
     /// The member of a handle.
     fn origin(&self, handle: u32) -> Option<Origin>;
+    /// The public key of a member of a closed network.
+    fn key(&self, handle: u32) -> Option<PublicKey>;
     /// Whether the peer of a link takes messages of so many bytes.
     fn takes(&self, link: LinkId, bytes: usize) -> bool;
     /// Whether so much waits for a link that senders should wait, too.
@@ -76,6 +80,8 @@ pub struct Config {
     pub waits: bool,
     /// and for how long for a receiver that consumes nothing.
     pub patience: Duration,
+    /// In a closed network, authenticates what members send each other.
+    pub identity: Option<Identity>,
 }
 
 /// Something happened.
@@ -127,6 +133,8 @@ pub struct Counters {
     pub missed: u64,
     /// That we could not pass on.
     pub dropped: u64,
+    /// Letters and notes to us that are not of the member that they name.
+    pub forged: u64,
 }
 
 /// All that a node remembers of letters.
@@ -134,6 +142,7 @@ pub struct Counters {
 pub struct Routing {
     config: Config,
     me: Origin,
+    seals: Seals,
     sessions: u32,
     sending: BTreeMap<u32, Sending>,
     receiving: BTreeMap<u32, (Origin, Receiving)>,
@@ -153,6 +162,7 @@ impl Routing {
     /// Nothing was sent yet.
     pub fn new(config: Config, me: Origin, now: Moment) -> Self {
         Self {
+            seals: Seals::new(config.identity.clone()),
             config,
             me,
             sessions: 0,
@@ -185,6 +195,7 @@ impl Routing {
             Input::Consumed(handle, number) => self.on_consumed_here(handle, number, roads),
             Input::Joined(handle) => self.joined(now, handle, roads),
             Input::Left(handle) => {
+                self.seals.forget(handle);
                 self.sending.remove(&handle);
                 if let Some(end) = self.receiving.remove(&handle) {
                     self.past.push_back(end);
@@ -211,7 +222,8 @@ impl Routing {
 
     /// How many pairs are remembered, and how many bytes wait for a member's record.
     pub fn footprint(&self) -> (usize, usize) {
-        let pairs = self.sending.len() + self.receiving.len() + self.past.len();
+        let ends = self.sending.len() + self.receiving.len() + self.past.len();
+        let pairs = ends.max(self.seals.len());
         (pairs, self.held_bytes)
     }
 
@@ -242,11 +254,23 @@ impl Routing {
             let session = sending.session;
             let group = ways.entry(link).or_default();
             group.0 = group.0.max(length);
-            group.1.push(Receiver {
+            let mut to = Receiver {
                 origin,
                 session,
                 first,
-            });
+                code: None,
+            };
+            // Members whose key is no proper one can be sent nothing.
+            match self.seals.of_letter(handle, &self.me, &to, payload, roads) {
+                Ok(code) => {
+                    to.code = code;
+                    group.1.push(to);
+                }
+                Err(seal::NotSealed) => {
+                    let event = Output::Undelivered(handle, payload.count().into());
+                    self.out.push(event);
+                }
+            }
             self.update_window(handle, roads);
         }
         for (link, (length, to)) in ways {

@@ -152,10 +152,12 @@ impl State {
             counters.members = members.len() as u64;
             counters.records = members.records() as u64;
             counters.records_refused = members.counters().refused;
+            counters.records_forged = members.counters().forged;
             let routing = routing.counters();
             counters.routed = routing.routed;
             counters.routed_sent = routing.sent;
             counters.routed_received = routing.received;
+            counters.routed_forged = routing.forged;
             counters.routed_lost = routing.missed + routing.dropped;
         }
         counters

@@ -54,6 +54,8 @@ pub struct Counters {
     pub records: u64,
     /// Records of others that a limit refused.
     pub records_refused: u64,
+    /// Records that were not signed by the node that they are about.
+    pub records_forged: u64,
     /// Messages between other members, passed on.
     pub routed: u64,
     /// Messages to members, sent.
@@ -62,6 +64,8 @@ pub struct Counters {
     pub routed_received: u64,
     /// Messages of members that were lost on their way or could not be passed on.
     pub routed_lost: u64,
+    /// Letters to this node, and notes on them, that were not of the member that they named.
+    pub routed_forged: u64,
 }
 
 impl Counters {
@@ -93,10 +97,12 @@ impl Counters {
             members: self.members + other.members,
             records: self.records + other.records,
             records_refused: self.records_refused + other.records_refused,
+            records_forged: self.records_forged + other.records_forged,
             routed: self.routed + other.routed,
             routed_sent: self.routed_sent + other.routed_sent,
             routed_received: self.routed_received + other.routed_received,
             routed_lost: self.routed_lost + other.routed_lost,
+            routed_forged: self.routed_forged + other.routed_forged,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is said before a link is a peer's: handshakes, entry requests, pongs.
 
 use smokesignal::proto::legacy::line;
-use smokesignal::proto::{Hello, HelloNative, Message, NodeId, Pong, Reject};
+use smokesignal::proto::{Hello, HelloNative, Message, NodeId, Pong, Records, Reject};
 
 use super::{SHAPE, decode, hello, peer};
 
@@ -98,6 +98,23 @@ fn legacy_nodes_may_have_any_text_or_number_for_an_id() {
         let again = line::handshake(&expected);
         let again = String::from_utf8(again[..again.len() - 1].to_vec()).unwrap();
         assert_eq!(decode(&again), Message::Handshake(expected), "{id}");
+    }
+}
+
+#[test]
+fn a_handshake_says_which_records_a_node_keeps() {
+    let records = |raw: &str| {
+        let offer = SMOKE2.replace('}', &format!(r#","members":{raw}}}"#));
+        let line = format!(r#"["smoke","handshake",{{"id":"abc","smoke2":{offer}}}]"#);
+        match decode(&line) {
+            Message::Handshake(hello) => hello.native.unwrap().place.members,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(records("true"), Records::Plain);
+    assert_eq!(records("\"signed\""), Records::Signed);
+    for other in ["false", "\"true\"", "\"sealed\"", "2", "null", "{}"] {
+        assert_eq!(records(other), Records::None, "{other}");
     }
 }
 

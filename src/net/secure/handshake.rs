@@ -3,11 +3,11 @@
 use snow::{Builder, HandshakeState};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::key::{self, Keys};
+use super::key::Keys;
 use super::refusal::{MAGIC, Refusal};
 use super::session::{Opener, Sealer, session};
 use crate::net::os::error::error_code;
-use crate::proto::NodeId;
+use crate::proto::{NodeId, PublicKey};
 
 const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";
 const TAG: usize = 16;
@@ -99,6 +99,11 @@ pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     finish(noise)
 }
 
+/// The id of the node with this public key.
+fn node_id(public: &[u8]) -> Option<NodeId> {
+    PublicKey(public.try_into().ok()?).id()
+}
+
 /// Begins a handshake whose first message is under one of our secrets.
 fn recognise(keys: &Keys, first: &[u8]) -> Result<HandshakeState, Failure> {
     for secret in 0..keys.secrets() {
@@ -143,7 +148,7 @@ fn read(noise: &mut HandshakeState, message: &[u8]) -> Result<(), Failure> {
 }
 
 fn finish(noise: HandshakeState) -> Result<Session, Failure> {
-    let remote = noise.get_remote_static().and_then(key::node_id);
+    let remote = noise.get_remote_static().and_then(node_id);
     let (Some(remote), Ok(noise)) = (remote, noise.into_transport_mode()) else {
         return Err(Refusal::Secret.into());
     };

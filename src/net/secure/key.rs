@@ -6,14 +6,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use blake2::digest::{Digest, KeyInit, Mac};
-use blake2::{Blake2s256, Blake2sMac256};
-use snow::params::DHChoice;
-use snow::resolvers::{CryptoResolver, DefaultResolver};
+use blake2::Blake2sMac256;
+use blake2::digest::{KeyInit, Mac};
 use tokio::time::Instant;
 
 use crate::net::lock::lock;
-use crate::proto::{Bucket, Moment, NodeId};
+pub use crate::proto::Identity;
+use crate::proto::{Bucket, Moment};
 
 /// Argon2id's cost for a passphrase: the first of the OWASP password storage cheat sheet's choices
 /// that fits a small machine, 19 MiB and two passes.
@@ -23,9 +22,6 @@ const ARGON2_PASSES: u32 = 2;
 /// same passphrase have the same key.
 const ARGON2_SALT: &[u8] = b"smokesignal network passphrase 1";
 const KEY_CONTEXT: &[u8] = b"smokesignal network key 1";
-const ID_CONTEXT: &[u8] = b"smokesignal node id 1";
-/// How many bytes of the hash of a public key make an id: too many to find another key for it.
-const ID_BYTES: usize = 16;
 /// How many nodes are remembered that know only the secret that is to be given up.
 const MAX_KNOWN: usize = 1024;
 
@@ -42,61 +38,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
     }
-}
-
-/// A node's key pair and its id.
-#[derive(Clone)]
-pub struct Identity {
-    private: [u8; 32],
-    id: NodeId,
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("id", &self.id).finish()
-    }
-}
-
-impl Identity {
-    /// The identity of an X25519 private key: any 32 random bytes. `None` if the curve is missing
-    /// from this build.
-    pub fn from_private(private: [u8; 32]) -> Option<Self> {
-        let mut curve = DefaultResolver.resolve_dh(&DHChoice::Curve25519)?;
-        curve.set(&private);
-        let id = node_id(curve.pubkey())?;
-        Some(Self { private, id })
-    }
-
-    /// The id.
-    pub fn id(&self) -> &NodeId {
-        &self.id
-    }
-}
-
-/// The id of the node with this public key.
-pub(super) fn node_id(public: &[u8]) -> Option<NodeId> {
-    let hash = Blake2s256::new()
-        .chain_update(ID_CONTEXT)
-        .chain_update(public)
-        .finalize();
-    NodeId::parse(&base32(hash.get(..ID_BYTES)?))
-}
-
-/// RFC 4648's alphabet in lower case, without padding.
-fn base32(bytes: &[u8]) -> String {
-    let digit = |at: usize| {
-        let value = (0..5).fold(0, |value, bit| {
-            let at = at * 5 + bit;
-            let byte = bytes.get(at / 8).copied().unwrap_or(0);
-            value << 1 | byte >> (7 - at % 8) & 1
-        });
-        char::from(if value < 26 {
-            b'a' + value
-        } else {
-            b'2' + value - 26
-        })
-    };
-    (0..(bytes.len() * 8).div_ceil(5)).map(digit).collect()
 }
 
 /// What a member of a closed network needs.
@@ -139,7 +80,7 @@ impl Keys {
         let rate = handshakes_per_second;
         Ok(Self {
             networks,
-            private: credentials.identity.private,
+            private: *credentials.identity.private(),
             began: Instant::now(),
             budget: Mutex::new(Bucket::new(rate * 2.0, rate, Moment::default())),
             known: Mutex::default(),
@@ -228,30 +169,6 @@ mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::*;
-
-    #[test]
-    fn base32_is_that_of_the_rfc_in_lower_case() {
-        let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
-        let texts = cases.map(|text| base32(text.as_bytes()));
-        let expected = [
-            "",
-            "my",
-            "mzxq",
-            "mzxw6",
-            "mzxw6yq",
-            "mzxw6ytb",
-            "mzxw6ytboi",
-        ];
-        assert_eq!(texts, expected);
-    }
-
-    #[test]
-    fn an_id_follows_from_the_key_alone() {
-        let id = |byte| Identity::from_private([byte; 32]).unwrap().id().to_string();
-        assert_eq!(id(7), id(7));
-        assert_ne!(id(7), id(8));
-        assert_eq!(id(7).len(), 26);
-    }
 
     #[test]
     fn a_passphrase_gives_the_same_key_each_time_and_no_other_passphrases() {

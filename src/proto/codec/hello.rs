@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::proto::json;
-use crate::proto::{Hello, HelloNative, Intent, NodeId, Place, Reject, Why};
+use crate::proto::{Hello, HelloNative, Intent, NodeId, Place, Records, Reject, Why};
 
 /// The longest host name in a handshake (that of DNS).
 const MAX_HOST_LEN: usize = 255;
@@ -78,7 +78,11 @@ fn decode_place(raw: &str) -> Option<Place> {
             .unwrap_or_default(),
         network: network.map(Cow::into_owned),
         why: why.and_then(json::unquote).and_then(|why| Why::parse(&why)),
-        members: members == Some("true"),
+        members: match members {
+            Some("true") => Records::Plain,
+            Some("\"signed\"") => Records::Signed,
+            _ => Records::None,
+        },
     })
 }
 
@@ -169,7 +173,9 @@ fn put_place(line: &mut Vec<u8>, place: &Place) {
     if let Some(why) = why {
         line.extend_from_slice(format!(r#","why":"{}""#, why.name()).as_bytes());
     }
-    if *members {
-        line.extend_from_slice(br#","members":true"#);
+    match members {
+        Records::None => {}
+        Records::Plain => line.extend_from_slice(br#","members":true"#),
+        Records::Signed => line.extend_from_slice(br#","members":"signed""#),
     }
 }

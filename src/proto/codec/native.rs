@@ -28,16 +28,16 @@
 //! | `0x21` | packet | `u8` topic, rest: the legacy packet's JSON text |
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //! | `0x23` | direct consumed | `u64` count |
-//! | `0x24`, `0x25` | letters to any node, and notes on them | see [`routing::Frame`] |
+//! | `0x24` to `0x27` | letters to any node, and notes on them | see [`routing::Frame`] |
 //! | `0x28` | peers | `u16` all, `u16` those that have others; only to nodes whose handshake has `max` |
 //!
 //! A `high` of 2⁶⁴ − 2 in consumed says: do not wait for the sender.
 //! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`; `0x17` to `0x1b`,
-//! `0x24` and `0x25` to those whose handshake says `members`.
+//! `0x24` to `0x27` to those whose handshake says the same as ours of `members`.
 //!
 //! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.
 //! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are kept for
-//! broadcasting, `0x1c` to `0x1f` for links and membership, from `0x26` for applications.
+//! broadcasting, `0x1c` to `0x1f` for links and membership, from `0x29` for applications.
 
 mod types;
 mod write;

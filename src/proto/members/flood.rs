@@ -62,23 +62,50 @@ impl Members {
     }
 
     fn on_record(&mut self, now: Moment, link: LinkId, record: &Record) {
-        if record.origin.id == self.me.id {
-            return self.on_own(now, link, record);
-        }
         let slot = self.table.find(&record.origin.id);
         let known = slot.and_then(|slot| {
             let node = self.table.node(slot)?;
             Some((slot, node.earned, node.record.as_ref()?.stamp))
         });
-        let stamp = record.stamp();
+        let is_own = record.origin.id == self.me.id;
         match known {
-            Some((slot, _, kept)) if kept > stamp => self.pend(link, slot),
-            Some((_, earned, _)) if earned <= now.after(RECORD_AHEAD) => {
-                self.take(now, link, record, earned);
+            Some((slot, _, kept)) if kept > record.stamp() => self.pend(link, slot),
+            Some((_, earned, _)) if !is_own && earned > now.after(RECORD_AHEAD) => {
+                self.counters.refused += 1;
             }
+            // The most expensive question comes last.
+            _ if !self.is_genuine(now, link, record) => {}
+            // Somebody tells of our last life, or lies. We have the last word.
+            _ if is_own => {
+                self.version = self.version.max(record.version);
+                self.renew_soon(now);
+            }
+            Some((_, earned, _)) => self.take(now, link, record, earned),
             None if self.may_come(now, link) => self.take(now, link, record, now),
-            _ => self.counters.refused += 1,
+            None => self.counters.refused += 1,
         }
+    }
+
+    /// Whether the node that a record is about has made it, as far as that can be known.
+    fn is_genuine(&mut self, now: Moment, link: LinkId, record: &Record) -> bool {
+        let is_signed = record.key.is_some();
+        if self.config.identity.is_none() {
+            if is_signed {
+                self.out.push(Output::Malformed(link));
+            }
+            return !is_signed;
+        }
+        let checks = self.links.get_mut(&link).map(|state| &mut state.checks);
+        if is_signed && !checks.is_some_and(|checks| checks.take(now)) {
+            self.counters.refused += 1;
+            return false;
+        }
+        let is_genuine = record.is_signed();
+        if !is_genuine {
+            self.counters.forged += 1;
+            self.out.push(Output::Forged(link));
+        }
+        is_genuine
     }
 
     fn take(&mut self, now: Moment, link: LinkId, record: &Record, earned: Moment) {
@@ -102,20 +129,6 @@ impl Members {
         let most = self.config.max_members;
         self.table.bytes() + record.raw().len() <= most.saturating_mul(BYTES_EACH)
             && self.table.known() + record.neighbours.len() <= most.saturating_mul(NAMED_EACH)
-    }
-
-    /// Somebody says something of us: of our last life, or a lie. We have the last word.
-    fn on_own(&mut self, now: Moment, link: LinkId, record: &Record) {
-        let own = self.table.node(self.slot);
-        let own = own
-            .and_then(|node| node.record.as_ref())
-            .map(|kept| kept.stamp);
-        if own.is_some_and(|own| record.stamp() > own) {
-            self.version = self.version.max(record.version);
-            self.renew_soon(now);
-        } else if own != Some(record.stamp()) {
-            self.pend(link, self.slot);
-        }
     }
 
     /// Whether there is room for the record of a node that has none here.

@@ -36,15 +36,24 @@ impl Members {
             true => Vec::new(),
             false => self.links.values().map(neighbour).collect(),
         };
-        let Config { address, body, .. } = self.config.clone();
-        Record::new(
+        let Config {
+            address,
+            body,
+            identity,
+            ..
+        } = self.config.clone();
+        let record = Record::new(
             self.me.clone(),
             self.version,
             is_final,
             address,
             body,
             neighbours,
-        )
+        );
+        match identity {
+            Some(identity) => record.signed(&identity),
+            None => record,
+        }
     }
 
     pub(super) fn renew_soon(&mut self, now: Moment) {

@@ -4,7 +4,7 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use md5::{Digest as _, Md5};
 
 use crate::proto::wire::{put_id, put_origin, take_id, take_origin};
-use crate::proto::{NodeId, Origin};
+use crate::proto::{Identity, NodeId, Origin, PUBLIC_KEY, PublicKey, SIGNATURE};
 
 /// The longest body, in bytes.
 pub const MAX_BODY: usize = 2048;
@@ -16,13 +16,18 @@ pub(super) const MAX_RECORD: usize = 48 << 10;
 const MAX_VERSION: u64 = 1 << 62;
 
 const FINAL: u8 = 1;
+const SIGNED: u8 = 2;
+/// What a signature is under, before the record.
+const CONTEXT: &[u8] = b"smokesignal record 1";
 const STUB: u8 = 1;
 
 /// One node's own word on itself, as it travels from node to node.
 ///
 /// On the wire: an origin, `u64` version, `u8` flags (bit 0: final), `u8` length and host, `u16` port,
 /// `u16` length and body, `u16` count of neighbours. A neighbour is an id and `u8` kind: 0 = it has a
-/// record of its own, 1 = it has none, and `u8` length and host and `u16` port follow.
+/// record of its own, 1 = it has none, and `u8` length and host and `u16` port follow. In a closed
+/// network, flags have bit 1, and there follow the 32 bytes of the node's public key and the 64 of
+/// its signature under everything before it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     raw: Box<[u8]>,
@@ -39,6 +44,8 @@ pub struct Record {
     pub body: String,
     /// Its peers.
     pub neighbours: Vec<Neighbour>,
+    /// Whose signature it has.
+    pub key: Option<PublicKey>,
 }
 
 /// A host, by name or literal, and a port.
@@ -96,6 +103,23 @@ impl Record {
             address,
             body,
             neighbours,
+            key: None,
+        }
+    }
+
+    /// The same, signed.
+    pub fn signed(self, identity: &Identity) -> Self {
+        let mut raw = self.raw.to_vec();
+        // The flags are behind the origin and the version.
+        raw[1 + self.origin.id.code().len() + 16] |= SIGNED;
+        raw.put_slice(&identity.public().0);
+        let signature = identity.sign(&signed_part(&raw));
+        raw.put_slice(&signature);
+        Self {
+            hash: hash_of(&raw),
+            raw: raw.into(),
+            key: Some(*identity.public()),
+            ..self
         }
     }
 
@@ -107,7 +131,10 @@ impl Record {
         let mut rest = raw;
         let origin = take_origin(&mut rest)?;
         let version = rest.try_get_u64().ok().filter(|v| *v < MAX_VERSION)?;
-        let flags = rest.try_get_u8().ok().filter(|flags| flags & !FINAL == 0)?;
+        let flags = rest
+            .try_get_u8()
+            .ok()
+            .filter(|flags| flags & !(FINAL | SIGNED) == 0)?;
         let address = take_address(&mut rest)?;
         let body = rest.try_get_u16().ok().map(usize::from);
         let body = take_text(&mut rest, body.filter(|length| *length <= MAX_BODY)?)?;
@@ -125,6 +152,10 @@ impl Record {
             };
             neighbours.push(Neighbour { id, stub });
         }
+        let key = match flags & SIGNED {
+            0 => None,
+            _ => Some(take_key(&mut rest)?),
+        };
         rest.is_empty().then(|| Self {
             hash: hash_of(raw),
             raw: raw.into(),
@@ -134,7 +165,20 @@ impl Record {
             address,
             body,
             neighbours,
+            key,
         })
+    }
+
+    /// Whether its own node has signed it, whose id follows from the key.
+    pub(super) fn is_signed(&self) -> bool {
+        let Some(key) = self
+            .key
+            .filter(|key| key.id().as_ref() == Some(&self.origin.id))
+        else {
+            return false;
+        };
+        let parts = self.raw.split_last_chunk::<SIGNATURE>();
+        parts.is_some_and(|(part, signature)| key.has_signed(&signed_part(part), signature))
     }
 
     /// Whose a record is, without a look at the rest.
@@ -170,6 +214,18 @@ fn hash_of(bytes: &[u8]) -> u64 {
     digest[..8]
         .iter()
         .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+fn signed_part(raw: &[u8]) -> Vec<u8> {
+    [CONTEXT, raw].concat()
+}
+
+/// Takes a key from before a signature, and that.
+fn take_key(rest: &mut &[u8]) -> Option<PublicKey> {
+    let (key, after) = rest.split_first_chunk::<PUBLIC_KEY>()?;
+    let (_, after) = after.split_first_chunk::<SIGNATURE>()?;
+    *rest = after;
+    Some(PublicKey(*key))
 }
 
 /// The hash of an id, by which digests sort it.

@@ -1,3 +1,5 @@
+mod closed;
+
 use super::*;
 
 /// Nodes on a table, and the frames between them.
@@ -9,6 +11,8 @@ struct Room {
     links: Vec<(usize, usize)>,
     wire: std::collections::VecDeque<(usize, LinkId, Frame)>,
     events: Vec<Vec<Event>>,
+    /// Links that brought forged records.
+    forgers: Vec<LinkId>,
     bytes: usize,
 }
 
@@ -24,6 +28,7 @@ fn config() -> Config {
             port: 1,
         },
         body: String::new(),
+        identity: None,
     }
 }
 
@@ -36,6 +41,7 @@ impl Room {
             links: Vec::new(),
             wire: std::collections::VecDeque::new(),
             events: vec![Vec::new(); count],
+            forgers: Vec::new(),
             bytes: 0,
         };
         for number in 0..count {
@@ -63,6 +69,7 @@ impl Room {
                 }
                 Output::WakeAt(at) => self.wakes[node] = Some(at),
                 Output::Malformed(link) => panic!("a malformed record on {link}"),
+                Output::Forged(link) => self.forgers.push(link),
                 Output::Event(event) => self.events[node].push(event),
             }
         }
@@ -72,7 +79,7 @@ impl Room {
         self.links.push((one, other));
         let link = LinkId(self.links.len() as u32 - 1);
         for (node, peer) in [(one, other), (other, one)] {
-            let (id, stub) = (id(peer), None);
+            let (id, stub) = (self.nodes[peer].me.id.clone(), None);
             self.input(node, Input::LinkUp { link, id, stub });
         }
         link

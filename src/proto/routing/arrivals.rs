@@ -13,8 +13,7 @@ use super::{
 pub(super) struct Held {
     pub(super) at: Moment,
     from: Origin,
-    session: u32,
-    first: u64,
+    to: Receiver,
     pub(super) payload: Payload,
 }
 
@@ -35,13 +34,12 @@ impl Routing {
         roads: &impl Roads,
     ) {
         match roads.handle_of(from) {
-            Some(handle) => self.receive(handle, from, (to.session, to.first), payload),
+            Some(handle) => self.receive(handle, from, to, payload, roads),
             None => {
                 let held = Held {
                     at: now,
                     from: from.clone(),
-                    session: to.session,
-                    first: to.first,
+                    to: to.clone(),
                     payload: payload.clone(),
                 };
                 if self.held_bytes + held.cost() <= MAX_HELD {
@@ -73,10 +71,15 @@ impl Routing {
         &mut self,
         handle: u32,
         from: &Origin,
-        number: (u32, u64),
+        to: &Receiver,
         payload: &Payload,
+        roads: &impl Roads,
     ) {
-        let (session, first) = number;
+        if !self.seals.is_letter(handle, from, to, payload, roads) {
+            self.counters.forged += 1;
+            return;
+        }
+        let Receiver { session, first, .. } = *to;
         let count = u64::from(payload.count());
         let last = first + count - 1;
         match self.receiving(handle, from).receives(session, first, last) {
@@ -105,8 +108,7 @@ impl Routing {
         for held in due {
             self.held_bytes -= held.cost();
             if now.since(held.at) < HOLD_FOR {
-                let number = (held.session, held.first);
-                self.receive(handle, &held.from, number, &held.payload);
+                self.receive(handle, &held.from, &held.to, &held.payload, roads);
             }
         }
     }

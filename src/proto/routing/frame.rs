@@ -4,18 +4,25 @@
 //! |---|---|---|
 //! | `0x24` | letter | `u8` hops, origin of the sender, `u8` count of receivers, receivers, `u8` kind, `u32` count, rest: payload |
 //! | `0x25` | note | `u8` hops, origin of the sender, origin of the receiver, `u32` session, `u8` what, `u64` |
+//! | `0x26` | sealed letter | the same as a letter, with the 16 bytes of a code after each receiver |
+//! | `0x27` | sealed note | the 16 bytes of a code, and then the same as a note |
 //!
 //! A receiver is an origin, the `u32` session and the `u64` number of the first message. Hops are those that are left. A note
 //! says 0 = consumed up to that number, 1 = sent up to it, 2 = so many messages were not delivered, and the
-//! origin that they were for follows.
+//! origin that they were for follows. Nodes of closed networks send sealed frames only (see
+//! [`seal`](super::seal)), others send none.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use crate::proto::wire::{put_origin, take_origin};
-use crate::proto::{Kind, Origin, Payload};
+use crate::proto::{CODE, Code, Kind, Origin, Payload};
 
 /// Receivers in one letter.
 pub const MAX_RECEIVERS: usize = 64;
+const LETTER: u8 = 0x24;
+const NOTE: u8 = 0x25;
+const SEALED_LETTER: u8 = 0x26;
+const SEALED_NOTE: u8 = 0x27;
 /// As in every frame with a payload.
 const MAX_MESSAGES: u32 = 1 << 15;
 
@@ -50,6 +57,8 @@ pub struct Receiver {
     pub session: u32,
     /// The number of the first message.
     pub first: u64,
+    /// In a closed network: authenticates the letter from its sender to this receiver.
+    pub code: Option<Code>,
 }
 
 /// A word on letters.
@@ -65,6 +74,8 @@ pub struct Note {
     pub session: u32,
     /// What.
     pub what: What,
+    /// In a closed network: authenticates it.
+    pub code: Option<Code>,
 }
 
 /// What a [`Note`] says.
@@ -80,21 +91,25 @@ pub enum What {
 
 impl Frame {
     /// The types of these frames.
-    pub const TYPES: std::ops::RangeInclusive<u8> = 0x24..=0x25;
+    pub const TYPES: std::ops::RangeInclusive<u8> = 0x24..=0x27;
 
     /// Its type.
     pub fn kind(&self) -> u8 {
         match self {
-            Self::Letter(_) => 0x24,
-            Self::Note(_) => 0x25,
+            Self::Letter(letter) if letter.is_sealed() => SEALED_LETTER,
+            Self::Letter(_) => LETTER,
+            Self::Note(note) if note.code.is_some() => SEALED_NOTE,
+            Self::Note(_) => NOTE,
         }
     }
 
     /// Reads the body of a frame of type `kind`.
     pub fn read(kind: u8, body: Bytes) -> Option<Self> {
         match kind {
-            0x24 => read_letter(body).map(Self::Letter),
-            0x25 => read_note(body).map(Self::Note),
+            LETTER => read_letter(body, false).map(Self::Letter),
+            NOTE => read_note(body, false).map(Self::Note),
+            SEALED_LETTER => read_letter(body, true).map(Self::Letter),
+            SEALED_NOTE => read_note(body, true).map(Self::Note),
             _ => None,
         }
     }
@@ -110,28 +125,50 @@ impl Frame {
                     put_origin(head, &receiver.origin);
                     head.put_u32(receiver.session);
                     head.put_u64(receiver.first);
+                    head.put_slice(receiver.code.as_ref().map_or(&[], |code| code));
                 }
                 head.put_u8(letter.payload.kind() as u8);
                 head.put_u32(letter.payload.count());
                 letter.payload.body().clone()
             }
             Self::Note(note) => {
+                head.put_slice(note.code.as_ref().map_or(&[], |code| code));
                 head.put_u8(note.hops);
-                put_origin(head, &note.from);
-                put_origin(head, &note.to);
-                head.put_u32(note.session);
-                match &note.what {
-                    What::Consumed(number) => put_word(head, 0, *number),
-                    What::Sent(number) => put_word(head, 1, *number),
-                    What::Undelivered(count, origin) => {
-                        put_word(head, 2, *count);
-                        put_origin(head, origin);
-                    }
-                }
+                note.write(head);
                 Bytes::new()
             }
         }
     }
+}
+
+impl Letter {
+    /// Whether there is a code for each receiver.
+    fn is_sealed(&self) -> bool {
+        self.to.iter().all(|receiver| receiver.code.is_some())
+    }
+}
+
+impl Note {
+    /// Writes what stays the same on the whole way.
+    pub(super) fn write(&self, out: &mut BytesMut) {
+        put_origin(out, &self.from);
+        put_origin(out, &self.to);
+        out.put_u32(self.session);
+        match &self.what {
+            What::Consumed(number) => put_word(out, 0, *number),
+            What::Sent(number) => put_word(out, 1, *number),
+            What::Undelivered(count, origin) => {
+                put_word(out, 2, *count);
+                put_origin(out, origin);
+            }
+        }
+    }
+}
+
+fn take_code(body: &mut Bytes) -> Option<Code> {
+    let code = body.first_chunk::<CODE>().copied()?;
+    body.advance(CODE);
+    Some(code)
 }
 
 fn put_word(head: &mut BytesMut, what: u8, number: u64) {
@@ -139,7 +176,7 @@ fn put_word(head: &mut BytesMut, what: u8, number: u64) {
     head.put_u64(number);
 }
 
-fn read_letter(mut body: Bytes) -> Option<Letter> {
+fn read_letter(mut body: Bytes, is_sealed: bool) -> Option<Letter> {
     let hops = body.try_get_u8().ok()?;
     let from = take_origin(&mut body)?;
     let receivers = usize::from(body.try_get_u8().ok()?);
@@ -151,10 +188,15 @@ fn read_letter(mut body: Bytes) -> Option<Letter> {
         let origin = take_origin(&mut body)?;
         let session = body.try_get_u32().ok().filter(|session| *session > 0)?;
         let first = body.try_get_u64().ok().filter(|first| *first > 0)?;
+        let code = match is_sealed {
+            true => Some(take_code(&mut body)?),
+            false => None,
+        };
         to.push(Receiver {
             origin,
             session,
             first,
+            code,
         });
     }
     let kind = Kind::from_byte(body.try_get_u8().ok()?)?;
@@ -172,7 +214,11 @@ fn read_letter(mut body: Bytes) -> Option<Letter> {
     })
 }
 
-fn read_note(mut body: Bytes) -> Option<Note> {
+fn read_note(mut body: Bytes, is_sealed: bool) -> Option<Note> {
+    let code = match is_sealed {
+        true => Some(take_code(&mut body)?),
+        false => None,
+    };
     let hops = body.try_get_u8().ok()?;
     let from = take_origin(&mut body)?;
     let to = take_origin(&mut body)?;
@@ -191,5 +237,6 @@ fn read_note(mut body: Bytes) -> Option<Note> {
         to,
         session,
         what,
+        code,
     })
 }

@@ -24,6 +24,10 @@ impl Routing {
             return;
         }
         let handle = roads.handle_of(&note.from);
+        if !self.seals.is_note(handle, &note, roads) {
+            self.counters.forged += 1;
+            return;
+        }
         match (note.what, handle) {
             (What::Consumed(number), Some(handle)) => {
                 let sending = self.sending.get_mut(&handle);
@@ -79,13 +83,20 @@ impl Routing {
         let Some((link, length)) = roads.way_to(&to.id) else {
             return;
         };
-        let note = Note {
+        let handle = roads.handle_of(&to);
+        let mut note = Note {
             hops: hops(length),
             from: self.me.clone(),
             to,
             session,
             what,
+            code: None,
         };
+        // There is nobody to believe it.
+        let Ok(code) = self.seals.of_note(handle, &note, roads) else {
+            return;
+        };
+        note.code = code;
         // Not ahead of the letters that it speaks of.
         self.out
             .push(Output::Send(link, Frame::Note(note), Class::Own));

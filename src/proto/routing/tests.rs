@@ -1,3 +1,5 @@
+mod closed;
+
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
@@ -35,6 +37,11 @@ fn origin(node: usize) -> Origin {
     Origin { id, epoch: 7 }
 }
 
+/// The key that a node has, if its network is a closed one.
+fn identity(node: usize) -> Identity {
+    Identity::from_private([node as u8; 32]).unwrap()
+}
+
 fn number(id: &NodeId) -> usize {
     id.as_str()[1..].parse().unwrap()
 }
@@ -68,6 +75,10 @@ impl Roads for View {
         Some(origin(handle as usize))
     }
 
+    fn key(&self, handle: u32) -> Option<PublicKey> {
+        Some(*identity(handle as usize).public())
+    }
+
     fn takes(&self, _: LinkId, bytes: usize) -> bool {
         self.largest.is_none_or(|largest| bytes <= largest)
     }
@@ -87,12 +98,33 @@ fn payload(text: &str) -> Payload {
 
 impl World {
     fn new(count: usize, edges: &[(usize, usize)]) -> Self {
+        Self::of(count, edges, |_| None)
+    }
+
+    /// Every node has a key.
+    fn closed(count: usize, edges: &[(usize, usize)]) -> Self {
+        Self::of(count, edges, |node| Some(identity(node)))
+    }
+
+    fn of(
+        count: usize,
+        edges: &[(usize, usize)],
+        identity: impl Fn(usize) -> Option<Identity>,
+    ) -> Self {
         let config = Config {
             window: 1 << 20,
             waits: true,
             patience: Duration::from_secs(10),
+            identity: None,
         };
-        let node = |it| Routing::new(config.clone(), origin(it), Moment(0));
+        let node = |it| {
+            let identity = identity(it);
+            let config = Config {
+                identity,
+                ..config.clone()
+            };
+            Routing::new(config, origin(it), Moment(0))
+        };
         let view = |me| View {
             me,
             edges: edges.iter().copied().collect(),
@@ -387,6 +419,7 @@ fn forged_notes_change_nothing_but_a_count() {
             to: origin(0),
             session,
             what,
+            code: None,
         };
         world.input(0, Input::Frame(LinkId(1), Frame::Note(note)));
     }
@@ -398,6 +431,7 @@ fn forged_notes_change_nothing_but_a_count() {
         to: origin(0),
         session: 1,
         what: What::Consumed(u64::MAX),
+        code: None,
     };
     world.input(0, Input::Frame(LinkId(1), Frame::Note(note)));
     world.send(0, &[2], "b");

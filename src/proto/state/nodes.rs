@@ -9,11 +9,16 @@ use super::links::Link;
 use crate::proto::codec::native;
 use crate::proto::members::{self, Address, FIRST_HANDLE, Members};
 use crate::proto::routing::{self, Roads, Routing};
-use crate::proto::{Event, Level, LinkId, NodeId, Origin, Output, Payload, Reject, Timer};
+use crate::proto::{
+    Event, Level, LinkId, NodeId, Origin, Output, Payload, PublicKey, Reject, Timer,
+};
 
 /// What one receiver may have outstanding: much less than for a peer, since a node may have
 /// thousands.
 const WINDOW: usize = 1 << 20;
+
+/// What a peer loses for a forged record: four of them end its link.
+const FORGERY: i32 = -20;
 
 /// Both, between start and stop.
 #[derive(Debug)]
@@ -47,6 +52,10 @@ impl Roads for Map<'_> {
         self.members.origin(handle)
     }
 
+    fn key(&self, handle: u32) -> Option<PublicKey> {
+        self.members.key(handle)
+    }
+
     fn takes(&self, link: LinkId, bytes: usize) -> bool {
         let peer = self.links.get(&link).and_then(Link::peer);
         // Eight bytes around a message of the largest size.
@@ -76,12 +85,14 @@ impl State {
             max_members: self.config.max_members,
             address,
             body: self.config.body.clone(),
+            identity: self.config.identity.clone(),
         };
         let members = Members::new(config, me.clone(), self.now);
         let config = routing::Config {
             window: WINDOW,
             waits: self.config.waits_for_receivers,
             patience: self.config.slow_receiver_timeout,
+            identity: self.config.identity.clone(),
         };
         let routing = Routing::new(config, me, self.now);
         self.nodes = Some(Nodes { members, routing });
@@ -176,6 +187,9 @@ impl State {
                     self.set_timer(Timer::Members, at.since(self.now));
                 }
                 members::Output::Malformed(link) => self.on_reject(link, Reject::BadShape),
+                members::Output::Forged(link) => {
+                    self.blame(link, FORGERY, "a record that its node has not signed");
+                }
                 members::Output::Event(event) => self.on_member(event),
             }
         }

@@ -199,7 +199,7 @@ impl State {
                 part: self.marks(),
                 network: self.config.network.clone(),
                 why: None,
-                members: self.config.members,
+                members: self.config.records(),
             },
         });
         Hello {
@@ -323,7 +323,7 @@ impl State {
         let (id, level, began) = (hello.id.clone(), state.level, state.began);
         let mut publishing = publish::Peer::new(link, id, level, began, self.now);
         let (mut windows, mut max_message) = (false, None);
-        let keeps_records = native.is_some_and(|said| said.place.members);
+        let keeps_records = native.is_some_and(|said| said.place.members == self.config.records());
         if let Some(said) = native {
             (windows, max_message) = (said.windows, said.max_message);
             publishing = publishing.into_native(said.epoch, windows, max_message);
