@@ -137,8 +137,9 @@ test('a pipeline whose reader stopped for good fails with the number of lost byt
 
 test('a broadcast too large for a peer is reported at both ends and breaks no link', async (t) => {
   const large = await startNode(t, { maxMessageSize: 8 * MIB })
+  const added = event(large.peers, 'add')
   const small = await startNode(t, { seeds: seedOf(large) })
-  const [toSmall] = await event(large.peers, 'add')
+  const [toSmall] = await added
   const heard = []
   small.broadcast.on('n', (number) => heard.push(number))
   const told = event(large, 'oversized')
