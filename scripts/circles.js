@@ -58,6 +58,9 @@ function expand(tree) {
     .map((rest) => [...before, ...rest])
 }
 
+/** A `use` statement: whether it is public, and its tree. */
+const USE = /^\s*(pub(?:\([^)]*\))? )?use ([^;]+);/gm
+
 /** Which file of src uses which: by `use` and by paths that begin with crate, super or self. */
 function rustImports() {
   const modules = new Map()
@@ -65,7 +68,7 @@ function rustImports() {
     if (file.startsWith('src/bin/')) continue
     const name = file === 'src/lib.rs' ? '' : file.slice(4, -3).replaceAll('/', '::')
     const text = isTest(file) ? '' : code(read(file))
-    const uses = [...text.matchAll(/^\s*(pub(?:\([^)]*\))? )?use ([^;]+);/gm)]
+    const uses = [...text.matchAll(USE)]
     const own = { file, paths: [], exports: new Map() }
     modules.set(name, own)
     for (const [, isPublic, tree] of uses) {
@@ -74,7 +77,7 @@ function rustImports() {
         if (isPublic) own.exports.set(found.at(-1), found)
       }
     }
-    for (const [found] of text.matchAll(/\b(crate|super|self)(::\w+)+/g)) {
+    for (const [found] of text.replace(USE, '').matchAll(/\b(crate|super|self)(::\w+)+/g)) {
       own.paths.push(found.split('::'))
     }
   }

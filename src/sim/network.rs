@@ -3,43 +3,20 @@
 mod application;
 mod connect;
 mod faults;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::schedule::Schedule;
 use crate::proto::{
     Class, Config, Counters, Event, Input, LinkId, Moment, NodeId, Output, State, Timer,
 };
-use application::Application;
-use connect::Syn;
-use wire::{Frame, Port, Wire};
-
-/// The port of every host.
-const PORT: u16 = 4000;
-
-/// A host, which runs at most one node at a time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct HostId(pub u32);
-
-impl HostId {
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    fn ip(self) -> Ipv4Addr {
-        Ipv4Addr::from((10 << 24) + self.0 + 1)
-    }
-
-    /// Where its node listens.
-    pub fn address(self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.ip()), PORT)
-    }
-}
+pub use parts::HostId;
+use parts::{Application, Frame, PORT, Port, Syn, Wire};
 
 /// The options of a [`Network`].
 #[derive(Clone, Debug)]

@@ -8,10 +8,11 @@ mod failures;
 mod members;
 mod overlay;
 mod receivers;
+mod watch;
 
 use std::time::Duration;
 
-use super::{Graph, HostId, Network, Options};
+use super::{HostId, Network, Options};
 use crate::proto::{Config, Target};
 pub(super) use dissemination::coverage;
 use dissemination::{one_sender, random_senders};
@@ -19,12 +20,8 @@ use failures::{HALF, MOST, churn, deaths, partition};
 use members::members;
 use overlay::{join, steady};
 use receivers::slow_receivers;
-
-/// How often the network is looked at while something is awaited.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// Named figures, in the order in which they were taken.
-pub type Figures = Vec<(&'static str, f64)>;
+pub use watch::Figures;
+pub(super) use watch::{await_that, is_whole};
 
 /// What the runs of one table have in common.
 #[derive(Clone, Debug)]
@@ -160,35 +157,4 @@ pub fn settle(network: &mut Network) {
     join(network);
     network.run_for(Duration::from_secs(30));
     network.take_happenings();
-}
-
-fn seconds(time: Duration) -> f64 {
-    time.as_secs_f64()
-}
-
-/// Runs until `done`; how long that took, or `None` if it takes longer than `limit`.
-pub(super) fn await_that(
-    network: &mut Network,
-    limit: Duration,
-    mut done: impl FnMut(&Network) -> bool,
-) -> Option<Duration> {
-    let began = network.now();
-    loop {
-        if done(network) {
-            return Some(network.now().since(began));
-        }
-        if network.now().since(began) >= limit {
-            return None;
-        }
-        network.run_for(LOOK_EVERY);
-    }
-}
-
-pub(super) fn is_whole(network: &Network) -> bool {
-    let lonely = |host| {
-        network
-            .state(host)
-            .is_some_and(|s| s.peers().next().is_none())
-    };
-    !network.living().into_iter().any(lonely) && Graph::of(network).is_connected()
 }

@@ -1,40 +1,10 @@
 //! The application on a host's node: consumes messages at its own pace.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Cause, HostId, Network};
-use crate::proto::{Event, Mark};
-
-/// An application, as its node sees it.
-#[derive(Debug, Default)]
-pub(super) struct Application {
-    /// How long it takes over a message; none if it keeps up with whatever comes.
-    pace: Option<Duration>,
-    /// Messages that it has not handled yet.
-    waiting: VecDeque<Mark>,
-    /// Up to where it has handled each stream, if its node does not know yet.
-    consumed: BTreeMap<u32, u64>,
-    /// Bytes outstanding, and the size of the window.
-    pub(super) window: (usize, usize),
-    is_pressed: bool,
-}
-
-impl Application {
-    pub(super) fn restart(&mut self) {
-        let pace = self.pace;
-        *self = Self {
-            pace,
-            ..Self::default()
-        };
-    }
-
-    pub(super) fn take_consumed(&mut self) -> Vec<Mark> {
-        let consumed = std::mem::take(&mut self.consumed);
-        let mark = |(stream, last)| Mark { stream, last };
-        consumed.into_iter().map(mark).collect()
-    }
-}
+use super::parts::HostId;
+use super::{Cause, Network};
+use crate::proto::Event;
 
 impl Network {
     /// Has a host's application take so long over each run of messages from now on.

@@ -3,26 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::wire::{Frame, Port};
-use super::{Cause, HostId, Network, PORT};
-use crate::proto::{CloseHow, Input, LinkId, Moment, Target};
+use super::parts::{Frame, HostId, PORT, Port, Syn};
+use super::{Cause, Network};
+use crate::proto::{CloseHow, Input, LinkId, Target};
 
 /// An unanswered connection attempt is repeated after this, like a SYN.
 const SYN_AGAIN: Duration = Duration::from_secs(1);
 /// As in the driver: a connection is not made to yield to a newer one before this.
 const UNCONNECTED_GRACE: Duration = Duration::from_millis(500);
-
-/// A connection attempt.
-#[derive(Debug)]
-pub(super) struct Syn {
-    pub(super) from: HostId,
-    pub(super) life: u32,
-    pub(super) link: LinkId,
-    pub(super) target: Target,
-    /// Whom a balancer chose for it.
-    pub(super) picked: Option<HostId>,
-    pub(super) began: Moment,
-}
 
 impl Network {
     pub(super) fn dial(&mut self, mut syn: Syn) {

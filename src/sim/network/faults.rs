@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::wire::Port;
-use super::{Cause, HostId, Network};
+use super::parts::{HostId, Port};
+use super::{Cause, Network};
 use crate::proto::{LinkId, Moment};
 
 impl Network {

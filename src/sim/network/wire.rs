@@ -5,64 +5,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{Cause, HostId, Network};
+use super::parts::{End, Frame, HostId, Port, Wire};
+use super::{Cause, Network};
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{Input, LinkId, Message, Moment, Native, Outgoing};
 
 /// How much later than its predecessor a frame may arrive beyond the link's latency.
 const JITTER: u64 = 500;
-
-/// One end of a wire.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Port {
-    pub(super) wire: u32,
-    pub(super) generation: u32,
-    pub(super) end: u8,
-}
-
-impl Port {
-    pub(super) fn other(self) -> Self {
-        Self {
-            end: 1 - self.end,
-            ..self
-        }
-    }
-}
-
-/// A TCP connection.
-#[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) generation: u32,
-    latency: Duration,
-    /// Nothing gets through any more, and neither side is told.
-    pub(super) dead: bool,
-    pub(super) ends: [End; 2],
-}
-
-#[derive(Debug)]
-pub(super) struct End {
-    pub(super) host: HostId,
-    life: u32,
-    pub(super) link: LinkId,
-    /// Whether its owner still knows of it.
-    pub(super) open: bool,
-    /// Data on its way to this end.
-    pub(super) inbound: VecDeque<Frame>,
-    pub(super) last_arrival: Moment,
-    /// Frames wait for a partition to heal.
-    pub(super) stalled: bool,
-    decoder: Decoder,
-    buffer: BytesMut,
-}
-
-#[derive(Debug)]
-pub(super) enum Frame {
-    /// The other side's half of a dial.
-    Connected,
-    Data(Outgoing),
-    Fin,
-    Reset,
-}
 
 impl Network {
     /// Lays a wire; returns the dialer's end, which is not yet the dialer's to use.

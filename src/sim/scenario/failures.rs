@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::dissemination::{Fate, Outcome, broadcasts, fresh, message, number, others};
-use super::{Figures, await_that, is_whole, seconds};
+use super::watch::{Figures, await_that, is_whole, seconds};
 use crate::proto::{Event, Input, Moment};
 use crate::sim::{Death, Graph, HostId, Network};
 

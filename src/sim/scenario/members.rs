@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Figures, await_that, seconds};
+use super::watch::{Figures, await_that, seconds};
 use crate::proto::{Config, Event, NodeId, Payload, Target};
 use crate::sim::{Death, HostId, Network};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Figures, await_that, is_whole, seconds};
+use super::watch::{Figures, await_that, is_whole, seconds};
 use crate::proto::{Event, Moment};
 use crate::sim::{Graph, HostId, Network};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Figures, seconds};
+use super::watch::{Figures, seconds};
 use crate::proto::{Event, Input, Moment, Payload};
 use crate::sim::{HostId, Network};
 

@@ -1,0 +1,43 @@
+//! Watching a network: for how long, and until what.
+
+use std::time::Duration;
+
+use crate::sim::{Graph, Network};
+
+/// How often the network is looked at while something is awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Named figures, in the order in which they were taken.
+pub type Figures = Vec<(&'static str, f64)>;
+
+pub(super) fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+/// Runs until `done`; how long that took, or `None` if it takes longer than `limit`.
+pub(in crate::sim) fn await_that(
+    network: &mut Network,
+    limit: Duration,
+    mut done: impl FnMut(&Network) -> bool,
+) -> Option<Duration> {
+    let began = network.now();
+    loop {
+        if done(network) {
+            return Some(network.now().since(began));
+        }
+        if network.now().since(began) >= limit {
+            return None;
+        }
+        network.run_for(LOOK_EVERY);
+    }
+}
+
+/// Whether all living nodes are connected.
+pub(in crate::sim) fn is_whole(network: &Network) -> bool {
+    let lonely = |host| {
+        network
+            .state(host)
+            .is_some_and(|s| s.peers().next().is_none())
+    };
+    !network.living().into_iter().any(lonely) && Graph::of(network).is_connected()
+}
