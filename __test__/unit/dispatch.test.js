@@ -96,22 +96,6 @@ test('the same after the last message of a chunk, and when the handler throws', 
   assert.deepEqual(errors, ['broke'])
 })
 
-test('a listener that comes again at once costs no rewind', async (t) => {
-  const { node, native } = await fakeNetwork(t)
-  const heard = []
-  const listen = () =>
-    node.broadcast.once('n', (n) => {
-      heard.push(n)
-      listen()
-    })
-  listen()
-  await settled()
-  native.push(...Array.from({ length: 50 }, (_, n) => [0, ['n', n]]))
-  await settled()
-  assert.equal(heard.length, 50)
-  assert.equal(native.rewinds, 0)
-})
-
 test('the addon knows the events that have listeners', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const filter = async (channel) => {
@@ -147,18 +131,6 @@ test('the addon learns of a new listener at once, and only of the change', async
   for (let n = 1; n < 100; n++) node.broadcast.off(`name ${n}`, listener)
   await settled()
   assert.deepEqual(native.filters.get(0), { names: ['name 0'], flags: 0 })
-})
-
-test('a listener that comes when nothing was passed over costs no rewind', async (t) => {
-  const { node, native } = await fakeNetwork(t)
-  const heard = []
-  node.broadcast.on('n', (n) => node.broadcast.once(`reply ${n}`, (m) => heard.push(m)))
-  await settled()
-  native.push(...Array.from({ length: 50 }, (_, n) => [0, ['n', n]]))
-  await settled()
-  native.push(...Array.from({ length: 50 }, (_, n) => [0, [`reply ${n}`, n]]))
-  await settled()
-  assert.deepEqual([heard.length, native.rewinds], [50, 0])
 })
 
 test('a long queue is worked off in turns, between which others get theirs', async (t) => {

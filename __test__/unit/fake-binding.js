@@ -22,6 +22,7 @@ const MEMBERS = 2 ** 31
 const DIRECT = 2 ** 32 - 1
 /** What ends a chunk, in items and arguments of lists. */
 const CHUNK = 100
+const CHUNK_BYTES = 4 << 20
 
 class FakeNative {
   calls = []
@@ -60,9 +61,10 @@ class FakeNative {
     const items = []
     let channel
     let list = null
+    let bytes = 0
     this.hasPassedOver = false
     for (const [index, entry] of this.#queue.entries()) {
-      if (this.#marks.length >= CHUNK) break
+      if (this.#marks.length >= CHUNK || bytes >= CHUNK_BYTES) break
       if (!Array.isArray(entry)) {
         list = null
         items.push(entry)
@@ -80,6 +82,7 @@ class FakeNative {
         items.push(channel)
         this.#marks.push(this.#marks.at(-1) ?? 0)
       }
+      if (typeof entry[1] === 'string') bytes += entry[1].length
       const item = this.#item(entry[1])
       if (item.t === 'line') {
         list = null
