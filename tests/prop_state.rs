@@ -261,7 +261,7 @@ impl Bench {
         assert!(peers.len() <= MAX);
         let footprint = self.state.footprint();
         assert_eq!(footprint.links, self.links.len() + self.dials.len());
-        assert!(footprint.addresses <= 30 + 64 + 64, "{footprint:?}");
+        assert!(footprint.addresses <= 30 + 64 + 64 + 16, "{footprint:?}");
         assert!(footprint.beacons <= 16, "{footprint:?}");
         assert!(footprint.held_bytes <= 8 << 20, "{footprint:?}");
         // The periodic ones, one per link that has not shaken hands, one per ping.

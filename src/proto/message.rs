@@ -341,9 +341,9 @@ pub enum Native {
         /// The offer of the node that began it.
         contacts: Vec<PeerAddress>,
     },
-    /// Addresses: the way back of a shuffle, or (nonce 0) the consolation of who was refused.
+    /// Addresses: the way back of a shuffle, or others to ask in the place of the sender.
     Contacts {
-        /// The shuffle's.
+        /// The shuffle's; in a refusal, how many of the first ones look for peers, too; otherwise 0.
         nonce: u32,
         /// The addresses.
         contacts: Vec<PeerAddress>,

@@ -302,10 +302,12 @@ impl State {
             Message::PeerRequest(who) if !is_peer => self.on_entry_request(link, who),
             Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
             Message::Rejected(reject) => self.on_reject(link, reject),
-            Message::Native(Native::Contacts { contacts, .. })
+            Message::Native(Native::Contacts { nonce, contacts })
                 if matches!(state.phase, Phase::Refused(_)) =>
             {
                 let bridges = matches!(state.phase, Phase::Refused(true));
+                // The first so many wait as we do.
+                self.try_waiting(&contacts[..contacts.len().min(nonce as usize)]);
                 if bridges {
                     self.bridge_to(&contacts);
                 }

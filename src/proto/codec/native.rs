@@ -19,7 +19,7 @@
 //! | `0x10` | heartbeat | – |
 //! | `0x11` | forward join | `u8`: 1 = urgent, 0 = not; `u8` ttl, contact |
 //! | `0x12` | shuffle | `u32` nonce, `u8` ttl, contact, repeated |
-//! | `0x13` | contacts | `u32` nonce, contact, repeated |
+//! | `0x13` | contacts | `u32` nonce, or in a refusal the number of the first ones that look for peers; contact, repeated |
 //! | `0x14` | goodbye | `u8`: 1 = remember me, 0 = do not |
 //! | `0x15` | beacon | origin, address, `u64` number |
 //! | `0x16` | beacon tree | `u8`: 1 = wanted, 0 = not; `u8` length and id |

@@ -259,6 +259,21 @@ impl State {
         }
     }
 
+    /// Tells a peer that comes from another part which seeds are heard here.
+    pub(super) fn tell_beacons(&mut self, link: LinkId) {
+        let heard = self.beacons.heard.values();
+        let fresh = heard.filter(|heard| self.now.since(heard.at) < ASK_AFTER);
+        let beacon = |heard: &Heard| Beacon {
+            origin: heard.origin.clone(),
+            address: heard.address,
+            number: heard.number,
+        };
+        let frames: Vec<_> = fresh.map(|heard| native::beacon(&beacon(heard))).collect();
+        for frame in frames {
+            self.send(link, frame);
+        }
+    }
+
     pub(super) fn on_beacon_tree(&mut self, link: LinkId, seed: &NodeId, wanted: bool) {
         let lazy = if *seed == self.me {
             &mut self.beacons.own_lazy
@@ -273,12 +288,13 @@ impl State {
             lazy.push(link);
             return;
         }
+        self.parent_asks(link, seed);
         // The sender has missed a beacon: it need not wait for the next one.
         let latest = self
             .beacons
             .heard
             .get(seed)
-            .filter(|heard| self.now.since(heard.at) < ASK_AFTER);
+            .filter(|heard| heard.parent.is_some() && self.now.since(heard.at) < ASK_AFTER);
         if let Some(heard) = latest {
             let beacon = Beacon {
                 origin: heard.origin.clone(),
@@ -286,6 +302,25 @@ impl State {
                 number: heard.number,
             };
             self.send(link, native::beacon(&beacon));
+        }
+    }
+
+    /// A peer that asks for beacons and has brought them so far has lost its way to the seed, and so
+    /// have we.
+    fn parent_asks(&mut self, link: LinkId, seed: &NodeId) {
+        let Some(heard) = self.beacons.heard.get_mut(seed) else {
+            return;
+        };
+        if heard.parent != Some(link) {
+            return;
+        }
+        heard.parent = None;
+        if !std::mem::replace(&mut heard.asked, true) {
+            for other in self.native_peers() {
+                if other != link {
+                    self.send(other, native::beacon_tree(seed, true));
+                }
+            }
         }
     }
 

@@ -76,6 +76,8 @@ pub(super) struct Peer {
     pub(super) listens: Option<SocketAddr>,
     /// It has said goodbye, and whether it wants to be remembered.
     pub(super) leaving: Option<bool>,
+    /// The latest node that it told us of alone: before a goodbye, the one that takes our place.
+    pub(super) instead: Option<PeerAddress>,
     /// Its epoch, if it is native.
     pub(super) epoch: Option<u64>,
     pub(super) requests: Bucket,

@@ -19,6 +19,7 @@ mod forward_join;
 mod lost;
 mod room;
 mod shuffle;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::{Config, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer};
 use lost::Lost;
+use waiting::Waiting;
 
 /// How many addresses are kept.
 const PASSIVE: usize = 30;
@@ -71,6 +73,8 @@ const TARGET_RATE: f64 = 0.5;
 pub(super) struct Membership {
     passive: Vec<Known>,
     lost: VecDeque<Lost>,
+    /// Nodes that look for peers, as far as refused ones should know.
+    waiting: VecDeque<Waiting>,
     /// The shuffle of ours that is under way.
     nonce: u32,
     /// Where other nodes' shuffles came from.
@@ -103,6 +107,7 @@ impl Membership {
         Self {
             passive: Vec::new(),
             lost: VecDeque::new(),
+            waiting: VecDeque::new(),
             nonce: 0,
             routes: VecDeque::new(),
             told: (0, 0),
@@ -235,6 +240,7 @@ impl State {
         self.membership.rounds = 0;
         self.membership.quiet_until = None;
         self.membership.lost.retain(|lost| lost.who.id != id);
+        self.membership.waiting.retain(|one| one.who.id != id);
         self.forget_known(&id);
         self.seed_added(link);
         if self.membership.passive.is_empty() && self.config.native {
@@ -255,6 +261,9 @@ impl State {
             return;
         };
         let is_leaf = peer.max_peers.is_some_and(|max| max <= 2);
+        if let (Some(true), Some(instead)) = (peer.leaving, &peer.instead) {
+            self.try_waiting(std::slice::from_ref(instead));
+        }
         match peer.leaving {
             Some(true) if is_leaf && !self.is_leaf() => {}
             Some(true) => self.meet(who),
@@ -344,6 +353,11 @@ impl State {
         }
     }
 
+    /// Whether peers are still sought each second.
+    pub(super) fn seeks_often(&self) -> bool {
+        self.membership.rounds <= BUSY_ROUNDS
+    }
+
     /// How long it is until more peers are sought again.
     fn seek_wait(&self) -> Duration {
         let late = self.membership.rounds.saturating_sub(BUSY_ROUNDS).min(10);
@@ -419,8 +433,9 @@ impl State {
             passive,
             lost,
             routes,
+            waiting,
             ..
         } = &self.membership;
-        passive.len() + lost.len() + routes.len()
+        passive.len() + lost.len() + routes.len() + waiting.len()
     }
 }

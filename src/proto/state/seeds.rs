@@ -30,12 +30,12 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(75)];
 const AGAIN_SHARE: u32 = 4;
 /// Seeds that are not heard are looked at in turn: one after this time, the next after twice as
-/// long, and so on up to this.
+/// long, or four times if the seed was in this part of the network, and so on up to this.
 const ROAM: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(75)];
 /// A part that had no room for us is tried again after this time, doubling up to this.
-const BRIDGE_AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(600)];
+const BRIDGE_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(600)];
 /// So many attempts to reach another part fail before the application is told.
-const ISLAND_AFTER: u32 = 2;
+const ISLAND_AFTER: u32 = 4;
 /// So many of the nodes that a full seed tells of are dialled in its place.
 const WAYS_AROUND: usize = 2;
 
@@ -243,6 +243,8 @@ impl State {
             Part::Same => {
                 // It may be one of those whose beacons do not come here.
                 self.seed_answered(index);
+                // All is well: the next look can wait.
+                self.entry.roam_wait *= 2;
                 if !self.is_in_contact(index) {
                     self.entry.seeds[index].health = Health::Unheard;
                 }
@@ -250,7 +252,12 @@ impl State {
             Part::Other if intent == Intent::Rejoin => self.bridge_failed(index),
             // Whoever was busy needs time for a beacon.
             Part::Other if self.entry.seeds[index].health.dials() == 1 => {}
-            Part::Other => self.bridge(index, who),
+            Part::Other => {
+                self.bridge(index, who);
+                if !self.entry.seeds[index].bridge.is_told {
+                    self.roam_soon();
+                }
+            }
             Part::Unknown => self.roam_soon(),
             Part::Unsaid if intent == Intent::Rejoin => {
                 let seed = &self.entry.seeds[index];
@@ -348,7 +355,9 @@ impl State {
 
     fn schedule_roam(&mut self) {
         let wait = self.entry.roam_wait.clamp(ROAM[0], ROAM[1]);
-        self.entry.roam_wait = wait * 2;
+        // The end of a chain of leaves finds another one only through a seed that both ask.
+        let presses = self.is_leaf() && !self.is_sufficiently_filled() && self.seeks_often();
+        self.entry.roam_wait = if presses { wait } else { wait * 2 };
         let after = jitter(&mut self.rng, wait, 0.3);
         self.set_timer(Timer::Roam, after);
     }

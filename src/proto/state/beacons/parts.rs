@@ -17,7 +17,7 @@ const HEARS_AFTER: Duration = Duration::from_millis(1500);
 /// The same, when it has heard none.
 const HEARS_NONE_AFTER: Duration = Duration::from_secs(2);
 /// A part without a seed gets a substitute after this time, at most twice as late.
-const SUBSTITUTE_AFTER: Duration = Duration::from_secs(3);
+const SUBSTITUTE_AFTER: Duration = Duration::from_millis(1500);
 
 /// The part of another node, by its marks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +36,10 @@ impl State {
     /// The marks of the beacons that are heard here.
     pub(in crate::proto::state) fn marks(&self) -> Vec<u64> {
         let own = self.beacons.sends().then(|| self.publish.origin());
-        let heard = self.beacons.heard.values().map(|heard| &heard.origin);
+        // A seed without a way to it may be in another part by now.
+        let heard = self.beacons.heard.values();
+        let heard = heard.filter(|heard| heard.parent.is_some());
+        let heard = heard.map(|heard| &heard.origin);
         let mut origins: Vec<&Origin> = heard.chain(own).collect();
         origins.sort_unstable();
         origins.truncate(MAX_MARKS);
@@ -65,11 +68,12 @@ impl State {
             since.is_some_and(|since: Moment| self.now.since(since) >= time)
         };
         let is_alone = place.peers == 0;
+        let is_asking = mine.is_empty() && !self.beacons.heard.is_empty();
         let is_early = match mine.is_empty() {
             true => !is_in_for(HEARS_NONE_AFTER),
             false => !is_in_for(HEARS_AFTER),
         };
-        if is_early || place.part.is_empty() && !is_alone {
+        if is_early || is_asking || place.part.is_empty() && !is_alone {
             return Part::Unknown;
         }
         Part::Other

@@ -235,7 +235,10 @@ impl State {
         let mut verdict = self.may_add(&hello.id);
         let has_room = match intent {
             _ if verdict != Err("FULL") => false,
-            Some(Intent::Urgent | Intent::Rejoin) => self.make_room_for(&hello),
+            Some(Intent::Urgent | Intent::Rejoin) => {
+                let remote = self.links.get(&link).and_then(|state| state.remote);
+                self.make_room_for(&hello, contact(&hello, remote).as_ref())
+            }
             _ => false,
         };
         if has_room {
@@ -267,7 +270,7 @@ impl State {
         Ok(link)
     }
 
-    /// Tells a native node that it will not be a peer, why, and whom else to ask.
+    /// Tells a native node that it will not be a peer, why, and whom to ask instead.
     pub(super) fn refuse(&mut self, link: LinkId, hello: &Hello, why: Option<Why>) {
         let mut answer = self.hello(Intent::Refuse);
         if let Some(native) = &mut answer.native {
@@ -275,7 +278,7 @@ impl State {
         }
         self.send(link, control(line::handshake_ack(&answer)));
         let intent = hello.intent();
-        let mut contacts = Vec::new();
+        let (mut contacts, mut waiting) = (Vec::new(), 0);
         let is_stranger = hello.id != self.me && self.peer_link(&hello.id).is_none();
         if why == Some(Why::Id) {
             // It should find out which node has its id.
@@ -283,22 +286,11 @@ impl State {
             contacts.extend(other.and_then(|other| self.peer_contact(other)));
         } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
         {
-            contacts = self.sample(Some(&hello.id));
             let remote = self.links.get(&link).and_then(|state| state.remote);
-            if let Some(who) = contact(hello, remote) {
-                if intent == Some(Intent::Join) && self.tells_of(hello) {
-                    self.send_walks(&who, None, false);
-                    self.meet(who.clone());
-                }
-                self.try_displacing(hello, &who);
-            }
+            let who = contact(hello, remote);
+            (waiting, contacts) = self.alternatives(hello, who.as_ref());
         }
-        self.send(link, native::contacts(0, &contacts));
-    }
-
-    /// Whether others shall know of the sender of `hello`.
-    fn tells_of(&self, hello: &Hello) -> bool {
-        !Self::says_leaf(hello) || self.tells_of_leaves()
+        self.send(link, native::contacts(waiting, &contacts));
     }
 
     fn may_add(&self, id: &NodeId) -> Result<(), &'static str> {
@@ -316,6 +308,7 @@ impl State {
     fn add(&mut self, link: LinkId, hello: Hello) {
         let native = hello.native.as_ref().filter(|_| self.config.native);
         let mark = self.publish.new_mark();
+        let is_other = self.part_of(&hello) == Part::Other;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
@@ -348,6 +341,9 @@ impl State {
         self.nodes_link_up(link, keeps_records);
         self.release_held(&hello.id);
         self.peer_added(link);
+        if is_other {
+            self.tell_beacons(link);
+        }
         self.admit_held();
         self.peers_changed();
     }
@@ -406,6 +402,7 @@ impl Peer {
             ways: place.map_or(0, |place| place.ways),
             listens,
             leaving: None,
+            instead: None,
             epoch: said.map(|native| native.epoch),
             requests: Bucket::new(requests, requests, now),
             shuffles: Bucket::new(10.0 * shuffles, shuffles, now),

@@ -6,7 +6,7 @@
 
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::links::{Dial, Peer};
+use crate::proto::state::links::{Dial, Peer, count};
 use crate::proto::{CloseHow, Hello, Intent, LinkId, PeerAddress, RemoveReason};
 
 /// A node that accepts no more peers than this leads nowhere, or only on: it is a leaf.
@@ -18,7 +18,7 @@ const USUAL: u16 = 3;
 
 impl State {
     /// Whether this node accepts only a few peers.
-    pub(super) fn is_leaf(&self) -> bool {
+    pub(in crate::proto::state) fn is_leaf(&self) -> bool {
         self.config.max_peers <= LEAF
     }
 
@@ -29,7 +29,13 @@ impl State {
         max.is_some_and(|max| usize::from(max) <= LEAF)
     }
 
-    /// Whether a peer does.
+    /// Whether the sender of `hello` has room for a peer.
+    pub(super) fn says_room(hello: &Hello) -> bool {
+        let place = hello.native.as_ref().map(|native| &native.place);
+        place.is_some_and(|place| place.max_peers.is_some_and(|max| place.peers < max))
+    }
+
+    /// Whether a peer accepts only a few peers.
     pub(super) fn is_leaf_peer(&self, link: LinkId) -> bool {
         let max = self.peer(link).and_then(|peer| peer.max_peers);
         max.is_some_and(|max| usize::from(max) <= LEAF)
@@ -61,11 +67,15 @@ impl State {
 
     /// Lets a native peer go for the sake of a node that has only so many peers.
     pub(in crate::proto::state) fn make_room(&mut self, for_one_with: u16) -> bool {
-        self.let_go_of_one_with(for_one_with.saturating_add(2))
+        self.let_go_of_one_with(for_one_with.saturating_add(2), None)
     }
 
-    /// The same for the sender of `hello`.
-    pub(in crate::proto::state) fn make_room_for(&mut self, hello: &Hello) -> bool {
+    /// The same for the sender of `hello`, which listens at `instead`.
+    pub(in crate::proto::state) fn make_room_for(
+        &mut self,
+        hello: &Hello,
+        instead: Option<&PeerAddress>,
+    ) -> bool {
         let native = hello.native.as_ref();
         let has = native.map_or(0, |native| native.place.peers);
         // What holds the network together is not given up for one that leads nowhere; and where leaves
@@ -81,12 +91,15 @@ impl State {
             Some(Intent::Rejoin) => 2,
             _ => has.saturating_add(2),
         };
-        !is_trunk && self.let_go_of_one_with(least)
+        // A leaf that gives up a link cuts its part in two. Nobody else need be cut off where
+        // another node waits.
+        let is_spared = self.is_leaf() && self.has_waiting_for(hello);
+        !is_trunk && !is_spared && self.let_go_of_one_with(least, instead)
     }
 
     /// Makes room for a node of another part of the network that we have dialled.
     pub(in crate::proto::state) fn make_room_for_bridge(&mut self, to: &PeerAddress) -> bool {
-        self.displace(to) || self.let_go_of_one_with(2)
+        self.displace(to) || self.let_go_of_one_with(2, Some(to))
     }
 
     /// How many peers may have no other before those that have are short of room.
@@ -113,7 +126,7 @@ impl State {
         peers
     }
 
-    fn let_go_of_one_with(&mut self, least: u16) -> bool {
+    fn let_go_of_one_with(&mut self, least: u16, instead: Option<&PeerAddress>) -> bool {
         let candidates = self.rich(least);
         let Some(link) = candidates.get(self.rng.usize(..candidates.len().max(1))) else {
             return false;
@@ -121,7 +134,7 @@ impl State {
         if !self.membership.room.take(self.now) {
             return false;
         }
-        self.let_go(*link, None);
+        self.let_go(*link, instead);
         true
     }
 
@@ -135,6 +148,10 @@ impl State {
         let who = self.peer_contact(link);
         self.end_link(link, CloseHow::Flush, RemoveReason::Local, "ROOM");
         if let Some(who) = who {
+            if self.is_leaf() {
+                // Two leaves that join each other leave two others behind, which can do the same.
+                self.note_waiting(&who, Vec::new(), true);
+            }
             self.meet(who);
         }
     }
@@ -164,9 +181,36 @@ impl State {
         true
     }
 
+    /// Whom else the sender of `hello` should ask, which is refused: first those that wait as it does;
+    /// how many these are.
+    pub(in crate::proto::state) fn alternatives(
+        &mut self,
+        hello: &Hello,
+        who: Option<&PeerAddress>,
+    ) -> (u32, Vec<PeerAddress>) {
+        let mut contacts = self.name_waiting(hello);
+        let waiting = u32::from(count(contacts.len()));
+        contacts.append(&mut self.sample(Some(&hello.id)));
+        let Some(who) = who else {
+            return (waiting, contacts);
+        };
+        self.note_refused(hello, who);
+        let enters = hello.intent() == Some(Intent::Join)
+            && (!Self::says_leaf(hello) || self.tells_of_leaves());
+        let bridges = hello.intent() == Some(Intent::Rejoin) && Self::says_room(hello);
+        if enters || bridges {
+            self.send_walks(who, None, false);
+        }
+        if enters {
+            self.meet(who.clone());
+        }
+        self.try_displacing(hello, who);
+        (waiting, contacts)
+    }
+
     /// A node presses for room and there is none but a hanger's: dials it, to see whether others
     /// could, too. [`State::displace`] follows when it answers.
-    pub(in crate::proto::state) fn try_displacing(&mut self, hello: &Hello, who: &PeerAddress) {
+    fn try_displacing(&mut self, hello: &Hello, who: &PeerAddress) {
         let presses = matches!(hello.intent(), Some(Intent::Urgent | Intent::Rejoin));
         if !presses
             || Self::says_leaf(hello)

@@ -76,6 +76,13 @@ impl State {
         if self.ignores(link) {
             return;
         }
+        if nonce == 0 {
+            let only = <&[PeerAddress; 1]>::try_from(&contacts[..]).ok();
+            let only = only.map(|[who]| who.clone());
+            if let Some(peer) = self.peer_mut(link) {
+                peer.instead = only;
+            }
+        }
         if nonce == 0 || nonce == self.membership.nonce {
             return self.meet_all(contacts);
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::{Place, Why};
 
 /// What a node says that accepts and has so many peers, so many of which have others.
-fn hello_of(id: &str, intent: Intent, place: Place) -> Hello {
+pub(super) fn hello_of(id: &str, intent: Intent, place: Place) -> Hello {
     let mut hello = native_hello(id, "10.0.0.9", port_of(id));
     if let Some(native) = &mut hello.native {
         (native.intent, native.place) = (intent, place);
@@ -12,11 +12,11 @@ fn hello_of(id: &str, intent: Intent, place: Place) -> Hello {
     hello
 }
 
-fn port_of(id: &str) -> u16 {
+pub(super) fn port_of(id: &str) -> u16 {
     id.bytes().map(u16::from).sum()
 }
 
-fn place(max: u16, peers: u16, ways: u16) -> Place {
+pub(super) fn place(max: u16, peers: u16, ways: u16) -> Place {
     Place {
         max_peers: Some(max),
         peers,
@@ -25,14 +25,14 @@ fn place(max: u16, peers: u16, ways: u16) -> Place {
     }
 }
 
-fn handshake(node: &mut Node, hello: Hello) -> LinkId {
+pub(super) fn handshake(node: &mut Node, hello: Hello) -> LinkId {
     let link = node.accept();
     node.receive(link, Message::Handshake(hello));
     link
 }
 
 /// A node of five peers that have so many peers, and others that lead on.
-fn full(max: u16, peers: u16, ways: u16) -> (Node, Vec<LinkId>) {
+pub(super) fn full(max: u16, peers: u16, ways: u16) -> (Node, Vec<LinkId>) {
     let mut node = Node::new("me", native());
     let join = |number: usize| {
         let hello = hello_of(&format!("peer{number}"), Intent::Peer, place(max, 0, 0));

@@ -1,0 +1,113 @@
+//! Nodes that were refused a short while ago and still look for peers.
+//!
+//! Where all but the ends of two parts are full, these ends cannot find each other: others know of
+//! full nodes only. Both ask the same seed, so the seed tells one of the other.
+
+use std::time::Duration;
+
+use crate::proto::state::State;
+use crate::proto::state::links::Dial;
+use crate::proto::{Hello, Intent, Moment, PeerAddress};
+
+/// How long a refused node is taken to wait: it asks again sooner.
+const WAITS_FOR: Duration = Duration::from_secs(3);
+/// How many such nodes are remembered.
+const REMEMBERED: usize = 16;
+/// How many of them a refusal names.
+const NAMED: usize = 3;
+/// A node that was named so often is perhaps out of reach: no link is kept for its sake.
+const PATIENCE: u8 = 4;
+
+/// A node that looks for peers.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) who: PeerAddress,
+    /// Marks of the beacons that it hears.
+    part: Vec<u64>,
+    /// Whether it accepts more than one peer.
+    leads_on: bool,
+    /// How many refusals have named it.
+    named: u8,
+    since: Moment,
+}
+
+impl Waiting {
+    /// Whether the sender of `hello` can become its peer, and both gain by it.
+    fn suits(&self, hello: &Hello, now: Moment) -> bool {
+        let Some(native) = &hello.native else {
+            return false;
+        };
+        let place = &native.place;
+        let is_same = self.part.iter().any(|mark| place.part.contains(mark));
+        // Two nodes of one link each would be a part of their own.
+        let is_pair = place.max_peers == Some(1) && !self.leads_on;
+        self.who.id != hello.id && now.since(self.since) < WAITS_FOR && !is_same && !is_pair
+    }
+}
+
+impl State {
+    /// Remembers a node that was refused, if it has room itself.
+    pub(super) fn note_refused(&mut self, hello: &Hello, who: &PeerAddress) {
+        if let Some(native) = hello.native.as_ref().filter(|_| Self::says_room(hello)) {
+            let place = &native.place;
+            self.note_waiting(who, place.part.clone(), place.max_peers != Some(1));
+        }
+    }
+
+    /// Remembers a node that looks for a peer.
+    pub(super) fn note_waiting(&mut self, who: &PeerAddress, part: Vec<u64>, leads_on: bool) {
+        let since = self.now;
+        let waiting = &mut self.membership.waiting;
+        if let Some(one) = waiting.iter_mut().find(|one| one.who == *who) {
+            (one.part, one.leads_on, one.since) = (part, leads_on, since);
+            return;
+        }
+        waiting.retain(|one| one.who.id != who.id && since.since(one.since) < WAITS_FOR);
+        if waiting.len() >= REMEMBERED {
+            waiting.pop_front();
+        }
+        waiting.push_back(Waiting {
+            who: who.clone(),
+            part,
+            leads_on,
+            named: 0,
+            since,
+        });
+    }
+
+    /// Nodes that wait and that the sender of `hello` should try, the latest first.
+    pub(super) fn name_waiting(&mut self, hello: &Hello) -> Vec<PeerAddress> {
+        let now = self.now;
+        let waiting = self.membership.waiting.iter_mut().rev();
+        let suitable = waiting.filter(|one| one.suits(hello, now)).take(NAMED);
+        let name = |one: &mut Waiting| {
+            one.named = one.named.saturating_add(1);
+            one.who.clone()
+        };
+        suitable.map(name).collect()
+    }
+
+    /// Whether a node waits that the sender of `hello` can have as a peer at nobody's cost.
+    pub(super) fn has_waiting_for(&self, hello: &Hello) -> bool {
+        let mut waiting = self.membership.waiting.iter();
+        waiting.any(|one| one.leads_on && one.named < PATIENCE && one.suits(hello, self.now))
+    }
+
+    /// Dials nodes that wait as we do.
+    pub(in crate::proto::state) fn try_waiting(&mut self, waiting: &[PeerAddress]) {
+        for who in waiting.iter().take(NAMED) {
+            let is_new = self.peer_link(&who.id).is_none() && !self.is_dialing(who);
+            let is_other = who.id != self.me && self.is_somewhere_else(who.socket());
+            if self.is_full() || !is_new || !is_other {
+                continue;
+            }
+            if !self.membership.dials.take(self.now) {
+                self.counters.dials_refused += 1;
+                continue;
+            }
+            if self.may_try(who.socket()) {
+                self.dial_peer(Dial::to_node(who, Intent::Peer));
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Nodes that find no room, and how they find each other.
+
+use super::room::{full, handshake, hello_of, place, port_of};
+use super::*;
+use crate::proto::Place;
+
+/// A part of the network, by its mark.
+fn in_part(mark: u64, place: Place) -> Place {
+    let part = vec![mark];
+    Place { part, ..place }
+}
+
+fn at(id: &str) -> PeerAddress {
+    who(id, port_of(id))
+}
+
+/// What a refusal names: how many that wait, and all.
+fn named(node: &Node, link: LinkId) -> (u32, Vec<PeerAddress>) {
+    let frames = node.frames(link);
+    let Some(Native::Contacts { nonce, contacts }) = frames.last() else {
+        panic!("{frames:?}");
+    };
+    (*nonce, contacts.clone())
+}
+
+fn refused(node: &mut Node, id: &str, intent: Intent, place: Place) -> (u32, Vec<PeerAddress>) {
+    let link = handshake(node, hello_of(id, intent, place));
+    assert!(node.state.peer(link).is_none(), "{id} is a peer");
+    named(node, link)
+}
+
+/// The targets of the latest dials, by port.
+fn dialled(node: &Node) -> Vec<u16> {
+    let ports = node.dials().into_iter();
+    ports.map(|(_, target)| target.port).collect()
+}
+
+#[test]
+fn a_refusal_names_those_of_other_parts_that_were_refused_within_three_seconds() {
+    let (mut node, _) = full(5, 1, 0);
+    let end = |mark| in_part(mark, place(2, 1, 1));
+    assert_eq!(refused(&mut node, "one", Intent::Join, end(1)).0, 0);
+    let (count, contacts) = refused(&mut node, "two", Intent::Join, end(2));
+    assert_eq!((count, &contacts[0]), (1, &at("one")));
+    let (count, contacts) = refused(&mut node, "three", Intent::Join, end(1));
+    assert_eq!(
+        (count, &contacts[0]),
+        (1, &at("two")),
+        "not one of its part"
+    );
+    node.now = node.now.after(Duration::from_secs(3));
+    assert_eq!(refused(&mut node, "four", Intent::Join, end(4)).0, 0);
+}
+
+#[test]
+fn a_node_without_room_is_not_named_and_two_of_one_link_are_not_told_of_each_other() {
+    let (mut node, _) = full(5, 1, 0);
+    let places = [
+        ("full", in_part(1, place(2, 2, 1))),
+        ("leaf", in_part(2, place(1, 0, 0))),
+    ];
+    for (id, place) in places {
+        assert_eq!(refused(&mut node, id, Intent::Rejoin, place).0, 0, "{id}");
+    }
+    let leaf = in_part(3, place(1, 0, 0));
+    assert_eq!(refused(&mut node, "other", Intent::Join, leaf).0, 0);
+    let end = in_part(4, place(2, 1, 1));
+    let (count, contacts) = refused(&mut node, "end", Intent::Join, end);
+    assert_eq!((count, &contacts[..2]), (2, &[at("other"), at("leaf")][..]));
+}
+
+#[test]
+fn a_refused_node_dials_those_that_wait_and_keeps_the_others_in_mind() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            max_peers: 2,
+            min_peers: 2,
+            ..native()
+        },
+    );
+    node.native_peer("peer", 1);
+    let seed = vec![target(2000)];
+    node.input(Input::Reconfigure {
+        max_peers: 2,
+        seeds: seed,
+        address: "10.0.0.1".to_owned(),
+    });
+    node.input(Input::TimerFired(Timer::Roam));
+    let link = node.dialled();
+    let answer = hello_of("seed", Intent::Refuse, place(5, 5, 5));
+    node.receive(link, Message::HandshakeAck(answer));
+    let others = (0..20).map(|number| at(&format!("other{number}")));
+    let contacts = std::iter::once(at("end")).chain(others).collect();
+    node.receive(
+        link,
+        Message::Native(Native::Contacts { nonce: 1, contacts }),
+    );
+    assert_eq!(dialled(&node)[0], port_of("end"));
+}
+
+/// A leaf of two links whose peers have two each.
+fn full_leaf() -> (Node, Vec<LinkId>) {
+    let mut node = Node::new(
+        "me",
+        Config {
+            max_peers: 2,
+            min_peers: 2,
+            ..native()
+        },
+    );
+    let join = |id: &str| {
+        let link = handshake(&mut node, hello_of(id, Intent::Peer, place(2, 1, 1)));
+        let said = Native::Peers { count: 2, ways: 2 };
+        node.receive(link, Message::Native(said));
+        link
+    };
+    let links = ["left", "right"].map(join).to_vec();
+    (node, links)
+}
+
+#[test]
+fn a_full_leaf_gives_up_no_link_while_the_end_of_another_part_waits() {
+    let (mut node, _) = full_leaf();
+    refused(&mut node, "end", Intent::Join, in_part(1, place(2, 1, 1)));
+    let ring = in_part(2, place(2, 2, 2));
+    for attempt in 0..4 {
+        let (_, contacts) = refused(&mut node, "ring", Intent::Rejoin, ring.clone());
+        assert_eq!(contacts[0], at("end"), "attempt {attempt}");
+    }
+    // Nobody seems to reach it.
+    let link = handshake(&mut node, hello_of("ring", Intent::Rejoin, ring));
+    assert!(node.state.peer(link).is_some());
+}
+
+#[test]
+fn a_leaf_that_is_let_go_is_told_of_its_successor_and_named_to_others() {
+    let (mut node, links) = full_leaf();
+    let ring = |id: &str| hello_of(id, Intent::Rejoin, in_part(2, place(2, 2, 2)));
+    handshake(&mut node, ring("new"));
+    let gone = node.closes()[0].0;
+    assert!(links.contains(&gone));
+    let told = Native::Contacts {
+        nonce: 0,
+        contacts: vec![at("new")],
+    };
+    assert_eq!(
+        node.frames(gone)[..2],
+        [told, Native::Goodbye { keep: true }]
+    );
+    let gone = if gone == links[0] { "left" } else { "right" };
+    let link = handshake(&mut node, ring("next"));
+    let (count, contacts) = named(&node, link);
+    assert_eq!((count, &contacts[0]), (1, &at(gone)));
+}
+
+#[test]
+fn a_node_that_is_let_go_dials_its_successor() {
+    let mut node = Node::new(
+        "me",
+        Config {
+            min_peers: 1,
+            ..native()
+        },
+    );
+    let link = node.native_peer("peer", 1);
+    let others = (0..25).map(|number| at(&format!("other{number}")));
+    let frames = [
+        Native::Contacts {
+            nonce: 0,
+            contacts: others.collect(),
+        },
+        Native::Contacts {
+            nonce: 0,
+            contacts: vec![at("new")],
+        },
+        Native::Goodbye { keep: true },
+    ];
+    for frame in frames {
+        node.receive(link, Message::Native(frame));
+    }
+    let reason = "FIN".to_owned();
+    node.input(Input::Closed { link, reason });
+    assert_eq!(dialled(&node)[0], port_of("new"));
+}
+
+fn beacon(number: u64) -> Message {
+    Message::Native(Native::Beacon(Beacon {
+        origin: Origin {
+            id: NodeId::parse("heard").unwrap(),
+            epoch: 1,
+        },
+        address: "10.0.0.8:1".parse().unwrap(),
+        number,
+    }))
+}
+
+#[test]
+fn a_node_whose_way_to_a_seed_is_lost_no_longer_says_that_it_hears_it() {
+    let mut node = Node::new("me", native());
+    let [parent, child] = [node.native_peer("one", 1), node.native_peer("two", 2)];
+    node.receive(parent, beacon(1));
+    assert_eq!(node.state.marks().len(), 1);
+    let seed = NodeId::parse("heard").unwrap();
+    let wanted = Message::Native(Native::BeaconTree {
+        seed: seed.clone(),
+        wanted: true,
+    });
+    node.receive(child, wanted.clone());
+    assert_eq!(node.state.marks().len(), 1, "a child may ask");
+    node.receive(parent, wanted);
+    assert!(node.state.marks().is_empty(), "the parent asks");
+    let asks = Native::BeaconTree { seed, wanted: true };
+    assert_eq!(node.frames(child), [asks]);
+    assert_eq!(
+        node.frames(parent),
+        [],
+        "it is not told what it said itself"
+    );
+    node.receive(child, beacon(2));
+    assert_eq!(node.state.marks().len(), 1);
+}
+
+#[test]
+fn a_peer_of_another_part_is_told_at_once_which_seeds_are_heard_here() {
+    let mut node = Node::new("me", native());
+    let peer = node.native_peer("peer", 1);
+    node.now = node.now.after(Duration::from_secs(2));
+    node.receive(peer, beacon(1));
+    for (id, mark, is_told) in [("same", node.state.marks()[0], false), ("other", 7, true)] {
+        let link = handshake(
+            &mut node,
+            hello_of(id, Intent::Peer, in_part(mark, place(5, 1, 1))),
+        );
+        let frames = node.frames(link);
+        let told = frames
+            .iter()
+            .any(|frame| matches!(frame, Native::Beacon(_)));
+        assert_eq!(told, is_told, "{id}");
+    }
+}
