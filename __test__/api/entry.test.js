@@ -62,6 +62,26 @@ test('a node outside says why, seed by seed, in an event and in the log', async 
   assert.equal(node.connected, false)
 })
 
+test('a node with another secret is told so', async (t) => {
+  const seed = await startNode(t, { secret: 'words of its own' })
+  const node = await startNode(t, { secret: 'other words', seeds: [seedOf(seed)] })
+  const told = await event(node, 'outside', 10_000)
+  assert.deepEqual(told, [[{ ...seedOf(seed), reason: 'secret' }]])
+})
+
+test('a node that enters through a seed full of leaves takes the place of one', async (t) => {
+  const seed = await startNode(t, { maxPeerNo: 3 })
+  const leaves = []
+  for (let count = 0; count < 3; count++) {
+    const leaf = await startNode(t, { maxPeerNo: 1, seeds: [seedOf(seed)] })
+    await poll(() => leaf.connected, 5000, 'a leaf is in')
+    leaves.push(leaf)
+  }
+  const node = await startNode(t, { seeds: [seedOf(seed)] })
+  const isIn = () => node.peers.inList(seed.id) && leaves.every((leaf) => leaf.connected)
+  await poll(isIn, 20_000, 'all are in')
+})
+
 test('a node without room at its seed is told, and the seed gives up no peer for it', async (t) => {
   const seed = await startNode(t, { maxPeerNo: 1 })
   const first = await startNode(t, { maxPeerNo: 1, seeds: [seedOf(seed)] })

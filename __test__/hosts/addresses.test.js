@@ -126,6 +126,20 @@ describe('hosts and their addresses', { skip: unavailable() ?? false, timeout: 2
     assert.ok(far.logged('info').includes('the address 10.34.0.2 is taken'), far.dump())
   })
 
+  test('two hosts with one id that enter through a third are both told', async (t) => {
+    const { start } = await hostsAt(t, ['10.36.0.1', '10.36.0.2', '10.36.0.3'])
+    await start(0, { port: PORT })
+    const seeds = [`10.36.0.1:${PORT}`]
+    const twins = []
+    for (const host of [1, 2]) twins.push(await start(host, { port: PORT, seeds, id: 'twin' }))
+    for (const twin of twins) {
+      const conflict = () => twin.history.find(({ t }) => t === 'conflict')?.what
+      await twin.until(conflict, PATIENCE, 'it is told')
+      const { what, id } = conflict()
+      assert.deepEqual({ what, id }, { what: 'id', id: 'twin' })
+    }
+  })
+
   test('a seed behind a firewall is told', async (t) => {
     const { hosts, start } = await hostsAt(t, ['10.35.0.1', '10.35.0.2'])
     // Packets to there vanish, as at a firewall that drops them.

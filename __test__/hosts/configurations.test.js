@@ -8,7 +8,7 @@ const { describe, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { isTogether } = require('../support/graph')
 const { Lan, unavailable } = require('../support/namespaces')
-const { RemoteNode, killAll } = require('../support/process')
+const { Program, RemoteNode, killAll } = require('../support/process')
 const { Watched } = require('../support/wait')
 
 const COUNT = 20
@@ -20,7 +20,30 @@ const all = ADDRESSES.map((_, host) => host)
 const PATIENCE = 30_000
 /** How long nothing must happen. This is what is tested, not a pause. */
 const REST = 15_000
+const BALANCER = `10.20.0.${COUNT + 1}`
 const ODD_IDS = ['Mathew Franqui', 'Jürgen', 'a"b', 'x'.repeat(80), 42, '日本']
+
+/**
+ * A load balancer: each connection goes to one of the hosts, whichever accepts it.
+ * `node -e FORWARDER port host host ...`
+ */
+const FORWARDER = `
+const net = require('node:net')
+const [port, ...hosts] = process.argv.slice(1)
+const pick = () => hosts[Math.floor(Math.random() * hosts.length)]
+const lead = (near) => {
+  const far = net.connect(Number(port), pick())
+  far.once('error', () => near.destroyed || setTimeout(lead, 10, near))
+  far.once('connect', () => {
+    far.removeAllListeners('error').on('error', () => near.destroy())
+    near.on('error', () => far.destroy()).on('close', () => far.destroy())
+    far.on('close', () => near.destroy())
+    near.pipe(far).pipe(near)
+  })
+}
+const server = net.createServer((near) => lead(near.on('error', () => {})))
+server.listen(Number(port), '0.0.0.0', () => console.log('forwards'))
+`
 
 /** By name: the options of each host, and which hosts start later or not at all. */
 const CONFIGURATIONS = {
@@ -33,6 +56,9 @@ const CONFIGURATIONS = {
   'a seed that comes later, with half of the nodes': {
     options: (host) => ({ seeds: host < 10 ? seedsAt(0, 10) : seedsAt(10) }),
     later: (host) => host >= 10,
+  },
+  'one address of a load balancer': {
+    options: () => ({ seeds: [{ address: BALANCER, port: PORT }] }),
   },
   'six leaves of one link': {
     options: (host) => ({
@@ -61,12 +87,16 @@ class Hosts extends Watched {
 
   static async create(t, optionsOf, kindOf = () => 'ours') {
     const hosts = new Hosts()
-    const lan = await Lan.create(ADDRESSES)
+    const lan = await Lan.create([...ADDRESSES, BALANCER])
     t.after(async () => {
-      await killAll(hosts.nodes)
+      await killAll([...hosts.nodes, hosts.balancer].filter(Boolean))
       await lan.destroy()
     })
-    for (const [host, { namespace, address }] of lan.hosts.entries()) {
+    const args = ['-e', FORWARDER, String(PORT), ...ADDRESSES]
+    hosts.balancer = new Program(args, { namespace: lan.hosts[COUNT].namespace })
+    const isUp = () => hosts.balancer.out.includes('forwards')
+    await hosts.balancer.until(isUp, PATIENCE, 'the balancer forwards')
+    for (const [host, { namespace, address }] of lan.hosts.slice(0, COUNT).entries()) {
       const options = { address, port: PORT, ...optionsOf(host) }
       const node = new RemoteNode(kindOf(host), options, { namespace })
       node.on('changed', () => hosts.changed())

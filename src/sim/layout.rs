@@ -102,7 +102,7 @@ impl Outcome {
 
 impl Layout {
     /// Those that are played when none is named.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::EveryHost,
         Self::Seeds(1),
         Self::Seeds(3),
@@ -112,6 +112,7 @@ impl Layout {
         Self::leaves(1, 30),
         Self::leaves(1, 60),
         Self::leaves(2, 10),
+        Self::leaves(2, 30),
         Self::leaves(2, 60),
         Self::Undiallable,
         Self::DeadSeed,

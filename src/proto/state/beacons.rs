@@ -358,6 +358,12 @@ impl State {
             || address.is_some_and(|it| heard.values().any(|heard| heard.address == it))
     }
 
+    /// Whether any beacon has come that the next one is not overdue for.
+    fn hears_lately(&self) -> bool {
+        let mut heard = self.beacons.heard.values();
+        heard.any(|heard| self.now.since(heard.at) < ASK_AFTER)
+    }
+
     /// How many seeds' beacons are passed on.
     pub(super) fn beacons(&self) -> usize {
         self.beacons.heard.len()

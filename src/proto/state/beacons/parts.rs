@@ -68,7 +68,7 @@ impl State {
             since.is_some_and(|since: Moment| self.now.since(since) >= time)
         };
         let is_alone = place.peers == 0;
-        let is_asking = mine.is_empty() && !self.beacons.heard.is_empty();
+        let is_asking = mine.is_empty() && self.hears_lately();
         let is_early = match mine.is_empty() {
             true => !is_in_for(HEARS_NONE_AFTER),
             false => !is_in_for(HEARS_AFTER),

@@ -47,6 +47,11 @@ impl State {
         self.is_leaf_peer(link) && self.peer(link).is_some_and(is_full)
     }
 
+    /// Whether all its peers are leaves without room.
+    fn has_full_leaves_only(&self) -> bool {
+        self.peers.iter().all(|link| self.is_full_leaf(*link))
+    }
+
     /// Whether addresses of leaves are of use to this node and its peers: only where there is nobody
     /// else. All that others could do with them is to find them full.
     pub(in crate::proto::state) fn tells_of_leaves(&self) -> bool {
@@ -211,9 +216,13 @@ impl State {
     /// A node presses for room and there is none but a hanger's: dials it, to see whether others
     /// could, too. [`State::displace`] follows when it answers.
     fn try_displacing(&mut self, hello: &Hello, who: &PeerAddress) {
-        let presses = matches!(hello.intent(), Some(Intent::Urgent | Intent::Rejoin));
-        if !presses
-            || Self::says_leaf(hello)
+        let intent = match hello.intent() {
+            Some(intent @ (Intent::Urgent | Intent::Rejoin)) => intent,
+            // There is nobody to tell it of.
+            Some(Intent::Join) if self.has_full_leaves_only() => Intent::Urgent,
+            _ => return,
+        };
+        if Self::says_leaf(hello)
             || !self.is_full()
             || !self.has_hangers_to_spare()
             || self.is_dialing(who)
@@ -221,7 +230,6 @@ impl State {
         {
             return;
         }
-        let intent = hello.intent().unwrap_or_default();
         let mut dial = Dial::to_node(who, intent);
         dial.displaces = true;
         self.dial_peer(dial);

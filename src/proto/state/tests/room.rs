@@ -1,6 +1,7 @@
 //! Room for others, and which part of the network they are in.
 
 use super::*;
+use crate::proto::state::beacons::Part;
 use crate::proto::{Place, Why};
 
 /// What a node says that accepts and has so many peers, so many of which have others.
@@ -111,6 +112,50 @@ fn a_leafs_place_goes_to_a_node_that_can_be_dialled_and_the_leaf_is_told_of_it()
         node.frames(leaf)[..2],
         [told, Native::Goodbye { keep: true }]
     );
+}
+
+#[test]
+fn a_seed_with_leaves_only_dials_back_a_node_that_enters() {
+    for (max, is_dialled) in [(1, true), (5, false)] {
+        let (mut node, _) = full(max, 1, 0);
+        handshake(&mut node, hello_of("new", Intent::Join, place(5, 0, 0)));
+        assert_eq!(!node.dials().is_empty(), is_dialled, "peers of {max} links");
+    }
+}
+
+#[test]
+fn a_node_that_was_cut_off_from_a_seed_soon_knows_that_it_is_in_another_part() {
+    let mut node = Node::new("me", native());
+    let parent = node.native_peer("one", 1);
+    node.native_peer("two", 2);
+    let beacon = Beacon {
+        origin: Origin {
+            id: NodeId::parse("heard").unwrap(),
+            epoch: 1,
+        },
+        address: "10.0.0.8:1".parse().unwrap(),
+        number: 1,
+    };
+    node.now = node.now.after(Duration::from_secs(5));
+    node.receive(parent, Message::Native(Native::Beacon(beacon)));
+    let reason = "FIN".to_owned();
+    node.input(Input::Closed {
+        link: parent,
+        reason,
+    });
+    let other = Place {
+        part: vec![7],
+        ..place(5, 1, 1)
+    };
+    let other = hello_of("other", Intent::Refuse, other);
+    assert_eq!(
+        node.state.part_of(&other),
+        Part::Unknown,
+        "others may bring it"
+    );
+    node.now = node.now.after(Duration::from_millis(1500));
+    node.accept();
+    assert_eq!(node.state.part_of(&other), Part::Other);
 }
 
 #[test]
