@@ -412,6 +412,11 @@ declare namespace smoke {
      * others keep them (30 s, 32 MiB), or they were larger than its `maxMessageSize`.
      */
     skipped: [gap: { id: string; count: number }]
+    /**
+     * `count` messages to the member `id` were dropped on their way: a node had no way or no room.
+     * Ten in a row are told, then one a second; `stats().undelivered` counts all.
+     */
+    undelivered: [loss: { id: string; count: number }]
     /** `count` messages were dropped because this process did not handle them in time. */
     lost: [drop: { count: number }]
     /**
@@ -903,6 +908,8 @@ declare namespace smoke {
     readonly routedReceived: number
     /** Messages of members that were lost on their way, or that this node could not pass on. */
     readonly routedLost: number
+    /** Messages to members that were dropped on their way, as far as this node was told. */
+    readonly undelivered: number
     /** Messages to this node that were not of the member that they named, in a closed network. */
     readonly routedForged: number
     /** Refused: not encrypted, and this node has a secret. */

@@ -11,8 +11,8 @@
 // `ratio` is the last by the one before. `cost`: CPU ms of the attacked node per 1 000 messages.
 
 const { parseArgs } = require('node:util')
-const { ATTACKS, CONTROLS, startAttack } = require('../__test__/attackers/attack')
-const { Flock, cpuOf, rssOf } = require('../__test__/support/flock')
+const { ATTACKS, CONTROLS, meshFor, startAttack } = require('../__test__/attackers/attack')
+const { cpuOf, rssOf } = require('../__test__/support/flock')
 const { WireServer } = require('../__test__/support/wire')
 const { pause } = require('../__test__/support/wait')
 
@@ -44,7 +44,8 @@ async function measure(flock, other) {
 }
 
 async function bench(attack, victim) {
-  const flock = await Flock.mesh(null, ['ours', 'ours', 'ours'])
+  const { flock, secretHex } = await meshFor(attack)
+  const options = { victim, secretHex }
   const [target] = flock.nodes
   const seen = { alone: [], control: [], attack: [] }
   try {
@@ -53,13 +54,14 @@ async function bench(attack, victim) {
     let most = memory
     for (let round = 0; round < ROUNDS; round++) {
       seen.alone.push(await measure(flock))
-      const attacker = await startAttack(attack, target.port, victim)
+      const attacker = await startAttack(attack, target.port, options)
       const attacked = await measure(flock, attacker)
       most = Math.max(most, rssOf(target.pid))
       await attacker.kill()
       seen.attack.push(attacked)
       await pause(500)
-      const control = await startAttack(CONTROLS[attack], target.port, victim, attacked.share)
+      const burning = { ...options, burn: attacked.share }
+      const control = await startAttack(CONTROLS[attack], target.port, burning)
       seen.control.push(await measure(flock, control))
       await control.kill()
       await pause(500)

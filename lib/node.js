@@ -359,6 +359,8 @@ class Node extends EventEmitter {
         return this.#losses.dropped(notice)
       case 'skipped':
         return this.#losses.skipped(notice)
+      case 'undelivered':
+        return this.#routes.undelivered(notice, (event) => this.emit('undelivered', event))
       case 'slow':
         return this.emit('slow receiver', { id: notice.id })
       case 'oversized': {

@@ -98,6 +98,12 @@ class Routes {
     if (route !== undefined) this.#remove(route.member.id)
   }
 
+  /** Messages to a member were dropped on their way. Of one that has left, `leave` says so. */
+  undelivered({ member: handle, count }, tell) {
+    const route = this.#crossing.channel(handle)
+    if (route !== undefined) tell({ id: route.member.id, count })
+  }
+
   /** The node stops: nothing more is sent or asked. */
   stop() {
     const error = new SmokeError('ERR_SMOKE_STOPPED')

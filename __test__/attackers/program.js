@@ -4,12 +4,14 @@
 // until it is killed; says on its standard output, once a second, what it has done.
 
 const net = require('node:net')
-const { NativePeer, frames } = require('../support/native-wire')
+const { randomBytes } = require('node:crypto')
+const { NativePeer, frames, record } = require('../support/native-wire')
 const { md5 } = require('../support/wire')
 
 const [attack, portText, optionsText] = process.argv.slice(2)
 const port = Number(portText)
 const options = JSON.parse(optionsText ?? '{}')
+const secret = options.secretHex && Buffer.from(options.secretHex, 'hex')
 const done = { count: 0 }
 setInterval(() => console.log(JSON.stringify(done)), 1000)
 
@@ -19,9 +21,8 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 /** Joins as a native peer, again whenever it is thrown out, and hands the link to `act`. */
 async function asPeer(act, joining = {}) {
   for (let life = 0; ; life++) {
-    const peer = await NativePeer.join(port, `attacker${process.pid}x${life}`, joining).catch(
-      () => null,
-    )
+    const name = `attacker${process.pid}x${life}`
+    const peer = await NativePeer.join(port, name, { secret, ...joining }).catch(() => null)
     if (peer && !peer.closed) {
       const stop = await act(peer)
       await peer.until(() => peer.closed, 2 ** 30, 'the end').catch(() => {})
@@ -197,6 +198,65 @@ const attacks = {
     return asOrigin((n) => texts[n % texts.length])
   },
 
+  /** What it says of itself, one version after the other. */
+  records: () =>
+    asRecorder(
+      flood((n, peer) => {
+        const versions = Array.from({ length: 50 }, (_, more) => BigInt(n) * 50n + BigInt(more + 1))
+        return frames.records(versions.map((version) => ownRecord(peer, version, [])))
+      }),
+    ),
+
+  /** Members that it makes up, ever new ones: each is a peer of its own. */
+  crowds: () =>
+    asRecorder(
+      flood((n, peer) => {
+        const names = Array.from({ length: 50 }, (_, more) => `crowd${n}x${more}`)
+        const crowd = names.map((id) =>
+          record({ id, epoch: 1n, version: 1n, neighbours: [peer.id] }),
+        )
+        return frames.records([ownRecord(peer, n, names), ...crowd])
+      }),
+    ),
+
+  /** Letters in the names of others: for everybody, for nobody, and back where they come from. */
+  letters: () =>
+    asRecorder(async (peer) => {
+      const all = await victims(peer)
+      const behind = { id: 'behind', epoch: 1n }
+      peer.raw(
+        frames.records([
+          record({ ...behind, version: 1n, neighbours: [peer.id] }),
+          ownRecord(peer, 1n, [behind.id]),
+        ]),
+      )
+      const nobody = { id: 'nobody', epoch: 1n }
+      return flood((n) => {
+        const from = n % 3 === 0 ? nobody : all[n % all.length]
+        const to = [behind, nobody, ...all].map((origin) => ({ origin, first: n }))
+        return frames.letter({ from, to, texts: ['["n","forged",1]'] })
+      })(peer)
+    }),
+
+  /** Letters and records in the names of others, without their keys. */
+  forgeries: () =>
+    asRecorder(async (peer) => {
+      const all = await victims(peer)
+      const lies = setInterval(() => {
+        const [other] = all
+        peer.raw(frames.records([record({ ...other, version: 1n << 40n, isFinal: true })]))
+      }, 500)
+      const stop = flood((n) => {
+        const from = all[n % all.length]
+        const to = all.map((origin) => ({ origin, first: n, code: randomBytes(16) }))
+        return frames.letter({ from, to, texts: ['["n","forged",1]'] })
+      })(peer)
+      return () => {
+        clearInterval(lies)
+        stop()
+      }
+    }),
+
   /** Requests: more than anybody handles, of names that nobody has, and what is none. */
   questions: () =>
     asMember((n) => [
@@ -214,6 +274,16 @@ const attacks = {
       ['\0a', [{}]],
       ['\0e', 'x'],
     ]),
+}
+
+/** Joins as a peer that keeps records, and is a member if its own record names the other side. */
+function asRecorder(act) {
+  return asPeer(act, { members: secret ? 'signed' : true })
+}
+
+function ownRecord(peer, version, more) {
+  const [, , { id }] = peer.ack
+  return record({ id: peer.id, epoch: 0n, version, neighbours: [id, ...more] })
 }
 
 /** A member that sends every other one what `make(n)` returns, past what `lib` lets pass. */
@@ -241,7 +311,7 @@ async function asMember(make) {
   const node = new Node({ address: '127.0.0.1', seeds, maxPeerNo: 1 }, { ...binding, NativeNode })
   await node.start()
   await node.ready()
-  for (;;) {
+  while (make) {
     for (const handle of handles) {
       const texts = Array.from({ length: 20 }, () => make(done.count++)).flat()
       native.emit(handle, texts.map((message) => JSON.stringify(message)).join('\n'))
@@ -263,6 +333,7 @@ function asOrigin(text) {
 const controls = {
   'no peer': () => {},
   'native peer': () => asPeer(() => {}),
+  member: () => asMember(null),
   'legacy peer': () =>
     connections(1, (socket) => {
       socket.write(`${JSON.stringify(['smoke', 'handshake', { id: `l${process.pid}` }])}\n`)

@@ -8,7 +8,9 @@ const { event, poll } = require('./wait')
 
 /** A node with options that came as JSON, `id` among them; `smoke` is this package or 0.2.2. */
 function createEither(smoke, options, logger) {
-  const given = { ...options, logger }
+  const { secretHex, ...rest } = options
+  const given = { ...rest, logger }
+  if (secretHex !== undefined) given.secret = Buffer.from(secretHex, 'hex')
   if (given.maxPeerNo === 'Infinity') given.maxPeerNo = Infinity
   const node = smoke.createNode(given)
   if (options.id) node.id = options.id

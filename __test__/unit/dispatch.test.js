@@ -215,14 +215,19 @@ test('messages that were missed are events, and those lost here are logged', asy
   const missed = []
   node.on('lost', (drop) => missed.push(['lost', drop]))
   node.on('skipped', (gap) => missed.push(['skipped', gap]))
+  node.on('undelivered', (loss) => missed.push(['undelivered', loss]))
   native.push(
     { t: 'lost', count: 3, chunks: [] },
     { t: 'skipped', id: 'abc', count: 4, chunks: false },
+    { t: 'joined', member: 2 ** 31, id: 'm', address: '10.0.0.1', port: 1, body: '{}' },
+    { t: 'undelivered', member: 2 ** 31, count: 5 },
+    { t: 'undelivered', member: 2 ** 31 + 1, count: 6 },
   )
   await settled()
   assert.deepEqual(missed, [
     ['lost', { count: 3 }],
     ['skipped', { id: 'abc', count: 4 }],
+    ['undelivered', { id: 'm', count: 5 }],
   ])
   assert.deepEqual(warnings, ['3 messages were dropped: handlers are too slow'])
 })

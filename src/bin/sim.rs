@@ -19,6 +19,7 @@ usage: sim [options]
   --seed S              the first seed (default 1)
   --min N[,N...]        minPeerNo (default 3); each number of nodes with each of them
   --max N               maxPeerNo (default 5)
+  --without-members     nodes keep no records of all others
   --jobs J              how many runs at a time (default: the number of CPUs)
   --json                print JSON
   --svg FILE            draw how one broadcast spreads, and the overlay if it is small
@@ -34,6 +35,7 @@ struct Args {
     svg: Option<String>,
     min_peers: Vec<usize>,
     max_peers: usize,
+    members: bool,
     json: bool,
 }
 
@@ -85,6 +87,7 @@ impl Args {
             nodes,
             min_peers,
             max_peers: self.max_peers,
+            members: self.members,
             seed: self.first_seed,
         }
     }
@@ -199,6 +202,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
         svg: None,
         min_peers: vec![Setup::new(0, 0).min_peers],
         max_peers: Setup::new(0, 0).max_peers,
+        members: true,
         json: false,
     };
     while let Some(option) = args.next() {
@@ -234,6 +238,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
                 parsed.min_peers = value()?.split(',').map(number).collect::<Result<_, _>>()?;
             }
             "--max" => parsed.max_peers = number(&value()?)?,
+            "--without-members" => parsed.members = false,
             "--json" => parsed.json = true,
             _ => return Err(format!("no option {option}")),
         }

@@ -56,8 +56,9 @@ const RECORD_AHEAD: Duration = Duration::from_secs(8);
 /// How long after another it is looked again who is a member, for each record: so that it takes a few
 /// hundredths of a core at most.
 const STOCK_EVERY: Duration = Duration::from_micros(50);
-/// Signatures that one peer may have checked per second, on the long run: a tenth of a core.
-const CHECKS_PER_SECOND: f64 = 1000.0;
+/// New records that one peer may bring per second, on the long run: to check their signatures takes
+/// a tenth of a core.
+const NEW_RECORDS_PER_SECOND: f64 = 1000.0;
 /// How long the record of a node that cannot be reached is kept: a link that was cut may heal.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// How often digests are compared, and records that nobody needs are looked for.
@@ -206,8 +207,8 @@ struct Link {
     compares: super::Bucket,
     /// Records that it may ask for.
     wants: super::Bucket,
-    /// Signatures of its records that are checked.
-    checks: super::Bucket,
+    /// New records that it may bring.
+    brings: super::Bucket,
 }
 
 impl Members {
@@ -392,7 +393,7 @@ impl Members {
             news: super::Bucket::new(most, most / 30.0, now),
             compares: super::Bucket::new(4.0, 0.5, now),
             wants: super::Bucket::new(2.0 * most, most / 10.0, now),
-            checks: super::Bucket::new(2.0 * most, CHECKS_PER_SECOND, now),
+            brings: super::Bucket::new(2.0 * most, NEW_RECORDS_PER_SECOND, now),
         };
         self.links.insert(link, state);
         self.renew_soon(now);

@@ -53,6 +53,9 @@ const DETACH_BELOW: usize = 32 << 10;
 /// Notes of undelivered letters that a node sends per second.
 const COMPLAINTS_PER_SECOND: f64 = 100.0;
 
+/// Reports of undelivered messages to the application: so many at once, then one a second.
+const REPORTS_AT_ONCE: f64 = 10.0;
+
 /// What routing must know of the network.
 pub trait Roads {
     /// The link towards a node, and how many links it is away.
@@ -114,7 +117,7 @@ pub enum Output {
     Window(u32, usize),
     /// A member's application consumes nothing.
     Slow(u32),
-    /// So many messages to a member were dropped on their way.
+    /// So many messages to a member were dropped on their way. Not told every time.
     Undelivered(u32, u64),
     /// Give [`Input::Wake`] at that time.
     WakeAt(Moment),
@@ -133,6 +136,8 @@ pub struct Counters {
     pub missed: u64,
     /// That we could not pass on.
     pub dropped: u64,
+    /// Sent by us, and dropped on their way.
+    pub undelivered: u64,
     /// Letters and notes to us that are not of the member that they name.
     pub forged: u64,
 }
@@ -151,6 +156,8 @@ pub struct Routing {
     held: VecDeque<Held>,
     held_bytes: usize,
     complaints: Bucket,
+    /// Reports of undelivered messages to the application: anybody may claim such.
+    reports: Bucket,
     /// Something was sent or held since the last look.
     is_busy: bool,
     wake_at: Option<Moment>,
@@ -172,6 +179,7 @@ impl Routing {
             held: VecDeque::new(),
             held_bytes: 0,
             complaints: Bucket::new(COMPLAINTS_PER_SECOND, COMPLAINTS_PER_SECOND, now),
+            reports: Bucket::new(REPORTS_AT_ONCE, 1.0, now),
             is_busy: false,
             wake_at: None,
             counters: Counters::default(),
@@ -239,8 +247,7 @@ impl Routing {
                 continue;
             };
             let Some((link, length)) = roads.way_to(&origin.id) else {
-                let event = Output::Undelivered(handle, payload.count().into());
-                self.out.push(event);
+                self.undelivered(now, handle, payload.count().into());
                 continue;
             };
             self.is_busy = true;
@@ -267,8 +274,7 @@ impl Routing {
                     group.1.push(to);
                 }
                 Err(seal::NotSealed) => {
-                    let event = Output::Undelivered(handle, payload.count().into());
-                    self.out.push(event);
+                    self.undelivered(now, handle, payload.count().into());
                 }
             }
             self.update_window(handle, roads);

@@ -158,6 +158,7 @@ impl State {
             counters.routed_sent = routing.sent;
             counters.routed_received = routing.received;
             counters.routed_forged = routing.forged;
+            counters.undelivered = routing.undelivered;
             counters.routed_lost = routing.missed + routing.dropped;
         }
         counters

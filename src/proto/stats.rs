@@ -64,6 +64,8 @@ pub struct Counters {
     pub routed_received: u64,
     /// Messages of members that were lost on their way or could not be passed on.
     pub routed_lost: u64,
+    /// Messages to members that were dropped on their way, as far as this node was told.
+    pub undelivered: u64,
     /// Letters to this node, and notes on them, that were not of the member that they named.
     pub routed_forged: u64,
 }
@@ -102,6 +104,7 @@ impl Counters {
             routed_sent: self.routed_sent + other.routed_sent,
             routed_received: self.routed_received + other.routed_received,
             routed_lost: self.routed_lost + other.routed_lost,
+            undelivered: self.undelivered + other.undelivered,
             routed_forged: self.routed_forged + other.routed_forged,
         }
     }

@@ -35,9 +35,14 @@ impl Members {
 
     fn on_records(&mut self, now: Moment, link: LinkId, records: &[Bytes]) {
         self.sync.goes_on(now, link);
-        for raw in records {
+        for (number, raw) in records.iter().enumerate() {
             if self.is_known(link, raw) {
                 continue;
+            }
+            if !self.may_bring(now, link) {
+                // What is more must cost next to nothing. A comparison brings what was of use.
+                self.counters.refused += (records.len() - number) as u64;
+                break;
             }
             match Record::parse(raw) {
                 Some(record) => self.on_record(now, link, &record),
@@ -74,7 +79,7 @@ impl Members {
                 self.counters.refused += 1;
             }
             // The most expensive question comes last.
-            _ if !self.is_genuine(now, link, record) => {}
+            _ if !self.is_genuine(link, record) => {}
             // Somebody tells of our last life, or lies. We have the last word.
             _ if is_own => {
                 self.version = self.version.max(record.version);
@@ -86,19 +91,20 @@ impl Members {
         }
     }
 
+    /// Whether a peer may bring one more record that we do not have.
+    fn may_bring(&mut self, now: Moment, link: LinkId) -> bool {
+        let state = self.links.get_mut(&link);
+        state.is_some_and(|state| state.brings.take(now))
+    }
+
     /// Whether the node that a record is about has made it, as far as that can be known.
-    fn is_genuine(&mut self, now: Moment, link: LinkId, record: &Record) -> bool {
-        let is_signed = record.key.is_some();
+    fn is_genuine(&mut self, link: LinkId, record: &Record) -> bool {
         if self.config.identity.is_none() {
+            let is_signed = record.key.is_some();
             if is_signed {
                 self.out.push(Output::Malformed(link));
             }
             return !is_signed;
-        }
-        let checks = self.links.get_mut(&link).map(|state| &mut state.checks);
-        if is_signed && !checks.is_some_and(|checks| checks.take(now)) {
-            self.counters.refused += 1;
-            return false;
         }
         let is_genuine = record.is_signed();
         if !is_genuine {

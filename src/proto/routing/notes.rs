@@ -46,7 +46,7 @@ impl Routing {
                 // Anybody may say so: it is told, and nothing follows from it.
                 let handle = roads.handle_of(&about);
                 if let Some(handle) = handle.filter(|it| self.sending.contains_key(it)) {
-                    self.out.push(Output::Undelivered(handle, count));
+                    self.undelivered(now, handle, count);
                 }
             }
             _ => {}
@@ -65,11 +65,19 @@ impl Routing {
         self.counters.dropped += u64::from(count);
         if *from == self.me {
             if let Some(handle) = roads.handle_of(&to.origin) {
-                self.out.push(Output::Undelivered(handle, count.into()));
+                self.undelivered(now, handle, count.into());
             }
         } else if self.complaints.take(now) {
             let what = What::Undelivered(count.into(), to.origin.clone());
             self.send_note(from.clone(), to.session, what, roads);
+        }
+    }
+
+    /// Messages to a member were dropped on their way, or somebody says so.
+    pub(super) fn undelivered(&mut self, now: Moment, handle: u32, count: u64) {
+        self.counters.undelivered = self.counters.undelivered.saturating_add(count);
+        if self.reports.take(now) {
+            self.out.push(Output::Undelivered(handle, count));
         }
     }
 

@@ -271,6 +271,26 @@ fn a_letter_ends_where_the_views_of_nodes_disagree() {
 }
 
 #[test]
+fn of_many_undelivered_messages_all_are_counted_and_some_are_reported() {
+    let mut world = World::new(3, &LINE[..2]);
+    world.views[1].largest = Some(100);
+    for _ in 0..50 {
+        world.send(0, &[2], &"x".repeat(200));
+    }
+    world.deliver();
+    let reports = |world: &World| {
+        let is_report = |output: &&Output| matches!(output, Output::Undelivered(2, 1));
+        world.other[0].iter().filter(is_report).count()
+    };
+    assert_eq!(reports(&world), 10);
+    assert_eq!(world.nodes[0].counters().undelivered, 50);
+    world.run(Duration::from_secs(3));
+    world.send(0, &[2], &"x".repeat(200));
+    world.deliver();
+    assert_eq!(reports(&world), 11);
+}
+
+#[test]
 fn no_letter_goes_back_where_it_came_from() {
     let mut world = World::new(3, &[]);
     world.views[0].edges = [(0, 1), (1, 2)].into();

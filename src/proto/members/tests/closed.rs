@@ -109,7 +109,7 @@ fn an_old_record_that_is_sent_again_changes_nothing() {
 }
 
 #[test]
-fn the_signatures_of_one_peer_that_are_checked_are_bounded() {
+fn the_records_that_one_peer_brings_are_bounded() {
     let (mut room, link) = row();
     let most = 2 * u64::from(config().max_members as u32);
     let lie = record(2, 1000, true).signed(&identity(0));
