@@ -141,6 +141,28 @@ class Outbox {
     return !this.#isPressed
   }
 
+  /** Whether what is sent now goes to the addon now. */
+  get isClear() {
+    return this.#isOpen && this.#held.length === 0
+  }
+
+  /** Whether there is room for more. */
+  get hasRoom() {
+    return !this.#isPressed
+  }
+
+  /** Sends events that were checked, one a line; returns whether there is room for more. */
+  events(text) {
+    if (!this.#isOpen) return this.#refuse()
+    this.flush()
+    return this.#send(EVENTS, text, undefined, text.length)
+  }
+
+  /** What became of something that was sent past this; returns whether there is room for more. */
+  passed(outcome) {
+    return this.#passed(outcome, undefined)
+  }
+
   /** Sends an event with attachments; returns whether there is room for more. */
   rich(json, attachments) {
     let size = Buffer.byteLength(json) + 8

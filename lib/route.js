@@ -27,6 +27,8 @@ class Route {
   #maxMessageSize
   #onReceived
   #outbox = null
+  // The group that has collected something for this member.
+  #group = null
   // Targets that were told to wait.
   #waiting = new Set()
 
@@ -43,8 +45,39 @@ class Route {
 
   /** Sends what `write` has written; returns whether there is room. */
   send({ json, attachments }) {
+    if (this.#group !== null) this.waitsFor(null)
     const outbox = this.#open()
     return attachments.length > 0 ? outbox.rich(json, attachments) : outbox.event(json)
+  }
+
+  /** What waits for this member goes now; from here on, something of `group` waits. */
+  waitsFor(group) {
+    if (this.#group === group && group !== null) return
+    const before = this.#group
+    this.#group = null
+    before?.flush()
+    this.#open().flush()
+    this.#group = group
+  }
+
+  /** Whether what is sent now goes to the addon now. */
+  get isClear() {
+    return this.#open().isClear
+  }
+
+  get hasRoom() {
+    return this.#open().hasRoom
+  }
+
+  /** What became of something that was sent to several members; returns whether there is room. */
+  passed(outcome) {
+    return this.#open().passed(outcome)
+  }
+
+  /** Sends checked events, one a line, or one with attachments; returns whether there is room. */
+  pass(text, attachments) {
+    const outbox = this.#open()
+    return attachments.length > 0 ? outbox.rich(text, attachments) : outbox.events(text)
   }
 
   /** Tells `target` when there is room. */
@@ -67,12 +100,14 @@ class Route {
   }
 
   [symbols.finish](done) {
+    if (this.#group !== null) this.waitsFor(null)
     if (this.#outbox === null) done()
     else this.#outbox.finish(done)
   }
 
   /** Nothing goes there any more. */
   [symbols.close]() {
+    if (this.#group !== null) this.waitsFor(null)
     this.#outbox?.close(true)
     this.#crossing.detach(this.handle)
     this.#tell()

@@ -5,6 +5,7 @@ const { detach, needsWriting } = require('./attachments')
 const { SmokeError, argumentError } = require('./errors')
 const { stringify } = require('./globals')
 const { Direct } = require('./direct')
+const { Group } = require('./group')
 const { Members } = require('./members')
 const { callAll } = require('./peerlist')
 const { Providers } = require('./providers')
@@ -122,14 +123,16 @@ class Routes {
   to(ids) {
     if (Array.isArray(ids)) {
       const several = [...new Set(ids.map(readId))]
-      return this.#newTarget(several, (name, args, settings) => {
-        return this.#askSeveral(several, name, args, settings)
+      const send = this.#senderTo(several)
+      return this.#newTarget(several, send, (name, args, settings) => {
+        const ask = (kind, payload) => send(writeOne(kind, payload, this.#maxMessageSize))
+        return this.#requests.askAll(several, ask, name, args, settings)
       })
     }
     const id = readId(ids)
     const known = this.#targets.get(id)
     if (known !== undefined) return known
-    const target = this.#newTarget([id], (name, args, settings) => {
+    const target = this.#newTarget([id], this.#senderTo([id]), (name, args, settings) => {
       return this.#requests.ask(id, name, args, settings)
     })
     // Where there is somebody to wait for, all are told.
@@ -208,13 +211,23 @@ class Routes {
     if (this.#routes.get(from) instanceof Route) this.#requests.received(sender, REQUEST, payload)
   }
 
-  #askSeveral(ids, name, args, settings) {
-    const send = (kind, payload) => {
+  /** Sends what is written to all of `ids`; returns the routes that have no room. */
+  #senderTo(ids) {
+    let group = null
+    return (written) => {
       const routes = this.#find(ids)
-      const written = writeOne(kind, payload, this.#maxMessageSize)
-      for (const route of routes) route.send(written)
+      const others = routes.filter((route) => route instanceof Route)
+      if (others.length < 2) return routes.filter((route) => !route.send(written))
+      if (!group?.leadsTo(others)) {
+        group?.flush()
+        group = new Group(this.#crossing.native, others, this.#maxMessageSize)
+      }
+      const full = group.send(written)
+      if (this.#own !== null && routes.includes(this.#own) && !this.#own.send(written)) {
+        full.push(this.#own)
+      }
+      return full
     }
-    return this.#requests.askAll(ids, send, name, args, settings)
   }
 
   #sendRequest(id, kind, payload) {
@@ -222,11 +235,11 @@ class Routes {
     route.send(writeOne(kind, payload, this.#maxMessageSize))
   }
 
-  #newTarget(ids, ask) {
+  #newTarget(ids, send, ask) {
     const target = new Target((message) => {
-      const routes = this.#find(ids)
-      const written = write(message, this.#maxMessageSize)
-      const full = routes.filter((route) => !route.send(written))
+      // Who is not there is told before what cannot be sent.
+      this.#find(ids)
+      const full = send(write(message, this.#maxMessageSize))
       for (const route of full) route.await(target)
       target[symbols.wait](full)
       return full.length === 0

@@ -28,6 +28,8 @@ class FakeNative {
   calls = []
   /** What `emit`, `emitRich`, `write` and `line` return, one after the other; then 0. */
   outcomes = []
+  /** The members of each `emitTo`. */
+  together = []
   /** How often the queue was drained, and rewound. */
   drains = 0
   rewinds = 0
@@ -172,6 +174,18 @@ class FakeNative {
 
   emitRich(channel, json, attachments) {
     return this.#answer('emitRich', channel, json, attachments.map(String))
+  }
+
+  /** Answers for each member; none of them gets it if one is overloaded. */
+  emitTo(members, json, attachments) {
+    this.together.push([...members])
+    const outcomes = [...members].map(() => this.outcomes.shift() ?? 0)
+    if (outcomes.includes(2)) return []
+    const more = attachments === undefined ? [] : [attachments.map(String)]
+    for (const member of members) {
+      this.calls.push([attachments === undefined ? 'emit' : 'emitRich', member, json, ...more])
+    }
+    return outcomes
   }
 
   write(channel, chunk) {

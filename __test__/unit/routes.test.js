@@ -110,10 +110,10 @@ test('to() sends to one member or several, and throws when one is not there', as
   await settled()
   assert.deepEqual(sent(native), [
     [handle(1), ['ev', 1, { two: [3] }]],
-    // The first message of a tick to this one.
-    [handle(2), ['both', { '\0b': 0 }], ['x']],
     [handle(1), ['both', { '\0b': 0 }], ['x']],
+    [handle(2), ['both', { '\0b': 0 }], ['x']],
   ])
+  assert.deepEqual(native.together, [[handle(1), handle(2)]])
   native.push({ ...told('joined', 3), legacy: true })
   await settled()
   for (const ids of ['nobody', ['m1', 'nobody'], 'm3']) {
@@ -158,6 +158,45 @@ test('mistakes in a call are thrown', async (t) => {
   }
 })
 
+test('what is sent to several keeps its place among what is sent to one, and crosses together', async (t) => {
+  const { node, native } = await withMembers(t, 3)
+  const [one, both, others] = [node.to('m1'), node.to(['m1', 'm2']), node.to(['m2', 'm3'])]
+  for (let n = 0; n < 3; n++) {
+    one.emit('one', n)
+    both.emit('both', n)
+    others.emit('others', n)
+  }
+  both.emit('both', 3)
+  both.emit('rich', Buffer.from('x'))
+  both.emit('both', 4)
+  one.emit('one', 3)
+  others.emit('others', 3)
+  others.emit('others', 4)
+  await settled()
+  const all = sent(native)
+  const heard = (n) => {
+    const lines = all.filter(([channel]) => channel === handle(n))
+    return lines.map(([, [event, number]]) => `${event} ${Number.isInteger(number) ? number : '-'}`)
+  }
+  const rich = ['both 3', 'rich -', 'both 4']
+  assert.deepEqual(heard(1), [
+    ...['one 0', 'both 0', 'one 1', 'both 1', 'one 2', 'both 2'],
+    ...rich,
+    'one 3',
+  ])
+  assert.deepEqual(heard(2), [
+    ...['both 0', 'others 0', 'both 1', 'others 1', 'both 2', 'others 2'],
+    ...rich,
+    ...['others 3', 'others 4'],
+  ])
+  assert.deepEqual(
+    heard(3),
+    [0, 1, 2, 3, 4].map((n) => `others ${n}`),
+  )
+  // Batches: the last two of `others` are one.
+  assert.equal(native.together.length, 3 + 3 + 2 + 1 + 1)
+})
+
 test("'drain' comes when there is room again, and when there is no use in waiting", async (t) => {
   const { node, native } = await withMembers(t, 3)
   native.outcomes = [PRESSED]
@@ -166,7 +205,8 @@ test("'drain' comes when there is room again, and when there is no use in waitin
   native.push({ t: 'drain', peer: handle(1) })
   await drained
 
-  native.outcomes = [0, PRESSED, OVERLOADED]
+  // For all of them together, and then for each.
+  native.outcomes = [0, PRESSED, OVERLOADED, 0, PRESSED, OVERLOADED]
   const several = node.to(['m1', 'm2', 'm3'])
   let drains = 0
   several.on('drain', () => drains++)
