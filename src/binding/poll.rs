@@ -152,7 +152,7 @@ impl Poll {
 
 impl Drop for Poll {
     fn drop(&mut self) {
-        self.0.watch.attend(false);
+        self.0.watch.resign();
         // SAFETY: the handle was initialised and is not closing: only this closes it, once.
         unsafe { (self.0.uv.close)(self.0.handle(), closed) };
     }
@@ -176,7 +176,7 @@ impl Inner {
         // SAFETY: as for `start`.
         unsafe { (self.uv.poll_stop)(self.handle()) };
         self.is_started.set(false);
-        self.watch.attend(false);
+        self.watch.resign();
     }
 
     fn visit(&self) {

@@ -57,6 +57,8 @@ pub struct Watch {
     is_attended: AtomicBool,
     /// How often JavaScript's thread has looked.
     visits: AtomicU64,
+    /// Wakes the network's thread: JavaScript's will not look again soon.
+    resigned: Notify,
     /// Receives the log of JavaScript's thread.
     log: Dispatch,
 }
@@ -76,6 +78,7 @@ impl Watch {
             entries: Mutex::default(),
             is_attended: AtomicBool::new(false),
             visits: AtomicU64::new(0),
+            resigned: Notify::new(),
             log,
         })
     }
@@ -104,6 +107,14 @@ impl Watch {
     /// Thread: any. Locks held: none.
     pub fn attend(&self, is_attended: bool) {
         self.is_attended.store(is_attended, SeqCst);
+    }
+
+    /// JavaScript's thread waits no longer, and has no reason to look again soon.
+    ///
+    /// Thread: JavaScript's. Locks held: none.
+    pub fn resign(&self) {
+        self.attend(false);
+        self.resigned.notify_one();
     }
 
     /// Reads what is there; returns whether anything was.
@@ -147,7 +158,14 @@ impl Watch {
     async fn oversee(&self) {
         loop {
             let visits = self.visits.load(SeqCst);
-            sleep(NAP).await;
+            tokio::select! {
+                () = sleep(NAP) => {}
+                // It may have begun again since.
+                () = self.resigned.notified() => match self.is_attended.load(SeqCst) {
+                    true => continue,
+                    false => return,
+                },
+            }
             if self.visits.load(SeqCst) == visits {
                 if self.has_something() {
                     self.attend(false);
