@@ -65,6 +65,15 @@ impl Decoder {
         }
     }
 
+    /// How long the frame at the front of `input` is, its length included, if that is known and it
+    /// is a peer's.
+    pub fn frame(&self, input: &[u8]) -> Option<usize> {
+        match (&self.mode, self.left) {
+            (Mode::Frames, None) => native::frame(input, self.limits.frame),
+            _ => None,
+        }
+    }
+
     fn next_line(
         &mut self,
         input: &mut BytesMut,

@@ -1,9 +1,10 @@
 //! The bytes that a link has brought and that are not whole messages yet.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::net::wait::Socket;
 
@@ -15,6 +16,10 @@ const BUFFER: usize = 2 * READ;
 /// The size of a link's first buffer. Each is twice as large as the one before.
 const FIRST: usize = 1 << 10;
 
+/// A frame of more bytes has memory of its own, just as long: it is neither moved while it grows nor
+/// kept alive by others, and its bytes are read straight into it.
+const LARGE: usize = READ / 2;
+
 /// Bytes that were read and are not decoded yet.
 ///
 /// A read goes into memory of the thread and is copied from there. So a link holds little more than
@@ -24,21 +29,105 @@ pub(super) struct Buffer {
     pub(super) filled: BytesMut,
     /// The size of the last buffer.
     size: usize,
+    /// A large frame that is not whole, and its length. `filled` is empty meanwhile.
+    large: Option<(Vec<u8>, usize)>,
+}
+
+/// What a thread has read and no buffer has taken in yet.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    scratch: Vec<u8>,
+    range: Range<usize>,
+    /// There may be more to read.
+    pub(super) is_full: bool,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Fresh {
+    fn bytes(&self) -> &[u8] {
+        &self.scratch[self.range.clone()]
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        SCRATCH.set(std::mem::take(&mut self.scratch));
+    }
 }
 
 impl Buffer {
-    /// Reads once, up to [`READ`] bytes.
-    pub(super) fn read(&mut self, socket: &Socket) -> io::Result<usize> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(READ, 0);
-            let count = socket.try_read(scratch)?;
-            self.append(&scratch[..count]);
-            Ok(count)
-        })
+    /// Reads once: up to [`READ`] bytes, or the rest of a large frame. `None` at the end.
+    pub(super) fn read(&mut self, socket: &Socket) -> io::Result<Option<Fresh>> {
+        let mut fresh = Fresh {
+            scratch: SCRATCH.take(),
+            range: 0..0,
+            is_full: false,
+        };
+        if let Some((large, len)) = &mut self.large
+            && large.len() + READ < *len
+        {
+            if socket.try_read_into(large)? == 0 {
+                return Ok(None);
+            }
+            fresh.is_full = large.len() >= *len;
+            self.end_frame();
+            return Ok(Some(fresh));
+        }
+        fresh.scratch.resize(READ, 0);
+        let count = socket.try_read(&mut fresh.scratch)?;
+        fresh.range = 0..count;
+        fresh.is_full = count == READ;
+        Ok((count > 0).then_some(fresh))
+    }
+
+    /// Takes in what was read: all, or what belongs to a large frame. `frame` tells how long the
+    /// frame is that some bytes begin with. Returns whether anything is left, for after this is
+    /// decoded.
+    pub(super) fn take_in(
+        &mut self,
+        fresh: &mut Fresh,
+        frame: impl Fn(&[u8]) -> Option<usize>,
+    ) -> bool {
+        let front = match self.filled.is_empty() {
+            true => fresh.bytes(),
+            false => &self.filled,
+        };
+        if self.large.is_none()
+            && let Some(len) = frame(front).filter(|len| *len > LARGE && *len > self.filled.len())
+        {
+            let mut large = Vec::with_capacity(len);
+            large.extend_from_slice(&self.filled);
+            self.filled = BytesMut::new();
+            self.large = Some((large, len));
+        }
+        let taken = match &mut self.large {
+            Some((large, len)) => {
+                let bytes = fresh.bytes();
+                let part = &bytes[..bytes.len().min(len.saturating_sub(large.len()))];
+                large.extend_from_slice(part);
+                part.len()
+            }
+            None => {
+                self.append(fresh.bytes());
+                fresh.range.len()
+            }
+        };
+        fresh.range.start += taken;
+        self.end_frame();
+        !fresh.range.is_empty()
+    }
+
+    /// Hands a large frame that is whole to the decoder.
+    fn end_frame(&mut self) {
+        if let Some((mut large, len)) = self.large.take_if(|(large, len)| large.len() >= *len) {
+            // The memory may be larger than was asked for.
+            let next = large.split_off(len);
+            self.filled = Bytes::from(large).into();
+            self.filled.extend_from_slice(&next);
+        }
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -49,8 +138,12 @@ impl Buffer {
     }
 
     /// Returns to a buffer of the usual size after a large message: the next payloads must not keep
-    /// the large buffer alive.
+    /// the large buffer alive, nor an idle link.
     pub(super) fn end_large(&mut self) {
+        if self.filled.capacity() == 0 {
+            // It may be the end of a frame's own memory.
+            self.filled = BytesMut::new();
+        }
         if self.size > BUFFER && self.filled.len() < READ {
             let mut filled = BytesMut::with_capacity(BUFFER);
             filled.extend_from_slice(&self.filled);
@@ -97,7 +190,11 @@ mod tests {
         let mut got = 0;
         while got < wanted {
             match input.read(socket) {
-                Ok(count) => got += count,
+                Ok(fresh) => {
+                    let mut fresh = fresh.unwrap();
+                    got += fresh.range.len();
+                    assert!(!input.take_in(&mut fresh, |_| None));
+                }
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
             }
             tokio::task::yield_now().await;
@@ -181,6 +278,62 @@ mod tests {
         }
         for (n, bytes) in kept.iter().enumerate() {
             assert_eq!(bytes[..], [n as u8; 50_000]);
+        }
+    }
+
+    /// A frame here is a `u32` length and so many bytes.
+    fn frame(front: &[u8]) -> Option<usize> {
+        let length = u32::from_be_bytes(*front.first_chunk::<4>()?);
+        Some(4 + length as usize)
+    }
+
+    #[tokio::test]
+    async fn large_frames_have_memory_of_their_own() {
+        let (mut near, socket) = connection().await;
+        let lens = [10, 70_000, 200_000, 33_000, 0, 400_000, 131_072, 1000];
+        let sent: Vec<Vec<u8>> = lens.iter().map(|len| vec![*len as u8; *len]).collect();
+        let stream: Vec<u8> = sent
+            .iter()
+            .flat_map(|body| [&(body.len() as u32).to_be_bytes(), &body[..]].concat())
+            .collect();
+        for piece in [333, 1000, 40_000, stream.len()] {
+            let mut input = Buffer::default();
+            let (mut pieces, mut got) = (stream.chunks(piece), Vec::new());
+            while got.len() < sent.len() {
+                if let Some(piece) = pieces.next() {
+                    let mut rest = piece;
+                    while !rest.is_empty() {
+                        // In parts, as nobody reads meanwhile.
+                        let (part, after) = rest.split_at(rest.len().min(30_000));
+                        near.write_all(part).unwrap();
+                        rest = after;
+                        frames(&mut input, &socket, &mut got);
+                    }
+                }
+                tokio::task::yield_now().await;
+                frames(&mut input, &socket, &mut got);
+            }
+            assert!(got == sent, "in pieces of {piece}");
+        }
+    }
+
+    /// Reads until nothing is there, and decodes.
+    fn frames(input: &mut Buffer, socket: &Socket, got: &mut Vec<Vec<u8>>) {
+        while let Ok(Some(mut fresh)) = input.read(socket) {
+            loop {
+                let has_more = input.take_in(&mut fresh, frame);
+                let len =
+                    |input: &Buffer| frame(&input.filled).filter(|len| *len <= input.filled.len());
+                while let Some(len) = len(input) {
+                    let body = input.filled.split_to(len).freeze().split_off(4);
+                    input.end_large();
+                    assert!(len <= LARGE || body.is_unique(), "shared with others");
+                    got.push(body.to_vec());
+                }
+                if !has_more {
+                    break;
+                }
+            }
         }
     }
 }

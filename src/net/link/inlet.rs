@@ -4,7 +4,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use super::buffer::READ;
 use super::reader::{Reader, Step};
 use crate::net::api::{Congestion, Sink};
 use crate::net::lock::{lock, try_lock};
@@ -87,10 +86,10 @@ impl Visit for Inlet {
         if !self.is_congested(&turn.reader) {
             match turn.reader.step() {
                 Step::Idle if !is_last => return Visited::Done,
-                Step::Read(READ) if !is_last => return Visited::More,
+                Step::Read { is_full: true } if !is_last => return Visited::More,
                 // There was room for more: the socket is empty, and the next bytes are announced.
-                Step::Read(_) if !is_last => return Visited::Done,
-                Step::Idle | Step::Read(_) => {}
+                Step::Read { .. } if !is_last => return Visited::Done,
+                Step::Idle | Step::Read { .. } => {}
                 left => turn.left = Some(left),
             }
         }

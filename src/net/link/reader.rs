@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::buffer::{Buffer, READ};
+use super::buffer::{Buffer, Fresh};
 use super::port::{End, Port, Report, Standing};
 use crate::net::os::error::error_code;
 use crate::net::secure::{MAGIC, Opener, Refusal};
@@ -19,8 +19,8 @@ use crate::proto::{LinkId, Message, NodeId, join_runs};
 pub(super) enum Step {
     /// Nothing was there.
     Idle,
-    /// This much was there; there may be more.
-    Read(usize),
+    /// Something was there; there may be more. `is_full`: as much as there was room for.
+    Read { is_full: bool },
     /// Reading must pause for so long.
     Rest(Duration),
     /// The link has ended.
@@ -88,20 +88,35 @@ impl Reader {
     ///
     /// Thread: any, one at a time. Locks held: this reader's; reporting takes the core's.
     pub(super) fn step(&mut self) -> Step {
-        let count = match self.buffer.read(&self.socket) {
-            Ok(0) => return Step::Ended("FIN".into()),
-            Ok(count) => count,
+        let fresh = match self.buffer.read(&self.socket) {
+            Ok(None) => return Step::Ended("FIN".into()),
+            Ok(Some(fresh)) => fresh,
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => return Step::Idle,
                 // Like a full read: there may be more.
-                io::ErrorKind::Interrupted => return Step::Read(READ),
+                io::ErrorKind::Interrupted => return Step::Read { is_full: true },
                 _ => return Step::Ended(error_code(&error).into()),
             },
         };
-        match self.digest() {
-            Ok(Duration::ZERO) => Step::Read(count),
+        let is_full = fresh.is_full;
+        match self.take_in(fresh) {
+            Ok(Duration::ZERO) => Step::Read { is_full },
             Ok(rest) => Step::Rest(rest),
             Err(end) => Step::Ended(end),
+        }
+    }
+
+    /// Digests what was read, piece by piece; returns how long to pause then.
+    fn take_in(&mut self, mut fresh: Fresh) -> Result<Duration, End> {
+        let mut rest = Duration::ZERO;
+        loop {
+            let decoder = self.opener.is_none().then_some(&self.decoder);
+            let frame = |front: &[u8]| decoder?.frame(front);
+            let has_more = self.buffer.take_in(&mut fresh, frame);
+            rest = rest.max(self.digest()?);
+            if !has_more {
+                return Ok(rest);
+            }
         }
     }
 

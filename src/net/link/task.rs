@@ -188,7 +188,7 @@ async fn read(inlet: &Inlet, watched: &Watched) -> End {
             match inlet.step() {
                 Step::Idle => break,
                 // There may be more. Other tasks first.
-                Step::Read(_) => yield_now().await,
+                Step::Read { .. } => yield_now().await,
                 Step::Rest(rest) => sleep(rest).await,
                 Step::Ended(end) => return end,
             }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
 
+use bytes::BufMut as _;
 use tokio::net::TcpStream;
 use tracing::Dispatch;
 
@@ -22,6 +23,12 @@ impl Socket {
 
     pub(in crate::net) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.try_read(buffer)
+    }
+
+    /// Reads as much as `buffer` has room for, without growing it.
+    pub(in crate::net) fn try_read_into(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let room = buffer.capacity() - buffer.len();
+        self.0.try_read_buf(&mut buffer.limit(room))
     }
 
     pub(in crate::net) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -60,6 +60,12 @@ pub use write::{
     routing, shuffle, stalled,
 };
 
+/// How long the frame at the front of `input` is, if it may be that long.
+pub(super) fn frame(input: &[u8], limit: usize) -> Option<usize> {
+    let length = u32::from_be_bytes(*input.first_chunk::<LENGTH_SIZE>()?) as usize;
+    (length <= limit).then_some(LENGTH_SIZE + length)
+}
+
 /// Takes the next frame from the front of `input`.
 pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Message>, DecodeError> {
     let Some((length, after)) = input.split_first_chunk::<LENGTH_SIZE>() else {

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{Interest, unix::AsyncFd};
 use tokio::net::TcpStream;
@@ -21,6 +22,11 @@ impl Socket {
 
     pub(in crate::net) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.get_ref().read(buffer)
+    }
+
+    /// Reads as much as `buffer` has room for, without growing it.
+    pub(in crate::net) fn try_read_into(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.0, spare_capacity(buffer))?)
     }
 
     pub(in crate::net) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
