@@ -179,6 +179,7 @@ fn state(c: &mut Criterion) {
 /// What an encrypted link's thread does to a batch, without the system calls.
 #[cfg(feature = "fuzzing")]
 fn secure(c: &mut Criterion) {
+    use ring::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
     use smokesignal::fuzzing::Ends;
 
     let mut group = c.benchmark_group("secure");
@@ -193,6 +194,22 @@ fn secure(c: &mut Criterion) {
             let mut ends = Ends::connect();
             b.iter(|| ends.pass(&batch));
         });
+        // The ciphers by themselves: what is used, and what machines with AES could use.
+        for (name, algorithm) in [
+            ("ChaCha20-Poly1305", &CHACHA20_POLY1305),
+            ("AES-256-GCM", &AES_256_GCM),
+        ] {
+            let Ok(key) = UnboundKey::new(algorithm, &[7; 32]).map(LessSafeKey::new) else {
+                unreachable!("a key of the right length");
+            };
+            let mut bytes = batch.to_vec();
+            group.bench_function(format!("{name} alone {length} bytes"), |b| {
+                b.iter(|| {
+                    let nonce = Nonce::assume_unique_for_key([0; 12]);
+                    black_box(key.seal_in_place_separate_tag(nonce, Aad::empty(), &mut bytes))
+                });
+            });
+        }
     }
     group.finish();
 }

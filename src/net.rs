@@ -20,7 +20,6 @@
 //! | 3 | `writer` in `link/outlet.rs`       | a socket, for writing               | encryption, a few system calls |
 //! | 4 | `peers` in `core/gates.rs`         | the gates of peers                  | a look-up                      |
 //! | 5 | `queue` in `link/outlet.rs`        | the bytes that wait for a link      | a push or a take               |
-//! | 5 | `noise` in `secure/session.rs`     | the keys of an encrypted link       | encryption or decryption       |
 //! | 5 | `budget` in `secure/key.rs`        | the rate of handshakes              | a look                         |
 //! | 5 | `known` in `secure/key.rs`         | which secret a node knows           | a look-up                      |
 //! | 5 | `members` in `core/gates.rs`       | the gates of members                | a look-up                      |

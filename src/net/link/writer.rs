@@ -16,6 +16,8 @@ use crate::proto::{CloseHow, Level};
 /// The most bytes, and slices, that one system call gets.
 const WRITE: usize = 256 << 10;
 const SLICES: usize = 128;
+/// The most bytes that are encrypted at once: the core may be locked meanwhile.
+const SEAL: usize = 64 << 10;
 /// Steps in one go: encrypt a batch, write it, see that nothing is left. More would let a peer that
 /// reads as fast as we write keep the thread to itself.
 const STEPS: usize = 3;
@@ -121,7 +123,8 @@ impl Writer {
             }
             return Ok(Progress::More);
         }
-        let next = lock(queue).take(&mut self.batch, WRITE, SLICES);
+        let most = self.sealed.as_ref().map_or(WRITE, |_| SEAL);
+        let next = lock(queue).take(&mut self.batch, most, SLICES);
         match next {
             Next::Wait => return Ok(Progress::Idle),
             Next::End(how) => return Ok(Progress::Ended(how)),

@@ -149,10 +149,10 @@ fn read(noise: &mut HandshakeState, message: &[u8]) -> Result<(), Failure> {
 
 fn finish(noise: HandshakeState) -> Result<Session, Failure> {
     let remote = noise.get_remote_static().and_then(node_id);
-    let (Some(remote), Ok(noise)) = (remote, noise.into_transport_mode()) else {
+    let Some(remote) = remote.filter(|_| noise.is_handshake_finished()) else {
         return Err(Refusal::Secret.into());
     };
-    let (sealer, opener) = session(noise);
+    let (sealer, opener) = session(noise).map_err(|_| Failure::Ended("EIO"))?;
     Ok(Session {
         sealer,
         opener,

@@ -2,51 +2,111 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use snow::TransportState;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::error::Unspecified;
+use snow::HandshakeState;
 use tokio::time::Instant;
 
 use super::refusal::Refusal;
-use crate::net::lock::lock;
 
 /// The longest message of the Noise protocol.
 const MAX_MESSAGE: usize = 65535;
 const TAG: usize = 16;
 const MAX_PLAIN: usize = MAX_MESSAGE - TAG;
 const LENGTH: usize = 2;
+const KEY: usize = 32;
 /// After so many messages, or so long, a link takes a new key: a key that is stolen later cannot
 /// read earlier recordings.
 const REKEY_MESSAGES: u64 = 1 << 20;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
 
-type Noise = Arc<Mutex<TransportState>>;
-
-pub(super) fn session(noise: TransportState) -> (Sealer, Opener) {
-    let noise = Arc::new(Mutex::new(noise));
+/// The two directions after a handshake. Each has a key of its own, so neither waits for the other.
+pub(super) fn session(mut noise: HandshakeState) -> Result<(Sealer, Opener), Unspecified> {
+    let (ours, theirs) = match (noise.is_initiator(), noise.dangerously_get_raw_split()) {
+        (true, (first, second)) => (first, second),
+        (false, (first, second)) => (second, first),
+    };
     let sealer = Sealer {
-        noise: noise.clone(),
-        plain: Vec::new(),
+        cipher: Cipher::new(&ours)?,
         sealed: Vec::new(),
-        filled: 0,
         since_rekey: 0,
         rekeyed_at: Instant::now(),
         rekey_messages: REKEY_MESSAGES,
     };
-    (sealer, Opener { noise, rekeys: 0 })
+    let opener = Opener {
+        cipher: Cipher::new(&theirs)?,
+        rekeys: 0,
+    };
+    Ok((sealer, opener))
+}
+
+/// The key of one direction, and the number of the next message: a CipherState of Noise.
+struct Cipher {
+    key: LessSafeKey,
+    next: u64,
+}
+
+impl Cipher {
+    fn new(key: &[u8; KEY]) -> Result<Self, Unspecified> {
+        Ok(Self {
+            key: key_of(key)?,
+            next: 0,
+        })
+    }
+
+    /// Encrypts `content` in place; returns its tag.
+    fn seal(&mut self, content: &mut [u8]) -> Result<impl AsRef<[u8]> + use<>, Unspecified> {
+        let nonce = self.nonce()?;
+        self.key
+            .seal_in_place_separate_tag(nonce, Aad::empty(), content)
+    }
+
+    /// Decrypts a message, with its tag, in place; returns what it contains.
+    fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Unspecified> {
+        let nonce = self.nonce()?;
+        let content = self.key.open_in_place(nonce, Aad::empty(), message)?;
+        Ok(content)
+    }
+
+    fn nonce(&mut self) -> Result<Nonce, Unspecified> {
+        let number = self.next;
+        // The last number makes new keys.
+        self.next = number.checked_add(1).ok_or(Unspecified)?;
+        Ok(nonce_of(number))
+    }
+
+    /// The next key, as Noise defines it: the beginning of encrypted zeros.
+    fn renew(&mut self) -> Result<(), Unspecified> {
+        let mut key = [0; KEY];
+        let _tag =
+            self.key
+                .seal_in_place_separate_tag(nonce_of(u64::MAX), Aad::empty(), &mut key)?;
+        self.key = key_of(&key)?;
+        Ok(())
+    }
+}
+
+fn key_of(key: &[u8; KEY]) -> Result<LessSafeKey, Unspecified> {
+    UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new)
+}
+
+/// Four zeros and the number, little-endian.
+fn nonce_of(number: u64) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[4..].copy_from_slice(&number.to_le_bytes());
+    Nonce::assume_unique_for_key(bytes)
 }
 
 /// The outgoing direction.
 ///
-/// Thread: any. Locks held: the writer's; it takes `noise`.
+/// Thread: any. Locks held: the writer's.
 pub(in crate::net) struct Sealer {
-    noise: Noise,
-    plain: Vec<u8>,
-    /// Kept from batch to batch, so that it need not be zeroed again.
+    cipher: Cipher,
+    /// The encrypted bytes of the last batch.
     sealed: Vec<u8>,
-    filled: usize,
     since_rekey: u64,
     rekeyed_at: Instant,
     pub(super) rekey_messages: u64,
@@ -64,67 +124,57 @@ impl Sealer {
     pub(in crate::net) fn seal(
         &mut self,
         batch: &mut VecDeque<Bytes>,
-    ) -> Result<usize, snow::Error> {
-        let noise = self.noise.clone();
-        let mut noise = lock(&noise);
-        self.filled = 0;
+    ) -> Result<usize, Unspecified> {
+        self.sealed.clear();
         if self.since_rekey >= self.rekey_messages || self.rekeyed_at.elapsed() >= REKEY_AFTER {
             // An empty message announces the new key.
-            self.plain.clear();
-            self.message(&mut noise)?;
-            noise.rekey_outgoing();
+            self.message(&mut VecDeque::new())?;
+            self.cipher.renew()?;
             self.since_rekey = 0;
             self.rekeyed_at = Instant::now();
         }
         let mut bytes = 0;
-        while !batch.is_empty() {
-            self.plain.clear();
-            fill(&mut self.plain, batch);
-            bytes += self.plain.len();
-            if !self.plain.is_empty() {
-                self.message(&mut noise)?;
-            }
+        while batch.iter().any(|part| !part.is_empty()) {
+            bytes += self.message(batch)?;
         }
+        batch.clear();
         Ok(bytes)
     }
 
-    fn message(&mut self, noise: &mut TransportState) -> Result<(), snow::Error> {
-        let body = self.filled + LENGTH;
-        let end = body + self.plain.len() + TAG;
-        if self.sealed.len() < end {
-            self.sealed.resize(end, 0);
+    /// Encrypts as much of `batch` as fits in one message; returns how much that is.
+    fn message(&mut self, batch: &mut VecDeque<Bytes>) -> Result<usize, Unspecified> {
+        let start = self.sealed.len();
+        let body = start + LENGTH;
+        self.sealed.extend_from_slice(&[0; LENGTH]);
+        while let Some(front) = batch.front_mut() {
+            let room = MAX_PLAIN + body - self.sealed.len();
+            if front.len() > room {
+                self.sealed.extend_from_slice(&front.split_to(room));
+                break;
+            }
+            self.sealed.extend_from_slice(front);
+            batch.pop_front();
         }
-        let length = noise.write_message(&self.plain, &mut self.sealed[body..end])?;
-        self.sealed[self.filled..body].copy_from_slice(&(length as u16).to_be_bytes());
-        self.filled = body + length;
+        let content = self.sealed.len() - body;
+        let tag = self.cipher.seal(&mut self.sealed[body..])?;
+        self.sealed.extend_from_slice(tag.as_ref());
+        let length = (content + TAG) as u16;
+        self.sealed[start..body].copy_from_slice(&length.to_be_bytes());
         self.since_rekey += 1;
-        Ok(())
+        Ok(content)
     }
 
     /// The encrypted bytes of the last batch.
     pub(in crate::net) fn bytes(&self) -> &[u8] {
-        &self.sealed[..self.filled]
-    }
-}
-
-/// Moves as much of `batch` to `plain` as fits in one message.
-fn fill(plain: &mut Vec<u8>, batch: &mut VecDeque<Bytes>) {
-    while let Some(front) = batch.front_mut() {
-        let room = MAX_PLAIN - plain.len();
-        if front.len() > room {
-            plain.extend_from_slice(&front[..room]);
-            return front.advance(room);
-        }
-        plain.extend_from_slice(front);
-        batch.pop_front();
+        &self.sealed
     }
 }
 
 /// The incoming direction.
 ///
-/// Thread: any. Locks held: the link's reading lock; it takes `noise`.
+/// Thread: any. Locks held: the link's reading lock.
 pub(in crate::net) struct Opener {
-    noise: Noise,
+    cipher: Cipher,
     pub(super) rekeys: u64,
 }
 
@@ -142,24 +192,21 @@ impl Opener {
         sealed: &mut BytesMut,
         plain: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        let mut noise = lock(&self.noise);
         while let Some(length) = sealed.first_chunk::<LENGTH>() {
-            let length = usize::from(u16::from_be_bytes(*length));
-            let content = length.checked_sub(TAG).ok_or(Refusal::Corrupted)?;
-            let Some(message) = sealed.get(LENGTH..LENGTH + length) else {
-                break;
-            };
-            let at = plain.len();
-            plain.resize(at + content, 0);
-            if noise.read_message(message, &mut plain[at..]).is_err() {
-                plain.truncate(at);
+            let end = LENGTH + usize::from(u16::from_be_bytes(*length));
+            if end < LENGTH + TAG {
                 return Err(Refusal::Corrupted);
             }
-            sealed.advance(LENGTH + length);
-            if content == 0 {
-                noise.rekey_incoming();
+            let Some(message) = sealed.get_mut(LENGTH..end) else {
+                break;
+            };
+            let content = self.cipher.open(message).map_err(|_| Refusal::Corrupted)?;
+            plain.extend_from_slice(content);
+            if content.is_empty() {
+                self.cipher.renew().map_err(|_| Refusal::Corrupted)?;
                 self.rekeys += 1;
             }
+            sealed.advance(end);
         }
         Ok(())
     }
