@@ -274,6 +274,11 @@ declare namespace smoke {
      * later. Default 128 MiB, which is about a gigabit; 1 KiB to 10^12.
      */
     relayedBytesPerSecond?: number | undefined
+    /**
+     * Bytes of broadcasts, the node's own and others', that are kept for nodes that miss some.
+     * Default 32 MiB; 16 MiB, which is what senders may be ahead of their receivers, to 1 GiB.
+     */
+    repairBytes?: number | undefined
     /** Nodes that are known as members. Default 16384. */
     maxMembers?: number | undefined
     /** Requests of this node that wait for their answers. Default 16384. */

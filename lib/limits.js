@@ -31,6 +31,8 @@ const LIMITS = {
   pongsPerSecond: [10, 0.1, 1e6],
   /** Bytes per second of one peer's broadcasts that are forwarded. */
   relayedBytesPerSecond: [128 * KIB * KIB, KIB, 1e12],
+  /** Bytes of broadcasts that are kept for those that miss some; never less than all windows. */
+  repairBytes: [32 * KIB * KIB, 16 * KIB * KIB, KIB ** 3],
   /** Nodes that are remembered as members. */
   maxMembers: [16_384, 16, 2 ** 20],
   /** Requests of this node that wait for their answers. */

@@ -35,6 +35,7 @@ test('defaults are those of 0.x, and the port may be left out', () => {
       peerRequestsPerSecond: 10,
       pongsPerSecond: 10,
       relayedBytesPerSecond: 128 * 1024 * 1024,
+      repairBytes: 32 * 1024 * 1024,
       maxMembers: 16_384,
       maxRequests: 16_384,
       maxHandled: 4096,

@@ -106,6 +106,8 @@ pub struct Limits {
     pub pongs_per_second: f64,
     /// Bytes of one peer's broadcasts that are passed on.
     pub relayed_bytes_per_second: f64,
+    /// Broadcasts that are kept for those that miss some.
+    pub repair_bytes: f64,
     /// Members whose records are kept.
     pub max_members: Option<f64>,
 }
@@ -226,6 +228,7 @@ impl From<StartConfig> for Config {
             pongs_per_second: config.limits.pongs_per_second,
             relayed_bytes_per_second: config.limits.relayed_bytes_per_second,
             members: config.members.unwrap_or(false),
+            repair_bytes: count(config.limits.repair_bytes),
             max_members: config.limits.max_members.map_or(16_384, count),
             body: config.body.unwrap_or_default(),
             ..Self::default()

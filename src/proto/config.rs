@@ -108,6 +108,8 @@ pub struct Config {
     pub slow_receiver_timeout: Duration,
     /// Addresses that may connect and be dialled. Default none, which means all.
     pub allow: Vec<IpNet>,
+    /// How many bytes of broadcasts are kept for repair. Default 32 MiB (overlay design, tree).
+    pub repair_bytes: usize,
     /// Whether to keep a record of all members, and pass on messages to any of them. Default true.
     pub members: bool,
     /// How many members' records are kept. Default 16 384: with 300 bytes each, 5 MiB.
@@ -156,6 +158,7 @@ impl Default for Config {
             slow_receiver_timeout: Duration::from_secs(10),
             allow: Vec::new(),
             members: true,
+            repair_bytes: 32 << 20,
             max_members: 16_384,
             body: String::new(),
             native: true,

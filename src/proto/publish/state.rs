@@ -66,7 +66,7 @@ impl State {
             peers: Vec::new(),
             counters: Counters::default(),
             out: Vec::new(),
-            streams: Streams::new(own.clone()),
+            streams: Streams::new(own.clone(), config.repair_bytes),
             own,
             dirty: BTreeSet::new(),
             gaps: BTreeSet::new(),

@@ -13,8 +13,6 @@ pub(in crate::proto) const DETACH_BELOW: usize = 32 << 10;
 
 /// How long a payload is kept for repair (overlay design, tree).
 pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);
-/// How many bytes of payload are kept (overlay design, tree).
-const CACHE_BYTES: usize = 32 << 20;
 /// How many of the oldest cached runs are searched for one that no peer needs.
 const CHOICE: usize = 64;
 /// How many bytes are held back behind gaps, over all origins.
@@ -46,6 +44,8 @@ pub(super) struct Streams {
     /// The cached runs, oldest first.
     cache: VecDeque<(Moment, Origin, u64, usize)>,
     cache_bytes: usize,
+    /// How many bytes of payload are kept.
+    max_cache_bytes: usize,
     held_bytes: usize,
     /// By their marks.
     marks: BTreeMap<u32, Origin>,
@@ -53,9 +53,10 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(own: Origin) -> Self {
+    pub(super) fn new(own: Origin, max_cache_bytes: usize) -> Self {
         let mut streams = Self {
             own: Some(own.clone()),
+            max_cache_bytes,
             ..Self::default()
         };
         streams.open(&own, 1, true, Moment::default());
@@ -192,7 +193,7 @@ impl Streams {
     pub(super) fn expire(&mut self, now: Moment) {
         while let Some((at, ..)) = self.cache.front() {
             let is_old = now.since(*at) >= CACHE_FOR;
-            let is_full = self.cache_bytes > CACHE_BYTES;
+            let is_full = self.cache_bytes > self.max_cache_bytes;
             if !is_full && !is_old {
                 return;
             }
@@ -258,5 +259,36 @@ impl Streams {
         let (link, run) = entry.remove();
         self.held_bytes -= cost(&run);
         Some((link, run))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::proto::{NodeId, Payload};
+
+    #[test]
+    fn no_more_is_kept_for_repair_than_the_limit() {
+        let own = Origin {
+            id: NodeId::parse("me").unwrap(),
+            epoch: 1,
+        };
+        let mut streams = Streams::new(own.clone(), 1 << 20);
+        for first in 1..100 {
+            let run = Publish {
+                origin: own.clone(),
+                first,
+                hops: 0,
+                repair: false,
+                payload: Payload::events(Bytes::from(vec![b'1'; 100_000])),
+            };
+            streams.cache(&run, Moment::default());
+            let [_, cached, _] = streams.footprint();
+            assert!(cached <= 1 << 20, "{cached}");
+        }
+        let [_, cached, _] = streams.footprint();
+        assert!(cached > 900_000, "{cached}");
     }
 }
