@@ -6,6 +6,7 @@ const { Readable, Stream } = require('node:stream')
 const { ChannelStream } = require('./channel-stream')
 const { argumentError } = require('./errors')
 const { setImmediate, stringify } = require('./globals')
+const { leadOf, leads } = require('./leads')
 const { Outbox } = require('./outbox')
 const { isPlumbing } = require('./plumbing')
 const symbols = require('./symbols')
@@ -86,12 +87,12 @@ class Channel extends Stream {
    * before it sends more, or when there is nobody to send to any more.
    */
   emit(...message) {
-    const lead = leads.get(message[0])
-    return lead === undefined ? this.#emitNew(message) : this.#emitPlain(lead, message)
+    const texts = leads.get(message[0])
+    return texts === undefined ? this.#emitNew(message) : this.#emitPlain(texts, message)
   }
 
   /** Sends an event whose name was sent before, and means nothing to a channel. */
-  #emitPlain(lead, message) {
+  #emitPlain({ lead, alone }, message) {
     for (let index = 1; index < message.length; index++) {
       if (needsWriting(message[index])) return this.#emitWritten(message)
     }
@@ -99,6 +100,7 @@ class Channel extends Stream {
     if (message.length === 2) {
       return this.#outbox.event(`${lead}${stringify(message[1]) ?? 'null'}]`)
     }
+    if (message.length === 1) return this.#outbox.event(alone)
     return typeof message.toJSON === 'function'
       ? this.#emitWritten(message)
       : this.#outbox.event(stringify(message))
@@ -479,22 +481,6 @@ function nameOf(event) {
 
 function isStream(value) {
   return typeof value?.pipe === 'function' && typeof value.on === 'function'
-}
-
-/** The beginnings of messages, `["event",`, by names that were sent so far. */
-const leads = new Map()
-const MAX_LEADS = 256
-const MAX_NAME = 128
-/** Names that mean something to a channel; those are looked at each time. */
-const MEANINGFUL = new Set(['pipe', 'unpipe', 'error', 'newListener', 'removeListener'])
-
-/** The beginning of the JSON text of a message `[event, argument]`. */
-function leadOf(event) {
-  const lead = `[${stringify(event)},`
-  if (leads.size < MAX_LEADS && event.length <= MAX_NAME && !MEANINGFUL.has(event)) {
-    leads.set(event, lead)
-  }
-  return lead
 }
 
 module.exports = { Channel }
