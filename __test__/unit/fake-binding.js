@@ -22,6 +22,7 @@ const MEMBERS = 2 ** 31
 const DIRECT = 2 ** 32 - 1
 /** What ends a chunk, in items and arguments of lists. */
 const CHUNK = 100
+/** The same in bytes of messages, as the real one has it. */
 const CHUNK_BYTES = 4 << 20
 
 class FakeNative {
