@@ -9,7 +9,6 @@ const {
   finished,
   pipeline,
 } = require('node:stream')
-const readline = require('node:readline')
 
 const sourceOf = Function.prototype.toString
 /** Source texts of the functions with which Node.js listens on a stream; found on first use. */
@@ -58,7 +57,8 @@ function probe() {
   new Readable({ read() {} }).wrap(new Probe())
   pipeline(new PassThrough(), new Probe(), new PassThrough(), noop)
   pipeline(nothing, new Probe(), noop)
-  readline.createInterface({ input: new Probe() })
+  // Loaded when it is needed: a node starts sooner without.
+  require('node:readline').createInterface({ input: new Probe() })
   Readable.toWeb?.(new Probe())
   Writable.toWeb?.(new Probe())
   return found

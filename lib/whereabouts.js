@@ -1,6 +1,5 @@
 'use strict'
 
-const dns = require('node:dns').promises
 const { BlockList, isIP } = require('node:net')
 const os = require('node:os')
 const { canonicalHost, isSrv, srvName } = require('./addresses')
@@ -68,7 +67,7 @@ class Whereabouts {
   /** The seeds that a list in the DNS stands for, or the list itself if it cannot be had. */
   async #expand(seed) {
     if (!isSrv(seed.address)) return seed
-    const records = await this.#ask(seed.address, dns.resolveSrv(srvName(seed.address)))
+    const records = await this.#ask(seed.address, dns().resolveSrv(srvName(seed.address)))
     const found = records
       .sort((a, b) => a.priority - b.priority || b.weight - a.weight)
       .map(({ name, port }) => ({ address: canonicalHost(name.replace(/\.$/, '')), port }))
@@ -95,7 +94,7 @@ class Whereabouts {
   }
 
   async #lookUp(name) {
-    const found = await this.#ask(name, dns.lookup(name, { all: true }))
+    const found = await this.#ask(name, dns().lookup(name, { all: true }))
     const addresses = found.map(({ address }) => ({ address: canonicalHost(address) ?? address }))
     // Nodes of 0.x have IPv4 only.
     return addresses.sort((a, b) => isIP(a.address) - isIP(b.address))
@@ -185,6 +184,11 @@ function doubts(options, { address, listenHost, seeds }, own = ownAddresses()) {
     said.push(`the seed ${seed.address}:${seed.port} is no address to dial: give that of the seed`)
   }
   return said
+}
+
+/** Loaded when it is needed: a node without names starts sooner without. */
+function dns() {
+  return require('node:dns').promises
 }
 
 function ownAddresses() {
