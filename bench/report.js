@@ -95,16 +95,19 @@ function shapesTable(rows) {
   const others = [...new Map(rows.map((row) => [row.system, row.title]))]
   const rivals = others.filter(([system]) => system !== OURS)
   const header = [
-    ...['shape', 'receivers', 'messages/s', 'min–max', 'CPU µs/msg'],
+    ...['shape', 'receivers', 'messages/s', 'min–max', 'CPU µs/msg', "floor's CPU"],
     ...rivals.map(([system, title]) => `× ${system === FLOOR ? 'floor' : title}`),
   ]
+  const floorOf = ({ shape, receivers }) =>
+    rows.find((row) => row.system === FLOOR && row.shape === shape && row.receivers === receivers)
   const withRange = (ratio) =>
     ratio ? `${times(ratio)} (${ratioOf(ratio.min)}–${ratioOf(ratio.max)})` : '–'
   const lines = ours.map((row) => [
     ...[SHAPES[row.shape].what, String(row.receivers)],
     thousands(row.perSecond.median),
     `${thousands(row.perSecond.min)}–${thousands(row.perSecond.max)}`,
-    row.cpu.median.toFixed(1),
+    row.cpu.median.toFixed(2),
+    floorOf(row)?.cpu.median.toFixed(2) ?? '–',
     ...rivals.map(([system]) => withRange(row.ratios[system])),
   ])
   return markdown(header, lines, [0])
