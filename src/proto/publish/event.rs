@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::peer::Peer;
 use crate::proto::{Class, Event, Level, LinkId, Mark, Native, Outgoing, Payload, Publish, Timer};
 
-/// Something that concerns broadcasts.
+/// An input of the state of broadcasts.
 #[derive(Debug)]
 pub(in crate::proto) enum Input {
-    /// There is one more peer.
+    /// A peer was added.
     PeerUp(Box<Peer>),
-    /// A peer is gone.
+    /// A peer was removed.
     PeerDown(LinkId),
     /// The queue of a link crossed a threshold.
     Pressure { link: LinkId, level: Level },
@@ -20,7 +20,7 @@ pub(in crate::proto) enum Input {
     Received { link: LinkId, native: Native },
     /// The application has consumed these messages.
     Consumed(Vec<Mark>),
-    /// These links take bytes, if slowly.
+    /// These links are sending, if slowly.
     Moving(Vec<LinkId>),
     /// A timer is due.
     TimerFired(Timer),
@@ -39,12 +39,11 @@ pub(in crate::proto) enum Output {
     },
     /// (Re)start a timer.
     SetTimer { timer: Timer, after: Duration },
-    /// See to it that [`Timer::Window`] fires soon.
+    /// Make sure that [`Timer::Window`] fires soon.
     WatchWindows,
-    /// How much of this node's broadcasts is outstanding, and how much may be.
+    /// How much of this node's broadcasts is outstanding, and the limit on it.
     Window { outstanding: usize, size: usize },
     /// A peer misbehaved.
     Blame { link: LinkId, what: &'static str },
-    /// Tell the application.
     Event(Event),
 }

@@ -1,4 +1,4 @@
-//! Which method takes which input.
+//! The dispatch of inputs.
 
 use super::event::{Input, Output};
 use super::peer::Peer;
@@ -6,9 +6,8 @@ use super::state::State;
 use crate::proto::{Level, LinkId, Moment, Native, Timer};
 
 impl State {
-    /// Takes `input` and appends the actions that follow from it to `out`, in order.
-    ///
-    /// A new stream begins with a tree in which it is not pushed to the peers in `lazy`.
+    /// Handles `input` and appends the resulting actions to `out`, in order. A new stream begins
+    /// with the peers in `lazy` as its lazy peers.
     pub(in crate::proto) fn handle(
         &mut self,
         now: Moment,

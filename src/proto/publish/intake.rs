@@ -18,7 +18,7 @@ impl Outstanding {
         self.bytes += cost;
     }
 
-    /// Everything up to `high` has been consumed.
+    /// Notes that every receiver has consumed everything up to `high`.
     pub(in crate::proto) fn consumed(&mut self, high: u64) {
         while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= high) {
             self.bytes -= cost;
@@ -34,21 +34,21 @@ impl Outstanding {
 /// How far this node's application has consumed a stream.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// Names the stream in the application's marks.
+    /// The stream's name in the application's marks.
     pub(super) mark: u32,
     /// The last number that the application was given.
     pub(super) given: u64,
-    /// The last number that it has consumed.
+    /// The last number that the application has consumed.
     pub(super) consumed: u64,
-    /// Since when it has consumed nothing, although there is something.
+    /// When the application last made progress; data that it has not consumed waits since then.
     pub(super) since: Moment,
-    /// It is not waited for.
+    /// Whether senders no longer wait for the application.
     pub(super) is_stalled: bool,
-    /// Whether the stream is among those that are looked after.
+    /// Whether the stream is checked on every `Timer::Window`.
     pub(super) is_flowing: bool,
-    /// A node below this one is still receiving data that it has not consumed.
+    /// Whether a node below this one is still receiving unconsumed data.
     pub(super) is_moving: bool,
-    /// When the parent was told something.
+    /// When the parent last got a report.
     pub(super) told_at: Moment,
 }
 

@@ -1,17 +1,17 @@
-//! Broadcasts that are larger than a peer takes: told in their place, so that it need not ask for
-//! them.
+//! Broadcasts above a peer's message limit: an OVERSIZED in their place keeps the peer from asking
+//! for them.
 
 use super::repair::GRAFT_HOLE_AFTER;
 use super::state::State;
 use crate::proto::codec::native;
 use crate::proto::{Class, Event, LinkId, Publish, Range};
 
-/// Bytes that the largest message takes besides its text or bytes: its lengths.
+/// Bytes that the largest message takes besides its text or bytes: its length fields.
 const SINGLE_OVERHEAD: usize = 8;
 
 impl State {
-    /// If a peer does not take a run because of its size, tells it so in place of the run; whether
-    /// that is so.
+    /// Returns whether a run exceeds the peer's limit; if it does, the peer gets an OVERSIZED
+    /// instead.
     pub(super) fn is_oversized(&mut self, link: LinkId, run: &Publish, class: Class) -> bool {
         let size = run.payload.body().len();
         let Some(peer) = self.peer(link) else {
@@ -23,7 +23,7 @@ impl State {
         }
         let id = peer.id.clone();
         self.counters.oversized += 1;
-        tracing::warn!(peer = %id, origin = %run.origin.id, size, limit, "a broadcast is larger than a peer takes");
+        tracing::warn!(peer = %id, origin = %run.origin.id, size, limit, "a broadcast exceeds a peer's message limit");
         let range = Range {
             origin: run.origin.clone(),
             first: run.first,
@@ -36,11 +36,11 @@ impl State {
         true
     }
 
-    /// A peer holds a broadcast that is too large for us: no other peer will send it either.
+    /// A peer holds a broadcast above our limit. No other peer will send it either.
     pub(super) fn on_oversized(&mut self, link: LinkId, range: &Range, lazy: &[LinkId]) {
         let known = self.streams.get(&range.origin).is_some();
         if !known && !self.takes_claim(link) {
-            return self.blame(link, "it tells of more origins than there can be");
+            return self.blame(link, "it announces more origins than plausible");
         }
         if range.origin == self.own {
             return;

@@ -1,65 +1,65 @@
-//! The peers, as far as broadcasts go.
+//! The peers as the state of broadcasts sees them.
 
 use crate::proto::bucket::Bucket;
 use crate::proto::{Level, LinkId, Moment, NodeId};
 
-/// The unit in which a peer's requests for repair are counted, one at least for each.
+/// The unit of a peer's repair budget. Each request costs at least one.
 pub(super) const REPAIR_UNIT: usize = 4 << 10;
-/// 64 MiB at once, twice what is cached: an honest peer never asks for so much.
+/// 64 MiB at once, twice the size of the cache: no honest peer asks for that much.
 const REPAIR_BURST: f64 = 16_384.0;
 /// 4 MiB a second.
 const REPAIRS_PER_SECOND: f64 = 1024.0;
 
-/// Unknown origins that a peer may tell of at once: twice what it tells when a link comes up.
+/// Unknown origins that a peer may announce at once: twice the watermarks of one greeting.
 const CLAIM_BURST: f64 = 8192.0;
-/// The same per second. In a network of 10 000 nodes that all begin to speak at once, most of them
-/// are heard before a lazy peer tells of them.
+/// The same per second. When all nodes of a network of 10 000 begin to speak at once, most of them
+/// are heard before a lazy peer announces them.
 const CLAIMS_PER_SECOND: f64 = 1024.0;
 
-/// Unknown origins whose broadcasts a peer may bring, at once and per second: in the 30 s for which
-/// broadcasts are repeated, fewer than there are streams. So recent origins are not forgotten, and
-/// their broadcasts are not delivered again.
+/// Unknown origins whose broadcasts a peer may bring, at once and per second. In the 30 s for which
+/// broadcasts are repeated, that is fewer than the limit on streams. So recent origins are not
+/// forgotten, and their broadcasts are not delivered twice.
 const ORIGIN_BURST: f64 = 4096.0;
 const ORIGINS_PER_SECOND: f64 = 200.0;
 
-/// Slow receivers that a peer may tell of at once; one a second in the long run.
+/// Slow receivers that a peer may report at once; one a second in the long run.
 const STALL_BURST: f64 = 32.0;
 
-/// A peer, as far as broadcasts go.
+/// A peer as the state of broadcasts sees it.
 #[derive(Debug)]
 pub(in crate::proto) struct Peer {
     pub(super) link: LinkId,
     pub(super) id: NodeId,
-    /// Its epoch, if it says so.
+    /// Its epoch, if the handshake gave one.
     pub(super) epoch: Option<u64>,
-    /// Whether it speaks the native wire. Runs for the others are translated.
+    /// Whether it speaks the native wire. Runs for legacy peers are translated.
     pub(super) native: bool,
-    /// Whether it reports its consumption and wants reports of ours.
+    /// Whether it reports its consumption, and wants our reports.
     pub(super) windows: bool,
     /// The largest message it takes, in bytes.
     pub(super) max_message: usize,
-    /// How full the queue of its link is.
+    /// The fill level of its link's queue.
     pub(super) level: Level,
-    /// When the connection began.
+    /// When its connection opened.
     pub(super) began: Moment,
     /// When it became a peer.
     pub(super) since: Moment,
-    /// When it sent a frame about broadcasts last.
+    /// When its latest frame about broadcasts arrived.
     pub(super) heard: Option<Moment>,
-    /// Whether broadcasts were held back because its queue was too full.
+    /// Whether it misses broadcasts because its queue was too full.
     pub(super) behind: bool,
-    /// The repairs that it may ask for, in units of [`REPAIR_UNIT`].
+    /// Budget for repairs, in units of [`REPAIR_UNIT`].
     pub(super) repairs: Bucket,
-    /// Unknown origins that it may tell of.
+    /// Budget for announcements of unknown origins.
     pub(super) claims: Bucket,
-    /// Unknown origins whose broadcasts it may bring.
+    /// Budget for broadcasts of unknown origins.
     pub(super) origins: Bucket,
-    /// Slow receivers that it may tell of.
+    /// Budget for reports of slow receivers.
     pub(super) stalls: Bucket,
 }
 
 impl Peer {
-    /// A peer of the legacy wire.
+    /// A legacy peer.
     pub(in crate::proto) fn new(
         link: LinkId,
         id: NodeId,
@@ -86,7 +86,7 @@ impl Peer {
         }
     }
 
-    /// The same as a peer of the native wire.
+    /// Makes it a native peer.
     pub(in crate::proto) fn into_native(
         self,
         epoch: u64,

@@ -7,41 +7,42 @@ use super::stream::{Gap, Stream, View};
 use crate::proto::codec::native;
 use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};
 
-/// From an announcement to the graft, if the broadcast does not come. The design's twice the 95th
-/// percentile of round trip times would be 200 ms over links of 10 to 50 ms; in the simulator more
-/// than 150 ms save nothing, and its 80 ms cost a hundredth of a copy.
+/// From an announcement to the graft, if the broadcast does not arrive. Twice the 95th percentile
+/// of round trip times would be 200 ms over links of 10 to 50 ms. In the simulator, more than 150
+/// ms save nothing, and 80 ms cost a hundredth of a copy.
 pub(super) const GRAFT_AFTER: Duration = Duration::from_millis(150);
-/// The same for a hole seen in a peer's own pushes: links are in order, so it will not be filled
-/// from there; only from another link that is a little slower.
+/// The same for a hole in a peer's own pushes. Links keep order, so that peer will not fill it;
+/// only another, slightly slower link can.
 pub(super) const GRAFT_HOLE_AFTER: Duration = Duration::from_millis(10);
-/// A repair timer that fires so late says that this process is starved.
+/// A repair timer this late means that the process is starved.
 const STARVED_AFTER: Duration = Duration::from_millis(20);
-/// From one graft to the next, elsewhere (overlay design, tree); doubles with every try.
+/// From one graft to the next, to another peer; doubles with every try.
 pub(super) const GRAFT_AGAIN: Duration = Duration::from_millis(40);
 pub(super) const GRAFT_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// While a repair makes progress, no other peer is asked.
 pub(super) const GRAFT_PATIENCE: Duration = Duration::from_millis(250);
-/// A gap that nobody fills for so long is skipped: longer than it takes to find that those who have
-/// what is missing are cut off (6 s), and to find others.
+/// A gap is skipped after this time without progress. It takes 6 s to detect dead peers; the rest
+/// is time to find others that hold the missing runs.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
-/// The same while the peer that was asked goes on bringing broadcasts: its answer waits in line.
+/// The same while the peer that was asked still sends broadcasts: its answer is queued behind them.
 const GIVE_UP_FLOWING_AFTER: Duration = Duration::from_secs(60);
-/// How long nobody else is asked while the peer that was asked goes on bringing broadcasts. On a
-/// slow link an answer takes its time, and each further one makes it slower.
+/// How long this node waits for an answer before it asks another peer, while the peer that was
+/// asked still sends broadcasts. An answer is slow on a slow link, and each further one makes it
+/// slower.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// A peer goes on bringing broadcasts if the latest frame about them came within this time. A frame
+/// A peer still sends broadcasts if its latest frame about them arrived within this time. A frame
 /// of 64 KiB takes half a second over 1 Mbit/s, and several links may share that.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
-/// How many gaps of origins that were never heard of may wait for repair.
+/// How many gaps may wait for repair in streams that have delivered nothing yet.
 const STRANGE_GAPS: usize = 1024;
-/// How often gaps are looked at, at most, for every so many that there are: a look at all of them
-/// takes as long as they are many, and anybody can make thousands.
+/// Minimum time between two checks of the gaps, per [`GAPS_AT_A_LOOK`] gaps. A check visits every
+/// gap, and an attacker can create thousands.
 const REPAIR_EVERY: Duration = Duration::from_millis(1);
 const GAPS_AT_A_LOOK: usize = 64;
 
 impl State {
-    /// Something up to `target` is missing: ask for it after `wait`, unless it comes by then; false
-    /// when nobody will, since too many are missing something already.
+    /// Notes that numbers up to `target` are missing, and asks for them after `wait`. Returns false
+    /// if nothing is missing or there are too many gaps.
     pub(super) fn note_gap(&mut self, origin: &Origin, target: u64, wait: Duration) -> bool {
         let now = self.now;
         let crowded = self.gaps.len() >= STRANGE_GAPS;
@@ -105,10 +106,10 @@ impl State {
             return;
         };
         if range.first > stream.next {
-            // Its turn has not come yet; another peer may hold it then.
+            // The gap below the range is repaired first; another peer may hold the range by then.
             return;
         }
-        // A peer that was not asked has nothing to answer.
+        // Only answers to a graft count.
         if !stream
             .gap
             .as_ref()
@@ -125,7 +126,7 @@ impl State {
         }
     }
 
-    /// Asks a peer for missing broadcasts, or gives them up.
+    /// Takes the next step to close a gap: asks a peer, waits, or skips.
     fn repair(&mut self, origin: &Origin) {
         let now = self.now;
         let usable: Vec<LinkId> = self
@@ -185,11 +186,11 @@ impl State {
 
 /// The next step to close a gap.
 enum Step {
-    /// Nothing yet: this process was starved.
+    /// Wait: this process was starved.
     Wait,
-    /// Nothing yet: the answer may be on its way.
+    /// Wait: the answer may be on its way.
     WaitForAnswer,
-    /// Give up everything before `upto`: `witnesses` peers say so, or no peer answers.
+    /// Give up everything before `upto`: `witnesses` peers no longer hold it, or no peer answers.
     Skip {
         upto: u64,
         witnesses: usize,
@@ -200,14 +201,14 @@ enum Step {
 }
 
 impl Stream {
-    /// What to do about the gap, if only the links in `usable` can be asked and those in `flowing`
-    /// bring broadcasts.
+    /// Decides the next step. Only the links in `usable` can be asked; those in `flowing` still
+    /// send broadcasts.
     fn next_step(&self, usable: &[LinkId], flowing: &[LinkId], now: Moment) -> Step {
         let Some(gap) = &self.gap else {
             return Step::Ask(None);
         };
-        // A timer this late means that this process did not get to run, nor to read: the missing
-        // broadcasts may lie in a socket's buffer.
+        // A timer this late means that the process could not run. The missing broadcasts may lie in
+        // a socket's buffer.
         if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
             return Step::Wait;
         }
@@ -224,7 +225,7 @@ impl Stream {
         let views = views.filter(|view| usable.contains(&view.link) && view.high >= next);
         let (have, gone): (Vec<&View>, Vec<&View>) = views.partition(|view| view.gone < next);
         let is_unasked = |view: &&&View| !gap.asked.contains(&view.link);
-        // A peer that has come meanwhile and has it is asked first.
+        // A new peer that holds the range is asked before the gap is given up.
         let is_overdue =
             now.since(gap.since) >= patience && !have.iter().any(|view| is_unasked(&view));
         if have.is_empty() && !gone.is_empty() || is_overdue {
@@ -243,7 +244,7 @@ impl Stream {
         Step::Ask(best.map(|view| view.link))
     }
 
-    /// Gives a process that was starved time to read.
+    /// Gives a starved process time to read.
     fn wait_for_starved(&mut self, now: Moment) {
         if let Some(gap) = self.gap.as_mut() {
             gap.tries = 1;
@@ -258,7 +259,7 @@ impl Stream {
         }
     }
 
-    /// Notes that a peer is asked now. Returns the numbers to ask for.
+    /// Notes that `link` is asked now. Returns the numbers to ask for.
     fn ask(&mut self, link: Option<LinkId>, now: Moment) -> Option<(u64, u64)> {
         let held = self.held.keys().next().map(|first| first - 1);
         let next = self.next;

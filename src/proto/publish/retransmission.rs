@@ -8,19 +8,19 @@ use super::stream::{Stream, cost};
 use crate::proto::codec::native;
 use crate::proto::{Class, Level, LinkId, Moment, Origin, Publish, Range, Watermark};
 
-/// Bytes that answer one graft at most. A peer that lacks more asks again from there.
+/// Maximum bytes in the answer to one graft. A peer that lacks more sends another graft.
 const GRAFT_BYTES: usize = 512 << 10;
-/// Runs that are skipped as too old, for the price of one repeated unit.
+/// Runs that are skipped as too old, for the price of one repair unit.
 const OLD_PER_UNIT: usize = 64;
 
 /// The cached runs that answer a graft.
 struct Answer {
     runs: Vec<Publish>,
-    /// The last number that was asked for and that this node has.
+    /// The last requested number that this node has.
     upto: u64,
     /// Whether the runs reach that number.
     is_complete: bool,
-    /// How many runs were left out because they are too old.
+    /// How many runs were left out as too old.
     old: usize,
 }
 
@@ -30,7 +30,7 @@ impl Stream {
         let is_lazy = self.seen_view(link).is_some_and(|view| view.lazy);
         let mut answer = Answer {
             runs: Vec::new(),
-            // A lazy peer gets watermarks only: it has missed what came after the range, too.
+            // A lazy peer gets only watermarks, so it has also missed the runs after the range.
             upto: match is_lazy {
                 true => self.high(),
                 false => range.last.min(self.high()),
@@ -57,8 +57,8 @@ impl Stream {
         answer
     }
 
-    /// Notes that a peer is sent `answer`. Returns the price in units of [`REPAIR_UNIT`]: numbers
-    /// that it asks for once are free, because it would have been pushed them.
+    /// Notes that a peer gets `answer`. Returns its price in units of [`REPAIR_UNIT`]. The first
+    /// repeat of a number is free: a push would have cost the same.
     fn note_answer(&mut self, link: LinkId, answer: &Answer) -> usize {
         let view = self.view(link);
         let served = view.served;
@@ -78,19 +78,19 @@ impl State {
         let max_age = self.max_age(link, max_age_ms);
         let peer = self.peer_mut(link);
         if !peer.is_some_and(|peer| peer.repairs.take(now)) {
-            return self.blame(link, "it asks for more than anybody could have missed");
+            return self.blame(link, "it asks for more repairs than it can have missed");
         }
         if self
             .peer(link)
             .is_some_and(|peer| peer.level == Level::Full)
         {
-            // It is told the watermark when there is room, and asks again.
+            // The peer gets the watermark when its queue has room, and then asks again.
             return self.fall_behind(link);
         }
         let Some(stream) = self.streams.get_mut(&range.origin) else {
             return self.send(link, native::gone(&range));
         };
-        // A peer that asks for a number does not have it, whatever it said before.
+        // A peer that asks for a number does not have it, whatever it announced before.
         let view = stream.view(link);
         view.high = view.high.min(range.first - 1);
         let answer = stream.answer(link, &range, max_age, now);
@@ -122,7 +122,7 @@ impl State {
         if answer.is_complete {
             return self.tell_gone(link, &range.origin, next, answer.upto + 1);
         }
-        // "Ask again": behind the runs, not before them.
+        // The watermark makes the peer ask again. It goes behind the runs, not before them.
         let origin = range.origin;
         let high = self.streams.get(&origin).map_or(0, Stream::high);
         let mut marker = native::i_have(&[Watermark { origin, high }]);
@@ -130,10 +130,9 @@ impl State {
         self.send(link, marker);
     }
 
-    /// The age of the oldest broadcast that a peer wants repeated.
-    ///
-    /// A newcomer asks for what was sent since it joined, counted from when it asks. The question
-    /// may arrive late, but whoever asks had joined when its link to us began.
+    /// The age of the oldest broadcast to repeat. A newcomer asks for everything sent since it
+    /// joined, counted from the time of its graft. The graft may arrive late, but the newcomer had
+    /// joined when its link to us opened.
     fn max_age(&self, link: LinkId, max_age_ms: u32) -> Duration {
         if max_age_ms == u32::MAX {
             return Duration::MAX;
@@ -143,7 +142,7 @@ impl State {
         asked.max(link_age.unwrap_or_default())
     }
 
-    /// Says that nothing from `first` to before `end` is held here any more.
+    /// Sends a GONE for the numbers from `first` to before `end`.
     fn tell_gone(&mut self, link: LinkId, origin: &Origin, first: u64, end: u64) {
         if first < end {
             let origin = origin.clone();

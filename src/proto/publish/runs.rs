@@ -9,8 +9,8 @@ use super::streams::DETACH_BELOW;
 use super::window::ACTIVE_FOR;
 use crate::proto::{Class, Event, LinkId, Origin, Payload, Publish};
 
-/// The run with this sequence number is pushed to everyone, so that an origin which turns out to
-/// say much gets a tree of its own.
+/// The run with this sequence number is pushed to every peer, so that a busy origin gets a tree of
+/// its own.
 const EXPLORE_AT: u64 = 32;
 
 impl State {
@@ -72,8 +72,8 @@ impl State {
         }
     }
 
-    /// A peer brings this node's own broadcasts, whatever their numbers: only this node numbers
-    /// them.
+    /// A peer sends this node's own broadcasts back. Their numbers do not matter: only this node
+    /// numbers them.
     fn on_echo(&mut self, link: LinkId, run: Publish, native: bool) {
         self.counters.duplicates += u64::from(run.payload.count());
         self.waive(link, &run.origin);
@@ -82,14 +82,14 @@ impl State {
         }
     }
 
-    /// Opens the stream of a run, if the peer may bring one more, and notes what the run says about
-    /// the peer and about jumps. Returns false if the run is refused.
+    /// Opens the stream of a run, if the peer may bring one more, and updates the peer's view and
+    /// any doubt. Returns false if the run is refused.
     fn admit(&mut self, link: LinkId, run: &Publish, native: bool, lazy: &[LinkId]) -> bool {
         let is_new = self.streams.get(&run.origin).is_none();
         if is_new && !self.takes_origin(link) {
             return false;
         }
-        // A legacy link repeats nothing that came before: the stream begins here.
+        // A legacy link repeats no earlier broadcasts: the stream begins here.
         let (next, settled) = match native {
             true => (1, run.first == 1),
             false => (run.first, true),
@@ -108,7 +108,7 @@ impl State {
         true
     }
 
-    /// A run continues its stream: it is delivered, with the runs held behind it.
+    /// Delivers a run that continues its stream, and the runs held behind it.
     fn on_next(&mut self, link: LinkId, run: Publish, is_pushed: bool) {
         let Some(stream) = self.streams.get_mut(&run.origin) else {
             return;
@@ -125,7 +125,7 @@ impl State {
         }
     }
 
-    /// A run lies behind a gap: it is held until the gap is repaired.
+    /// Holds a run until the gap before it is repaired.
     fn on_ahead(&mut self, link: LinkId, run: Publish) {
         let settled = self.streams.get(&run.origin).is_some_and(|it| it.settled);
         let wait = match settled {
@@ -133,14 +133,14 @@ impl State {
             false => Duration::ZERO,
         };
         let count = u64::from(run.payload.count());
-        // Without a repair on its way, a run would be held for good.
+        // A run is held only if a repair will release it.
         if self.note_gap(&run.origin, run.last(), wait) && self.streams.hold(link, run) {
             self.counters.held += count;
         }
     }
 
-    /// Whether a peer may bring broadcasts of one more unknown origin. A peer that only passes them
-    /// on is not blamed.
+    /// Whether a peer may bring one more unknown origin. The peer is not blamed: it may only
+    /// forward.
     fn takes_origin(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)
@@ -157,7 +157,6 @@ impl State {
         let Some((start, end)) = stream.island().filter(overlaps) else {
             return self.accept(link, run, known);
         };
-        // Leave out the numbers that were delivered before.
         let before = start.saturating_sub(run.first) as u32;
         if before > known
             && let Some(payload) = run.payload.take(before)
@@ -176,7 +175,7 @@ impl State {
         }
     }
 
-    /// Delivers and forwards a run of which the first `known` messages are known already.
+    /// Delivers and forwards a run without its first `known` messages.
     fn accept(&mut self, link: LinkId, run: Publish, known: u32) {
         let now = self.now;
         let Some(payload) = run.payload.skip(known) else {

@@ -1,4 +1,4 @@
-//! Giving up broadcasts that no peer holds, and taking that back when the claim was false.
+//! Skips broadcasts that no peer holds, and goes back when the claim was false.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use super::stream::Doubt;
 use crate::proto::codec::native;
 use crate::proto::{Event, Origin, Range};
 
-/// While an origin is active, the claim of another node alone does not make us skip.
+/// An origin heard within this time is active: another node's claim alone makes no node skip.
 const LIVE_FOR: Duration = Duration::from_secs(10);
 
 impl State {
-    /// Skips, unless there is reason to doubt that anything is missing.
+    /// Skips the numbers below `upto`, unless there is reason to doubt that they exist.
     ///
-    /// Anybody can claim numbers that do not exist. The origin knows best: with a link to it,
-    /// nothing beyond what it claims itself is skipped. Others are believed at once if all agree,
-    /// or if the origin has been silent for long; and what was believed is remembered, to be taken
-    /// back when the origin's real broadcasts go on where they were.
+    /// Any peer can claim numbers that do not exist; only the origin knows. With a link to the
+    /// origin, this node skips nothing beyond the origin's own claim. It believes other peers if
+    /// all agree, or if the origin has been silent for long. It remembers the jump, and goes back
+    /// when the origin's real broadcasts continue before it.
     pub(super) fn may_skip(&mut self, origin: &Origin, upto: u64, witnesses: usize, overdue: bool) {
         let now = self.now;
         let natives = self.native_peers().len();
@@ -36,8 +36,8 @@ impl State {
         }
         let is_live = stream.heard_at.is_some_and(|at| now.since(at) < LIVE_FOR);
         let is_disputed = source.is_none() && witnesses < natives;
-        // Whoever began later says of all before that it is gone, and the others may be on their
-        // way.
+        // A node that joined later answers GONE for everything before; other peers may still hold
+        // it.
         if (is_live || stream.settled) && is_disputed && !overdue {
             return stream.ask_later(now.after(GRAFT_AGAIN_MAX));
         }
@@ -48,12 +48,12 @@ impl State {
         self.skip(origin, upto);
     }
 
-    /// A stream that jumped on a peer's claim goes on at `first` after all.
+    /// Goes back to `first`: a run shows that a jump on a peer's claim was false.
     pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
         self.close_gap(origin);
         self.streams.take_back(origin, first);
-        tracing::warn!(origin = %origin.id, first, "broadcasts go on where they were: claims of later ones were false");
-        // They were told that we are further on.
+        tracing::warn!(origin = %origin.id, first, "broadcasts continue before a jump: the claims of later ones were false");
+        // Peers believe that we are further on.
         let range = Range {
             origin: origin.clone(),
             first,
@@ -72,13 +72,13 @@ impl State {
         let count = upto.saturating_sub(stream.next);
         let mark = stream.intake.mark;
         stream.advance(upto);
-        // Broadcasts from before this node joined are not missed.
+        // Broadcasts sent before this node joined are no loss.
         let missed = std::mem::replace(&mut stream.settled, true);
         let waited = stream.gap.as_ref().map(|gap| (gap.since, gap.known));
         if missed {
-            // Hostile numbers can be as large as they like.
+            // Hostile numbers can be arbitrarily large.
             self.counters.skipped = self.counters.skipped.saturating_add(count);
-            tracing::warn!(origin = %origin.id, count, "skipped broadcasts that nobody holds");
+            tracing::warn!(origin = %origin.id, count, "skipped broadcasts that no peer holds");
             let stream = mark;
             self.emit(Event::Skipped {
                 origin: origin.id.clone(),
@@ -97,7 +97,7 @@ impl State {
         if gap.target < next {
             return self.close_gap(origin);
         }
-        // Numbers that were missing as long as the skipped ones need not be waited for again.
+        // Numbers missing as long as the skipped ones have waited long enough.
         let waited = waited.filter(|(_, known)| next <= *known);
         (gap.since, gap.known) = waited.unwrap_or((self.now, gap.target));
         (gap.at, gap.tries) = (self.now.after(GRAFT_AGAIN), 0);

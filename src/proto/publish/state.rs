@@ -11,7 +11,7 @@ use crate::proto::{
     Class, Config, Counters, Event, LinkId, Mark, Moment, Origin, Outgoing, Publish, Timer,
 };
 
-/// The options that concern broadcasts.
+/// The options for broadcasts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) waits_for_receivers: bool,
@@ -20,41 +20,41 @@ pub(super) struct Settings {
     pub(super) window: usize,
 }
 
-/// All that a node knows of native broadcasts.
+/// The state of native broadcasts.
 #[derive(Debug)]
 pub(in crate::proto) struct State {
     pub(super) config: Settings,
     pub(super) now: Moment,
-    /// The peers, in the order in which they came.
+    /// The peers, in order of arrival.
     pub(super) peers: Vec<Peer>,
     pub(super) counters: Counters,
     pub(super) out: Vec<Output>,
     pub(super) own: Origin,
     pub(super) streams: Streams,
-    /// Streams whose watermark lazy peers have not been told.
+    /// Streams whose watermark the lazy peers have not got yet.
     pub(super) dirty: BTreeSet<Origin>,
     /// Streams with a gap.
     pub(super) gaps: BTreeSet<Origin>,
     /// When the repair timer is due.
     pub(super) repair_at: Option<Moment>,
-    /// When the connection to this node's first peer began.
+    /// When the connection to this node's first peer opened.
     pub(super) joined_at: Option<Moment>,
-    /// Whether a peer has told us its watermarks; before that, what we hear of is our beginning.
-    /// Not so where a legacy peer came first: what was said since is on its way through it.
+    /// Whether the streams of this node have a beginning: the first watermarks of a peer set it. If
+    /// a legacy peer came first, the beginning is its arrival, and later broadcasts come through
+    /// it.
     pub(super) synced: bool,
     /// This node's broadcasts that not all receivers have consumed.
     pub(super) outstanding: Outstanding,
-    /// The latest report of that to the driver: bytes, and the size of the window.
+    /// The latest report to the driver: outstanding bytes, and the size of the window.
     pub(super) told: (usize, usize),
-    /// Streams that a receiver has not consumed.
+    /// Streams with a receiver that has not consumed everything.
     pub(super) flowing: BTreeSet<Origin>,
-    /// How many origins broadcast, this node included; when that was counted.
+    /// How many origins broadcast, this node included.
     pub(super) active: usize,
     pub(super) counted_at: Moment,
 }
 
 impl State {
-    /// The state of a node that broadcasts as `own`.
     pub(in crate::proto) fn new(config: &Config, own: Origin) -> Self {
         Self {
             config: Settings {
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// A mark that no stream has, for something else.
+    /// Returns an unused mark, for direct messages.
     pub(in crate::proto) fn new_mark(&mut self) -> u32 {
         self.streams.new_mark()
     }
@@ -100,12 +100,12 @@ impl State {
         self.counters
     }
 
-    /// Streams, and the bytes cached and held.
+    /// The number of streams, and the bytes cached and held.
     pub(in crate::proto) fn footprint(&self) -> [usize; 3] {
         self.streams.footprint()
     }
 
-    /// Streams that a receiver has not consumed.
+    /// Streams with a receiver that has not consumed everything.
     pub(in crate::proto) fn flowing(&self) -> usize {
         self.flowing.len()
     }
@@ -116,7 +116,7 @@ impl State {
         self.gaps.len()
     }
 
-    /// The next number of a stream that is known here.
+    /// The next number of a known stream.
     #[cfg(test)]
     pub(in crate::proto) fn next_of(&self, origin: &Origin) -> Option<u64> {
         Some(self.streams.get(origin)?.next)
@@ -138,7 +138,7 @@ impl State {
         self.out.push(Output::SetTimer { timer, after });
     }
 
-    /// Has a run written to the legacy peers, if there are any.
+    /// Has the translator write a run to the legacy peers, if there are any.
     pub(super) fn translate(&mut self, run: &Publish, except: Option<LinkId>, class: Class) {
         if self.peers.iter().any(|peer| !peer.native) {
             self.out.push(Output::Translate {

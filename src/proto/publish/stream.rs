@@ -6,20 +6,19 @@ use std::time::Duration;
 use super::intake::Intake;
 use crate::proto::{LinkId, Moment, Publish};
 
-/// How far apart two peers' numbers of one origin may be for the one to be merely behind the other.
+/// If two peers' numbers of one origin differ by less, one of them merely lags.
 const LAG_MAX: u64 = 1 << 20;
-/// A peer that claims to be further ahead than this is pushed to all the same: it may have been
-/// made to believe that.
+/// A peer that claims to be further ahead than this is pushed to anyway: a liar may have misled it.
 const AHEAD_MAX: u64 = 4096;
 /// A peer that goes on pushing after a PRUNE is pruned again after this.
 const PRUNE_AGAIN: Duration = Duration::from_millis(500);
-/// A peer that announces a run so long before another pushes it is asked to push instead.
+/// A peer whose announcement of a run beats another's push by this much is asked to push instead.
 const LEAD: Duration = Duration::from_millis(5);
-/// From one such request to the next, with regard to one origin.
+/// Minimum time between two such requests for one origin.
 const PREFER_AGAIN: Duration = Duration::from_millis(500);
-/// How often a doubt is looked into.
+/// Minimum time between two checks of a doubt.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// The cost of a run besides its payload, so that many tiny runs are bounded, too.
+/// The cost of a run besides its payload, so that tiny runs are bounded, too.
 const RUN_OVERHEAD: usize = 256;
 
 /// One origin's broadcasts, as this node sees them.
@@ -27,52 +26,52 @@ const RUN_OVERHEAD: usize = 256;
 pub(super) struct Stream {
     /// The next sequence number to deliver.
     pub(super) next: u64,
-    /// Whether `next` is agreed on. A stream first heard of in its middle is not: what came before
-    /// this node joined is not for it, what came since is.
+    /// Whether `next` is agreed on. It is not if the stream was first heard of in its middle: this
+    /// node receives the broadcasts sent since it joined, and not the earlier ones.
     pub(super) settled: bool,
     /// Runs ahead of a gap, by first sequence number, with the link each came from.
     pub(super) held: BTreeMap<u64, (LinkId, Publish)>,
     /// Runs kept for repair, by first sequence number.
     cached: BTreeMap<u64, (Moment, Publish)>,
-    /// What this stream knows of each native peer.
+    /// The views of all native peers.
     views: Vec<View>,
     /// The peer that pushed the latest new run.
     feeder: Option<LinkId>,
     pub(super) gap: Option<Gap>,
-    /// Whether its tree has been begun; before that, all peers are pushed to.
+    /// Whether the stream has its first tree. Until then, it is pushed to all peers.
     pub(super) planted: bool,
     pub(super) last_active: Moment,
-    /// When something of it was delivered last.
+    /// When a broadcast was last delivered.
     pub(super) heard_at: Option<Moment>,
-    /// A jump that only a peer claimed.
+    /// A jump that only a peer claimed. It may be false.
     pub(super) doubt: Option<Doubt>,
-    /// Numbers ahead of `next` that were delivered before a doubt proved right: from, to before.
+    /// Numbers ahead of `next` that were delivered before the jump was found false: first, end.
     island: Option<(u64, u64)>,
     /// The peer that brought the latest accepted run.
     pub(super) parent: Option<LinkId>,
-    /// How far it is consumed here.
+    /// How far this node's application has consumed the stream.
     pub(super) intake: Intake,
 }
 
 /// Where a run lies in its stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RunPlace {
-    /// All of it was delivered before.
+    /// Every message was delivered before.
     Known,
     /// It continues the stream.
     Next,
-    /// Something before it is missing.
+    /// Earlier numbers are missing.
     Ahead,
 }
 
-/// A jump to a number that a peer claimed.
+/// A jump to a number that only a peer claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Doubt {
-    /// Where the stream was; `None` if we began there.
+    /// The next number before the jump; `None` if the stream began with it.
     from: Option<u64>,
-    /// Where it went.
+    /// The next number after the jump.
     to: u64,
-    /// When a peer that claims less was asked last.
+    /// When a peer with a lower claim was last asked.
     asked_at: Option<Moment>,
 }
 
@@ -83,31 +82,31 @@ impl Doubt {
     }
 }
 
-/// A native peer, with regard to one stream.
+/// One peer's view of one stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct View {
     pub(super) link: LinkId,
-    /// Whether it gets watermarks only: it has told us so.
+    /// Whether the peer gets only watermarks, because it pruned us.
     pub(super) lazy: bool,
-    /// The highest sequence number it is known to have.
+    /// The highest sequence number that the peer claims to have.
     pub(super) high: u64,
-    /// The highest sequence number it is known to hold no more.
+    /// The highest sequence number that the peer no longer holds.
     pub(super) gone: u64,
-    /// The highest sequence number that was sent to it for repair.
+    /// The highest sequence number sent to the peer as a repair.
     pub(super) served: u64,
-    /// When it was told not to push.
+    /// When the peer was last pruned.
     pub(super) told: Option<Moment>,
-    /// Since when it has announced numbers that we lack.
+    /// When the peer began to announce numbers that we lack.
     pub(super) ahead: Option<Moment>,
-    /// When it was asked to push because it is ahead.
+    /// When the peer was last asked to push because it is ahead.
     preferred: Option<Moment>,
-    /// The highest sequence number that it was sent, in any way.
+    /// The highest sequence number sent to the peer, in any way.
     pub(super) sent: u64,
-    /// Whether it has sent us something of this origin, so that it may wait for us.
+    /// Whether the peer has sent runs of this origin, and so may wait for our reports.
     pub(super) awaits: bool,
-    /// Up to where it was told that we have consumed.
+    /// The consumed number in the latest report to the peer.
     pub(super) acked: u64,
-    /// How far it has consumed this origin, if we push it.
+    /// How far the peer has consumed this origin, if we push it.
     pub(super) taken: Option<Taken>,
 }
 
@@ -116,43 +115,43 @@ pub(super) struct View {
 pub(super) struct Taken {
     /// Up to this number.
     pub(super) upto: u64,
-    /// When it said so, or was sent more after it had consumed all.
+    /// When the peer reported it, or got new runs after it had consumed everything.
     pub(super) since: Moment,
-    /// It is not waited for.
+    /// Whether senders no longer wait for the peer.
     pub(super) is_stalled: bool,
-    /// It has said so itself. Otherwise it may never have received the broadcasts.
+    /// Whether the peer reported this number. Otherwise it may never have received the broadcasts.
     pub(super) is_confirmed: bool,
 }
 
 impl View {
-    /// From now on it gets watermarks only; another peer waits for it.
+    /// Makes the peer lazy. Another peer then waits for its reports.
     pub(super) fn be_lazy(&mut self) {
         (self.lazy, self.taken) = (true, None);
     }
 
-    /// Whether the peer has number `seq`, as far as its claims can be believed.
+    /// Whether the peer has number `seq`, if its claims are plausible.
     pub(super) fn has(&self, seq: u64) -> bool {
         self.high >= seq && self.high - seq < AHEAD_MAX
     }
 
-    /// Whether it was told not to push so lately that it may not know yet.
+    /// Whether the peer was pruned so recently that it may not know yet.
     pub(super) fn was_told(&self, now: Moment) -> bool {
         self.told.is_some_and(|at| now.since(at) < PRUNE_AGAIN)
     }
 }
 
-/// Something is missing.
+/// Missing numbers, and the state of their repair.
 #[derive(Clone, Debug)]
 pub(super) struct Gap {
     /// The highest sequence number known to exist.
     pub(super) target: u64,
-    /// When there was progress last.
+    /// When the latest progress was.
     pub(super) since: Moment,
-    /// The target at that time: what is missing up to here has been missing since then.
+    /// The target at that time: numbers up to here have been missing since then.
     pub(super) known: u64,
     /// When to ask (again).
     pub(super) at: Moment,
-    /// Whom we have asked without an answer that helped.
+    /// Peers that were asked and gave no helpful answer.
     pub(super) asked: Vec<LinkId>,
     /// The peer that was asked last, and when.
     pub(super) pending: Option<(LinkId, Moment)>,
@@ -160,7 +159,7 @@ pub(super) struct Gap {
 }
 
 impl Stream {
-    /// `mark` names it in the application's marks.
+    /// `mark` is the stream's name in the application's marks.
     pub(super) fn new(next: u64, settled: bool, now: Moment, mark: u32) -> Self {
         Self {
             parent: None,
@@ -180,17 +179,17 @@ impl Stream {
         }
     }
 
-    /// The order of forgetting: whether it was ever heard, and when it was active last.
+    /// The order of eviction: never heard first, then by last activity.
     pub(super) fn age(&self) -> (bool, Moment) {
         (self.heard_at.is_some(), self.last_active)
     }
 
-    /// Bytes that it holds back behind a gap.
+    /// Bytes held back behind a gap.
     pub(super) fn held_cost(&self) -> usize {
         self.held.values().map(|(_, run)| cost(run)).sum()
     }
 
-    /// Goes on at `next`, or behind the numbers that were delivered already.
+    /// Moves to `next`, past any numbers delivered before.
     pub(super) fn advance(&mut self, next: u64) {
         self.next = next;
         if let Some((_, end)) = self.island.filter(|(start, _)| *start <= next) {
@@ -199,23 +198,23 @@ impl Stream {
         }
     }
 
-    /// The numbers ahead that were delivered already: from, to before.
+    /// The numbers ahead that were delivered before: first, end.
     pub(super) fn island(&self) -> Option<(u64, u64)> {
         self.island
     }
 
-    /// Remembers a jump; an earlier one from a place we know counts for more.
+    /// Remembers a jump. An earlier jump from a known number takes precedence.
     pub(super) fn add_doubt(&mut self, doubt: Doubt) {
         if self.doubt.is_none_or(|old| old.from.is_none()) {
             self.doubt = Some(doubt);
         }
     }
 
-    /// Whether a run from `first` to `last` shows that the jump we made was none of the origin's:
-    /// it continues what was before. If something was delivered since, going back would break the
-    /// order: a short jump stays, even if it was a liar who cost us what was skipped.
+    /// Whether a run shows that the jump was false, because it continues the numbers before the
+    /// jump. After deliveries beyond the jump, going back would break the order. So a short jump
+    /// stays, even if a liar caused the loss.
     pub(super) fn is_refuted_by(&self, first: u64, last: u64) -> bool {
-        // Deliveries after one jump are remembered; after two they would not be.
+        // Only one island of delivered numbers can be remembered.
         let remembers = self.island.is_none();
         remembers
             && self.doubt.is_some_and(|doubt| match doubt.from {
@@ -227,7 +226,7 @@ impl Stream {
             })
     }
 
-    /// Goes back to `first`, or to where the jump that is in doubt began; how many bytes are no
+    /// Goes back to the start of the doubtful jump, or to `first`. Returns how many bytes are no
     /// longer held.
     pub(super) fn take_back(&mut self, first: u64) -> usize {
         let Some(doubt) = self.doubt.take() else {
@@ -249,8 +248,8 @@ impl Stream {
         freed
     }
 
-    /// Whether to ask somebody who claims no more than `high`, far below a jump we made, for what
-    /// comes after where we were; from which number on.
+    /// If a peer's watermark `high` lies far below a jump, returns the number to ask that peer
+    /// from.
     pub(super) fn question(&mut self, high: u64, now: Moment) -> Option<u64> {
         let doubt = self.doubt.as_mut()?;
         let first = doubt.from.unwrap_or(high);
@@ -280,7 +279,7 @@ impl Stream {
         }
     }
 
-    /// Where a run from `first` to `last` lies.
+    /// Compares the numbers `first` to `last` with the stream.
     pub(super) fn place(&self, first: u64, last: u64) -> RunPlace {
         match self.next {
             next if last < next => RunPlace::Known,
@@ -318,7 +317,7 @@ impl Stream {
         &mut self.views[index]
     }
 
-    /// A peer has pushed a run that is new.
+    /// Notes that a peer pushed a new run.
     pub(super) fn fed_by(&mut self, link: LinkId) {
         self.feeder = Some(link);
     }
@@ -328,16 +327,16 @@ impl Stream {
         self.feeder
     }
 
-    /// Whether somebody else than `link` goes on pushing if that is told to stop. Of one that was
-    /// told so itself, what is new may just have been on its way.
+    /// Whether another peer pushes this stream if `link` is pruned. A peer that was just pruned
+    /// does not count: its runs may only be in flight.
     pub(super) fn is_fed_without(&self, link: LinkId, now: Moment) -> bool {
         let feeder = self.feeder.filter(|feeder| *feeder != link);
         let view = feeder.and_then(|feeder| self.seen_view(feeder));
         view.is_some_and(|view| !view.was_told(now))
     }
 
-    /// The peer that announced number `seq`, which `feeder` has pushed only now, well before; asked
-    /// now, it would push what follows sooner than that. One at a time.
+    /// Picks a peer that announced `seq` well before `feeder` pushed it, to be asked to push
+    /// instead. Only one request is open at a time.
     pub(super) fn prefer(&mut self, seq: u64, feeder: LinkId, now: Moment) -> Option<LinkId> {
         let lately = |view: &View| {
             view.preferred
@@ -359,14 +358,14 @@ impl Stream {
         Some(first.link)
     }
 
-    /// This node has caught up with peers that announced nothing above the watermark.
+    /// Clears the lead of peers that announced nothing above the watermark.
     pub(super) fn note_progress(&mut self, now: Moment) {
         for view in &mut self.views {
             view.ahead = view.ahead.filter(|_| view.high >= self.next).map(|_| now);
         }
     }
 
-    /// Begins with a tree in which exactly these peers are lazy.
+    /// Begins the tree with exactly these peers lazy.
     pub(super) fn plant(&mut self, lazy: &[LinkId]) {
         self.planted = true;
         for view in &mut self.views {
@@ -385,7 +384,7 @@ impl Stream {
         &self.views
     }
 
-    /// Data for a peer was dropped on its way: only its own reports count.
+    /// Data for a peer was dropped on its way: only the peer's own reports count now.
     pub(super) fn doubt_receiver(&mut self, link: LinkId) {
         let mut views = self.views.iter_mut().filter(|view| view.link == link);
         if let Some(view) = views.next() {
@@ -403,8 +402,8 @@ impl Stream {
         self.parent = self.parent.filter(|parent| *parent != link);
     }
 
-    /// Up to where everyone has consumed this stream who is waited for: the application (of which
-    /// an origin's own stream has none) and the peers it is pushed to, without `except`.
+    /// The number up to which the application and all awaited receivers have consumed this stream,
+    /// without `except`. The origin's own application does not count.
     pub(super) fn consumed_by_all(&self, except: Option<LinkId>) -> u64 {
         let own = match &self.intake {
             intake if intake.is_done() || intake.is_stalled => self.high(),
@@ -417,12 +416,12 @@ impl Stream {
             .fold(own.min(self.high()), u64::min)
     }
 
-    /// Whether a peer that this stream is pushed to may still need the run that ends at `last`.
+    /// Whether a peer that we push to may still need the run that ends at `last`.
     pub(super) fn is_awaited(&self, last: u64) -> bool {
         self.consumed_by_all(None) < last
     }
 
-    /// Whether everything is consumed, and the pushing peers know it.
+    /// Whether everything is consumed and the pushing peers know it.
     pub(super) fn is_at_rest(&self) -> bool {
         let high = self.high();
         self.intake.is_done()
@@ -442,14 +441,14 @@ impl Stream {
         self.cached.remove(&first);
     }
 
-    /// The first number that came at `at` or later, if it is cached.
+    /// The first number that arrived at `at` or later, if it is cached.
     pub(super) fn first_since(&self, at: Moment) -> Option<u64> {
         let latest_first = self.cached.values().rev();
         let since = latest_first.take_while(|(came, _)| *came >= at);
         since.last().map(|(_, run)| run.first)
     }
 
-    /// The cached runs that hold anything from `first` on.
+    /// The cached runs with numbers from `first` on.
     pub(super) fn cached_from(&self, first: u64) -> impl Iterator<Item = &(Moment, Publish)> {
         let start = self.cached.range(..first).next_back();
         let start = match start {

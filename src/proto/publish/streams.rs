@@ -7,23 +7,22 @@ use super::stream::{Stream, cost};
 use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{LinkId, Moment, Origin, Publish};
 
-/// Payloads smaller than this are copied out of the buffer they were received in, which they would
-/// otherwise keep alive as a whole, wherever they wait.
+/// Payloads smaller than this are copied out of their receive buffer. Otherwise a waiting payload
+/// would keep the whole buffer alive.
 pub(in crate::proto) const DETACH_BELOW: usize = 32 << 10;
 
-/// How long a payload is kept for repair (overlay design, tree).
+/// How long a payload is kept for repair.
 pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);
 /// How many of the oldest cached runs are searched for one that no peer needs.
 const CHOICE: usize = 64;
 /// How many bytes are held back behind gaps, over all origins.
 const HELD_BYTES: usize = 8 << 20;
-/// How many origins are remembered; the one silent for longest is forgotten first.
+/// How many origins are remembered; the one that was silent longest is forgotten first.
 pub(in crate::proto) const MAX_STREAMS: usize = 16 << 10;
-/// How many of them may be ones that nothing was heard of yet; the one claimed first is forgotten
-/// first.
+/// How many of them may be claimed but never heard; the oldest claim is forgotten first.
 pub(in crate::proto) const MAX_CLAIMED: usize = 8 << 10;
 
-/// The next mark that is not taken. Greater ones are members' handles.
+/// The next free mark. Greater numbers are members' handles.
 fn take_mark(next: &mut u32, is_taken: impl Fn(u32) -> bool) -> u32 {
     loop {
         *next = (*next + 1) % FIRST_HANDLE;
@@ -36,10 +35,10 @@ fn take_mark(next: &mut u32, is_taken: impl Fn(u32) -> bool) -> u32 {
 /// All streams, their cache and the bounds on both.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    /// The node's own.
+    /// The origin of this node's own broadcasts.
     own: Option<Origin>,
     map: BTreeMap<Origin, Stream>,
-    /// Those that nothing was heard of when they were opened, oldest first.
+    /// Origins that were only claimed when their stream was opened, oldest first.
     claimed: VecDeque<Origin>,
     /// The cached runs, oldest first.
     cache: VecDeque<(Moment, Origin, u64, usize)>,
@@ -47,7 +46,7 @@ pub(super) struct Streams {
     /// How many bytes of payload are kept.
     max_cache_bytes: usize,
     held_bytes: usize,
-    /// By their marks.
+    /// Origins by their marks.
     marks: BTreeMap<u32, Origin>,
     next_mark: u32,
 }
@@ -70,8 +69,8 @@ impl Streams {
         }
     }
 
-    /// Goes back to `first`, or to where the jump that is in doubt began. What was delivered since
-    /// the jump is not delivered again.
+    /// Goes back to the start of the doubtful jump, or to `first`. Numbers delivered since the jump
+    /// are not delivered again.
     pub(super) fn take_back(&mut self, origin: &Origin, first: u64) {
         if let Some(stream) = self.map.get_mut(origin) {
             self.held_bytes -= stream.take_back(first);
@@ -86,7 +85,7 @@ impl Streams {
         self.map.get_mut(origin)
     }
 
-    /// The stream of `origin`; a new one begins at `next`.
+    /// Returns the stream of `origin`; a new one begins at `next`.
     pub(super) fn open(
         &mut self,
         origin: &Origin,
@@ -111,7 +110,7 @@ impl Streams {
         })
     }
 
-    /// A mark that no stream has, for something else.
+    /// Returns an unused mark, for direct messages.
     pub(super) fn new_mark(&mut self) -> u32 {
         let marks = &self.marks;
         take_mark(&mut self.next_mark, |mark| marks.contains_key(&mark))
@@ -122,7 +121,7 @@ impl Streams {
         self.marks.get(&mark)
     }
 
-    /// Forgets the stream that was opened first, if nothing was heard of it since.
+    /// Forgets the oldest claimed stream, if it was never heard.
     fn forget_claimed(&mut self) {
         let Some(origin) = self.claimed.pop_front() else {
             return;
@@ -137,8 +136,8 @@ impl Streams {
         }
     }
 
-    /// Forgets a sixteenth of the streams: those that were only claimed to exist, then those that
-    /// have been silent for longest; never our own, whose numbers must not begin anew.
+    /// Forgets a sixteenth of the streams: claimed ones first, then those silent for longest. This
+    /// node's own stream stays, because its numbers must not start again.
     fn make_room(&mut self) {
         let own = self.own.as_ref();
         let others = self.map.iter().filter(|(origin, _)| own != Some(origin));
@@ -214,13 +213,13 @@ impl Streams {
         }
     }
 
-    /// Whether an awaited receiver may still need a run.
+    /// Whether an awaited receiver may still need the run.
     fn is_needed(&self, origin: &Origin, first: u64) -> bool {
         let stream = self.map.get(origin);
         stream.is_some_and(|stream| stream.is_awaited(first))
     }
 
-    /// Holds a run back behind a gap; false when there is no room for it.
+    /// Holds a run behind a gap. Returns false if there is no room.
     pub(super) fn hold(&mut self, link: LinkId, run: Publish) -> bool {
         let bytes = cost(&run);
         let Some(stream) = self.map.get_mut(&run.origin) else {
@@ -244,12 +243,12 @@ impl Streams {
         true
     }
 
-    /// How many there are, and how many bytes are cached and held.
+    /// The number of streams, and the bytes cached and held.
     pub(super) fn footprint(&self) -> [usize; 3] {
         [self.map.len(), self.cache_bytes, self.held_bytes]
     }
 
-    /// Takes back a held run that can be delivered now, or has become useless.
+    /// Removes a held run that is deliverable now, or useless.
     pub(super) fn unhold(&mut self, origin: &Origin) -> Option<(LinkId, Publish)> {
         let stream = self.map.get_mut(origin)?;
         let entry = stream.held.first_entry()?;

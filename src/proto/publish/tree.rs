@@ -1,5 +1,4 @@
-//! The spanning tree of each origin: whom its broadcasts are pushed to, who is told to stop, and
-//! ways that are faster.
+//! The spanning tree of each origin: which peers get pushes, which get a PRUNE, and faster links.
 
 use std::time::Duration;
 
@@ -9,15 +8,15 @@ use super::stream::Stream;
 use crate::proto::codec::native;
 use crate::proto::{Class, LAST_SEQUENCE, Level, LinkId, Origin, Publish, Range};
 
-/// From this sequence number on faster ways are looked for: those of an origin that says little are
-/// not worth the messages.
+/// Faster links are sought from this sequence number on. For a quiet origin they are not worth the
+/// messages.
 const PREFER_FROM: u64 = 8;
-/// After so long a silence an origin's tree is not trusted any more: links have come and gone.
+/// An origin's tree is discarded after a silence this long: links have come and gone.
 const TREE_FOR: Duration = Duration::from_secs(60);
 
 impl State {
-    /// The stream of `origin`. Where there was none, or it has been silent for so long that its
-    /// tree is forgotten, it begins with the tree of the beacons.
+    /// Opens the stream of `origin`. A new or long silent stream begins with the tree of the
+    /// beacons.
     pub(super) fn open_stream(
         &mut self,
         origin: &Origin,
@@ -43,7 +42,7 @@ impl State {
         for index in 0..self.peers.len() {
             let peer = &self.peers[index];
             let (link, level) = (peer.link, peer.level);
-            // Its origin need not be told.
+            // The origin has its own broadcasts.
             if !peer.native || Some(link) == except || peer.id == run.origin.id {
                 continue;
             }
@@ -85,7 +84,7 @@ impl State {
         }
     }
 
-    /// A peer misses a broadcast; it catches up when its queue has room.
+    /// Notes that a peer misses a broadcast; it catches up when its queue has room.
     pub(super) fn fall_behind(&mut self, link: LinkId) {
         if let Some(peer) = self.peer_mut(link) {
             peer.behind = true;
@@ -100,7 +99,7 @@ impl State {
         }
     }
 
-    /// A peer has pushed a duplicate: one of two peers has to stop.
+    /// A peer pushed a duplicate, so one of two peers must stop pushing.
     pub(super) fn on_duplicate(&mut self, link: LinkId, origin: Origin) {
         let is_source = self.source(&origin) == Some(link);
         let Some(stream) = self.streams.get_mut(&origin) else {
@@ -109,7 +108,7 @@ impl State {
         if !is_source && stream.is_fed_without(link, self.now) {
             return self.prune(link, origin);
         }
-        // The origin hears us if we hear it: its pace then adapts to ours.
+        // If the origin itself pushes, it hears our reports and adapts its pace to ours.
         if let Some(feeder) = stream
             .feeder()
             .filter(|feeder| is_source && *feeder != link)
@@ -119,9 +118,8 @@ impl State {
         }
     }
 
-    /// A peer has pushed what begins at `first`. If another announced it well before, that one is
-    /// asked to push what follows; when it then comes first from there, the slower one is told to
-    /// stop.
+    /// A peer pushed the run that begins at `first`. If another peer announced it well before, this
+    /// node grafts that peer. Once that peer's runs arrive first, the slower one is pruned.
     pub(super) fn look_for_faster(&mut self, link: LinkId, origin: Origin, first: u64) {
         let now = self.now;
         if first < PREFER_FROM || self.source(&origin) == Some(link) {
@@ -134,7 +132,7 @@ impl State {
         stream.note_progress(now);
         let (first, last) = (stream.next, stream.next);
         if let Some(faster) = faster.filter(|_| last <= LAST_SEQUENCE) {
-            tracing::debug!(link = %faster, origin = %origin.id, "a faster way");
+            tracing::debug!(link = %faster, origin = %origin.id, "grafting a faster link");
             let range = Range {
                 origin,
                 first,
@@ -149,7 +147,7 @@ impl State {
         let Some(stream) = self.streams.get_mut(&origin) else {
             return;
         };
-        // Once is enough, unless a PRUNE and a GRAFT have crossed.
+        // One PRUNE is enough, unless a PRUNE and a GRAFT have crossed.
         if stream.view(link).was_told(now) {
             return;
         }
@@ -167,7 +165,7 @@ impl State {
         }
     }
 
-    /// The link to the origin itself, if it is a peer of ours in that very life.
+    /// The link to the origin itself, if it is a peer with the same epoch.
     pub(super) fn source(&self, origin: &Origin) -> Option<LinkId> {
         let is_source = |peer: &&Peer| peer.id == origin.id && peer.epoch == Some(origin.epoch);
         Some(self.peers.iter().find(is_source)?.link)

@@ -9,11 +9,11 @@ use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
 use crate::proto::{Class, Level, LinkId, Moment, Origin, Range, Timer, Watermark};
 
-/// How long watermarks for lazy peers are collected (overlay design, tree).
+/// How long watermarks for lazy peers are collected.
 const LAZY_EVERY: Duration = Duration::from_millis(5);
-/// Announcements this soon after a link came up are of old broadcasts, not of new ones.
+/// Announcements this soon after a link came up concern old broadcasts.
 const GREETING: Duration = Duration::from_secs(1);
-/// The most watermarks that are sent when a link comes up: those active most recently.
+/// Maximum watermarks sent when a link comes up: those of the most recently active origins.
 const GREETING_MAX: usize = 4096;
 /// Watermarks per frame.
 pub(super) const WATERMARKS_PER_FRAME: usize = 512;
@@ -49,22 +49,18 @@ impl State {
         }
     }
 
-    /// Tells a peer the watermarks of everything that was active lately, our own in any case; but
-    /// not of others that have never said anything: in a network that starts at once those would
-    /// be all its nodes.
-    ///
-    /// The watermarks wait in line. Ahead of broadcasts on their way they would announce gaps that
-    /// do not exist, and a slow link would carry everything twice.
+    /// Tells a peer the watermarks of all recently active streams and of our own. Origins that
+    /// never spoke are left out: when a whole network starts at once, they would be all its nodes.
+    /// The watermarks queue behind broadcasts. Ahead of them, they would announce gaps that do not
+    /// exist, and a slow link would carry everything twice.
     pub(super) fn catch_up(&mut self, link: LinkId) {
         let active = self.active();
         self.tell(link, active, Class::Own);
     }
 
-    /// The same for a peer that has just come, over a connection that began at `began`.
-    ///
-    /// A newcomer takes the first watermarks for its beginning, but it may have admitted this node
-    /// earlier than this node admits it. So it is told the watermarks of `began` first, and asks
-    /// for the rest.
+    /// The same for a new peer, over a connection that opened at `began`. A newcomer begins its
+    /// streams at the first watermarks that it gets. But it may have admitted this node before this
+    /// node admitted it. So it gets the watermarks of `began` first, and asks for the rest.
     pub(super) fn greet(&mut self, link: LinkId, began: Moment) {
         let news = self.active().into_iter().flat_map(|now| {
             let stream = self.streams.get(&now.origin);
@@ -79,7 +75,7 @@ impl State {
         self.tell(link, news, Class::Own);
     }
 
-    /// The watermarks of the streams that were active lately, the latest first.
+    /// The watermarks of recently active streams, the latest first.
     fn active(&self) -> Vec<Watermark> {
         let mut active: Vec<_> = self
             .streams
@@ -116,7 +112,7 @@ impl State {
         for watermark in watermarks {
             let is_known = self.streams.get(&watermark.origin).is_some();
             if !is_known && !self.takes_claim(link) {
-                return self.blame(link, "it tells of more origins than there can be");
+                return self.blame(link, "it announces more origins than plausible");
             }
             let is_news = self.open_claimed(link, &watermark, is_first);
             if watermark.origin != self.own {
@@ -125,9 +121,9 @@ impl State {
         }
     }
 
-    /// Opens the stream that a watermark tells of. `is_first`: no peer has told its watermarks
-    /// before, so this is where the streams begin for this node. Returns whether the peer has told
-    /// less so far.
+    /// Opens the stream that a watermark announces. With `is_first`, no peer has sent watermarks
+    /// before, and the stream begins there for this node. Returns whether the watermark is news
+    /// from that peer.
     fn open_claimed(&mut self, link: LinkId, watermark: &Watermark, is_first: bool) -> bool {
         let Watermark { origin, high } = watermark;
         let is_known = self.streams.get(origin).is_some();
@@ -146,7 +142,7 @@ impl State {
         is_news
     }
 
-    /// A peer has an origin's broadcasts up to `high`. `greets`: its link has just come up.
+    /// A peer announces an origin's broadcasts up to `high`. `greets`: its link has just come up.
     fn on_claim(&mut self, link: LinkId, watermark: Watermark, greets: bool, is_news: bool) {
         let now = self.now;
         let Watermark { origin, high } = watermark;
@@ -169,7 +165,8 @@ impl State {
             stream.view(link).ahead.get_or_insert(now);
         }
         let gap = stream.gap.as_ref();
-        // The end of a partial answer is no news. An announcement is, and it overtakes answers.
+        // A watermark at the end of a partial answer is no news. An announcement is; it overtakes
+        // answers.
         let is_asked = !is_news && gap.is_some_and(|gap| gap.asked.contains(&link));
         let wait = match () {
             () if is_asked => Duration::ZERO,
@@ -179,20 +176,20 @@ impl State {
         };
         if let Some(gap) = stream.gap.as_mut() {
             if is_asked {
-                // Go on where the answer stopped.
+                // The answer was partial: ask for the rest.
                 gap.pending = None;
                 gap.asked.retain(|other| *other != link);
                 gap.at = now;
             }
             if greets {
-                // Perhaps the first for some time that can be asked.
+                // This peer may be the first in a while that can be asked.
                 gap.at = gap.at.min(now.after(wait));
             }
         }
         self.note_gap(&origin, high, wait);
     }
 
-    /// Whether a peer may tell of one more origin that is not known here.
+    /// Whether a peer may announce one more unknown origin.
     pub(super) fn takes_claim(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)

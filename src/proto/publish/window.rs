@@ -1,20 +1,19 @@
 //! Windows: how far an origin may run ahead of the slowest receiver.
 //!
-//! A node reports to the peers that push an origin's broadcasts to it how far it has *consumed*
-//! them: its own application, and all nodes below it in the tree. So the origin knows the slowest
-//! receiver behind each peer. Broadcasts that a receiver may not have consumed are *outstanding*;
-//! above a window, the origin's application is told to wait.
+//! A node reports to the peers that push an origin's broadcasts to it how far they are *consumed*:
+//! by its own application, and by all nodes below it in the tree. So the origin knows the slowest
+//! receiver behind each peer. Broadcasts are *outstanding* until every receiver has consumed them.
+//! Above a window, the origin's application is told to wait.
 //!
 //! - A node reports only to its *parent*, the peer that brought the latest accepted run. It tells
-//!   other senders not to wait. So no node waits for itself, even if nodes push in a circle: along
-//!   the circle all latest runs would be the same, and each node would have it before the one that
-//!   it got it from.
+//!   other senders not to wait. So no node waits for itself, even if nodes push in a circle: all
+//!   latest runs along the circle would be the same, and each node would have it before its sender.
 //! - A receiver that consumes nothing for [`Config::slow_receiver_timeout`] is left out of its
-//!   node's reports, and the origin is told its name (STALLED). The time that a message takes to
-//!   cross a link does not count. So one hanging application does not stop the network. It counts
-//!   again as soon as it goes on.
-//! - A node judges its own application. Its peers cannot: what they sent may lie in buffers of the
-//!   system for as long as a slow link takes. They leave a node out when it is silent, which ends
+//!   node's reports, and the origin learns its name (STALLED). The time that a message takes to
+//!   cross a link does not count. So one hanging application does not stop the network. The
+//!   receiver counts again as soon as it consumes.
+//! - A node judges its own application. Its peers cannot: their messages may lie in the system's
+//!   buffers for as long as a slow link takes. Peers leave a node out when it is silent, which ends
 //!   the link, and when it reports nothing for [`PEERS_WAIT`] times as long.
 //! - Nodes of 1.0.0 and legacy nodes do not report; they slow a sender down through their sockets.
 //!
@@ -29,25 +28,26 @@ use super::stream::{Stream, Taken};
 use crate::proto::codec::native;
 use crate::proto::{Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Publish, Watermark};
 
-/// Reported instead of a number: another peer waits for this node. No broadcast has it.
+/// Reported instead of a number: do not wait for this node, another peer does. No broadcast has
+/// this number.
 const NO_MATTER: u64 = LAST_SEQUENCE;
-/// How often a parent is told the same again, while something large is on its way.
+/// How often a report is repeated to the parent while a large message is on its way.
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
-/// How many times as long its peers wait for a node that lives and does not report. The default of
-/// 60 s is twice as long as the largest send buffer of Linux (4 MiB) takes over 1 Mbit/s.
+/// How many times longer peers wait for a live node that reports nothing. The default of 60 s is
+/// twice the time that Linux's largest send buffer (4 MiB) takes over 1 Mbit/s.
 const PEERS_WAIT: u32 = 6;
-/// What all origins of a network may have outstanding together: half of what is cached for repair
-/// ([`super::streams`]), for they do not know at once how many they are. With all of it, the
-/// simulator showed four origins of which some broadcasts could not be repeated any more.
+/// Bytes that all origins of a network together may have outstanding: half of the cache for repair
+/// ([`super::streams`]), because origins learn only gradually how many they are. With the whole
+/// cache, the simulator showed four origins with broadcasts that could not be repaired.
 const ALL_WINDOWS: usize = 16 << 20;
-/// An origin shares that with the origins that have broadcast within this time.
+/// The origins that have broadcast within this time share it.
 pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(5);
-/// As long as an origin that begins to broadcast has not heard others, it takes itself for one of
-/// so many: they may have begun at the same moment.
+/// An origin that begins to broadcast assumes this many origins until it has heard others: they may
+/// have begun at the same moment.
 const BEGINNERS: usize = 8;
 
 impl State {
-    /// A run of ours was sent.
+    /// Notes that this node sent a run.
     pub(super) fn note_sent(&mut self, run: &Publish) {
         if self.config.waits_for_receivers {
             self.outstanding.sent(run.last(), super::stream::cost(run));
@@ -57,7 +57,7 @@ impl State {
         self.update_window();
     }
 
-    /// The messages from `first` to `last` are given to the application; returns their mark.
+    /// Notes that the messages from `first` to `last` went to the application. Returns their mark.
     pub(super) fn note_given(&mut self, origin: &Origin, first: u64, last: u64) -> Option<Mark> {
         let now = self.now;
         let stream = self.streams.get_mut(origin)?;
@@ -74,7 +74,7 @@ impl State {
         Some(mark)
     }
 
-    /// A peer has sent us something of a stream, and may wait for us.
+    /// A peer sent us a run, and may wait for our reports.
     pub(super) fn note_awaited(&mut self, link: LinkId, origin: &Origin, is_known: bool) {
         if !self.has_windows(link) {
             return;
@@ -85,7 +85,7 @@ impl State {
         let view = stream.view(link);
         view.awaits = true;
         if is_known {
-            // It may have forgotten our report.
+            // The peer may have forgotten our report.
             view.acked = 0;
         }
         self.note_flow(origin);
@@ -99,7 +99,7 @@ impl State {
         }
     }
 
-    /// Looks after a stream until everything is consumed.
+    /// Checks a stream regularly until everything is consumed.
     fn note_flow(&mut self, origin: &Origin) {
         let Some(stream) = self.streams.get_mut(origin) else {
             return;
@@ -126,7 +126,7 @@ impl State {
                 intake.consumed = mark.last.min(intake.given);
                 intake.since = now;
                 if std::mem::take(&mut intake.is_stalled) {
-                    tracing::info!(origin = %origin.id, "the application goes on: it is waited for again");
+                    tracing::info!(origin = %origin.id, "the application consumes again: senders wait for it");
                 }
                 changed.push(origin);
             }
@@ -134,7 +134,7 @@ impl State {
         self.tell_consumed(&changed);
     }
 
-    /// These links make progress, so the receivers behind them are not stalled.
+    /// Notes that these links make progress: receivers behind them are not stalled.
     pub(super) fn on_moving(&mut self, links: &[LinkId]) {
         let now = self.now;
         for origin in self.flowing.clone() {
@@ -167,7 +167,7 @@ impl State {
             let most = stream.high();
             let taken = &mut stream.view(link).taken;
             *taken = (high != NO_MATTER).then(|| {
-                // To say the same again is to say that something is on its way.
+                // Even an unchanged report shows progress: a message is on its way.
                 Taken {
                     upto: high.min(most),
                     since: now,
@@ -188,8 +188,8 @@ impl State {
         self.tell_consumed(&changed);
     }
 
-    /// Tells the parents of these streams up to where they are consumed, if that is news, and
-    /// others not to wait.
+    /// Reports to the parents of these streams how far they are consumed, if that has changed.
+    /// Tells other senders not to wait.
     fn tell_consumed(&mut self, origins: &[Origin]) {
         let now = self.now;
         let mut news: BTreeMap<LinkId, Vec<Watermark>> = BTreeMap::new();
@@ -228,14 +228,14 @@ impl State {
         }
     }
 
-    /// A peer has come, gone or become lazy: reports are updated.
+    /// Updates the reports after a peer came, left or became lazy.
     pub(super) fn receivers_changed(&mut self) {
         self.update_window();
         let flowing: Vec<Origin> = self.flowing.iter().cloned().collect();
         self.tell_consumed(&flowing);
     }
 
-    /// Tells the driver how much of ours is outstanding.
+    /// Tells the driver how much of our data is outstanding.
     pub(super) fn update_window(&mut self) {
         let own = self.own.clone();
         let Some(stream) = self.streams.get(&own) else {
@@ -278,7 +278,7 @@ impl State {
         }
     }
 
-    /// This node begins to broadcast, for the first time or after a pause.
+    /// Notes that this node begins to broadcast, for the first time or after a pause.
     pub(super) fn begin_window(&mut self) {
         self.active = self.active.max(BEGINNERS);
         self.counted_at = self.now;
@@ -308,7 +308,7 @@ impl State {
         let intake = &mut stream.intake;
         if !intake.is_done() && !intake.is_stalled && now.since(intake.since) >= patience {
             intake.is_stalled = true;
-            tracing::warn!(origin = %origin.id, "the application consumes nothing: nobody waits for it any more");
+            tracing::warn!(origin = %origin.id, "the application consumes nothing: senders no longer wait for it");
             stalled.push(self.own.id.clone());
         }
         let high = stream.high();
@@ -333,10 +333,10 @@ impl State {
         }
     }
 
-    /// Passes the name of a slow receiver on towards the origin.
+    /// Sends the name of a slow receiver towards the origin.
     fn tell_stalled(&mut self, origin: &Origin, id: &NodeId) {
         if *origin == self.own {
-            tracing::warn!(%id, "a receiver consumes nothing: its messages no longer wait for it");
+            tracing::warn!(%id, "a receiver consumes nothing: our messages no longer wait for it");
             self.counters.slow_receivers += 1;
             return self.emit(Event::SlowReceiver { id: id.clone() });
         }
@@ -355,7 +355,7 @@ impl State {
             .get(origin)
             .and_then(|stream| stream.seen_view(link))
             .is_some_and(|view| view.taken.is_some());
-        // A peer may name only so many receivers, and only for streams that it gets from us.
+        // A peer may report only so many receivers, and only for streams that it gets from us.
         if is_child
             && self
                 .peer_mut(link)
@@ -365,7 +365,7 @@ impl State {
         }
     }
 
-    /// A run is pushed to `link`, or would be if there were room: it is waited for from now on.
+    /// Waits for `link`'s reports: a run was pushed to it, or would have been if there were room.
     pub(super) fn await_receiver(&mut self, link: LinkId, origin: &Origin, first: u64) {
         let now = self.now;
         if !self.has_windows(link) {
@@ -389,7 +389,7 @@ impl State {
         }
     }
 
-    /// Broadcasts for a peer were dropped: it is waited for again once it reports.
+    /// Broadcasts for a peer were dropped. It is waited for again once it reports.
     pub(super) fn doubt_receiver(&mut self, link: LinkId) {
         self.streams.doubt_receiver(link);
         self.receivers_changed();
@@ -411,7 +411,7 @@ impl State {
         };
         let view = stream.seen_view(link);
         let taken = view.and_then(|view| view.taken);
-        // A peer has received everything that it has consumed.
+        // A peer that has consumed everything has received everything.
         !is_behind && view.is_none_or(|view| view.lazy || view.sent >= stream.high())
             || taken.is_some_and(|taken| taken.upto >= stream.high())
     }
