@@ -36,12 +36,12 @@ impl Bucket {
         true
     }
 
-    /// Takes more tokens, also some that are yet to come.
+    /// Takes tokens that the bucket may not have yet, and so may leave it in debt.
     pub(crate) fn spend(&mut self, tokens: f64) {
         self.tokens -= tokens;
     }
 
-    /// How long it takes until what was spent beyond its means is earned.
+    /// The time until the debt is earned back.
     pub(crate) fn debt(&mut self, now: Moment) -> Duration {
         self.earn(now);
         Duration::from_secs_f64((-self.tokens / self.per_second).max(0.0))
@@ -53,7 +53,7 @@ impl Bucket {
         self.last = now;
     }
 
-    /// Whether a bucket left alone since would be full: then it need not be remembered.
+    /// Whether the bucket would be full if it was unused since: then it can be forgotten.
     pub(crate) fn is_full(&self, now: Moment) -> bool {
         let earned = now.since(self.last).as_secs_f64() * self.per_second;
         self.tokens + earned >= self.burst

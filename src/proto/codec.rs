@@ -1,8 +1,8 @@
-//! Bytes to [`Message`]s and back: total and bounded, for both wires.
+//! Bytes to [`Message`]s and back, for both wires. No input panics, and memory is bounded.
 //!
-//! A link begins with lines ([`line`]), the legacy wire. After handshakes in which both sides offer
-//! it, it goes on with binary frames ([`native`]). [`Decoder`] reads both; whoever sends picks the
-//! encoders of the one or the other module.
+//! A link begins with lines ([`line`]), the legacy wire. If both handshakes offer the native wire,
+//! the link continues with binary frames ([`native`]). [`Decoder`] reads both; a sender picks the
+//! encoders of one of the two modules.
 
 pub mod hello;
 mod limits;
@@ -21,9 +21,9 @@ pub struct Decoder {
     limits: Limits,
     offers_native: bool,
     mode: Mode,
-    /// It has not shaken hands yet.
+    /// Whether the handshake is still missing.
     is_new: bool,
-    /// How much may still come of it; `None` once it is a peer.
+    /// Bytes left for an unconnected link; `None` once it is a peer.
     left: Option<usize>,
 }
 
@@ -37,8 +37,8 @@ enum Mode {
 }
 
 impl Decoder {
-    /// A decoder for a fresh link. `offers_native`: our own handshake or ack on this link says that
-    /// we speak the native wire, so the other side's may switch to it.
+    /// A decoder for a new link. `offers_native`: our own handshake or ack on this link offers the
+    /// native wire, so the other side may switch to it.
     pub fn new(limits: Limits, offers_native: bool) -> Self {
         Self {
             limits,
@@ -49,15 +49,15 @@ impl Decoder {
         }
     }
 
-    /// It is a peer now, and may say as much as a peer may.
+    /// Notes that the link has become a peer's: the limits of peers apply.
     pub fn connected(&mut self) {
         self.left = None;
     }
 
-    /// Takes the next message from the front of `input`; `None` = it needs more bytes.
+    /// Takes the next message from the front of `input`; `None` = more bytes are needed.
     ///
-    /// Between calls, `input` may only be appended to. Messages refer to its memory, they copy no
-    /// payloads. After an error the link is of no use.
+    /// Between calls, `input` may only be appended to. Messages share its memory and copy no
+    /// payloads. After an error, the link is useless.
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Message>, DecodeError> {
         match self.mode {
             Mode::Lines { searched } => self.next_line(input, searched),
@@ -80,7 +80,7 @@ impl Decoder {
         mut searched: usize,
     ) -> Result<Option<Message>, DecodeError> {
         loop {
-            // A long line comes in many pieces: look at each byte once.
+            // A long line arrives in many pieces; each byte is searched once.
             searched = searched.min(input.len());
             let newline = memchr(b'\n', &input[searched..]).map(|at| searched + at);
             if self.left.is_none() && newline.unwrap_or(input.len()) > self.limits.line {
@@ -105,7 +105,7 @@ impl Decoder {
             }
             let message = line::decode(&text);
             if let Message::Handshake(hello) | Message::HandshakeAck(hello) = &message {
-                // Only the first one counts: the wire of a link is settled once.
+                // Only the first handshake counts: the wire of a link is settled once.
                 let is_first = std::mem::take(&mut self.is_new);
                 if is_first && self.offers_native && hello.native.is_some() {
                     self.mode = Mode::Frames;
@@ -129,7 +129,7 @@ impl Decoder {
         Ok(message)
     }
 
-    /// A line or a frame has come.
+    /// Charges a line or frame to the budget of an unconnected link.
     fn spends(&mut self, len: usize) -> Result<(), DecodeError> {
         if let Some(left) = &mut self.left {
             let rest = left.checked_sub(len.max(LEAST));

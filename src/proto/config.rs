@@ -1,4 +1,4 @@
-//! Every number of the protocol, with its default and where it comes from.
+//! Every number of the protocol, with its default and the reason for it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -31,95 +31,92 @@ impl From<SocketAddr> for Target {
 /// The options of a node. Each field has a default in [`Config::default`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address that others dial us at. Default `127.0.0.1`.
+    /// The address that others dial. Default `127.0.0.1`.
     pub address: String,
-    /// The port that others dial us at; 0 = the one that is listened on. Default 0.
+    /// The port that others dial; 0 = the listening port. Default 0.
     pub port: u16,
-    /// The address to listen on. Default none: all of this machine's, IPv6 and IPv4.
+    /// The address to listen on. Default none: all addresses of this machine, IPv6 and IPv4.
     pub listen_host: Option<IpAddr>,
     /// The port to listen on; 0 = any free one. Default none: `port`.
     pub listen_port: Option<u16>,
-    /// How many peers the node actively seeks. Default 3 (legacy).
+    /// How many peers the node actively seeks. Default 3, as in 0.2.
     pub min_peers: usize,
-    /// How many peers it accepts; `usize::MAX` = no limit. Default 5 (legacy).
+    /// How many peers the node accepts; `usize::MAX` = no limit. Default 5, as in 0.2.
     pub max_peers: usize,
-    /// The name of the network, in which all nodes must agree. Default none, which is a name, too.
+    /// The name of the network; all its nodes must agree on it. Default none, which counts as a
+    /// name.
     pub network: Option<String>,
     /// Nodes to enter the network through. Default none.
     pub seeds: Vec<Target>,
-    /// A seed that has not answered a ping after this long counts as lost. Default 3 s (legacy).
+    /// A seed that has not answered a ping for this long counts as lost. Default 3 s, as in 0.2.
     pub ping_timeout: Duration,
-    /// How often seeds are pinged and entry is tried again. Default 10 s (legacy protocol).
+    /// How often seeds are pinged and entry is tried again. Default 10 s, as in 0.2.
     pub tick: Duration,
-    /// From TCP connection to handshake, and from our handshake to its ack. Default 5 s (legacy).
+    /// From TCP connection to handshake, and from our handshake to its ack. Default 5 s, as in 0.2.
     pub handshake_timeout: Duration,
-    /// From dialling to a TCP connection. Default 3 s (overlay design, membership).
+    /// From dialling to a TCP connection. Default 3 s.
     pub dial_timeout: Duration,
-    /// How long a legacy packet id is remembered. Default 60 s (legacy protocol).
+    /// How long a legacy packet id is remembered. Default 60 s, as in 0.2.
     pub seen_for: Duration,
-    /// How many legacy packet ids are remembered at most. Default 1 048 576.
+    /// Maximum number of remembered legacy packet ids. Default 1 048 576.
     pub seen_max: usize,
-    /// The largest message an application may send or get, in bytes of JSON text or chunk.
+    /// The largest message that an application may send or get, in bytes of JSON text or chunk.
     /// Default 4 MiB.
     pub max_message: usize,
-    /// Bytes that are read from an unconnected link. Default 64 KiB (overlay design: of a
-    /// line; but lines cost time, too).
+    /// Maximum bytes read from an unconnected link. Default 64 KiB, for all its lines and frames,
+    /// because even short lines cost time.
     pub max_unconnected_bytes: usize,
-    /// Bytes queued for one link before its overflow policy applies. Default 8 MiB (overlay
-    /// design).
+    /// Bytes queued for one link before its overflow policy applies. Default 8 MiB.
     pub link_queue: usize,
-    /// Unconnected links: sockets without a handshake. Default 256: the design's 64 would let a
-    /// thousand nodes a second in over links of 30 ms, and ten thousand that start at once want in
-    /// within 10 s.
+    /// Maximum unconnected links: sockets without a handshake. Default 256. 64 would admit only a
+    /// thousand nodes a second over links of 30 ms, too few for ten thousand that start at once and
+    /// want to enter within 10 s.
     pub max_unconnected: usize,
-    /// The same from one address that is not loopback. Default 4 (overlay design).
+    /// Maximum unconnected links per address that is not loopback. Default 4.
     pub max_unconnected_per_address: usize,
-    /// Connections that are accepted per second; twice as many at once. Default 1000: a few
-    /// hundredths of a core. Further connections wait in the system's queue, which costs nearly
-    /// nothing.
+    /// Connections accepted per second; twice as many at once. Default 1000, which takes a few
+    /// hundredths of a core. Further connections wait in the system's queue, at almost no cost.
     pub connections_per_second: f64,
-    /// Incoming encrypted handshakes that are computed per second; twice as many at once. Default
-    /// 200: a few hundredths of a core.
+    /// Incoming encrypted handshakes computed per second; twice as many at once. Default 200, which
+    /// takes a few hundredths of a core.
     pub handshakes_per_second: f64,
-    /// Dials that others make us do and that are under way. Default 8 (overlay design).
+    /// Maximum concurrent dials that other nodes cause. Default 8.
     pub max_dials: usize,
-    /// Dials that others make us do per second; twice as many at once. Default 4 (overlay design).
+    /// Dials per second that other nodes cause; twice as many at once. Default 4.
     pub dials_per_second: f64,
-    /// Peer requests that one peer may pass on. Default 10 (overlay design).
+    /// Peer requests per second that one peer may pass on. Default 10.
     pub peer_requests_per_second: f64,
-    /// Shuffles that one peer may hand us; ten times as many at once, as much as a link brings that
-    /// stood still until it would have been given up. Default 20: when all nodes of a network have
-    /// just started, seven a second go each way over a link, since everybody sends one a second and
-    /// each takes seven steps. Nobody hands on more than half as many, so that who only passes on
-    /// what others send too much of is not to blame for it.
+    /// Shuffles per second that one peer may send; ten times as many at once, because a stalled
+    /// link delivers that many before it is given up. Default 20. When all nodes of a network have
+    /// just started, each link carries seven a second each way: every node sends one a second, and
+    /// each takes seven steps. A node forwards at most half as many, so no node is blamed for the
+    /// excess of others.
     pub shuffles_per_second: f64,
-    /// Pings that are answered. Default 10 (overlay design).
+    /// Pings answered per second. Default 10.
     pub pongs_per_second: f64,
-    /// Bytes of one peer's broadcasts that are read to be passed on, per second; an eighth of it at
-    /// once. Default 128 MiB: as much as a gigabit brings.
+    /// Bytes per second of one peer's broadcasts that are read for forwarding; an eighth of it at
+    /// once. Default 128 MiB: the rate of a gigabit link.
     pub relayed_bytes_per_second: f64,
-    /// Whether this node's application waits for receivers that consume slowly.
-    /// Default true.
+    /// Whether this node's application waits for slow receivers. Default true.
     pub waits_for_receivers: bool,
     /// How long a receiver may consume nothing before senders stop waiting for it. Default 10 s:
-    /// longer than it takes to find that a node is dead (6 s), so that only nodes that live and
-    /// hang are given up as slow, and longer than the pauses of virtual machines and garbage
-    /// collectors.
+    /// longer than the detection of a dead node (6 s), so that only live, hanging nodes count as
+    /// slow; and longer than the pauses of virtual machines and garbage collectors.
     pub slow_receiver_timeout: Duration,
-    /// Addresses that may connect and be dialled. Default none, which means all.
+    /// Addresses that may connect and be dialled. Default none, which allows all.
     pub allow: Vec<IpNet>,
     /// How many bytes of broadcasts are kept for repair. Default 32 MiB (overlay design, tree).
     pub repair_bytes: usize,
     /// Whether to keep a record of all members, and pass on messages to any of them. Default true.
     pub members: bool,
-    /// How many members' records are kept. Default 16 384: with 300 bytes each, 5 MiB.
+    /// Maximum number of members' records. Default 16 384: with 300 bytes each, 5 MiB.
     pub max_members: usize,
     /// The application's own text in this node's record, at most
     /// [`MAX_BODY`](super::members::MAX_BODY) bytes. Default empty.
     pub body: String,
     /// Whether to offer the native wire in handshakes. Default true.
     pub native: bool,
-    /// The node's key in a closed network: it signs the node's record, and authenticates messages
+    /// The node's key in a closed network. It signs the node's record and authenticates messages
     /// between members. Default none, as in an open network.
     pub identity: Option<Identity>,
 }
@@ -177,20 +174,20 @@ impl Config {
         }
     }
 
-    /// Whether that address may connect and be dialled.
+    /// Whether an address may connect and be dialled.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.allow.is_empty() || self.allow.iter().any(|net| net.contains(&address))
     }
 
-    /// The longest line accepted from a peer, in bytes: the largest message in base64 and its
+    /// The longest line accepted from a peer, in bytes: the largest message in base64, and the
     /// packet around it.
     pub fn max_line(&self) -> usize {
         self.max_message.div_ceil(3) * 4 + (16 << 10)
     }
 
-    /// The largest native frame, in bytes: the largest message, or what an application says in a
-    /// tick (lib/outbox.js: it goes as soon as it has 64 Ki characters), and its header.
+    /// The largest native frame, in bytes: its header, and the larger of the largest message and
+    /// one tick's batch (lib/outbox.js sends a batch at 64 Ki characters).
     pub fn max_frame(&self) -> usize {
         self.max_message.max(MAX_TICK) + (16 << 10)
     }

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use super::members::Member;
 use super::{LinkId, Message, NodeId, Payload, Target};
 
-/// Something happened that the protocol must know.
+/// An input of the state machine.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Input {
-    /// The server listens, on this port: find peers.
+    /// The server listens on this port. The node looks for peers.
     Started {
         /// The real port (never 0).
         port: u16,
@@ -38,66 +38,66 @@ pub enum Input {
     },
     /// A message came.
     Received {
-        /// On this link.
+        /// The link.
         link: LinkId,
         /// The message.
         message: Message,
     },
-    /// The link is gone: closed by the other side, broken, or closed by us and flushed.
+    /// A link is closed: by the other side, by an error, or by us after a flush.
     Closed {
-        /// Which.
+        /// The link.
         link: LinkId,
         /// Why, for the log: `FIN`, `ECONNRESET`, `line too long`, …
         reason: String,
     },
     /// A link's queue crossed a threshold.
     Pressure {
-        /// Which.
+        /// The link.
         link: LinkId,
-        /// How many bytes wait.
+        /// The fill level of its queue.
         level: Level,
     },
-    /// A timer that was asked for is due.
+    /// A requested timer is due.
     TimerFired(Timer),
     /// The application broadcasts.
     Broadcast(Payload),
-    /// The application has consumed these messages, and all of their streams before them.
+    /// The application has consumed these messages, and all earlier ones in their streams.
     Consumed(Vec<Mark>),
-    /// These links take bytes, but slowly: they may be in the middle of a large message.
+    /// These links are sending, but slowly: a large message may be on its way.
     Moving(Vec<LinkId>),
-    /// The application speaks to one peer, or to one member.
+    /// The application sends to one peer, or to one member.
     Direct {
         /// The peer's link, or the member's handle.
         link: LinkId,
-        /// What.
+        /// The messages.
         payload: Payload,
     },
-    /// The application speaks to several members.
+    /// The application sends to several members.
     SendTo {
-        /// Their handles.
+        /// The members' handles.
         members: Vec<u32>,
-        /// What.
+        /// The messages.
         payload: Payload,
     },
-    /// The application has another text for this node's record.
+    /// The application changed the text in this node's record.
     Body(String),
-    /// The application sends a line of its own (`peer.socket.send`): a JSON array's text.
+    /// The application sends a custom line (`peer.socket.send`): the text of a JSON array.
     Line {
         /// The peer's link.
         link: LinkId,
         /// The array.
         text: Bytes,
     },
-    /// The application wants a peer by address.
+    /// The application dials a peer by address.
     AddPeer {
-        /// Comes back in [`Event::Dialed`].
+        /// The request's number in [`Event::Dialed`].
         request: u32,
-        /// Where.
+        /// The address.
         target: Target,
     },
-    /// The application drops a peer.
+    /// The application closes a peer.
     ClosePeer {
-        /// Which.
+        /// The peer's link.
         link: LinkId,
     },
     /// The application has changed these options.
@@ -113,16 +113,16 @@ pub enum Input {
     Stop,
 }
 
-/// A place in a stream that the application was given: everything up to `last`.
+/// A place in a stream of messages that the application got: all messages up to `last`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Mark {
     /// An origin's broadcasts, or a peer's direct messages.
     pub stream: u32,
-    /// The number of the message; they count up by one within a stream.
+    /// The number of the last message; numbers count up by one within a stream.
     pub last: u64,
 }
 
-/// How full a link's queue is.
+/// The fill level of a link's queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
     /// Below a quarter of [`super::Config::link_queue`].
@@ -133,46 +133,46 @@ pub enum Level {
     Full,
 }
 
-/// Something the driver must do, in order.
+/// An action for the driver, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
     /// Open a TCP connection.
     Dial {
-        /// The link it will be.
+        /// The link of the new connection.
         link: LinkId,
-        /// To where.
+        /// The address.
         target: Target,
     },
     /// Queue bytes on a link.
     Send {
-        /// Which.
+        /// The link.
         link: LinkId,
-        /// What.
+        /// The bytes.
         data: Outgoing,
     },
     /// End a link.
     Close {
-        /// Which.
+        /// The link.
         link: LinkId,
-        /// How.
+        /// The way to end it.
         how: CloseHow,
     },
     /// (Re)start a timer.
     SetTimer {
-        /// Which; setting it again moves it.
+        /// The timer; setting it again moves it.
         timer: Timer,
-        /// From now.
+        /// The delay from now.
         after: std::time::Duration,
     },
     /// Forget a timer.
     CancelTimer(Timer),
     /// How much of the application's data is outstanding.
     Window {
-        /// To one peer or one member; `None` = broadcasts.
+        /// Which peer or member; `None` = broadcasts.
         link: Option<LinkId>,
         /// Bytes sent and not consumed.
         outstanding: usize,
-        /// Bytes that may be outstanding before senders are to wait.
+        /// Outstanding bytes above which senders wait.
         size: usize,
     },
     /// Tell the application.
@@ -184,19 +184,19 @@ pub enum Output {
 pub struct Outgoing {
     /// Its class for backpressure.
     pub class: Class,
-    /// First these bytes.
+    /// The first part.
     pub head: Bytes,
-    /// Then these; may be empty.
+    /// The second part; may be empty.
     pub body: Bytes,
 }
 
 impl Outgoing {
-    /// How many bytes it is on the wire.
+    /// The size on the wire, in bytes.
     pub fn len(&self) -> usize {
         self.head.len() + self.body.len()
     }
 
-    /// Whether there is nothing to send.
+    /// Whether both parts are empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -205,7 +205,7 @@ impl Outgoing {
 /// The classes of a link's queue, most important first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Class {
-    /// Handshakes, membership, repair requests: never dropped.
+    /// Handshakes, membership and repair requests: never dropped.
     Control,
     /// Data of this node's application.
     Own,
@@ -213,53 +213,52 @@ pub enum Class {
     Forward,
 }
 
-/// How a link ends.
+/// The ways to end a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CloseHow {
-    /// Write the queue, then FIN; reading stops now.
+    /// Write the queue, then FIN. Reading stops now.
     Flush,
-    /// Write the queue, then FIN; the other side closes (entry and pong connections).
+    /// Write the queue, then FIN. The other side closes (connections for entry and pongs).
     HalfClose,
-    /// At once.
+    /// Close at once; the queue is lost.
     Abort,
 }
 
-/// Why the state machine wants to be woken.
+/// The timers of the state machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Timer {
-    /// Look after entry, seeds and refill.
+    /// Check entry, seeds and the number of peers.
     Tick,
-    /// A link has not shaken hands in time.
+    /// The handshake of this link is overdue.
     Handshake(LinkId),
-    /// A seed has not answered the ping with this number in time.
+    /// The answer to the ping with this number is overdue.
     Ping(u32),
-    /// Ask for peers again, rate limited.
+    /// Ask for peers again, at a limited rate.
     Refill,
-    /// Send the watermarks that lazy links have not been told.
+    /// Send lazy peers the watermarks that they have not got yet.
     LazyPush,
-    /// Look after gaps: graft, graft elsewhere, skip.
+    /// Check gaps: graft, graft from another peer, or skip.
     Repair,
-    /// Look after silent native links and old payloads.
+    /// Check for silent native links and old payloads.
     Heartbeat,
-    /// Look at what the application has consumed, tell those who wait for it, and see who makes no
-    /// progress. Before it fires, the driver gives the state [`Input::Consumed`] and
-    /// [`Input::Moving`].
+    /// Report consumption to waiting senders, and find stalled receivers. Before the timer fires,
+    /// the driver gives the state [`Input::Consumed`] and [`Input::Moving`].
     Window,
-    /// Below the number of peers that is sought: try again.
+    /// The node has too few peers: look for more.
     Seek,
     /// Trade addresses with another node.
     Shuffle,
-    /// Look after beacons, seeds and peers that went silent.
+    /// Check beacons, seeds and silent peers.
     Watch,
-    /// Look at a seed whose beacons do not come.
+    /// Check a seed whose beacons are missing.
     Roam,
-    /// A seed was asked for peers, and should have seen to it by now.
+    /// The join request to a seed is overdue.
     Join(u32),
-    /// Dial a seed whose beacons are missed.
+    /// Dial a seed whose beacons are missing.
     Probe(u32),
-    /// Pass on records of members, renew our own, compare them with a neighbour's.
+    /// Forward records of members, renew our own, and compare them with a neighbour's.
     Members,
-    /// Ask after letters that nothing is heard of.
+    /// Ask about letters without a report.
     Routing,
 }
 
@@ -271,108 +270,107 @@ pub enum Event {
         /// The real port.
         port: u16,
     },
-    /// The server could not listen (`EADDRINUSE`, …) or broke.
+    /// The server could not listen (`EADDRINUSE`, …), or it failed later.
     Failed {
         /// The system's error code.
         code: String,
-        /// A sentence.
+        /// The error message.
         message: String,
     },
-    /// Every link is closed and the port is free again: the last event.
+    /// Every link is closed and the port is free again. This is the last event.
     Stopped,
-    /// A peer was added; everything else about `link` comes later.
+    /// A peer was added. All other events about `link` follow this one.
     PeerAdded {
-        /// Names the peer in every other event and in commands.
+        /// The peer's link in all other events and in commands.
         link: LinkId,
-        /// Who.
+        /// The peer's id.
         id: NodeId,
         /// The other end of the socket.
         remote: SocketAddr,
         /// Whether the link carries native frames.
         native: bool,
-        /// Whether it reports its consumption, so that its socket need not slow it down.
+        /// Whether it reports its consumption. Its socket then need not slow it down.
         windows: bool,
-        /// The largest message it takes, in bytes, if it says so.
+        /// The largest message that the peer takes, in bytes, if its handshake says so.
         max_message: Option<u32>,
     },
-    /// A peer was removed; nothing about `link` comes later.
+    /// A peer was removed. No events about `link` follow.
     PeerRemoved {
-        /// Which.
+        /// The peer's link.
         link: LinkId,
-        /// Why.
+        /// The reason.
         reason: RemoveReason,
     },
-    /// Broadcasts of others.
+    /// Broadcasts of another node.
     Broadcast {
-        /// What.
+        /// The messages.
         payload: Payload,
         /// The mark of the last message; `None` if no sender waits for its consumption.
         mark: Option<Mark>,
     },
-    /// Direct messages of a peer or of a member.
+    /// Direct messages from a peer or a member.
     Direct {
         /// The peer's link, or the member's handle.
         link: LinkId,
-        /// What.
+        /// The messages.
         payload: Payload,
         /// As for [`Event::Broadcast`].
         mark: Option<Mark>,
     },
-    /// A line with a path of the application's own: the JSON array's text.
+    /// A custom line of the application: the text of a JSON array.
     Line {
-        /// From which peer.
+        /// The sender's link.
         link: LinkId,
         /// The array, valid JSON.
         text: Bytes,
         /// As for [`Event::Broadcast`].
         mark: Option<Mark>,
     },
-    /// A node is a member now: nothing of it came before.
+    /// A node became a member. All other events about it follow this one.
     MemberJoined(Member),
-    /// A member has another address or text.
+    /// The address or text of a member changed.
     MemberUpdated(Member),
-    /// A node is a member no more; nothing of it comes later.
+    /// A node is no longer a member. No events about it follow.
     MemberLeft(LinkId),
-    /// Messages to a member were dropped on their way, by a node that could say so.
+    /// Messages to a member were dropped on their way, by a node that could report it.
     Undelivered {
         /// The member's handle.
         member: LinkId,
-        /// How many.
+        /// How many messages.
         count: u64,
     },
     /// A seed no longer answers.
     Netsplit {
-        /// Which.
+        /// The seed.
         seed: Target,
     },
-    /// It answers again.
+    /// The seed answers again.
     NetsplitResolved {
-        /// Which.
+        /// The seed.
         seed: Target,
     },
     /// The node has no peer. Lists the outcome of its attempts to enter through each seed.
     Outside {
-        /// Each seed but those that are this node itself.
+        /// Every seed except this node itself.
         seeds: Vec<SeedOutcome>,
     },
     /// A seed is in another part of the network, and there is no room for a link to it.
     Island {
-        /// Which.
+        /// The seed.
         seed: Target,
-        /// It is in our part again.
+        /// Whether the seed is in our part again.
         is_over: bool,
     },
-    /// Another node that runs says that it is this one, or that it listens where this one does.
+    /// Another running node has this node's id, or claims its address.
     Conflict {
         /// [`Why::Id`](super::Why) or [`Why::Address`](super::Why).
         what: super::Why,
         /// The other node's id.
         id: NodeId,
-        /// Where it is.
+        /// The other node's address.
         remote: SocketAddr,
     },
-    /// A link was refused or closed for the sake of the network's security. Not every one of many
-    /// in a row is told.
+    /// A link was refused or closed for the network's security. Repeated refusals are only sampled.
     Refused {
         /// The other end.
         remote: SocketAddr,
@@ -382,43 +380,44 @@ pub enum Event {
     },
     /// The outcome of [`Input::AddPeer`].
     Dialed {
-        /// Of that request.
+        /// The number of that request.
         request: u32,
-        /// The peer's link, or an error code: the system's, `REFUSED` (there was no ack that makes
-        /// a peer), `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. To be peers already is no error.
+        /// The peer's link, or an error code: the system's, `REFUSED` (the other node sent no ack
+        /// that makes a peer), `TIMEOUT`, `SELF`, `FULL` or `STOPPED`. An existing peer is no
+        /// error.
         result: Result<LinkId, String>,
     },
-    /// There is room again after a send was answered with pressure: for broadcasts (`None`) or
-    /// for one peer.
+    /// There is room again after backpressure: for broadcasts (`None`) or for one peer.
     Drain(Option<LinkId>),
-    /// Broadcasts of one origin that could not be had any more were skipped.
+    /// Broadcasts of one origin were lost: no peer held them any more.
     Skipped {
-        /// Whose.
+        /// The origin's id.
         origin: NodeId,
-        /// How many.
+        /// How many broadcasts.
         count: u64,
         /// The stream in the [`Mark`]s of this origin's broadcasts.
         stream: u32,
     },
-    /// The application of a node has consumed nothing for too long: this node's messages no longer
-    /// wait for it.
+    /// A node's application has consumed nothing for too long: this node's messages no longer wait
+    /// for it.
     SlowReceiver {
         /// The node.
         id: NodeId,
     },
-    /// A broadcast of this node was not sent to a peer, which takes none so large.
+    /// A broadcast of this node was not sent to a peer, because it exceeds the peer's message
+    /// limit.
     Oversized {
         /// The peer.
         id: NodeId,
         /// The size of the message, in bytes.
         size: usize,
-        /// The largest message the peer takes, in bytes.
+        /// The peer's limit, in bytes.
         limit: usize,
     },
 }
 
 impl Event {
-    /// The mark to report when the application has consumed this.
+    /// The mark to report once the application has consumed this event's messages.
     pub fn mark(&self) -> Option<Mark> {
         match self {
             Self::Broadcast { mark, .. } | Self::Direct { mark, .. } | Self::Line { mark, .. } => {
@@ -432,7 +431,7 @@ impl Event {
 /// The outcome of an attempt to enter through a seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SeedOutcome {
-    /// Which.
+    /// The seed.
     pub seed: Target,
     /// `refused`, `no answer`, `unknown name`, `secret`, `network`, `not smokesignal`, `full`, …
     pub reason: &'static str,
@@ -441,7 +440,7 @@ pub struct SeedOutcome {
 impl std::fmt::Display for SeedOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Target { host, port } = &self.seed;
-        // Only an address has two colons; what stands for a list in the DNS has one.
+        // Only an IPv6 address has two colons; a DNS list has one.
         match host.matches(':').count() > 1 {
             true => write!(f, "[{host}]:{port} {}", self.reason),
             false => write!(f, "{host}:{port} {}", self.reason),
@@ -452,11 +451,11 @@ impl std::fmt::Display for SeedOutcome {
 /// Why a peer was removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RemoveReason {
-    /// We closed it: `peer.close()` or `stop()`.
+    /// This node closed it: `peer.close()` or `stop()`.
     Local,
     /// The other side closed, or the link broke.
     Remote,
-    /// It fell silent.
+    /// It was silent for too long.
     Silent,
     /// It did not read for too long.
     Slow,

@@ -1,4 +1,4 @@
-//! Identifiers and time, as the state machine sees them.
+//! Identifiers and time in the state machine.
 
 #[cfg(test)]
 mod tests;
@@ -11,17 +11,16 @@ use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 
-/// A node's network-wide name: 1 to [`NodeId::MAX_LEN`] bytes of any text, as old nodes have them.
+/// A node's id, unique in its network: 1 to [`NodeId::MAX_LEN`] bytes of any text, as in 0.2.
 ///
-/// Frames and packet ids carry it in a form of its own, its *code*: 1 to 64 printable ASCII
-/// characters without `-` (legacy nodes split packet ids on it), `"` and `\` (which JSON would
-/// escape). Most ids are such a text and are their own code. Of any other the code is `=` and the
-/// text with escapes, or `=#` and the text's MD5 if that is too long. Generated ids are lowercase
-/// base 36.
+/// Frames and packet ids carry it as a *code*: 1 to 64 printable ASCII characters without `-`
+/// (legacy nodes split packet ids on it), `"` and `\` (which JSON would escape). Most ids are valid
+/// codes and encode as themselves. Any other id becomes `=` and the text with escapes, or, if that
+/// is too long, `=#` and the text's MD5. Generated ids are lowercase base 36.
 #[derive(Clone)]
 pub struct NodeId {
     code: Arc<str>,
-    /// The text, where it is not the code.
+    /// The text, if it differs from the code.
     text: Option<Arc<str>>,
 }
 
@@ -31,7 +30,7 @@ impl NodeId {
     /// The longest code, in bytes.
     pub const MAX_CODE_LEN: usize = 64;
 
-    /// Checks `text` and makes it an id.
+    /// Validates `text` as an id.
     pub fn parse(text: &str) -> Option<Self> {
         if is_code(text) {
             return Some(Self {
@@ -45,7 +44,7 @@ impl NodeId {
         })
     }
 
-    /// The id of that code.
+    /// The id with a given code.
     pub fn from_code(code: &str) -> Option<Self> {
         is_code(code).then(|| Self {
             code: code.into(),
@@ -58,7 +57,7 @@ impl NodeId {
         &self.code
     }
 
-    /// The id's text. Where only the code of a long one is known, that.
+    /// The id's text, or the code if the text is unknown (a long id that was read from a code).
     pub fn as_str(&self) -> &str {
         self.text.as_ref().unwrap_or(&self.code)
     }
@@ -90,7 +89,7 @@ fn encode(text: &str) -> String {
     code
 }
 
-/// The text of which that is the code, if it is not its own.
+/// The text of a code, if it differs from the code.
 fn decode(code: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = code.strip_prefix('=')?.as_bytes();
@@ -142,7 +141,7 @@ impl fmt::Debug for NodeId {
     }
 }
 
-/// One TCP connection of one node; not used again while that is there.
+/// One TCP connection of one node; the id is not used again while the connection exists.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LinkId(pub u32);
 
@@ -152,7 +151,7 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// A point in time: microseconds since whoever drives the state machine began to count.
+/// A point in time: microseconds since the driver of the state machine began to count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Moment(pub u64);
 
@@ -165,7 +164,7 @@ impl Moment {
         )
     }
 
-    /// How long ago `earlier` was; zero when it lies ahead.
+    /// The time since `earlier`; zero if `earlier` lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

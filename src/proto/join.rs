@@ -1,4 +1,4 @@
-//! Short runs that come one behind the other, made one.
+//! Joins consecutive short runs into one.
 
 #[cfg(test)]
 mod tests;
@@ -9,14 +9,14 @@ use super::{Kind, Message, Native, Payload, Publish};
 
 /// Longer runs are not joined: copying them costs more than it saves.
 const SHORT: usize = 2 << 10;
-/// Where a joined run ends, in bytes.
+/// The size at which a joined run ends, in bytes.
 const JOINED: usize = 16 << 10;
 
 /// Joins short runs of events that continue each other, within one read.
 ///
-/// The work that a run makes, here and at every node behind, hardly depends on its length. So an
-/// origin that says much in ticks of one message each, as it happens or out of malice, costs little
-/// more than one whose ticks are long.
+/// A run causes about the same work at this node and all later ones, whatever its length. So an
+/// origin that sends many ticks of one message, by chance or out of malice, costs little more than
+/// one with long ticks.
 pub(crate) fn join_runs(messages: Vec<Message>) -> Vec<Message> {
     if messages.len() < 2 {
         return messages;
@@ -43,10 +43,10 @@ fn is_short(run: &Publish) -> bool {
     run.payload.kind() == Kind::Events && run.payload.body().len() < SHORT
 }
 
-/// A run, and the runs that continue it.
+/// A run and the runs that continue it.
 struct Joined {
     run: Publish,
-    /// The bodies of all, if there are several.
+    /// The joined bodies, if there are several.
     body: BytesMut,
     count: u32,
 }
@@ -81,7 +81,7 @@ impl Joined {
         }
         self.body.put_u8(b'\n');
         self.body.put_slice(next.payload.body());
-        // Both are bounded: no message has fewer bytes than none and a line end.
+        // Both are bounded: every message has at least a byte or a line end.
         self.count += next.payload.count();
     }
 

@@ -5,7 +5,7 @@
 //! - [`canonical`]: JSON exactly as V8 writes it, because that is what the hash covers;
 //! - [`seen`]: which packets have been seen, because packets are flooded;
 //! - [`ids`]: the ids that native broadcasts have as packets;
-//! - [`translator`]: all of this behind one door, for the node that has legacy peers.
+//! - [`translator`]: the interface of all this for a node with legacy peers.
 
 mod base64;
 mod canonical;

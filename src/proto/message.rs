@@ -1,45 +1,45 @@
-//! Messages between nodes, decoded.
+//! Decoded messages between nodes.
 
 use bytes::Bytes;
 
 use super::{NodeId, Payload, members, routing};
 
-/// One message from a link, whichever of the two wires it came over.
+/// One message from a link, on either wire.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Message {
     /// The dialer's first line.
     Handshake(Hello),
     /// The acceptor's answer.
     HandshakeAck(Hello),
-    /// An unconnected `peer request`: a node wants to enter through us.
+    /// A `peer request` on an unconnected link: a node wants to enter through this one.
     PeerRequest(PeerAddress),
-    /// The answer to a flooded ping, on a fresh connection.
+    /// The answer to a flooded ping, on a new connection.
     Pong(Pong),
-    /// A flooded packet of the legacy protocol whose hash was right.
+    /// A flooded packet of the legacy protocol with a valid hash.
     Packet(Packet),
-    /// Direct messages of a peer: events (0.1 `event`, native) or stream chunks (0.2 `direct`,
+    /// Direct messages from a peer: events (0.1 `event`, native) or stream chunks (0.2 `direct`,
     /// native).
     Direct(Payload),
-    /// A line with a path of the application's own (`peer.socket.send`): the whole JSON array.
+    /// A custom line of the application (`peer.socket.send`): the whole JSON array.
     Line(Bytes),
-    /// A frame that only native links carry.
+    /// A frame that exists only on the native wire.
     Native(Native),
-    /// Well framed, but not to be believed; the link stays open.
+    /// Well framed, but invalid; the link stays open.
     Rejected(Reject),
 }
 
-/// Why a message was refused by the decoder without breaking the framing.
+/// Why the decoder rejected a message with intact framing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reject {
-    /// A packet whose md5 does not match its data.
+    /// A packet whose MD5 does not match its data.
     BadHash,
-    /// A known path whose data has the wrong shape.
+    /// A known path with data of the wrong shape.
     BadShape,
-    /// A handshake or request with an id that no node can have.
+    /// A handshake or request with an invalid node id.
     BadId,
     /// Not JSON, or not an array with a path.
     NotAMessage,
-    /// An event that nests more deeply than any node sends or passes on.
+    /// An event above the nesting limit.
     TooDeep,
 }
 
@@ -48,12 +48,12 @@ pub enum Reject {
 pub struct Hello {
     /// The sender.
     pub id: NodeId,
-    /// The part of a native node (`smoke2`); `None` from a legacy node, which ignores it.
+    /// The data of a native node (`smoke2`); `None` from a legacy node.
     pub native: Option<HelloNative>,
 }
 
 impl Hello {
-    /// The intent of a native node.
+    /// The sender's intent, if it is a native node.
     pub(super) fn intent(&self) -> Option<Intent> {
         self.native.as_ref().map(|native| native.intent)
     }
@@ -65,42 +65,43 @@ impl Hello {
 pub struct HelloNative {
     /// The version of the native wire; 1.
     pub version: u32,
-    /// Where the sender accepts links: an IP literal or a host name.
+    /// The address at which the sender accepts links: an IP literal or a host name.
     pub address: String,
-    /// The port to go with it.
+    /// The port at that address.
     pub port: u16,
-    /// The sender's epoch: random, per start.
+    /// The sender's epoch: random, new at every start.
     pub epoch: u64,
     /// The intent of the sender.
     pub intent: Intent,
-    /// Whether it says what has been consumed, and understands it: the frames from
-    /// [`Native::Consumed`] on. Absent in 1.0.0.
+    /// Whether the sender exchanges reports of consumption: the frames from [`Native::Consumed`]
+    /// on. Absent in 1.0.0.
     pub windows: bool,
-    /// The largest message it takes, in bytes, if it says so.
+    /// The largest message that the sender takes, in bytes, if it says so.
     pub max_message: Option<u32>,
-    /// Additions of later versions; older ones ignore them.
+    /// Members of later versions; older nodes ignore them.
     pub place: Place,
 }
 
-/// Where the sender of a [`HelloNative`] stands in its network. Every member of it is one of
-/// `smoke2`, and may be left out.
+/// The position of a [`HelloNative`]'s sender in its network. Every field is an optional member of
+/// `smoke2`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Place {
-    /// `max`: how many peers the sender accepts. Only senders of it understand [`Native::Peers`].
+    /// `max`: how many peers the sender accepts. Only senders of `max` understand
+    /// [`Native::Peers`].
     pub max_peers: Option<u16>,
-    /// `has`: how many peers it has.
+    /// `has`: how many peers the sender has.
     pub peers: u16,
     /// `ways`: how many of those have other peers.
     pub ways: u16,
-    /// `part`: marks of the beacons that it hears. Two nodes without a common one are in different
-    /// parts of the network.
+    /// `part`: marks of the beacons that the sender hears. Two nodes without a common mark are in
+    /// different parts of the network.
     pub part: Vec<u64>,
-    /// `network`: the name of the network that it belongs to.
+    /// `network`: the name of the sender's network.
     pub network: Option<String>,
     /// `why`: in an ack, the objection.
     pub why: Option<Why>,
-    /// `members`: whether it keeps a record, and passes on those of others and their letters: it
-    /// then understands [`Native::Members`] and [`Native::Routing`].
+    /// `members`: whether the sender keeps and forwards records and letters, and so understands
+    /// [`Native::Members`] and [`Native::Routing`].
     pub members: Records,
 }
 
@@ -110,30 +111,30 @@ pub enum Records {
     /// None.
     #[default]
     None,
-    /// `true`: those of an open network.
+    /// `true`: plain records, as in an open network.
     Plain,
-    /// `"signed"`: those of a closed network, and letters with codes.
+    /// `"signed"`: signed records and letters with codes, as in a closed network.
     Signed,
 }
 
-/// The objection to the node that an ack goes to.
+/// The objection of an acceptor to the node that dialled it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
-    /// There is no room for it.
+    /// The acceptor has no room for it.
     Full,
-    /// It belongs to a network of another name.
+    /// It belongs to a network with another name.
     Network,
-    /// Another node that runs has its id.
+    /// Another running node has its id.
     Id,
-    /// Another node that runs gives the address that it gives.
+    /// Another running node claims its address.
     Address,
 }
 
 impl Why {
-    /// All there are.
+    /// All objections.
     pub const ALL: [Self; 4] = [Self::Full, Self::Network, Self::Id, Self::Address];
 
-    /// Its name in an ack, in events and in logs.
+    /// The name in an ack, in events and in logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -143,35 +144,35 @@ impl Why {
         }
     }
 
-    /// Finds it by name.
+    /// Finds an objection by name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|why| why.name() == name)
     }
 }
 
-/// The intent of the sender of a [`Hello`]; the member `intent` of `smoke2`, left out for
+/// The intent of a [`Hello`]'s sender: the member `intent` of `smoke2`, absent for
 /// [`Intent::Peer`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Intent {
-    /// To be peers, if there is room.
+    /// To become a peer, if there is room.
     #[default]
     Peer,
-    /// To enter the network: to be peers, or else to learn of others.
+    /// To enter the network: as a peer, or else with addresses of other nodes.
     Join,
-    /// To be peers, also when somebody else must make room.
+    /// To become a peer, even if another peer must make room.
     Urgent,
-    /// To enter the network again through a seed of it, also when somebody else must make room.
+    /// To enter the network again through one of its seeds, even if another peer must make room.
     Rejoin,
-    /// To know whether a seed is there.
+    /// To learn whether a seed is alive.
     Probe,
-    /// To know whether a peer that was lost is there again.
+    /// To learn whether a lost peer is back.
     Check,
-    /// In an ack: not to be peers. [`Native::Contacts`] and the end of the link follow.
+    /// In an ack: no peer. [`Native::Contacts`] and the end of the link follow.
     Refuse,
 }
 
 impl Intent {
-    /// All there are.
+    /// All intents.
     pub const ALL: [Self; 7] = [
         Self::Peer,
         Self::Join,
@@ -182,7 +183,7 @@ impl Intent {
         Self::Refuse,
     ];
 
-    /// Its name in a handshake.
+    /// The name in a handshake.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Peer => None,
@@ -195,31 +196,31 @@ impl Intent {
         }
     }
 
-    /// Whether the sender does not want to be a peer, only to know of us.
+    /// Whether the sender only asks, and does not want to be a peer.
     pub(super) fn only_asks(self) -> bool {
         matches!(self, Self::Probe | Self::Check)
     }
 
-    /// Finds an intent by name; unknown ones come from later versions.
+    /// Finds an intent by name. Unknown ones come from later versions.
     pub fn parse(name: &str) -> Self {
         let named = |intent: &Self| intent.name() == Some(name);
         Self::ALL.into_iter().find(named).unwrap_or_default()
     }
 }
 
-/// `{id, remoteAddress, remotePort}`: a node that wants peers, and its address.
+/// `{id, remoteAddress, remotePort}`: a node that looks for peers, and its address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerAddress {
-    /// The node that asks.
+    /// The node that looks for peers.
     pub id: NodeId,
     /// An IP literal.
     pub address: std::net::IpAddr,
-    /// Its port.
+    /// The port.
     pub port: u16,
 }
 
 impl PeerAddress {
-    /// Where to dial it.
+    /// The address to dial.
     pub(super) fn socket(&self) -> std::net::SocketAddr {
         std::net::SocketAddr::new(self.address, self.port)
     }
@@ -228,9 +229,9 @@ impl PeerAddress {
 /// `{id, remoteAddress, remotePort, respondsTo}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pong {
-    /// The node that answers, and where it listens.
+    /// The answering node, and where it listens.
     pub from: PeerAddress,
-    /// The id of the ping packet that is answered.
+    /// The id of the answered ping packet.
     pub responds_to: String,
 }
 
@@ -238,47 +239,47 @@ pub struct Pong {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Topic {
-    /// The application's broadcasts.
+    /// A broadcast of an application.
     Broadcast = 0,
     /// A node looks for peers.
     PeerRequest = 1,
-    /// A node wants to know whether it still reaches a seed.
+    /// A node checks whether it can still reach a seed.
     Ping = 2,
 }
 
 /// A flooded packet of the legacy protocol.
 ///
-/// `text` is the packet object exactly as it came (fields unknown to us included), so that a relay
-/// hands on what it got; `id` and `data` were read from it.
+/// `text` is the packet object exactly as received, unknown fields included, so that a relay
+/// forwards it unchanged. `id` and `data` are decoded from it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Packet {
-    /// Its topic.
+    /// The topic.
     pub topic: Topic,
     /// `<node id>-<uuid>-<md5 hex>`.
     pub id: String,
-    /// The whole packet object, JSON text without a raw newline.
+    /// The whole packet object: JSON text without a raw newline.
     pub text: Bytes,
-    /// The data, read.
+    /// The decoded data.
     pub data: PacketData,
 }
 
 /// The data of a [`Packet`].
 #[derive(Clone, PartialEq, Debug)]
 pub enum PacketData {
-    /// Array data: the JSON text of `[event, ...args]` (0.1).
+    /// An array: the JSON text of `[event, ...args]` (0.1).
     Event(Bytes),
-    /// String data: a stream chunk, out of base64 (0.2).
+    /// A string: a stream chunk, decoded from base64 (0.2).
     Chunk(Bytes),
-    /// Of a `peer request`.
+    /// The data of a `peer request`.
     PeerRequest(PeerAddress),
-    /// Of a `ping`: the sender, and the seed that it looks for.
+    /// The data of a `ping`: the sender, and the seed that it looks for.
     Ping {
-        /// Where the pong goes.
+        /// The address for the pong.
         from: std::net::SocketAddr,
-        /// The seed that shall answer.
+        /// The seed that should answer.
         target: std::net::SocketAddr,
     },
-    /// Anything else: of no use, and not passed on.
+    /// Anything else: useless, and not forwarded.
     Other,
 }
 
@@ -289,77 +290,78 @@ pub enum Native {
     Publish(Publish),
     /// "These are the highest sequence numbers I have", per origin and epoch.
     IHave(Vec<Watermark>),
-    /// "Send me this range and what follows, and push this origin to me from now on."
+    /// "Send me this range and all later runs, and push this origin to me from now on."
     Graft {
         /// The missing numbers.
         range: Range,
-        /// Only what you got within the last so many milliseconds; `u32::MAX` = whatever you hold.
-        /// A newcomer asks like this: what was said before it came is not for it.
+        /// Maximum age of the runs in milliseconds; `u32::MAX` = no limit. A newcomer sets it,
+        /// because it receives only messages sent after it joined.
         max_age_ms: u32,
     },
     /// "I no longer hold this range": the answer to a graft that cannot be met.
     Gone(Range),
-    /// "Do not push this origin to me: I get it from elsewhere."
+    /// "Do not push this origin to me: another peer does."
     Prune(Origin),
-    /// "My application, and everyone I push these origins to, has consumed them up to here."
+    /// "My application, and all nodes that I push these origins to, have consumed up to here."
     Consumed(Vec<Watermark>),
-    /// "That node's application no longer consumes this origin, and nobody waits for it."
+    /// "That node's application has stopped consuming this origin: do not wait for it."
     Stalled {
-        /// The origin, to which this travels up its tree.
+        /// The origin. The frame travels up its tree.
         origin: Origin,
         /// The slow receiver.
         id: NodeId,
     },
-    /// "This range is larger than you take, so I will not send it."
+    /// "This range exceeds your message limit, so I will not send it."
     Oversized(Range),
-    /// "My application has consumed so many of your direct messages", since the link came up.
+    /// "My application has consumed this many of your direct messages", since the link came up.
     DirectConsumed(u64),
-    /// "I am here", after silence.
+    /// "I am alive", after silence.
     Heartbeat,
-    /// How many peers the sender has, when that has changed.
+    /// The number of the sender's peers, whenever it changes.
     Peers {
-        /// All of them.
+        /// All peers.
         count: u16,
-        /// Those that have other peers: ways on from the sender.
+        /// Peers that have other peers: ways from the sender to the rest of the network.
         ways: u16,
     },
-    /// A walk through the network with the address of a node that looks for peers.
+    /// A random walk with the address of a node that looks for peers.
     ForwardJoin {
-        /// Whether room is to be made for it at the end of the walk.
+        /// Whether the last node on the walk should make room for it.
         urgent: bool,
-        /// How many more steps.
+        /// The number of steps left.
         ttl: u8,
-        /// The node.
+        /// The node that looks for peers.
         who: PeerAddress,
     },
-    /// A walk through the network that trades addresses at its end.
+    /// A random walk that trades addresses with its last node.
     Shuffle {
-        /// Names the walk, for the way back.
+        /// The number of the walk, for the way back.
         nonce: u32,
-        /// How many more steps.
+        /// The number of steps left.
         ttl: u8,
-        /// The offer of the node that began it.
+        /// The offer of the node that began the walk.
         contacts: Vec<PeerAddress>,
     },
-    /// Addresses: the way back of a shuffle, or others to ask in the place of the sender.
+    /// Addresses: the way back of a shuffle, or other nodes to ask, for a refused node.
     Contacts {
-        /// The shuffle's; in a refusal, how many of the first ones look for peers, too; otherwise 0.
+        /// The number of the shuffle. In a refusal: how many of the first contacts look for peers,
+        /// too. Otherwise 0.
         nonce: u32,
         /// The addresses.
         contacts: Vec<PeerAddress>,
     },
     /// "I am closing this link."
     Goodbye {
-        /// "I had to make room: remember me." Otherwise: do not call back.
+        /// "I had to make room: remember me." If false: do not dial me again.
         keep: bool,
     },
-    /// "The seed is alive", once a second along a tree of its own.
+    /// "The seed is alive", once a second along the tree of beacons.
     Beacon(Beacon),
     /// Records of members.
     Members(members::Frame),
-    /// Messages to any node.
+    /// Letters to any node, and reports on them.
     Routing(routing::Frame),
-    /// "I get that seed's beacons from elsewhere", or "do send me that seed's beacons".
+    /// "I get that seed's beacons from another peer", or "send me that seed's beacons".
     BeaconTree {
         /// The seed.
         seed: NodeId,
@@ -368,39 +370,39 @@ pub enum Native {
     },
 }
 
-/// A sign of life of a seed: a node through which others have entered.
+/// A sign of life of a seed: a node that others have entered through.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Beacon {
-    /// The seed, in one of its lives.
+    /// The seed and its epoch.
     pub origin: Origin,
-    /// Where it listens.
+    /// The seed's address.
     pub address: std::net::SocketAddr,
-    /// Counts up.
+    /// The number of the beacon; it counts up.
     pub number: u64,
 }
 
-/// A stream of broadcasts: a node, between one start and its stop.
+/// The identity of a stream of broadcasts: a node between one start and its stop.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Origin {
     /// The node that broadcasts.
     pub id: NodeId,
-    /// Which of its lives.
+    /// The node's epoch.
     pub epoch: u64,
 }
 
-/// The highest sequence number that a broadcast can have: the number after it is still one.
+/// The highest possible sequence number of a broadcast. The number after it still fits.
 pub(crate) const LAST_SEQUENCE: u64 = u64::MAX - 1;
 
 /// Consecutive broadcasts of one origin, `first` to `first + payload.count() - 1`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Publish {
-    /// Whose.
+    /// The origin.
     pub origin: Origin,
-    /// The sequence number of the first message; an origin's first ever is 1.
+    /// The sequence number of the first message. An origin's first is 1.
     pub first: u64,
-    /// How many links it has crossed, this one included; saturates at 255.
+    /// How many links the run has crossed, including this one; saturates at 255.
     pub hops: u8,
-    /// Sent as the answer to a graft: a duplicate in it is no reason to prune.
+    /// Whether the run answers a graft: a duplicate then causes no prune.
     pub repair: bool,
     /// The messages.
     pub payload: Payload,
@@ -417,19 +419,19 @@ impl Publish {
 /// The highest sequence number without a gap below it, of one origin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Watermark {
-    /// Whose.
+    /// The origin.
     pub origin: Origin,
-    /// Everything up to here, or skipped for good.
+    /// The highest number; all numbers below were received or skipped for good.
     pub high: u64,
 }
 
 /// An inclusive range of sequence numbers of one origin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Range {
-    /// Whose.
+    /// The origin.
     pub origin: Origin,
-    /// The first one.
+    /// The first number.
     pub first: u64,
-    /// The last one; not below `first`.
+    /// The last number; not below `first`.
     pub last: u64,
 }

@@ -1,29 +1,28 @@
-//! Messages of an application: opaque to nodes that only relay them.
+//! Messages of an application; relays do not look inside.
 //!
-//! A [`Payload`] is a *run* of consecutive messages in one buffer. Relays forward the buffer; only
-//! the node that delivers, or translates for a legacy peer, walks over its [`Item`]s.
+//! A [`Payload`] is a *run* of consecutive messages in one buffer. Relays forward the buffer. Only
+//! a node that delivers or translates it iterates over its [`Item`]s.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::json;
 
-/// How the messages of a payload are laid out in its body.
+/// The layout of the messages in a payload's body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Kind {
-    /// JSON texts of `[event, ...args]`, joined by `\n` (which JSON text as `JSON.stringify`
-    /// writes it never contains).
+    /// JSON texts of `[event, ...args]`, joined by `\n`, which `JSON.stringify` never writes.
     Events = 0,
-    /// Stream chunks, each `u32` big-endian length and bytes.
+    /// Stream chunks, each a big-endian `u32` length and the bytes.
     Chunks = 1,
-    /// Events with binary attachments, each a `u32` length of all that follows, then: `u32` length
-    /// of the JSON text, the text, then per attachment `u32` length and bytes. In the JSON an
-    /// attachment stands as `{"\u0000b":index}`.
+    /// Events with binary attachments. Each is a `u32` length of the rest, then a `u32` length and
+    /// the JSON text, then a `u32` length and bytes per attachment. In the JSON an attachment
+    /// stands as `{"\u0000b":index}`.
     Rich = 2,
 }
 
 impl Kind {
-    /// The kind that `byte` stands for on the wire.
+    /// The kind with that byte on the wire.
     pub fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             0 => Some(Self::Events),
@@ -45,7 +44,7 @@ pub struct Payload {
 /// One message of a payload.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Item {
-    /// The JSON text of `[event, ...args]`. Not yet known to be valid JSON.
+    /// The JSON text of `[event, ...args]`, not validated yet.
     Event(Bytes),
     /// A stream chunk.
     Chunk(Bytes),
@@ -54,7 +53,7 @@ pub enum Item {
 }
 
 impl Payload {
-    /// Reads a body that came from elsewhere: `None` unless it holds exactly `count` messages.
+    /// Reads a received body; `None` unless it holds exactly `count` messages.
     pub fn parse(kind: Kind, count: u32, body: Bytes) -> Option<Self> {
         let payload = Self { kind, count, body };
         let real = match kind {
@@ -65,7 +64,7 @@ impl Payload {
         (count > 0 && real == u64::from(count)).then_some(payload)
     }
 
-    /// Events as the application wrote them in one tick: JSON texts joined by `\n`.
+    /// The events of one tick of the application: JSON texts joined by `\n`.
     pub fn events(body: Bytes) -> Self {
         let count = memchr::memchr_iter(b'\n', &body).count() as u32 + 1;
         Self {
@@ -110,12 +109,12 @@ impl Payload {
         self.kind
     }
 
-    /// How many messages the body holds; at least 1.
+    /// The number of messages; at least 1.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// The body, as it travels.
+    /// The body as on the wire.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -138,7 +137,7 @@ impl Payload {
         }
     }
 
-    /// Whether one of the events nests more deeply than any may.
+    /// Whether an event exceeds the nesting limit.
     pub(super) fn is_deep(&self) -> bool {
         match self.kind {
             Kind::Events => json::has_deep(&self.body),
@@ -149,7 +148,7 @@ impl Payload {
         }
     }
 
-    /// The payload with a body of its own, if it has fewer than `below` bytes.
+    /// A copy with a body of its own, if it has fewer than `below` bytes.
     pub(super) fn detached(&self, below: usize) -> Self {
         let body = if self.body.len() < below {
             Bytes::copy_from_slice(&self.body)
@@ -159,7 +158,7 @@ impl Payload {
         Self { body, ..*self }
     }
 
-    /// The first `take` messages of the payload; `None` when that is none.
+    /// The first `take` messages; `None` if there are none.
     pub(super) fn take(&self, take: u32) -> Option<Self> {
         if take >= self.count {
             return Some(self.clone());
@@ -175,7 +174,7 @@ impl Payload {
         (take > 0).then_some(Self { kind, count, body })
     }
 
-    /// The payload without its first `skip` messages; `None` when none would be left.
+    /// The payload without its first `skip` messages; `None` if none are left.
     pub fn skip(&self, skip: u32) -> Option<Self> {
         if skip >= self.count {
             return None;
@@ -202,7 +201,7 @@ fn count_prefixed(mut rest: &[u8]) -> Option<u64> {
     Some(count)
 }
 
-/// Likewise, where each message is made of a text and attachments.
+/// The same for messages of a text and attachments.
 fn count_rich(mut rest: &[u8]) -> Option<u64> {
     let mut count = 0;
     while !rest.is_empty() {

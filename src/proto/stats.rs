@@ -4,11 +4,11 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
-    /// Broadcasts of this node's application.
+    /// This node's own broadcasts.
     pub sent: u64,
-    /// Broadcasts of others, given to the application's side.
+    /// Broadcasts of other nodes, handed to the application.
     pub delivered: u64,
-    /// Copies of others' broadcasts sent on to a peer, in messages.
+    /// Copies of other nodes' broadcasts sent to a peer, in messages.
     pub forwarded: u64,
     /// Duplicate broadcasts received, in messages.
     pub duplicates: u64,
@@ -16,13 +16,13 @@ pub struct Counters {
     pub held: u64,
     /// Gaps that a graft closed.
     pub repaired: u64,
-    /// Broadcasts that no peer had any more and that were skipped.
+    /// Broadcasts that were skipped because no peer held them any more.
     pub skipped: u64,
     /// Receivers that this node stopped waiting for because they consumed nothing.
     pub slow_receivers: u64,
-    /// Broadcasts too large for a peer, counted once for each peer.
+    /// Broadcasts above a peer's message limit, counted once per peer.
     pub oversized: u64,
-    /// Ranges asked of a peer.
+    /// Grafts sent.
     pub grafts: u64,
     /// Prunes sent.
     pub prunes: u64,
@@ -30,39 +30,39 @@ pub struct Counters {
     pub direct_sent: u64,
     /// Direct messages received from a peer.
     pub direct_received: u64,
-    /// Messages a legacy peer was spared because they would crash it.
+    /// Messages withheld from a legacy peer because they would crash it.
     pub withheld: u64,
-    /// Messages refused: wrong hash, wrong shape, not JSON.
+    /// Messages rejected: wrong hash, wrong shape, not JSON.
     pub rejected: u64,
-    /// Dials made.
+    /// Dials.
     pub dials: u64,
-    /// Dials and pongs on behalf of others that a limit refused.
+    /// Dials and pongs for other nodes that a limit refused.
     pub dials_refused: u64,
-    /// Shuffles, forward joins and beacons of peers that a limit refused to pass on.
+    /// Shuffles, forward joins and beacons of peers that a limit refused to forward.
     pub relays_refused: u64,
-    /// Connections without a handshake in time.
+    /// Connections whose handshake timed out.
     pub handshake_timeouts: u64,
-    /// Times that a misbehaving link was muted.
+    /// How often a link was muted for misbehaviour.
     pub muted: u64,
-    /// Packets of such links, ignored.
+    /// Packets ignored because their link was muted.
     pub ignored_of_muted: u64,
     /// Links closed for misbehaviour.
     pub misbehaved: u64,
-    /// Members of the network beside this node, now.
+    /// Members of the network except this node, now.
     pub members: u64,
-    /// Records that are kept, now: of members, and for a while of nodes that cannot be reached.
+    /// Records kept now: those of members, and for a while those of unreachable nodes.
     pub records: u64,
-    /// Records of others that a limit refused.
+    /// Records of other nodes that a limit refused.
     pub records_refused: u64,
-    /// Records that were not signed by the node that they are about.
+    /// Records without a valid signature of their node.
     pub records_forged: u64,
-    /// Messages between other members, passed on.
+    /// Messages between other members that this node forwarded.
     pub routed: u64,
-    /// Messages to members, sent.
+    /// Messages sent to members.
     pub routed_sent: u64,
-    /// Messages of members, received.
+    /// Messages received from members.
     pub routed_received: u64,
-    /// Messages of members that were lost on their way or could not be passed on.
+    /// Messages of members that were lost on their way or could not be forwarded.
     pub routed_lost: u64,
     /// Messages to members that were dropped on their way, as far as this node was told.
     pub undelivered: u64,

@@ -1,4 +1,4 @@
-//! A queue of timers, for whoever drives the state machine.
+//! A queue of timers for the driver of the state machine.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Moment, Timer};
 
-/// The timers that are set, each at most once.
+/// The pending timers, each at most once.
 #[derive(Debug, Default)]
 pub struct Timers {
     due: BTreeSet<(Moment, Timer)>,
@@ -29,12 +29,12 @@ impl Timers {
         }
     }
 
-    /// When the next one is due.
+    /// When the next timer is due.
     pub fn next(&self) -> Option<Moment> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Takes one that is due at `now`.
+    /// Takes a timer that is due at `now`.
     pub fn pop(&mut self, now: Moment) -> Option<Timer> {
         let (at, timer) = *self.due.first()?;
         if at > now {
@@ -44,12 +44,12 @@ impl Timers {
         Some(timer)
     }
 
-    /// How many are set.
+    /// The number of pending timers.
     pub fn len(&self) -> usize {
         self.due.len()
     }
 
-    /// Whether none is set.
+    /// Whether no timer is pending.
     pub fn is_empty(&self) -> bool {
         self.due.is_empty()
     }

@@ -32,7 +32,7 @@ fn decode_native(raw: &str) -> Option<HelloNative> {
         "v", "address", "port", "epoch", "intent", "windows", "largest",
     ];
     let [version, address, port, epoch, intent, windows, largest] = json::fields(raw, names)?;
-    // Later versions are said to go on speaking version 1 with those who know no other.
+    // Later versions must also speak version 1, for peers that know no other.
     let version = version?.parse::<u32>().ok()?.min(1);
     let address = json::unquote(address?)?;
     let epoch = json::unquote(epoch?)?;
@@ -60,8 +60,8 @@ fn decode_native(raw: &str) -> Option<HelloNative> {
     })
 }
 
-/// What is malformed is taken for absent, except the name of a network: that becomes one that
-/// nobody has.
+/// Malformed members count as absent. A malformed network name is the exception: it becomes the
+/// empty name, which no node has.
 fn decode_place(raw: &str) -> Option<Place> {
     let names = ["max", "has", "ways", "part", "network", "why", "members"];
     let [max, has, ways, part, network, why, members] = json::fields(raw, names)?;
@@ -99,13 +99,13 @@ fn decode_marks(text: &str) -> Option<Vec<u64>> {
         .collect()
 }
 
-/// Whether an object has an id that no node can have.
+/// Whether an object has an invalid node id.
 pub(in crate::proto) fn has_bad_id(raw: &str) -> bool {
     let id = json::fields(raw, ["id"]).and_then(|[id]| id);
     id.is_some_and(|id| node_id(id).is_none())
 }
 
-/// Reads the id of a node. A legacy node may have been given a number for one.
+/// Reads a node id. The id of a legacy node may be a number.
 pub(in crate::proto) fn node_id(raw: &str) -> Option<NodeId> {
     match raw.as_bytes().first()? {
         b'"' => NodeId::parse(&json::unquote(raw)?),

@@ -1,15 +1,15 @@
-//! How much a decoder takes, and how it ends.
+//! The limits of a decoder, and its errors.
 
 use crate::proto::Config;
 
-/// The least that a line or frame of an unconnected link counts, in bytes, however short it is.
+/// The minimum that a line or frame of an unconnected link costs, in bytes.
 pub const LEAST: usize = 1 << 10;
 
-/// How much of a peer's input may have to be held to make one message.
+/// How much of a peer's input may be buffered for one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Input of an unconnected link, in bytes, with newlines and frames' lengths. Each
-    /// line and frame counts as [`LEAST`] at least: short ones take more time than their bytes.
+    /// Input of an unconnected link, in bytes, including newlines and length fields. Each line and
+    /// frame costs at least [`LEAST`], because short ones take more time than their bytes suggest.
     pub unconnected: usize,
     /// The longest line of a peer, in bytes without the newline.
     pub line: usize,
@@ -27,14 +27,14 @@ impl From<&Config> for Limits {
     }
 }
 
-/// The framing is lost: nothing that follows on the link can be understood.
+/// The framing is lost: nothing after it on the link can be decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// A line exceeds the limit that holds for it.
+    /// A line exceeds its limit.
     #[error("line too long")]
     LineTooLong,
     /// [`Limits::unconnected`] is used up.
-    #[error("too much before it is a peer")]
+    #[error("too much data on an unconnected link")]
     TooMuchUnconnected,
     /// A frame exceeds [`Limits::frame`].
     #[error("frame too long")]

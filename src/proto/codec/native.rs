@@ -29,15 +29,16 @@
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //! | `0x23` | direct consumed | `u64` count |
 //! | `0x24` to `0x27` | letters to any node, and notes on them | see [`routing::Frame`] |
-//! | `0x28` | peers | `u16` all, `u16` those that have others; only to nodes whose handshake has `max` |
+//! | `0x28` | peers | `u16` all, `u16` those with other peers; only to nodes whose handshake has
+//! `max` |
 //!
-//! A `high` of 2⁶⁴ − 2 in consumed says: do not wait for the sender.
-//! `0x06` to `0x08` and `0x23` go only to peers whose handshake says `windows`; `0x17` to `0x1b`,
-//! `0x24` to `0x27` to those whose handshake says the same as ours of `members`.
+//! A `high` of 2⁶⁴ − 2 in consumed means: do not wait for the sender. `0x06` to `0x08` and `0x23`
+//! go only to peers whose handshake has `windows`; `0x17` to `0x1b` and `0x24` to `0x27` go only to
+//! peers whose handshake has the same `members` as ours.
 //!
 //! Sequence numbers are 1 to 2⁶⁴ − 2, and of a watermark also 0; `first` never exceeds `last`.
-//! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are kept for
-//! broadcasting, `0x1c` to `0x1f` for links and membership, from `0x29` for applications.
+//! Payload kinds are those of [`Kind`], topics those of [`Topic`]. `0x09` to `0x0f` are reserved
+//! for broadcasts, `0x1c` to `0x1f` for links and membership, from `0x29` for applications.
 
 mod types;
 mod write;
@@ -78,7 +79,7 @@ pub(super) fn decode(input: &mut BytesMut, limit: usize) -> Result<Option<Messag
     if length > limit {
         return Err(DecodeError::FrameTooLong);
     }
-    // Told before the body is awaited, so that noise ends the link soon.
+    // Checked before the body arrives, so that garbage ends the link early.
     let kind = after.first().copied();
     if let Some(unknown) = kind.filter(|kind| !is_known(*kind)) {
         return Err(DecodeError::UnknownFrame(unknown));

@@ -1,16 +1,16 @@
-//! How deeply events nest.
+//! The nesting limit of events.
 
 #[cfg(test)]
 mod tests;
 
-/// How deeply the arrays and objects of an event may nest, its own array included: far beyond any
-/// use, and well below what would exhaust the stack of code that walks over a parsed value. What an
-/// application sends is held to it, too (lib/depth.js).
+/// How deeply the arrays and objects of an event may nest, its own array included. This is far
+/// above any use, and well below the depth that exhausts the stack of code that walks over a parsed
+/// value. lib/depth.js holds the application's own events to it, too.
 pub(crate) const EVENT_DEPTH: usize = 1000;
 
 /// Whether `text` nests more deeply than [`EVENT_DEPTH`].
 pub(crate) fn is_deep(text: &[u8]) -> bool {
-    // Few brackets cannot nest deeply; only texts with many are walked through.
+    // Deep nesting needs many brackets, so only long texts are scanned.
     if text.len() <= EVENT_DEPTH
         || memchr::memchr2_iter(b'[', b'{', text)
             .nth(EVENT_DEPTH)
@@ -42,7 +42,7 @@ pub(crate) fn is_deep(text: &[u8]) -> bool {
 pub(crate) fn has_deep(texts: &[u8]) -> bool {
     let mut rest = texts;
     while rest.len() > EVENT_DEPTH {
-        // Most are short, and of those only the last end within reach is looked for.
+        // Most texts are short, so this finds the last end within reach.
         let near = memchr::memrchr(b'\n', &rest[..=EVENT_DEPTH]);
         let end = near.or_else(|| memchr::memchr(b'\n', rest));
         let end = end.unwrap_or(rest.len());

@@ -1,15 +1,14 @@
-//! A validating scanner: finds where values begin and end, and builds nothing.
+//! A validating scanner: finds where values begin and end, and builds no values.
 
 use memchr::memchr2;
 
 use super::text;
 
-/// How deep arrays and objects may nest in a line. Far below the depth at which `JSON.stringify`
-/// runs out of stack, which would end a legacy node, and far above what people send.
+/// How deeply arrays and objects may nest in a line. `JSON.stringify` runs out of stack far above
+/// this depth, which would end a legacy node; applications stay far below it.
 pub const MAX_DEPTH: usize = 512;
 
-/// Walks over a JSON text. Every method that returns an `Option` gives `None` for what is not
-/// JSON; the scanner is then of no further use.
+/// Walks over a JSON text. Methods return `None` for invalid JSON; the scanner is then useless.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
@@ -21,7 +20,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// A scanner of the same text that stands elsewhere.
+    /// A scanner of the same text at another position.
     pub(crate) fn moved_to(&self, at: usize) -> Self {
         Self {
             text: self.text,
@@ -33,7 +32,7 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// What has not been looked at yet.
+    /// The text from the current position on.
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -54,12 +53,12 @@ impl<'a> Scanner<'a> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    /// Whether nothing but white space is left.
+    /// Whether only white space is left.
     pub(crate) fn at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
-    /// Between the elements of an array or object: takes the comma or the closing bracket, and says
+    /// Between the elements of an array or object: takes the comma or the closing bracket. Returns
     /// whether another element follows.
     pub(crate) fn more(&mut self, is_first: bool, close: u8) -> Option<bool> {
         let next = self.peek()?;
@@ -73,14 +72,14 @@ impl<'a> Scanner<'a> {
         Some(true)
     }
 
-    /// A key and its colon; the key as it stands between its quotes.
+    /// Takes a key and its colon. Returns the raw key between its quotes.
     pub(crate) fn key(&mut self) -> Option<&'a str> {
         let key = self.string()?;
         self.eat(b':')?;
         Some(key)
     }
 
-    /// A whole value, in which arrays and objects nest at most `depth` deep.
+    /// Takes a whole value, in which arrays and objects nest at most `depth` deep.
     pub(crate) fn value(&mut self, depth: usize) -> Option<&'a str> {
         self.peek()?;
         let start = self.at;
@@ -115,7 +114,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A string with its quotes, a number, `true`, `false` or `null`.
+    /// Takes a string with its quotes, a number, `true`, `false` or `null`.
     pub(crate) fn scalar(&mut self) -> Option<&'a str> {
         let first = self.peek()?;
         let start = self.at;
@@ -168,7 +167,7 @@ impl<'a> Scanner<'a> {
         (count > 0).then_some(())
     }
 
-    /// A string, as it stands between its quotes.
+    /// Takes a string. Returns the raw text between its quotes.
     fn string(&mut self) -> Option<&'a str> {
         self.eat(b'"')?;
         let start = self.at;
@@ -184,9 +183,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// An object, of which only the values of `names` are wanted: as they stand, the last one where
-    /// a key comes more than once. Arrays and objects nest at most `depth` deep in it, itself
-    /// included.
+    /// Takes an object. Returns the raw values of `names`, the last one for a repeated key. Arrays
+    /// and objects nest at most `depth` deep, the object itself included.
     pub(crate) fn object<const N: usize>(
         &mut self,
         names: [&str; N],
@@ -208,17 +206,17 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How far it is to the quote or backslash that ends the plain text in front; `None` if there is no
-/// such end, or a control character before it.
+/// The distance to the quote or backslash that ends plain text; `None` if there is no such end, or
+/// a control character before it.
 fn plain_len(text: &[u8]) -> Option<usize> {
-    // Most strings are short, and then a search with vector instructions costs more than it saves.
+    // Most strings are short; for those, a vector search costs more than it saves.
     const SHORT: usize = 24;
     let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
     let end = match text.iter().take(SHORT).position(is_end) {
         Some(end) => end,
         None => {
             let end = SHORT + memchr2(b'"', b'\\', text.get(SHORT..)?)?;
-            // Without an early exit, so that it compiles to vector instructions.
+            // The loop has no early exit, so that it compiles to vector instructions.
             if text[SHORT..end]
                 .iter()
                 .fold(false, |found, byte| found | (*byte < 0x20))
@@ -231,7 +229,7 @@ fn plain_len(text: &[u8]) -> Option<usize> {
     (text[end] >= 0x20).then_some(end)
 }
 
-/// Looks `names` up in the object `raw`; `None` unless it is one.
+/// Looks `names` up in the object `raw`; `None` if it is no object.
 pub(crate) fn fields<'a, const N: usize>(
     raw: &'a str,
     names: [&str; N],

@@ -1,20 +1,20 @@
 //! The inside of JSON strings.
 //!
-//! JavaScript strings are UTF-16 and need not be well formed: `"\ud800"` is valid JSON. Decoded
-//! texts are therefore WTF-8, that is UTF-8 in which a lone surrogate has its three bytes too.
+//! JavaScript strings are UTF-16 and may be ill-formed: `"\ud800"` is valid JSON. Decoded texts are
+//! therefore WTF-8: UTF-8 in which a lone surrogate has its three bytes, too.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// What an escape stands for.
+/// The meaning of an escape.
 pub(super) enum Unit {
     Char(char),
     /// A surrogate without its other half.
     Lone(u16),
 }
 
-/// How long an escape is without its backslash; `None` if it is none.
+/// The length of an escape without its backslash; `None` if it is invalid.
 pub(super) fn escape_len(after_backslash: &[u8]) -> Option<usize> {
     match after_backslash.first()? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(1),
@@ -23,8 +23,7 @@ pub(super) fn escape_len(after_backslash: &[u8]) -> Option<usize> {
     }
 }
 
-/// Reads an escape: what it stands for, and what is left after it. Two escapes that make up one
-/// character are read together.
+/// Reads an escape. Returns its meaning and the rest. A surrogate pair counts as one escape.
 fn unescape(after_backslash: &str) -> Option<(Unit, &str)> {
     let bytes = after_backslash.as_bytes();
     let simple = match bytes.first()? {
@@ -60,7 +59,7 @@ fn low_surrogate(high: u16, after: &[u8]) -> Option<u16> {
     ((0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low)).then_some(low)
 }
 
-/// Cuts the inside of a valid string into plain text and what the escape after it stands for.
+/// Splits the inside of a valid string into plain text and the escapes between.
 struct Pieces<'a>(&'a str);
 
 impl<'a> Iterator for Pieces<'a> {
@@ -92,7 +91,7 @@ pub(crate) fn decode(inside: &str) -> Cow<'_, [u8]> {
             Some(Unit::Char(c)) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             Some(Unit::Lone(unit)) => {
                 let [high, low] = unit.to_be_bytes();
-                // 1110xxxx 10xxxxxx 10xxxxxx, as UTF-8 would have it if it allowed surrogates.
+                // 1110xxxx 10xxxxxx 10xxxxxx: three bytes of UTF-8, as if it allowed surrogates.
                 out.extend([
                     0xe0 | high >> 4,
                     0x80 | (high & 0x0f) << 2 | low >> 6,
@@ -105,8 +104,7 @@ pub(crate) fn decode(inside: &str) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// The text of a valid JSON value if that is a string, with its quotes, and holds no lone
-/// surrogate.
+/// The text of a valid JSON value, if it is a string without a lone surrogate.
 pub(crate) fn unquote(value: &str) -> Option<Cow<'_, str>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     match decode(inside) {
@@ -115,7 +113,7 @@ pub(crate) fn unquote(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Appends the inside of a valid string, with quotes, the way `JSON.stringify` escapes it.
+/// Appends the inside of a valid string, with quotes, escaped as `JSON.stringify` does.
 pub(crate) fn write_canonical(out: &mut Vec<u8>, inside: &str) {
     out.push(b'"');
     for (plain, unit) in Pieces(inside) {

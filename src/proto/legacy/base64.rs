@@ -1,10 +1,10 @@
-//! Base64 as `Buffer` reads it.
+//! Base64 as `Buffer` decodes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The result of `Buffer.from(text, 'base64')`: both alphabets, padding or none, everything else
-/// skipped, and the end at the first `=`.
+/// The result of `Buffer.from(text, 'base64')`: it accepts both alphabets and any padding, skips
+/// other characters, and ends at the first `=`.
 pub(super) fn decode(text: &str) -> Vec<u8> {
     STANDARD
         .decode(text)
@@ -41,10 +41,10 @@ fn sextet(byte: u8) -> Option<u8> {
     }
 }
 
-/// A chunk as a JSON string of base64, which is canonical.
+/// A chunk as a JSON string of base64, in canonical form.
 pub(super) fn quote(chunk: &[u8]) -> Vec<u8> {
     let mut out = vec![0; chunk.len().div_ceil(3) * 4 + 2];
-    // Never fails: the room is exactly what padded base64 takes.
+    // Never fails: the buffer has the size of padded base64.
     let last = out.len() - 1;
     let written = STANDARD.encode_slice(chunk, &mut out[1..last]).unwrap_or(0);
     debug_assert_eq!(written, last - 1);

@@ -1,10 +1,10 @@
-//! JSON exactly as V8 writes it: `JSON.stringify(JSON.parse(text))` without building the value.
+//! JSON exactly as V8 writes it: `JSON.stringify(JSON.parse(text))` without the value in between.
 //!
-//! A legacy node hashes that text, so checking or making such a hash needs the very same bytes.
+//! Legacy nodes hash that text, so a hash needs exactly the same bytes.
 //!
-//! Two walks over the text. The first one notes the objects whose members JavaScript would put in
-//! another order, or drop; the second one writes, and follows the notes where there are any. So a
-//! reordered object is written once, in place, however deep it lies.
+//! Two passes over the text. The first notes the objects whose members JavaScript would reorder or
+//! drop. The second writes, and follows those notes. So a reordered object is written once, in
+//! place, at any depth.
 
 use crate::proto::json::{MAX_DEPTH, Scanner, decode, write_canonical};
 
@@ -28,7 +28,7 @@ pub fn canonical(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A member of an object: its key as it stands, and where its value begins.
+/// A member of an object: its raw key, and where its value begins.
 #[derive(Clone, Copy)]
 struct Member<'a> {
     key: &'a str,
@@ -44,7 +44,7 @@ struct Reordered<'a> {
 
 struct Survey<'a> {
     scanner: Scanner<'a>,
-    /// The members so far of all objects that are still open, innermost last.
+    /// The members so far of all open objects, innermost last.
     open: Vec<Member<'a>>,
     reordered: Vec<Reordered<'a>>,
 }
@@ -90,8 +90,9 @@ impl Survey<'_> {
     }
 }
 
-/// The members as JavaScript enumerates them, or `None` if they already stand so: array indices
-/// first and ascending, then names as they came; of equal keys the last value at the first place.
+/// The members in JavaScript's order, or `None` if they already stand in it: first array indices,
+/// ascending; then names in order of appearance. Of equal keys, the last value takes the first
+/// place.
 fn reorder<'a>(members: &[Member<'a>]) -> Option<Vec<Member<'a>>> {
     if is_plainly_ordered(members) {
         return None;
@@ -113,7 +114,7 @@ fn reorder<'a>(members: &[Member<'a>]) -> Option<Vec<Member<'a>>> {
     Some(ordered.into_iter().map(|(_, _, member)| member).collect())
 }
 
-/// A quick look that settles nearly every object; `false` means "perhaps not".
+/// A quick test that settles nearly every object; `false` means "perhaps not".
 fn is_plainly_ordered(members: &[Member<'_>]) -> bool {
     const FEW: usize = 8;
     let mut highest = None;
@@ -135,7 +136,7 @@ fn is_plainly_ordered(members: &[Member<'_>]) -> bool {
                 })
 }
 
-/// The number that a key is to JavaScript, if it is one: 0 to 2³² − 2, written without a leading 0.
+/// The array index that JavaScript takes a key for: 0 to 2³² − 2, without a leading 0.
 fn array_index(key: &[u8]) -> Option<u32> {
     let first = *key.first()?;
     let is_plain = key == b"0" || first != b'0' && first.is_ascii_digit() && key.len() <= 10;
@@ -216,7 +217,7 @@ fn write_object(
 }
 
 fn write_number(out: &mut Vec<u8>, number: &str) -> Option<()> {
-    // Every integer of up to 15 digits is a double, and is written as it stands; only -0 is not.
+    // An integer of up to 15 digits is an exact double, and is written as it stands.
     if number.len() <= 15 && number.bytes().all(|byte| byte.is_ascii_digit()) {
         out.extend_from_slice(number.as_bytes());
         return Some(());

@@ -1,9 +1,9 @@
 //! The ids of packets.
 //!
-//! A packet born on a legacy node keeps its id and its text wherever it travels. A broadcast born
-//! on a native node gets, for legacy peers, an id that every translator derives alike:
-//! `<origin>-n<epoch><seq>-<md5>`, epoch and sequence number in base 36, 13 digits each. A packet
-//! with such an id that comes back from the legacy side is that broadcast again.
+//! A packet from a legacy node keeps its id and its text everywhere. For legacy peers, every
+//! translator derives the same id for a native broadcast: `<origin>-n<epoch><seq>-<md5>`, epoch and
+//! sequence number in base 36, 13 digits each. A packet with such an id from the legacy side is
+//! that same broadcast.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ use crate::proto::{NodeId, Origin};
 /// Digits of a `u64` in base 36.
 const DIGITS: usize = 13;
 
-/// Whether a legacy node with that id made a packet.
+/// Whether the node with that id made a packet.
 pub(super) fn is_made_by(packet: &str, id: &NodeId) -> bool {
     let rest = packet.strip_prefix(id.as_str());
     rest.is_some_and(|rest| rest.starts_with('-'))
@@ -30,7 +30,7 @@ pub(super) fn packet_prefix(origin: &Origin, seq: u64) -> String {
     )
 }
 
-/// The broadcast that a packet id stands for, if a native node made it.
+/// The broadcast of a packet id, if a native node made it.
 pub(super) fn native_born(id: &str) -> Option<(Origin, u64)> {
     let (node, rest) = id.split_once('-')?;
     let digits = rest.split('-').next()?.strip_prefix('n')?;

@@ -21,12 +21,12 @@ use crate::proto::{Hello, Message, Payload, PeerAddress, Pong, Reject, Topic};
 /// The line's array and a packet's object around data that itself nests [`MAX_DEPTH`] deep.
 const LINE_DEPTH: usize = MAX_DEPTH + 2;
 
-/// Reads one line, which has no newline any more.
+/// Decodes one line, without its newline.
 pub(in crate::proto) fn decode(line: &Bytes) -> Message {
     read(line).unwrap_or_else(Message::Rejected)
 }
 
-/// Reads the text of a packet that came in a frame.
+/// Decodes the text of a packet from a frame.
 pub(in crate::proto) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Message {
     let read = || {
         let mut scanner = Scanner::new(framed_text(text)?);
@@ -36,7 +36,7 @@ pub(in crate::proto) fn decode_framed_packet(topic: Topic, text: &Bytes) -> Mess
     read().map_or_else(Message::Rejected, Message::Packet)
 }
 
-/// Reads the text of an application's line that came in a frame.
+/// Decodes the text of an application's line from a frame.
 pub(in crate::proto) fn decode_framed_line(text: &Bytes) -> Message {
     let read = || match Elements::scan(framed_text(text)?)? {
         elements if elements.is_ours() => Err(Reject::NotAMessage),
@@ -45,7 +45,7 @@ pub(in crate::proto) fn decode_framed_line(text: &Bytes) -> Message {
     read().map_or_else(Message::Rejected, Message::Line)
 }
 
-/// To JSON a newline is white space, but it would cut the line that a legacy peer gets in two.
+/// A newline is white space in JSON, but it would cut a legacy peer's line in two.
 fn framed_text(text: &Bytes) -> Result<&str, Reject> {
     let text = std::str::from_utf8(text)
         .ok()
@@ -53,7 +53,7 @@ fn framed_text(text: &Bytes) -> Result<&str, Reject> {
     text.ok_or(Reject::NotAMessage)
 }
 
-/// An array with a path, as far as the messages of this protocol go.
+/// An array with a path, scanned as far as this protocol needs.
 struct Elements<'a> {
     /// The array without white space around it.
     whole: &'a str,
@@ -66,7 +66,8 @@ struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// `NotAMessage` unless `text` is an array of two elements or more, the first one a string.
+    /// Fails with `NotAMessage` unless `text` is an array of at least two elements that begins with
+    /// a string.
     fn scan(text: &'a str) -> Result<Self, Reject> {
         let mut scanner = Scanner::new(text);
         let mut read = || {
@@ -81,7 +82,7 @@ impl<'a> Elements<'a> {
             while scanner.more(elements.count == 0, b']')? {
                 let next = scanner.peek()?;
                 let rest = scanner.rest();
-                // Most lines hold packets: they are read in this one walk.
+                // Most lines hold packets, so one pass reads their objects, too.
                 if elements.count == 2 && next == b'{' {
                     elements.object = Some(RawPacket::scan(&mut scanner, LINE_DEPTH - 1)?);
                 } else {
@@ -99,7 +100,7 @@ impl<'a> Elements<'a> {
         read().ok_or(Reject::NotAMessage)
     }
 
-    /// Whether it is a message of this protocol, or meant to be.
+    /// Whether the array claims to be a message of this protocol.
     fn is_ours(&self) -> bool {
         json::unquote(self.first[0]).as_deref() == Some("smoke")
     }
@@ -206,8 +207,8 @@ pub fn packet(topic: Topic, text: &[u8]) -> Bytes {
     smoke(kind, text)
 }
 
-/// A direct event, by the text of `[event, ...args]`, which must be JSON without a newline. It goes
-/// out nested: that is the form legacy nodes can receive.
+/// A direct event, from the text of `[event, ...args]`, which must be JSON without a newline. It is
+/// nested, the form that legacy nodes understand.
 pub fn direct_event(text: &[u8]) -> Bytes {
     smoke("event", text)
 }

@@ -1,7 +1,7 @@
 //! Flooded packets, `{"id": "<node id>-<uuid>-<md5>", "data": …}`: read, checked, made.
 //!
-//! A packet is handed on as it came, so what is accepted here also reaches legacy nodes. Data that
-//! is known to end one (an exception that nobody catches) is refused, whatever its hash.
+//! A packet is forwarded unchanged, so accepted packets also reach legacy nodes. Data that would
+//! crash one with an uncaught exception is refused, even with a valid hash.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use crate::proto::{NodeId, Packet, PacketData, PeerAddress, Reject, Topic};
 /// The longest packet id that is accepted, in bytes: the longest id of a node twice.
 pub const MAX_ID_LEN: usize = 2 * NodeId::MAX_LEN;
 
-/// The members of a packet that matter, as they stand.
+/// The relevant members of a packet, as raw text.
 #[derive(Clone, Copy)]
 pub(super) struct RawPacket<'a> {
     /// The whole object.
@@ -27,7 +27,7 @@ pub(super) struct RawPacket<'a> {
 }
 
 impl<'a> RawPacket<'a> {
-    /// Reads any object that way, in which arrays and objects nest at most `depth` deep.
+    /// Scans any object in that way; arrays and objects nest at most `depth` deep.
     pub(super) fn scan(scanner: &mut Scanner<'a>, depth: usize) -> Option<Self> {
         scanner.peek()?;
         let text = scanner.rest();
@@ -41,12 +41,12 @@ impl<'a> RawPacket<'a> {
     }
 }
 
-/// Reads a packet inside `line`, and checks its hash.
+/// Decodes a packet inside `line`, and checks its hash.
 pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<Packet, Reject> {
     let RawPacket { text, id, data } = raw;
     let id = id.and_then(packet_id).ok_or(Reject::BadShape)?;
     let raw_data = data.ok_or(Reject::BadShape)?;
-    // Legacy nodes look at the third part, but the id of the node may have a dash itself.
+    // Legacy nodes check the third part, but a node id may contain a dash.
     let (third, last) = (id.split('-').nth(2), id.rsplit('-').next());
     let is_right = |hash: Option<&str>| hash.is_some_and(|hash| is_hash_of(hash, raw_data));
     if !is_right(third) && (third == last || !is_right(last)) {
@@ -65,7 +65,7 @@ pub(super) fn decode(topic: Topic, line: &Bytes, raw: RawPacket<'_>) -> Result<P
     })
 }
 
-/// Reads a packet id: a node id and the rest.
+/// Decodes a packet id: a node id and the rest.
 pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
     let id = json::unquote(raw)?;
     let (origin, _) = id.split_once('-')?;
@@ -74,7 +74,7 @@ pub(super) fn packet_id(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_hash_of(hash: &str, data: &str) -> bool {
-    // Nearly all senders use JSON.stringify, so the text is the hashed text.
+    // Nearly all senders use JSON.stringify, so the raw text is usually the hashed text.
     hash.as_bytes() == md5_hex(data.as_bytes())
         || canonical(data.as_bytes())
             .is_some_and(|canonical| hash.as_bytes() == md5_hex(&canonical))
@@ -89,8 +89,8 @@ fn md5_hex(bytes: &[u8]) -> [u8; 32] {
     hex
 }
 
-/// Array data is an event, string data a chunk. Legacy nodes make a `Buffer` of it, which throws
-/// for anything else.
+/// Array data is an event, string data a chunk. Legacy nodes make a `Buffer` of it, and throw for
+/// other types.
 fn read_broadcast(line: &Bytes, raw: &str) -> Option<PacketData> {
     if let Some(elements) = raw.strip_prefix('[') {
         let name = Scanner::new(elements).peek();
@@ -101,12 +101,12 @@ fn read_broadcast(line: &Bytes, raw: &str) -> Option<PacketData> {
         };
         return Some(event.unwrap_or(PacketData::Other));
     }
-    // The empty string is false to JavaScript: a legacy node takes it for no data.
+    // The empty string is falsy in JavaScript: a legacy node sees no data.
     let chunk = chunk(raw).filter(|_| raw != "\"\"")?;
     Some(PacketData::Chunk(chunk))
 }
 
-/// The text of the event array `raw`, free of raw control characters: in place if it is so.
+/// The text of the event array `raw` without raw control characters; shared if it has none.
 pub(super) fn event(line: &Bytes, raw: &str) -> Option<Bytes> {
     if raw.bytes().any(|byte| byte < 0x20) {
         return canonical(raw.as_bytes()).map(Bytes::from);
@@ -114,18 +114,18 @@ pub(super) fn event(line: &Bytes, raw: &str) -> Option<Bytes> {
     Some(line.slice_ref(raw.as_bytes()))
 }
 
-/// The bytes that the JSON string `raw` holds in base64.
+/// Decodes the base64 bytes of the JSON string `raw`.
 pub(super) fn chunk(raw: &str) -> Option<Bytes> {
     let inside = raw.strip_prefix('"')?.strip_suffix('"')?;
     Some(base64::decode(&String::from_utf8_lossy(&json::decode(inside))).into())
 }
 
-/// A value in the place of an address or a port.
+/// A value in the position of an address or a port.
 enum Field<T> {
     Good(T),
-    /// No use, and no harm.
+    /// Useless and harmless.
     Odd,
-    /// A legacy node would throw.
+    /// It makes a legacy node throw.
     Harmful,
 }
 
@@ -142,8 +142,7 @@ impl<T> Field<T> {
     }
 }
 
-/// A legacy node makes a string of whatever stands where a text should be, and an object can be
-/// made to forbid that.
+/// A legacy node converts any value here to a string, and an object can make that throw.
 fn text(raw: Option<&str>) -> Field<Cow<'_, str>> {
     match raw {
         Some(raw) if raw.starts_with(['{', '[']) => Field::Harmful,
@@ -162,7 +161,7 @@ fn address(raw: Option<&str>) -> Field<IpAddr> {
 }
 
 fn port(raw: Option<&str>) -> Field<u16> {
-    // Whatever is no number is not dialled.
+    // Only numbers are dialled.
     let Some(Ok(number)) = raw.map(str::parse::<f64>) else {
         return Field::Odd;
     };
@@ -224,9 +223,8 @@ fn read_ping(raw: &str) -> Option<PacketData> {
 }
 
 /// Makes a packet: its id, `<id_prefix>-<md5>`, and its text. `id_prefix` is `<node id>-<uuid>`.
-///
-/// `data` must be canonical JSON: legacy nodes hash it as they would write it. What this module's
-/// `…_data` functions return is.
+/// `data` must be canonical JSON, because legacy nodes hash the text that they would write. The
+/// `…_data` functions of this module return such text.
 pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
     let hash = md5_hex(data);
     let id = [id_prefix, "-", &String::from_utf8_lossy(&hash)].concat();
@@ -239,22 +237,21 @@ pub fn new_packet(id_prefix: &str, data: &[u8]) -> (String, Bytes) {
     (id, text.into())
 }
 
-/// The data of a broadcast event: canonical, and `None` unless `text` is valid JSON of an array
-/// that begins with a string.
+/// The data of a broadcast event in canonical form; `None` unless `text` is a valid JSON array that
+/// begins with a string.
 ///
-/// Texts from a native peer are only checked here. And our own application's are not always
-/// canonical: `JSON.stringify` writes ordinary objects, numbers and strings so that
-/// `JSON.stringify(JSON.parse(text)) === text` (array indices come first in them anyway, -0 is
-/// written 0, numbers in their shortest form, lone surrogates escaped, `__proto__` parsed back as
-/// an own key), but not proxies with an `ownKeys` trap, module namespaces and `JSON.rawJSON`.
+/// Texts from native peers are not checked before. Our own application's texts are usually
+/// canonical, because `JSON.stringify(JSON.parse(text)) === text` holds for ordinary values (array
+/// indices first, -0 as 0, numbers in shortest form, lone surrogates escaped, `__proto__` as an own
+/// key). It does not hold for proxies with an `ownKeys` trap, module namespaces and `JSON.rawJSON`.
 pub fn event_data(text: &[u8]) -> Option<Vec<u8>> {
     canonical(text).filter(|canonical| canonical.starts_with(b"[\""))
 }
 
-/// An event's text with its attachments written out as `JSON.stringify` writes a `Buffer`.
+/// An event's text with its attachments inlined as `JSON.stringify` writes a `Buffer`.
 ///
-/// In `json` an attachment stands as `{"\u0000b":index}`. Those very bytes can be nothing else: in
-/// a string the quotes would be escaped.
+/// In `json` an attachment stands as `{"\u0000b":index}`. These bytes cannot occur elsewhere:
+/// inside a string the quotes would be escaped.
 pub fn inline_attachments(json: &[u8], attachments: &[Bytes]) -> Vec<u8> {
     const MARK: &[u8] = br#"{"\u0000b":"#;
     let mut text = Vec::with_capacity(json.len());
@@ -304,7 +301,7 @@ pub fn peer_request_data(peer: &PeerAddress) -> Vec<u8> {
     data
 }
 
-/// The data of a ping: the sender, and the seed that should answer.
+/// The data of a ping: the sender, and the seed to answer.
 pub fn ping_data(from: SocketAddr, target: SocketAddr) -> Vec<u8> {
     format!(
         r#"{{"remoteAddress":"{}","remotePort":{},"targetPort":{},"targetAddress":"{}"}}"#,

@@ -1,4 +1,4 @@
-//! Which legacy packets have been seen: a set that forgets.
+//! Recently seen legacy packets.
 
 #[cfg(test)]
 mod tests;
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::proto::Moment;
 
-/// An id is remembered as a hash: it can have [`MAX_ID_LEN`](super::packet::MAX_ID_LEN) bytes.
+/// The stored form of an id; an id itself may have [`MAX_ID_LEN`](super::packet::MAX_ID_LEN) bytes.
 type Hash = [u64; 2];
 
-/// Packet ids, remembered for a time and up to a number, oldest forgotten first.
+/// Packet ids, kept for a limited time and up to a limited number. The oldest is forgotten first.
 #[derive(Debug)]
 pub(in crate::proto) struct Seen {
-    // Only looked up, never iterated: the hashers' own seeds change nothing that can be observed,
-    // and keep attackers from choosing ids that collide.
+    // Only for look-ups, so random seeds have no observable effect, and keep attackers from
+    // choosing colliding ids.
     hashers: [RandomState; 2],
     ids: HashSet<Hash>,
     order: VecDeque<(Moment, Hash)>,
@@ -35,7 +35,7 @@ impl Seen {
         }
     }
 
-    /// Remembers `id`; false when it was known.
+    /// Remembers `id`. Returns false if it is known.
     pub(in crate::proto) fn insert(&mut self, id: &str, now: Moment) -> bool {
         let hash = [0, 1].map(|one: usize| self.hashers[one].hash_one(id));
         if self.ids.contains(&hash) {
@@ -50,7 +50,7 @@ impl Seen {
         true
     }
 
-    /// Forgets the ids that are old enough.
+    /// Forgets the ids that are too old.
     fn sweep(&mut self, now: Moment) {
         while self
             .order

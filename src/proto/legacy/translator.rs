@@ -1,4 +1,4 @@
-//! The translator: packets to native broadcasts and back, each peer in the wire that it speaks.
+//! The translator: turns packets into native broadcasts and back, in each peer's wire.
 
 #[cfg(test)]
 mod tests;
@@ -19,11 +19,11 @@ use crate::proto::{
 /// Frames and lines to send, in order.
 pub(in crate::proto) type Sends = Vec<(LinkId, Outgoing)>;
 
-/// The peers, by the wire that each speaks, and the packets that were seen.
+/// The peers, each with its wire, and the packets seen.
 #[derive(Debug)]
 pub(in crate::proto) struct Translator {
     seen: Seen,
-    /// In the order in which they came.
+    /// The peers, in order of arrival.
     peers: Vec<Peer>,
     counters: Counters,
 }
@@ -42,16 +42,16 @@ enum Wire {
     Legacy(Generation),
 }
 
-/// The generations of legacy nodes: a message of one can crash the other.
+/// The generations of legacy nodes. A message of one can crash the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Generation {
     /// It has not broadcast yet.
     Unknown,
-    /// It broadcasts events and was never sent a stream chunk: a 0.1, as far as we know. A chunk
-    /// would crash it.
+    /// It broadcasts events and was never sent a stream chunk: probably a 0.1. A chunk would crash
+    /// it.
     Events,
-    /// It has sent a stream chunk, or was sent one, or asked for peers while it had some: no 0.1
-    /// does the first or the last, or survives the second.
+    /// It has sent a stream chunk, was sent one, or asked for peers while it had some: a 0.2. No
+    /// 0.1 does the first or the last, or survives the second.
     Streams,
 }
 
@@ -71,7 +71,7 @@ pub(in crate::proto) enum Arrival {
         from: SocketAddr,
         target: SocketAddr,
     },
-    /// No honest node makes or passes on such a packet.
+    /// A packet that no honest node makes or forwards.
     Malformed(&'static str),
 }
 
@@ -100,12 +100,12 @@ impl Translator {
         self.peers.retain(|peer| peer.link != link);
     }
 
-    /// Whether a peer speaks the legacy wire.
+    /// Whether there are legacy peers.
     pub(in crate::proto) fn has_legacy_peers(&self) -> bool {
         self.peers.iter().any(|peer| peer.wire != Wire::Native)
     }
 
-    /// Floods a packet of our own, whose id begins with `prefix`. Returns the id.
+    /// Floods a packet of this node, whose id begins with `prefix`. Returns the id.
     pub(in crate::proto) fn flood(
         &mut self,
         prefix: &str,
@@ -120,7 +120,7 @@ impl Translator {
         id
     }
 
-    /// Takes in a packet. A broadcast of a legacy node is passed on at once.
+    /// Receives a packet. A broadcast of a legacy node is forwarded at once.
     pub(in crate::proto) fn on_packet(
         &mut self,
         link: LinkId,
@@ -172,7 +172,7 @@ impl Translator {
         Arrival::Legacy(payload)
     }
 
-    /// Hands a packet on to every peer but the one it came from.
+    /// Forwards a packet to every peer except its sender.
     pub(in crate::proto) fn relay(&mut self, from: LinkId, packet: &Packet, out: &mut Sends) {
         let Packet {
             topic, text, data, ..
@@ -180,13 +180,12 @@ impl Translator {
         self.send_packet(*topic, text, data, Some(from), Class::Forward, out);
     }
 
-    /// Whether the packet was made by the node that it is about, rather than by one that relays for
-    /// it.
+    /// Whether the packet was made by the node with that id, and not by a relay.
     pub(in crate::proto) fn is_made_by(packet: &Packet, id: &NodeId) -> bool {
         is_made_by(&packet.id, id)
     }
 
-    /// Sends a packet to every peer but `except` that wants it and survives it.
+    /// Sends a packet to every peer but `except` that needs it and survives it.
     fn send_packet(
         &mut self,
         topic: Topic,
@@ -204,7 +203,7 @@ impl Translator {
                 continue;
             }
             let outgoing = match wire {
-                // Native nodes find each other by walks instead of floods.
+                // Native nodes find each other by walks, without floods.
                 Wire::Native if topic == Topic::PeerRequest => continue,
                 Wire::Native => {
                     let make = || native::packet(topic, text, class);
@@ -221,7 +220,7 @@ impl Translator {
         }
     }
 
-    /// Writes a native broadcast as packets to every legacy peer but `except`.
+    /// Sends a native broadcast as packets to every legacy peer but `except`.
     pub(in crate::proto) fn translate(
         &mut self,
         run: &Publish,
@@ -249,7 +248,7 @@ impl Translator {
         }
     }
 
-    /// Direct messages in the wire of the peer.
+    /// Direct messages in the peer's wire.
     pub(in crate::proto) fn direct(&self, link: LinkId, payload: &Payload) -> Vec<Outgoing> {
         match self.wire(link) {
             Some(Wire::Native) => vec![native::direct(payload, Class::Own)],
@@ -263,7 +262,7 @@ impl Translator {
         }
     }
 
-    /// A line of the application's own in the wire of the peer.
+    /// A custom line in the peer's wire.
     pub(in crate::proto) fn line(&self, link: LinkId, text: &Bytes) -> Option<Outgoing> {
         Some(match self.wire(link)? {
             Wire::Native => native::application(text, Class::Own),
@@ -276,7 +275,7 @@ impl Translator {
         Some(peer.wire)
     }
 
-    /// Learns from a packet of a legacy peer which generation it is.
+    /// Learns a legacy peer's generation from its packet.
     fn learn_generation(&mut self, link: LinkId, packet: &Packet) {
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.link == link) else {
             return;
@@ -293,8 +292,9 @@ impl Translator {
         });
     }
 
-    /// Whether a legacy peer survives `data`: a stream chunk crashes 0.1, and so does a broadcast
-    /// named `error` without a listener, of which only its application knows.
+    /// Whether a legacy peer survives `data`. A stream chunk crashes a 0.1 node. A broadcast named
+    /// `error` crashes a node whose application has no listener for it, which this node cannot
+    /// know.
     fn may_send(&mut self, index: usize, data: &PacketData) -> bool {
         let wire = &mut self.peers[index].wire;
         let may = match data {
@@ -319,7 +319,7 @@ fn as_line(head: Bytes, class: Class) -> Outgoing {
     }
 }
 
-/// A message as packet data: read, and as canonical JSON text. `None` when it is no JSON.
+/// A message as packet data: decoded, and as canonical JSON text. `None` for invalid JSON.
 fn packet_data(item: &Item) -> Option<(PacketData, Bytes)> {
     let text: Bytes = match item {
         Item::Event(text) => packets::event_data(text)?.into(),
@@ -336,7 +336,7 @@ fn packet_data(item: &Item) -> Option<(PacketData, Bytes)> {
     Some((PacketData::Event(text.clone()), text))
 }
 
-/// One message as a line for a legacy peer alone.
+/// One direct message as a line for a legacy peer.
 fn direct_line(item: &Item) -> Bytes {
     match item {
         Item::Event(text) => line::direct_event(text),

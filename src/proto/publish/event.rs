@@ -45,5 +45,6 @@ pub(in crate::proto) enum Output {
     Window { outstanding: usize, size: usize },
     /// A peer misbehaved.
     Blame { link: LinkId, what: &'static str },
+    /// Tell the application.
     Event(Event),
 }

@@ -1,4 +1,4 @@
-//! The types of frames, and their bounds.
+//! Frame types, and their bounds.
 
 pub(super) const LENGTH_SIZE: usize = 4;
 
@@ -27,7 +27,7 @@ pub(super) const FLAG_REPAIR: u8 = 1;
 
 /// Contacts in one frame.
 pub(super) const MAX_CONTACTS: usize = 32;
-/// Messages in one frame, since each becomes a line of its own for a legacy peer. An application
-/// says at most 26 214 in one go: less than 2 × 64 Ki characters (lib/outbox.js), five for the
-/// smallest event.
+/// Messages in one frame; for a legacy peer each becomes a line of its own. An application sends at
+/// most 26 214 in one batch: fewer than 2 × 64 Ki characters (lib/outbox.js), at five characters
+/// for the smallest event.
 pub(super) const MAX_MESSAGES: u32 = 1 << 15;

@@ -1,4 +1,4 @@
-//! Messages to frames.
+//! Encodes messages as frames.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -27,7 +27,6 @@ pub fn i_have(watermarks: &[Watermark]) -> Outgoing {
     with_watermarks(I_HAVE, watermarks)
 }
 
-/// A consumed frame.
 pub fn consumed(watermarks: &[Watermark]) -> Outgoing {
     with_watermarks(CONSUMED, watermarks)
 }
@@ -41,7 +40,6 @@ fn with_watermarks(kind: u8, watermarks: &[Watermark]) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
-/// A stalled frame.
 pub fn stalled(origin: &Origin, id: &NodeId) -> Outgoing {
     let mut head = head(STALLED);
     put_origin(&mut head, origin);
@@ -54,14 +52,12 @@ pub fn oversized(range: &Range, class: Class) -> Outgoing {
     finish(range_head(OVERSIZED, range), Bytes::new(), class)
 }
 
-/// A direct consumed frame.
 pub fn direct_consumed(count: u64) -> Outgoing {
     let mut head = head(DIRECT_CONSUMED);
     head.put_u64(count);
     finish(head, Bytes::new(), Class::Control)
 }
 
-/// A graft frame.
 pub fn graft(range: &Range, max_age_ms: u32) -> Outgoing {
     let mut head = range_head(GRAFT, range);
     head.put_u32(max_age_ms);
@@ -119,7 +115,7 @@ pub fn contacts(nonce: u32, contacts: &[PeerAddress]) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
-/// A goodbye frame. It must not overtake what was said before it.
+/// A goodbye frame. It must not overtake earlier data.
 pub fn goodbye(keep: bool) -> Outgoing {
     let mut head = head(GOODBYE);
     head.put_u8(u8::from(keep));
