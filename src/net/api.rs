@@ -1,25 +1,25 @@
-//! What the application sees of a node: the sink of events, the answers to sends, the counts.
+//! The node's interface to the application: the sink of events, the results of sends, the counters.
 
 use crate::proto::{Counters, Event, Mark};
 
-/// Where a node's events go.
+/// The receiver of a node's events.
 ///
-/// Thread: the one that holds the core, JavaScript's or the network's. Locks held: the core's, so
-/// events come one at a time and in order. An implementation must not block, nor call the node.
+/// Thread: the holder of the core's lock, JavaScript's or the network's. Locks held: the core's, so
+/// events arrive one at a time and in order. An implementation must not block or call the node.
 pub trait Sink: Send + Sync + 'static {
-    /// Something happened.
+    /// Takes an event.
     fn event(&self, event: Event);
 
-    /// Whether the application takes events more slowly than they come.
+    /// Whether events arrive faster than the application takes them.
     ///
-    /// An application that takes none at all is not congested: its node still relays.
+    /// An application that takes no events at all is not congested: its node still relays.
     ///
     /// Thread: any. Locks held: the reading lock of a link.
     fn congestion(&self) -> Congestion {
         Congestion::None
     }
 
-    /// How far the application has consumed each stream of messages that moved since the last call.
+    /// The application's progress in each stream of messages that moved since the last call.
     fn consumed(&self) -> Vec<Mark>;
 }
 
@@ -28,25 +28,25 @@ pub trait Sink: Send + Sync + 'static {
 pub enum Congestion {
     /// None.
     None,
-    /// Those whose peers do not wait for receivers.
+    /// Links whose peers do not wait for receivers.
     Light,
     /// All.
     Heavy,
 }
 
-/// Whether the application may go on sending.
+/// Whether the application may continue to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
     /// Yes.
     Free,
-    /// The message was taken, but the application should wait for [`Event::Drain`].
+    /// The message was accepted, but the application should wait for [`Event::Drain`].
     Pressed,
 }
 
-/// Why a message was not taken.
+/// Why a message was rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SendError {
-    /// The application sent on under pressure, up to the limit of the queue.
+    /// The application ignored backpressure until the queue was full.
     #[error("the queue is full: wait for 'drain' after emit or write returned false")]
     Overloaded,
     /// A message is larger than [`Config::max_message`].
@@ -67,37 +67,37 @@ pub struct Stats {
     /// Refused links.
     #[serde(flatten)]
     pub refused: Refused,
-    /// Connections that are not peers yet.
+    /// Connections without a handshake.
     pub unconnected: usize,
-    /// The links that are peers.
+    /// The links of peers.
     pub links: Vec<LinkStats>,
 }
 
-/// How many links were refused or slowed down, and why. All are totals.
+/// Links refused or slowed down, by reason. All are totals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
-    /// Not encrypted, and this node has a secret.
+    /// Plaintext links, refused because this node has a secret.
     pub refused_plaintext: u64,
-    /// Encrypted, and this node has no secret.
+    /// Encrypted links, refused because this node has no secret.
     pub refused_encrypted: u64,
-    /// Encrypted with another secret.
+    /// Links encrypted with another secret.
     pub refused_secret: u64,
-    /// Dials that the other side ended in the handshake: it has no secret, or another one.
+    /// Dials that the other side ended in the handshake, because it has no secret or another one.
     pub unanswered: u64,
-    /// With an id that does not belong to the key.
+    /// Links whose node id does not match the key.
     pub refused_identity: u64,
-    /// Closed because a message was changed, repeated or dropped on its way.
+    /// Links closed because a message was changed, repeated or lost on its way.
     pub corrupted: u64,
-    /// From or to an address that is not in [`Config::allow`].
+    /// Links from or to an address outside [`Config::allow`].
     pub refused_address: u64,
-    /// Beyond [`Config::max_unconnected`] or [`Config::handshakes_per_second`].
+    /// Links above [`Config::max_unconnected`] or [`Config::handshakes_per_second`].
     pub refused_crowded: u64,
-    /// Beyond [`Config::max_unconnected_per_address`].
+    /// Links above [`Config::max_unconnected_per_address`].
     pub refused_per_address: u64,
-    /// Times that accepting paused because of [`Config::connections_per_second`].
+    /// Pauses in accepting because of [`Config::connections_per_second`].
     pub crowds: u64,
-    /// Reads that were delayed because of [`Config::relayed_bytes_per_second`].
+    /// Reads delayed because of [`Config::relayed_bytes_per_second`].
     pub slowed: u64,
 }
 
@@ -105,10 +105,10 @@ pub struct Refused {
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkStats {
-    /// The peer.
+    /// The peer's id.
     pub id: String,
     /// Whether the link carries native frames.
     pub native: bool,
-    /// Bytes that wait to be written.
+    /// Bytes waiting to be written.
     pub queued_bytes: usize,
 }

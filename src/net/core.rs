@@ -1,7 +1,5 @@
-//! A node without its waiting: its state, its timers and its links, and how they interact.
-//!
-//! All of it is behind one lock, the core's. Nothing in here waits, and nothing in here calls a
-//! function that takes the core's lock.
+//! A node without its waiting: its state, its timers and its links. One lock guards it, the core's.
+//! Nothing in here waits, and nothing in here calls a function that takes the core's lock.
 
 mod admission;
 pub(super) mod command;
@@ -32,11 +30,11 @@ use crate::proto::{
     Bucket, Config, Event, Input, Level, LinkId, Moment, NodeId, Output, State, Timer, Timers,
 };
 
-/// How long a driver without a timer sleeps.
+/// How long a driver sleeps without a timer.
 const IDLE: Duration = Duration::from_secs(3600);
-/// How often to look at a slow peer that holds broadcasts back.
+/// How often a slow peer that holds broadcasts back is checked.
 const HELD_BACK_CHECK: Duration = Duration::from_millis(50);
-/// How often what `stats()` returns is renewed.
+/// Minimum time between two updates of the result of `stats()`.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 /// The outcome of a dial.
@@ -54,23 +52,23 @@ pub(super) struct Core {
     timers: Timers,
     began: Instant,
     outputs: Vec<Output>,
-    /// Inputs that follow from outputs.
+    /// Inputs that follow from outputs, not handled yet.
     pending: VecDeque<Input>,
     links: HashMap<LinkId, Open>,
     /// The number of messages received so far.
     received: u64,
     /// The largest number of bytes queued on any link for the current message.
     passed_on: usize,
-    /// Links with something new to write.
+    /// Links with new data to write.
     touched: Vec<LinkId>,
-    /// Accepted links that are not peers yet, oldest first.
+    /// Accepted links without a handshake, oldest first.
     strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: HashMap<LinkId, AbortHandle>,
     port: Arc<dyn Port>,
     watch: Weak<Watch>,
     dialed: mpsc::UnboundedSender<Dialed>,
-    /// Whether commands are carried out: between start and stop.
+    /// Whether the node carries out commands: between start and stop.
     pub(super) is_running: bool,
     /// When the driver will wake up.
     armed: Instant,
@@ -81,7 +79,7 @@ pub(super) struct Core {
     arrivals: Bucket,
     /// The rate of refusals to report: one a second, ten at once.
     refusals: Bucket,
-    /// Refusals since the last that was reported.
+    /// Refusals since the last reported one.
     untold: u64,
     /// Whether a slow peer holds broadcasts back.
     held_back: bool,
@@ -94,13 +92,13 @@ struct Open {
     is_touched: bool,
     remote: SocketAddr,
     outlet: Arc<Outlet>,
-    /// The rate of bytes that it may bring to be forwarded.
+    /// The rate of bytes that the link may bring for forwarding.
     relayed: Bucket,
-    /// The number of the message last forwarded on it, and its bytes: to a legacy peer a run goes
-    /// in many lines.
+    /// The number of the message last forwarded on it, and its bytes: a legacy peer gets a run as
+    /// many lines.
     given: (u64, usize),
     level: Level,
-    /// Set when it becomes a peer.
+    /// Set once the link is a peer's.
     peer: Option<Peer>,
 }
 
@@ -124,7 +122,7 @@ pub(super) struct Wires {
     pub(super) driver: Arc<Notify>,
 }
 
-/// A link's way to its node.
+/// A link's way to report to its node.
 struct Uplink(Weak<Mutex<Core>>);
 
 impl Port for Uplink {
@@ -133,7 +131,7 @@ impl Port for Uplink {
             return Duration::ZERO;
         };
         let mut core = lock(&core);
-        // A node that has stopped ignores what its links still read.
+        // A stopped node ignores data that its links still read.
         if !core.is_running {
             return Duration::ZERO;
         }
@@ -226,7 +224,7 @@ impl Core {
         self.settle();
     }
 
-    /// Stops the node; returns the tasks of its links, which say goodbye, and their outlets.
+    /// Stops the node. Returns the tasks of its links, which say goodbye, and their outlets.
     pub(super) fn stop(&mut self) -> (JoinSet<()>, Vec<Arc<Outlet>>) {
         self.is_running = false;
         let queues = self.links.values().map(|open| open.outlet.clone());
@@ -239,7 +237,7 @@ impl Core {
         (std::mem::take(&mut self.tasks), queues)
     }
 
-    /// Does what is due; returns when the next turn is.
+    /// Handles due timers, and writes. Returns the time of the next turn.
     pub(super) fn turn(&mut self) -> Instant {
         let now = self.now();
         while let Some(timer) = self.timers.pop(now) {
@@ -249,20 +247,20 @@ impl Core {
             }
             self.handle(Input::TimerFired(timer));
         }
-        // Their last reports have arrived.
+        // Finished links have already reported their end.
         while self.tasks.try_join_next().is_some() {}
         self.settle();
         self.armed = self.due();
         self.armed
     }
 
-    /// Carries out a command on the thread that gives it, in the driver's place.
+    /// Carries out a command on the calling thread, instead of the driver.
     pub(super) fn carry_over(&mut self, command: Command) {
         self.command(command);
         self.conclude();
     }
 
-    /// Ends a turn on another thread than the driver's.
+    /// Ends a turn on a thread other than the driver's.
     fn conclude(&mut self) {
         self.settle();
         if self.due() < self.armed {
@@ -270,7 +268,7 @@ impl Core {
         }
     }
 
-    /// Writes what was queued; updates gates and counters.
+    /// Writes queued data; updates gates and counters.
     fn settle(&mut self) {
         while let Some(link) = self.touched.pop() {
             let Some(open) = self.links.get_mut(&link) else {
@@ -314,7 +312,7 @@ impl Core {
                     address,
                 });
             }
-            // The driver looks for it.
+            // The driver handles it.
             Command::Stop => {}
         }
     }
@@ -337,7 +335,7 @@ impl Core {
         }
     }
 
-    /// Feeds `input` to the state; carries out the outputs, and what follows from them.
+    /// Feeds `input` to the state, and carries out all resulting outputs and inputs.
     fn handle(&mut self, input: Input) {
         let now = self.now();
         let mut outputs = std::mem::take(&mut self.outputs);
@@ -376,7 +374,7 @@ impl Core {
                 outstanding,
                 size,
             } => {
-                // To find a gate takes a lock, and for members it is all that there is.
+                // A peer's gate is at hand; a member's gate takes a lock to find.
                 let open = self.links.get(&link);
                 if let Some(peer) = open.and_then(|open| open.peer.as_ref()) {
                     peer.gate.set_window(outstanding, size);
@@ -397,7 +395,7 @@ impl Core {
         }
     }
 
-    /// The bytes that wait on all links.
+    /// The bytes queued on all links.
     pub(super) fn queued(&self) -> usize {
         self.links.values().map(|open| open.outlet.bytes()).sum()
     }

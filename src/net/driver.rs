@@ -22,15 +22,15 @@ use super::secure::{Credentials, Keys};
 use super::wait::Watch;
 use crate::proto::Event;
 
-/// How many commands are carried out in one turn.
+/// Maximum number of commands per turn.
 const BATCH: usize = 64;
-/// How long a stop may take to write what was sent before, and to say goodbye.
+/// How long a stop may take to write earlier data and to say goodbye.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
-/// A stop gives up links that have taken nothing for so long.
+/// During a stop, links that take no bytes for this long are given up.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the other sides have to close after the last byte.
 const GOODBYE: Duration = Duration::from_millis(1500);
-/// How often a stop looks at its progress.
+/// How often a stop checks its progress.
 const STOP_CHECK: Duration = Duration::from_millis(10);
 /// The pause after an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -115,7 +115,7 @@ pub(super) async fn run(
         }
     };
     tracing::debug!(port, "server is listening");
-    // Others dial that one, unless another leads to it.
+    // Other nodes dial this port, unless the options name another that leads to it.
     let dialled = if config.port == 0 { port } else { config.port };
     lock(&core).start(dialled, keys);
     let watch = ears.watch.clone().run().with_current_subscriber();
@@ -160,7 +160,7 @@ async fn serve(
             let pause = match accepted {
                 Ok((stream, remote)) => core.accept(stream, remote),
                 Err(error) => {
-                    // Most likely there are no descriptors left. Links go on meanwhile.
+                    // Most likely the process is out of file descriptors. Existing links continue.
                     tracing::warn!(%error, "cannot accept a connection");
                     ACCEPT_PAUSE
                 }
@@ -182,16 +182,16 @@ async fn serve(
     }
 }
 
-/// Takes the next connection, not before `at`.
+/// Accepts the next connection, at `at` or later.
 async fn accept(listener: &TcpListener, at: Instant) -> io::Result<(TcpStream, SocketAddr)> {
-    // Tokio waits for its next tick even if the moment has passed.
+    // A Tokio timer waits for its next tick even if the time has passed.
     if at > Instant::now() {
         sleep_until(at).await;
     }
     listener.accept().await
 }
 
-/// Goes on until every broadcast is queued for every peer: some queues may have been full.
+/// Waits until every broadcast is queued for every peer: some queues may have been full.
 async fn hand_over(core: &Mutex<Core>, ears: &mut Ears, deadline: Instant) {
     let mut progress = (0, Instant::now());
     loop {
@@ -215,7 +215,7 @@ async fn hand_over(core: &Mutex<Core>, ears: &mut Ears, deadline: Instant) {
     }
 }
 
-/// Waits for the links to write what is queued, and to say goodbye.
+/// Waits for the links to write queued data and to say goodbye.
 async fn finish(mut tasks: JoinSet<()>, outlets: &[Arc<Outlet>], deadline: Instant) {
     let goodbyes = async { while tasks.join_next().await.is_some() {} };
     let written = async {
@@ -232,7 +232,7 @@ async fn finish(mut tasks: JoinSet<()>, outlets: &[Arc<Outlet>], deadline: Insta
     tasks.shutdown().await;
 }
 
-/// Whether `address` is an IP address that others than private networks may reach.
+/// Whether `address` is an IP address outside private networks.
 fn is_public(address: &str) -> bool {
     match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V4(ip)) => {

@@ -22,10 +22,10 @@ use crate::proto::{Config, Event, LinkId, NodeId, Payload, Target};
 
 /// A running node. Dropping the handle stops it.
 ///
-/// Thread: any, JavaScript's in practice. Locks held: none. Sends try the core's lock, and carry
-/// themselves out if it is free.
+/// Thread: any, JavaScript's in practice. Locks held: none. A send runs on the calling thread if
+/// the core's lock is free.
 pub struct Node {
-    /// `None` if the system gave no thread for it.
+    /// `None` if the system could not start a thread for it.
     core: Option<Arc<Mutex<Core>>>,
     watch: Weak<Watch>,
     commands: mpsc::UnboundedSender<Command>,
@@ -48,7 +48,7 @@ impl Node {
         Self::launch(config, id, None, sink, log)
     }
 
-    /// Starts a node of a closed network; its id is that of its key.
+    /// Starts a node of a closed network. Its id derives from its key.
     pub fn start_closed(
         config: Config,
         credentials: Credentials,
@@ -101,7 +101,7 @@ impl Node {
         }
     }
 
-    /// Sends to everyone else in the network.
+    /// Sends to all other nodes of the network.
     pub fn broadcast(&self, payload: Payload) -> Result<Room, SendError> {
         self.check(&payload, None)?;
         self.send_through(&self.shared.broadcast, Command::Broadcast(payload))
@@ -116,8 +116,8 @@ impl Node {
         sent
     }
 
-    /// Sends the same to several members: what became of it, for each; none got it if there is no
-    /// room for one.
+    /// Sends the same to several members. Returns the result for each. Without room for one of
+    /// them, none gets it.
     pub fn send_to(&self, members: &[u32], payload: Payload) -> Vec<Result<Room, SendError>> {
         if let Err(error) = self.check(&payload, None) {
             return vec![Err(error); members.len()];
@@ -149,23 +149,23 @@ impl Node {
         gates.into_iter().map(outcome).collect()
     }
 
-    /// Gives this node's record another text.
+    /// Changes the text in this node's record.
     pub fn set_body(&self, body: String) {
-        // A node that is gone has nothing left to do.
+        // A stopped node needs no command.
         self.command(Command::Body(body)).ok();
     }
 
-    /// Sees to it that whoever was told to wait for a member is told when to go on.
+    /// Makes sure that a sender that must wait for a member gets a drain event.
     fn note_waiting(&self, to: LinkId, sent: Result<Room, SendError>) {
         let waits = matches!(sent, Ok(Room::Pressed) | Err(SendError::Overloaded));
         if waits && to.0 >= FIRST_HANDLE {
             self.shared.waits_for(to);
-            // There may be room by now, and nobody who looks.
+            // Room may have appeared in between, and only a turn of the core would notice.
             self.consumed();
         }
     }
 
-    /// Sends one peer a JSON array with a path of the application's own.
+    /// Sends one peer a custom line: a JSON array with a path of the application's own.
     pub fn line(&self, peer: LinkId, text: Bytes) -> Result<Room, SendError> {
         if text.len() > self.max_message {
             return Err(SendError::TooLarge);
@@ -174,36 +174,36 @@ impl Node {
         self.send_through(&gate, Command::Line(peer, text))
     }
 
-    /// Dials; the outcome comes as [`Event::Dialed`] with `request`.
+    /// Dials a peer. [`Event::Dialed`] with `request` tells the outcome.
     pub fn add_peer(&self, request: u32, target: Target) {
-        // A node that is gone has nothing left to do.
+        // A stopped node needs no command.
         self.command(Command::AddPeer(request, target)).ok();
     }
 
-    /// Drops a peer; [`Event::PeerRemoved`] follows.
+    /// Closes a peer; [`Event::PeerRemoved`] follows.
     pub fn close_peer(&self, peer: LinkId) {
-        // A node that is gone has nothing left to do.
+        // A stopped node needs no command.
         self.command(Command::ClosePeer(peer)).ok();
     }
 
     /// Tells peers that the application has consumed much.
     pub fn consumed(&self) {
         if let Some(command) = self.carry_over(Command::Consumed) {
-            // A node that is gone has nothing left to do.
+            // A stopped node needs no command.
             self.command(command).ok();
         }
     }
 
     /// Changes the number of peers to accept, the seeds, and the address that others dial.
     pub fn reconfigure(&self, max_peers: usize, seeds: Vec<Target>, address: String) {
-        // A node that is gone has nothing left to do.
+        // A stopped node needs no command.
         self.command(Command::Reconfigure(max_peers, seeds, address))
             .ok();
     }
 
-    /// Closes everything; [`Event::Stopped`] is the last event. Idempotent.
+    /// Stops the node; [`Event::Stopped`] is the last event. Idempotent.
     pub fn stop(&self) {
-        // A node that is gone has nothing left to do.
+        // A stopped node needs no command.
         self.command(Command::Stop).ok();
     }
 
@@ -212,15 +212,15 @@ impl Node {
         lock(&self.shared.report).clone()
     }
 
-    /// The sockets of the node, for a thread that can read them while it is idle.
+    /// The node's sockets, for a thread that reads them while it is idle.
     pub fn watch(&self) -> Option<Arc<Watch>> {
         self.watch.upgrade()
     }
 
-    /// `theirs`: the largest message that the receiver takes, if it has said so.
+    /// `theirs`: the receiver's message limit, if known.
     fn check(&self, payload: &Payload, theirs: Option<usize>) -> Result<(), SendError> {
         let largest = theirs.map_or(self.max_message, |theirs| theirs.min(self.max_message));
-        // The application's side bounds a run of several messages; the option bounds a single one.
+        // The JavaScript side bounds a batch of several messages; this limit is for a single one.
         if payload.count() == 1 && payload.body().len() > largest + 8 {
             return Err(SendError::TooLarge);
         }
@@ -238,8 +238,8 @@ impl Node {
         Ok(self.shared.room(gate))
     }
 
-    /// Carries out `command` on this thread if the core is free and no command is on its way to the
-    /// driver, which keeps them in order. Otherwise returns it.
+    /// Carries out `command` on this thread if the core is free and no earlier command is on its
+    /// way to the driver. Otherwise returns it.
     fn carry_over(&self, command: Command) -> Option<Command> {
         let Some(core) = &self.core else {
             return Some(command);

@@ -1,4 +1,4 @@
-//! What the operating system gives: connections, a server socket, a thread.
+//! Operating system services: connections, the server socket, the thread.
 
 pub(super) mod dial;
 pub(super) mod error;

@@ -9,13 +9,13 @@ use super::{HostId, Network};
 /// The graph of peers at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Graph {
-    /// The hosts whose nodes run.
+    /// The hosts with a running node.
     pub hosts: Vec<HostId>,
     /// Per host, the indices of its peers in `hosts`, sorted.
     pub neighbours: Vec<Vec<usize>>,
 }
 
-/// How far all nodes are from one.
+/// The distance from one node to all others.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Reach {
     /// The longest time.
@@ -25,7 +25,7 @@ pub struct Reach {
 }
 
 impl Graph {
-    /// The overlay as it is now. A link counts when both ends take it for one.
+    /// The current overlay. A link counts if both ends consider each other peers.
     pub fn of(network: &Network) -> Self {
         let hosts = network.living();
         let index: BTreeMap<HostId, usize> = hosts.iter().copied().zip(0..).collect();
@@ -55,12 +55,12 @@ impl Graph {
         Self { hosts, neighbours }
     }
 
-    /// How many peers each has.
+    /// The number of peers of each node.
     pub fn degrees(&self) -> Vec<usize> {
         self.neighbours.iter().map(Vec::len).collect()
     }
 
-    /// The sizes of its connected components, largest first.
+    /// The sizes of the connected components, largest first.
     pub fn components(&self) -> Vec<usize> {
         let mut seen = vec![false; self.hosts.len()];
         let mut sizes = Vec::new();
@@ -91,7 +91,7 @@ impl Graph {
         reached.iter().all(Option::is_some)
     }
 
-    /// The same without the links for which `is_cut` holds.
+    /// The graph without the links for which `is_cut` holds.
     pub fn without(mut self, is_cut: impl Fn(HostId, HostId) -> bool) -> Self {
         for (index, neighbours) in self.neighbours.iter_mut().enumerate() {
             let host = self.hosts[index];
@@ -100,7 +100,7 @@ impl Graph {
         self
     }
 
-    /// Those that links lead to from `start`, and itself.
+    /// The hosts reachable from `start`, including itself.
     pub fn reached_from(&self, start: HostId) -> BTreeSet<HostId> {
         let start = self.hosts.binary_search(&start);
         let distances = start.map(|start| self.distances(start)).unwrap_or_default();
@@ -126,15 +126,15 @@ impl Graph {
         distances
     }
 
-    /// How many links the farthest node is from `start`.
+    /// The number of links to the farthest node from `start`.
     pub fn eccentricity(&self, start: HostId) -> u32 {
         let start = self.hosts.binary_search(&start);
         let distances = start.map(|start| self.distances(start)).unwrap_or_default();
         distances.into_iter().flatten().max().unwrap_or(0)
     }
 
-    /// Over the fastest ways from `start`: what the slowest node takes, and how many links the
-    /// longest of them has.
+    /// The fastest paths from `start`: the time to the slowest node, and the hops of the longest
+    /// path.
     pub fn fastest(&self, start: HostId, latency: impl Fn(HostId, HostId) -> Duration) -> Reach {
         let mut reach = Reach::default();
         let mut seen = vec![false; self.hosts.len()];
@@ -172,7 +172,7 @@ impl Graph {
         sum as f64 / count.max(1) as f64
     }
 
-    /// How many of a node's pairs of peers are peers of each other, on average.
+    /// The share of a node's pairs of peers that are peers of each other, on average.
     pub fn clustering(&self) -> f64 {
         let of = |peers: &Vec<usize>| {
             let pairs = peers.len() * peers.len().saturating_sub(1) / 2;

@@ -21,11 +21,11 @@ use parts::{Application, Frame, PORT, Port, Syn, Wire};
 /// The options of a [`Network`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Decides everything that is left to chance.
+    /// The seed of all random decisions.
     pub seed: u64,
-    /// One way, per pair of hosts: from this
+    /// Minimum one-way latency, per pair of hosts. Default 10 ms.
     pub min_latency: Duration,
-    /// to this. Default 10 to 50 ms (overlay design, numbers to reach).
+    /// Maximum one-way latency, per pair of hosts. Default 50 ms.
     pub max_latency: Duration,
 }
 
@@ -46,29 +46,29 @@ pub enum Death {
     Stop,
     /// `kill -9`: the system closes its sockets.
     Kill,
-    /// Power loss: no other node is told.
+    /// Power loss: other nodes get no sign of it.
     Vanish,
 }
 
-/// Something an application, or an observer, would see.
+/// An event that an application or an observer would see.
 #[derive(Clone, Debug)]
 pub struct Happening {
-    /// When.
+    /// The time.
     pub at: Moment,
-    /// To whom.
+    /// The host.
     pub host: HostId,
-    /// What.
+    /// The event.
     pub event: Event,
-    /// For [`Event::Broadcast`]: how many links it has crossed.
+    /// The hops of an [`Event::Broadcast`].
     pub hops: u8,
 }
 
 /// The traffic of a node.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Traffic {
-    /// Bytes of everything that is not an application's, sent.
+    /// Bytes sent, except an application's data.
     pub control: u64,
-    /// Bytes of everything else, sent.
+    /// Bytes of an application's data sent.
     pub data: u64,
     /// Runs of broadcasts received, duplicates included.
     pub copies: u64,
@@ -79,7 +79,7 @@ pub struct Traffic {
 /// A peer link, as one of its ends sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Link {
-    /// Its name at this end.
+    /// Its id at this end.
     pub id: LinkId,
     /// The host at the other end.
     pub to: HostId,
@@ -89,7 +89,7 @@ pub struct Link {
 struct Host {
     config: Config,
     id: NodeId,
-    /// Absent before the first start and after death.
+    /// Absent before the first start and after the node's end.
     state: Option<Box<State>>,
     counters: Counters,
     life: u32,
@@ -97,9 +97,9 @@ struct Host {
     links: Vec<(LinkId, Port)>,
     unconnected: VecDeque<(LinkId, HostId, Moment)>,
     group: u32,
-    /// Whether packets to it vanish.
+    /// Whether packets to it are lost.
     dark: bool,
-    /// Whether connections to it are not answered.
+    /// Whether other hosts cannot dial it.
     shielded: bool,
     starved_until: Moment,
     traffic: Traffic,
@@ -117,7 +117,7 @@ enum Cause {
     Refusal(Box<Syn>, &'static str),
 }
 
-/// Hosts and wires.
+/// Hosts, and the connections between them.
 pub struct Network {
     options: Options,
     rng: fastrand::Rng,
@@ -126,13 +126,13 @@ pub struct Network {
     hosts: Vec<Host>,
     wires: Vec<Wire>,
     free: Vec<u32>,
-    /// Groups of hosts between which, in this direction, nothing gets through.
+    /// Pairs of groups; data from the first to the second is lost.
     blocked: Vec<(u32, u32)>,
     names: BTreeMap<String, Vec<HostId>>,
-    /// The name that leads to any node that runs.
+    /// The name that leads to a random running node.
     balancer: Option<String>,
     happenings: Vec<Happening>,
-    /// Kept for its memory: the outputs of a node.
+    /// The outputs of a node; kept to reuse its memory.
     outputs: Vec<Output>,
     handled: u64,
 }
@@ -145,7 +145,7 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
-    /// No hosts yet, at time zero.
+    /// A network without hosts, at time zero.
     pub fn new(options: Options) -> Self {
         Self {
             rng: fastrand::Rng::with_seed(options.seed),
@@ -164,10 +164,10 @@ impl Network {
         }
     }
 
-    /// A host more; its node is not started. Address and port in `config` are filled in.
+    /// Adds a host, whose node is not started. Fills in address and port in `config`.
     pub fn add(&mut self, config: Config) -> HostId {
         let host = HostId(self.hosts.len() as u32);
-        // Ids say nothing about the order in which nodes came.
+        // Ids must not reveal the order of arrival.
         let text = format!("{:x}n{}", self.rng.u32(..), host.0);
         let id = NodeId::parse(&text).unwrap_or_else(|| unreachable!("hexadecimal digits"));
         self.hosts.push(Host {
@@ -193,22 +193,22 @@ impl Network {
         host
     }
 
-    /// Lets `name` resolve to these hosts, tried in order.
+    /// Makes `name` resolve to these hosts, tried in order.
     pub fn name(&mut self, name: &str, hosts: Vec<HostId>) {
         self.names.insert(name.to_owned(), hosts);
     }
 
-    /// Lets `name` lead to a random node that runs, another for each dial.
+    /// Makes `name` lead to a random running node, another one for each dial.
     pub fn balance(&mut self, name: &str) {
         self.balancer = Some(name.to_owned());
     }
 
-    /// From now on no host can dial this one; its own dials go through.
+    /// Blocks all dials to this host from now on; its own dials succeed.
     pub fn shield(&mut self, host: HostId) {
         self.hosts[host.index()].shielded = true;
     }
 
-    /// Starts a host's node, anew if it has run before.
+    /// Starts a host's node, or starts it again.
     pub fn start(&mut self, host: HostId) {
         let seed = self.rng.u64(..);
         let node = &mut self.hosts[host.index()];
@@ -256,7 +256,7 @@ impl Network {
         (0..self.hosts.len() as u32).map(HostId)
     }
 
-    /// All hosts whose node is running.
+    /// The hosts with a running node.
     pub fn living(&self) -> Vec<HostId> {
         self.hosts().filter(|host| self.is_alive(*host)).collect()
     }
@@ -266,7 +266,7 @@ impl Network {
         self.now
     }
 
-    /// How many inputs the nodes have been given.
+    /// The number of inputs handled by all nodes.
     pub fn handled(&self) -> u64 {
         self.handled
     }
@@ -276,7 +276,7 @@ impl Network {
         &self.hosts[host.index()].id
     }
 
-    /// The counters of a node in its latest life.
+    /// The counters of a node since its latest start.
     pub fn counters(&self, host: HostId) -> Counters {
         let node = &self.hosts[host.index()];
         node.state
@@ -313,14 +313,14 @@ impl Network {
         (config.min_peers, config.max_peers)
     }
 
-    /// How many timers a node has set.
+    /// The number of a node's pending timers.
     pub fn timers(&self, host: HostId) -> usize {
         self.hosts[host.index()].timers.len()
     }
 
-    /// How long a frame takes between two hosts, either way.
+    /// The one-way latency between two hosts, the same both ways.
     pub fn latency(&self, a: HostId, b: HostId) -> Duration {
-        // A property of the pair, so that it need not be stored.
+        // Derived from the pair, so that it need not be stored.
         let (low, high) = (a.min(b), a.max(b));
         let key = self.options.seed ^ (u64::from(low.0) << 32 | u64::from(high.0));
         let min = self.options.min_latency.as_micros() as u64;
@@ -334,12 +334,12 @@ impl Network {
         std::mem::take(&mut self.happenings)
     }
 
-    /// Lets time pass.
+    /// Advances time.
     pub fn run_for(&mut self, time: Duration) {
         self.run_until(self.now.after(time));
     }
 
-    /// Lets time pass.
+    /// Advances time.
     pub fn run_until(&mut self, until: Moment) {
         while let Some(due) = self.schedule.pop_until(until) {
             self.now = due.at;
@@ -348,7 +348,7 @@ impl Network {
         self.now = until;
     }
 
-    /// Gives a node an input, if it runs.
+    /// Gives a node an input, if it is running.
     pub fn input(&mut self, host: HostId, input: Input) {
         self.input_with_hops(host, input, 0);
     }
@@ -419,7 +419,7 @@ impl Network {
                 outstanding,
                 size,
             } => self.hosts[host.index()].application.window = (outstanding, size),
-            // No simulated application sends to one peer alone.
+            // Simulated applications do not send to a single peer.
             Output::Window { link: Some(_), .. } => {}
         }
     }
@@ -453,7 +453,7 @@ impl Network {
         }
     }
 
-    /// A timer is due: the one a node has set, if it has that number still.
+    /// Fires a timer, unless the node has moved or cancelled it since.
     fn fire(&mut self, host: HostId, timer: Timer, number: u64) {
         let node = &mut self.hosts[host.index()];
         let Some(index) = node.timers.iter().position(|set| *set == (timer, number)) else {

@@ -1,4 +1,4 @@
-//! A picture of one broadcast and of the overlay it went through.
+//! A picture of one broadcast and of the overlay that it crossed.
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -10,11 +10,11 @@ use super::{Graph, Network};
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 360.0;
 const MARGIN: f64 = 48.0;
-/// Beyond this many nodes a drawing of the graph shows nothing.
+/// Larger graphs are unreadable when drawn.
 const MAX_DRAWN: usize = 250;
 
-/// Starts the nodes, lets one broadcast once they have settled, and draws how it spread (an SVG);
-/// below it the overlay, if it is small enough to be seen.
+/// Starts the nodes, sends one broadcast once they have settled, and draws its spread as an SVG. A
+/// small overlay is drawn below it.
 pub fn draw(network: &mut Network) -> String {
     settle(network);
     let times = coverage(network);

@@ -1,4 +1,4 @@
-//! Figures of many runs, for people and for machines.
+//! Figures of many runs, as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -9,24 +9,24 @@ use super::scenario::{Figures, Setup};
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// The measured figure.
+    /// The name of the figure.
     pub figure: &'static str,
-    /// In how many nodes.
+    /// The number of nodes.
     pub nodes: usize,
-    /// How many peers each sought.
+    /// How many peers each node sought.
     pub min_peers: usize,
-    /// The middle one; infinite (in JSON null) when it never came to that.
+    /// The median; infinite (`null` in JSON) if the event never happened.
     pub median: f64,
-    /// The smallest one.
+    /// The smallest value.
     pub least: f64,
-    /// The largest one.
+    /// The largest value.
     pub greatest: f64,
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
     /// The goal: `<= x` or `>= x`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<String>,
-    /// Whether even the worst run reaches it.
+    /// Whether even the worst run reaches the goal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reached: Option<bool>,
     /// The figures of modelled legacy flooding and of iroh-gossip's own simulator.
@@ -39,7 +39,7 @@ enum Bound {
     AtLeast(f64),
 }
 
-/// Sums up runs of the same scenarios.
+/// Summarises runs of the same scenarios.
 pub fn rows(setup: &Setup, runs: &[Figures]) -> Vec<Row> {
     let Setup {
         nodes, min_peers, ..
@@ -75,7 +75,7 @@ pub fn rows(setup: &Setup, runs: &[Figures]) -> Vec<Row> {
     first.iter().enumerate().map(row).collect()
 }
 
-/// The goals of the overlay's design: at N = 100, 1 000 and 10 000 where they differ.
+/// The goals of the overlay, at 100, 1 000 and 10 000 nodes where they differ.
 fn goal(figure: &str, nodes: usize) -> Option<Bound> {
     let by_size = |small, middle, large| match nodes {
         0..=100 => small,
@@ -113,7 +113,7 @@ fn goal(figure: &str, nodes: usize) -> Option<Bound> {
     })
 }
 
-/// The other columns of the design's table.
+/// Figures for comparison: modelled legacy flooding, and iroh-gossip's own simulator.
 fn others(figure: &str, nodes: usize) -> Option<[&'static str; 2]> {
     let by_size = |small, middle, large| match nodes {
         0..=100 => small,
@@ -136,7 +136,7 @@ fn others(figure: &str, nodes: usize) -> Option<[&'static str; 2]> {
     })
 }
 
-/// A table for people.
+/// The rows as a text table.
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "{:<48} {:>6} {:>3} {:>9} {:>9} {:>9}  {:<10} {:<5} {:<22} {}\n",
@@ -175,11 +175,11 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// The head of the lines that [`layout`] makes.
+/// The header of the lines from [`layout`].
 pub const LAYOUT_HEAD: &str = "layout       start   nodes runs  whole after, s (median, worst)  parts alone  \
     at rest: events removals  dials/node/min (most)  bytes/s";
 
-/// One configuration's runs, the worst of each where nothing else is said.
+/// The runs of one configuration; the worst value of each figure, unless the header says otherwise.
 pub fn layout(layout: Layout, start: Start, nodes: usize, runs: &[Outcome]) -> String {
     let mut whole: Vec<f64> = runs.iter().map(|run| run.whole_after).collect();
     whole.sort_unstable_by(f64::total_cmp);

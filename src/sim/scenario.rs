@@ -1,7 +1,7 @@
-//! What overlays are judged by.
+//! The scenarios that overlays are judged by.
 //!
-//! Each scenario takes a [`Network`] from one state to another and measures what happens on the
-//! way. All use one seed host, the first, as real networks tend to.
+//! Each scenario takes a [`Network`] from one state to another and measures it on the way. All use
+//! one seed host, the first, like most real networks.
 
 mod dissemination;
 mod failures;
@@ -23,14 +23,14 @@ use receivers::slow_receivers;
 pub use watch::Figures;
 pub(super) use watch::{await_that, is_whole};
 
-/// What the runs of one table have in common.
+/// The setup shared by the runs of one table.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: usize,
-    /// How many peers each seeks.
+    /// How many peers each node seeks.
     pub min_peers: usize,
-    /// How many each accepts.
+    /// How many peers each node accepts.
     pub max_peers: usize,
     /// Whether each keeps records of all: 4 MB per node at 10 000 nodes.
     pub members: bool,
@@ -39,7 +39,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The default network of `nodes` nodes.
+    /// The default setup with `nodes` nodes.
     pub fn new(nodes: usize, seed: u64) -> Self {
         let Config {
             min_peers,
@@ -56,7 +56,7 @@ impl Setup {
         }
     }
 
-    /// The hosts, none of them started.
+    /// Builds the hosts; no node is started.
     pub fn build(&self) -> Network {
         let mut network = Network::new(Options {
             seed: self.seed,
@@ -79,33 +79,34 @@ impl Setup {
     }
 }
 
-/// One thing to do to a network, and to measure.
+/// A scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scenario {
-    /// All start at the same moment.
+    /// All nodes start at the same moment.
     Join,
     /// Nothing happens for 30 s.
     Steady,
     /// One node broadcasts.
     OneSender,
-    /// Somebody else broadcasts every time.
+    /// A random node sends each broadcast.
     RandomSenders,
-    /// Half die as one of the others broadcasts.
+    /// Half of the nodes die while another broadcasts.
     HalfDie,
-    /// Four of five do.
+    /// Four of five nodes die while another broadcasts.
     MostDie,
-    /// The network is cut in two for a while.
+    /// The network is split for a while.
     Partition,
-    /// Nodes come and go while others broadcast.
+    /// Nodes join and leave while others broadcast.
     Churn,
-    /// One broadcasts as fast as it may, and one in a hundred takes ten times as long over that.
+    /// One node broadcasts as fast as backpressure allows; one in a hundred consumes ten times
+    /// slower.
     SlowReceivers,
-    /// Nodes join, leave and crash one at a time, one is starved, a third is cut off; who knows of it, when?
+    /// Nodes join, leave, crash, starve or are cut off, one at a time; measures when others notice.
     Members,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All scenarios.
     pub const ALL: [Self; 10] = [
         Self::Join,
         Self::Steady,
@@ -119,7 +120,7 @@ impl Scenario {
         Self::SlowReceivers,
     ];
 
-    /// Its name on the command line.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Join => "join",
@@ -135,12 +136,12 @@ impl Scenario {
         }
     }
 
-    /// The scenario of that name.
+    /// Finds a scenario by name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
 
-    /// Plays it on a network that has joined and come to rest; [`Scenario::Join`] on a fresh one.
+    /// Runs the scenario: [`Scenario::Join`] on a fresh network, others on a settled one.
     pub fn play(self, network: &mut Network) -> Figures {
         match self {
             Self::Join => join(network),
@@ -157,7 +158,7 @@ impl Scenario {
     }
 }
 
-/// Starts everything and waits for the network to come to rest.
+/// Starts all nodes and waits until the network has settled.
 pub fn settle(network: &mut Network) {
     join(network);
     network.run_for(Duration::from_secs(30));

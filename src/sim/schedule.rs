@@ -10,33 +10,32 @@ use crate::proto::Moment;
 
 /// One slot of the wheel is 2^10 µs long.
 const SLOT_BITS: u32 = 10;
-/// Slots of the wheel: 16 s ahead, more than nearly all timers take.
+/// Slots of the wheel. They reach 16 s ahead, further than nearly all timers.
 const SLOTS: u64 = 1 << 14;
 
-/// Things to happen, in order of time, and of their numbers where the time is the same.
+/// Entries in order of time; entries of the same time in order of insertion.
 ///
-/// A timer wheel: only what is due within the current slot, and what is too far ahead for the
-/// wheel, is kept sorted. With a million entries one sorted heap would miss the processor's caches
-/// at every step.
+/// A timer wheel: it sorts only the current slot and the entries too far ahead for the wheel. With
+/// a million entries, a single sorted heap would miss the processor's caches at every step.
 #[derive(Debug)]
 pub(super) struct Schedule<T> {
-    /// The slot that `current` holds.
+    /// The slot of `current`.
     slot: u64,
     current: BinaryHeap<Reverse<Due<T>>>,
-    /// The slots after it, in a ring.
+    /// The later slots, in a ring.
     wheel: Vec<Vec<Due<T>>>,
-    /// How many entries the wheel holds.
+    /// The number of entries in the wheel.
     turning: usize,
-    /// Later entries.
+    /// Entries beyond the wheel.
     far: BinaryHeap<Reverse<Due<T>>>,
     next_number: u64,
 }
 
-/// Something that is due.
+/// An entry.
 #[derive(Debug)]
 pub(super) struct Due<T> {
     pub(super) at: Moment,
-    /// Unique, and growing.
+    /// Unique and increasing.
     pub(super) number: u64,
     pub(super) what: T,
 }
@@ -67,7 +66,7 @@ fn index_of(slot: u64) -> usize {
 }
 
 impl<T> Schedule<T> {
-    /// Nothing is due.
+    /// An empty schedule.
     pub(super) fn new() -> Self {
         Self {
             slot: 0,
@@ -81,7 +80,7 @@ impl<T> Schedule<T> {
         }
     }
 
-    /// Lets something happen at `at`, or next if that is past; its number.
+    /// Adds an entry at `at`; a past entry comes next. Returns its number.
     pub(super) fn add(&mut self, at: Moment, what: T) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
@@ -101,7 +100,7 @@ impl<T> Schedule<T> {
         }
     }
 
-    /// Takes the next entry that is due, if that is not after `until`.
+    /// Takes the next entry at or before `until`.
     pub(super) fn pop_until(&mut self, until: Moment) -> Option<Due<T>> {
         while self.current.is_empty() && self.slot < slot_of(until) {
             self.turn(slot_of(until));
@@ -116,7 +115,8 @@ impl<T> Schedule<T> {
         self.current.pop().map(|Reverse(due)| due)
     }
 
-    /// Goes on to the next slot; over a time without any entries to `last`.
+    /// Moves to the next slot, or, if the wheel is empty, straight to the next entry, at most to
+    /// `last`.
     fn turn(&mut self, last: u64) {
         let next_far = self.far.peek().map(|Reverse(due)| slot_of(due.at));
         self.slot = match self.turning {

@@ -1,4 +1,4 @@
-//! Which incoming connections are taken, and how refusals are counted and reported.
+//! Admission of incoming connections; counts and reports of refusals.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::net::os::listener::{plain, reset};
 use crate::net::secure::Refusal;
 use crate::proto::{CloseHow, Event, Input};
 
-/// How long a connection has for its handshake before it must make room for a newer one.
+/// Minimum time for a handshake before a connection must make room for a newer one.
 const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// The shortest pause in accepting connections: timers are coarse.
 const ARRIVAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Thread: any; `accept` only the network's. Locks held: the core's.
 impl Core {
-    /// Takes an incoming connection if there is room for it; returns how long to pause accepting.
+    /// Accepts an incoming connection if there is room. Returns how long to pause accepting.
     pub(in crate::net) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) -> Duration {
         self.admit(stream, remote);
         self.arrivals.spend(1.0);
@@ -48,8 +48,8 @@ impl Core {
             return reset(&stream);
         }
         if self.strangers.len() >= self.config.max_unconnected {
-            // The oldest has had the most time to speak. But if it is new, too, so many arrive at
-            // once that none would get through if each displaced another.
+            // The oldest has had the most time for its handshake. But if it is new, too,
+            // connections arrive so fast that mutual displacement would let none through.
             let oldest = self.strangers.values().next();
             if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
                 self.refused.refused_crowded += 1;
@@ -75,7 +75,7 @@ impl Core {
         self.handle(Input::Accepted { link, remote });
     }
 
-    /// Counts a refused link, and reports it unless too many were reported lately.
+    /// Counts a refused link, and reports it unless many were reported lately.
     pub(super) fn refuse(&mut self, remote: SocketAddr, refusal: Refusal) {
         let counts = &mut self.refused;
         let count = match refusal {

@@ -1,4 +1,4 @@
-//! How full the ways out of a node are. Senders read it without the core's lock.
+//! The fill levels of a node's ways out. Senders read them without the core's lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
@@ -10,47 +10,47 @@ use crate::net::lock::lock;
 use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{Level, LinkId};
 
-/// More bytes than this on their way to the driver put pressure on senders.
+/// Senders must wait above this many bytes on their way to the driver.
 const CROSSING_HIGH: usize = 2 << 20;
 
-/// How full one way out of the node is, to one peer or to all.
+/// The fill level of one way out of the node: to one peer, or to all.
 ///
-/// Thread: any. Locks held: whoever holds the core's writes; senders read and hold none.
+/// Thread: any. Locks held: the holder of the core's lock writes; senders read without a lock.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Gate {
-    /// The queue behind it, unless it leads to all.
+    /// The queue of the link, unless the way leads to all peers.
     outlet: Option<Arc<Outlet>>,
     /// A [`Level`], as its number.
     level: AtomicU8,
-    /// Bytes that were sent and not consumed.
+    /// Bytes sent and not consumed.
     outstanding: AtomicUsize,
-    /// How many of these there may be before senders must wait.
+    /// Outstanding bytes above which senders must wait.
     window: AtomicUsize,
-    /// There were more than that, and have not been less than half since.
+    /// Set above the window, and cleared at half of it.
     is_behind: AtomicBool,
     /// Whether a sender was told to wait.
     waiting: AtomicBool,
-    /// The largest message that the peer takes, if it has said so.
+    /// The peer's message limit, if its handshake gave one.
     pub(in crate::net) max_message: Option<usize>,
 }
 
-/// The ways to members. Most are never taken, so they have no gate before somebody sends.
+/// The ways to members. Most are never used, so a gate is made at the first message.
 #[derive(Debug, Default)]
 struct Members {
     all: HashSet<LinkId>,
     gates: HashMap<LinkId, Arc<Gate>>,
-    /// Those whose senders were told to wait.
+    /// Members whose senders were told to wait.
     waiting: HashSet<LinkId>,
 }
 
-/// What the handle shares with the core and the driver.
+/// State that the handle shares with the core and the driver.
 ///
 /// Thread: any. Locks held: at most the core's.
 #[derive(Debug)]
 pub(in crate::net) struct Shared {
-    /// The weight of all commands on their way to the driver.
+    /// The weight of all commands on the way to the driver.
     crossing: AtomicUsize,
-    /// Commands on their way to the driver.
+    /// The number of commands on the way to the driver.
     commands: AtomicUsize,
     limit: usize,
     pub(in crate::net) broadcast: Gate,
@@ -68,7 +68,7 @@ impl Gate {
         }
     }
 
-    /// Sets how many bytes have not been consumed, and how many may be.
+    /// Sets the outstanding bytes and the window.
     pub(in crate::net) fn set_window(&self, outstanding: usize, window: usize) {
         self.outstanding.store(outstanding, SeqCst);
         self.window.store(window, SeqCst);
@@ -79,8 +79,8 @@ impl Gate {
         self.is_behind.store(is_behind, SeqCst);
     }
 
-    /// Whether `bytes` more are too many for the receivers. Senders that wait as told never get
-    /// that far. A message of any size passes if nothing is outstanding.
+    /// Whether `bytes` more are too many for the receivers. A sender that obeys backpressure never
+    /// gets there. A message of any size passes if nothing is outstanding.
     fn is_overrun(&self, bytes: usize, limit: usize) -> bool {
         let outstanding = self.outstanding.load(SeqCst);
         let most = limit.max(2 * self.window.load(SeqCst));
@@ -96,7 +96,7 @@ impl Gate {
         self.level.store(level as u8, SeqCst);
     }
 
-    /// Whether to tell a waiting sender to go on; true at most once per wait.
+    /// Whether to send a drain event to a waiting sender; true at most once per wait.
     pub(in crate::net) fn opens(&self) -> bool {
         !self.is_pressed() && self.waiting.swap(false, SeqCst)
     }
@@ -115,24 +115,24 @@ impl Shared {
         }
     }
 
-    /// Whether no command is on its way.
+    /// Whether no command is on its way to the driver.
     pub(in crate::net) fn is_idle(&self) -> bool {
         self.commands.load(SeqCst) == 0
     }
 
-    /// A command of `bytes` leaves for the driver.
+    /// Notes that a command of `bytes` leaves for the driver.
     pub(in crate::net) fn crosses(&self, bytes: usize) {
         self.crossing.fetch_add(bytes, SeqCst);
         self.commands.fetch_add(1, SeqCst);
     }
 
-    /// The driver has carried out a command of `bytes`.
+    /// Notes that the driver has carried out a command of `bytes`.
     pub(in crate::net) fn crossed(&self, bytes: usize) {
         self.crossing.fetch_sub(bytes, SeqCst);
         self.commands.fetch_sub(1, SeqCst);
     }
 
-    /// Whether so little is on its way to the driver that senders may go on.
+    /// Whether the way to the driver is clear enough for senders to continue.
     pub(in crate::net) fn is_calm(&self) -> bool {
         self.crossing.load(SeqCst) < CROSSING_HIGH / 4
     }
@@ -141,7 +141,7 @@ impl Shared {
         lock(&self.peers)
     }
 
-    /// The way to a peer, or to a member.
+    /// The gate to a peer or a member.
     pub(in crate::net) fn gate(&self, to: LinkId) -> Option<Arc<Gate>> {
         if to.0 < FIRST_HANDLE {
             return self.peers().get(&to).cloned();
@@ -162,12 +162,12 @@ impl Shared {
         members.waiting.remove(&member);
     }
 
-    /// Senders to this member were told to wait.
+    /// Notes that senders to this member were told to wait.
     pub(in crate::net) fn waits_for(&self, member: LinkId) {
         lock(&self.members).waiting.insert(member);
     }
 
-    /// Members whose senders may go on, each once.
+    /// Members whose senders may continue, each once.
     pub(in crate::net) fn opened_members(&self) -> Vec<LinkId> {
         let mut members = lock(&self.members);
         let Members { gates, waiting, .. } = &mut *members;
@@ -179,7 +179,7 @@ impl Shared {
         opened
     }
 
-    /// Whether `bytes` more exceed what may wait behind `gate` and on the way to it.
+    /// Whether `bytes` more exceed the limit of `gate` and of the way to it.
     fn is_full(&self, gate: &Gate, bytes: usize) -> bool {
         if gate.is_overrun(bytes, self.limit) {
             return true;
@@ -199,27 +199,27 @@ impl Shared {
                 .min()
                 .unwrap_or(0),
         };
-        // A message larger than the limit still passes when nothing waits.
+        // A message above the limit still passes when nothing is queued.
         queued + crossing > 0 && queued + crossing + bytes > self.limit
     }
 
-    /// Whether `bytes` more may be sent through `gate`. If not, the sender is told when they may.
+    /// Whether `bytes` more may pass `gate`. If not, a drain event follows.
     pub(in crate::net) fn admits(&self, gate: &Gate, bytes: usize) -> bool {
         if !self.is_full(gate, bytes) {
             return true;
         }
         gate.waiting.store(true, SeqCst);
-        // Another thread may have made room, and seen nobody wait, since we looked.
+        // Between the two checks, another thread may have made room without seeing anyone wait.
         !self.is_full(gate, bytes)
     }
 
-    /// Whether the sender of what was just taken may go on. If not, it is told when it may.
+    /// Whether the sender may continue after its last message. If not, a drain event follows.
     pub(in crate::net) fn room(&self, gate: &Gate) -> Room {
         if !self.is_pressed(gate) {
             return Room::Free;
         }
         gate.waiting.store(true, SeqCst);
-        // As in `admits`.
+        // The second check is for the same reason as in `admits`.
         match self.is_pressed(gate) {
             true => Room::Pressed,
             false => Room::Free,

@@ -1,4 +1,4 @@
-//! Connections of a node: how they begin, what they report, how they end.
+//! A node's connections: their beginning, reports and end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::proto::{Bucket, CloseHow, Input, Level, LinkId, Target};
 
 /// Thread: any. Locks held: the core's.
 impl Core {
-    /// Acts on a link's report.
+    /// Handles a link's report.
     pub(super) fn report(&mut self, link: LinkId, report: Report) {
         match report {
-            // The node has closed the link and wants no more of it.
+            // The node has closed the link already.
             _ if !self.links.contains_key(&link) => {}
             Report::Received(messages) => {
                 for message in messages {
@@ -59,7 +59,7 @@ impl Core {
         }
     }
 
-    /// What a link is to the node.
+    /// The link's standing with the node.
     pub(super) fn standing(&self, link: LinkId) -> Standing {
         let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
         peer.map_or(Standing::Stranger, |peer| Standing::Peer {
@@ -75,7 +75,7 @@ impl Core {
         remote: SocketAddr,
         security: Security,
     ) {
-        // It goes with the driver, and then no link is wanted.
+        // The watch ends with the driver; after that, no links are opened.
         let Some(watch) = self.watch.upgrade() else {
             return;
         };
@@ -117,15 +117,15 @@ impl Core {
         let dial = self.runtime.spawn(async move {
             let connecting = timeout(deadline, connect(&target, &config));
             let result = connecting.await.unwrap_or(Err("ETIMEDOUT"));
-            // A node that has stopped wants no connection.
+            // If the node has stopped, nobody receives the result, and the connection closes.
             drop(dialed.send((link, result)));
         });
         self.dials.insert(link, dial.abort_handle());
     }
 
-    /// Takes the outcome of a dial.
+    /// Handles the outcome of a dial.
     pub(in crate::net) fn dialed(&mut self, (link, result): Dialed) {
-        // Otherwise it was aborted too late; the state has forgotten it.
+        // An aborted dial may still report. The state has forgotten it.
         if self.dials.remove(&link).is_none() {
             return;
         }
@@ -149,13 +149,13 @@ impl Core {
         }
     }
 
-    /// Closes a link or gives up a dial.
+    /// Closes a link, or cancels a dial.
     pub(super) fn close(&mut self, link: LinkId, how: CloseHow) {
         if let Some(dial) = self.dials.remove(&link) {
             dial.abort();
         }
         self.strangers.remove(&link);
-        // A half-closed link still has to report that the other side closed it.
+        // A half-closed link still has to report when the other side closes it.
         let outlet = match how {
             CloseHow::HalfClose => self.links.get(&link).map(|open| open.outlet.clone()),
             CloseHow::Flush | CloseHow::Abort => self.links.remove(&link).map(|open| open.outlet),

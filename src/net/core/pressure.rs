@@ -1,4 +1,4 @@
-//! What links must write and forward, and whom that holds back when it is too much.
+//! Backpressure: the queues of links, and the senders that they hold back.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::Core;
 use crate::net::link::Pushed;
 use crate::proto::{Class, CloseHow, Event, Input, Level, LinkId, Outgoing};
 
-/// The longest pause in reading a link: its peer's heartbeats must be heard in between.
+/// The longest pause in reading a link: its peer's heartbeats must arrive in between.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
 impl Core {
@@ -30,7 +30,7 @@ impl Core {
             Pushed::Queued => {}
             Pushed::Level(level) => self.level(link, level),
             Pushed::Displaced => self.level(link, Level::Full),
-            // A native peer repairs what it misses; a legacy peer would never know.
+            // A native peer repairs losses; a legacy peer would never notice them.
             Pushed::Refused if class == Class::Own && !open.is_native() => self.give_up(link),
             Pushed::Refused => self.level(link, Level::Full),
             Pushed::Hopeless => self.give_up(link),
@@ -57,7 +57,7 @@ impl Core {
         }
     }
 
-    /// Tells senders how full the ways out are, and wakes those that may go on.
+    /// Updates the gates, and sends drain events to senders that may continue.
     pub(super) fn update_gates(&mut self) {
         if std::mem::take(&mut self.levels_changed) || self.held_back {
             self.set_gates();
@@ -78,8 +78,8 @@ impl Core {
         }
     }
 
-    /// The slowest peer that moves holds broadcasts back. A peer that does not move does so only
-    /// when there is no other.
+    /// The slowest peer that still reads holds broadcasts back. A stuck peer does so only if all
+    /// peers are stuck.
     fn set_gates(&mut self) {
         let mut lowest = None;
         self.held_back = false;
@@ -98,7 +98,7 @@ impl Core {
         self.shared.broadcast.set(level);
     }
 
-    /// How long a link must pause reading, because it brought more to forward than it may.
+    /// How long a link must pause reading, because it brought too much to forward.
     pub(super) fn rest(&mut self, link: LinkId) -> Duration {
         let now = self.now();
         let Some(open) = self.links.get_mut(&link) else {

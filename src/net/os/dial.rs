@@ -7,10 +7,10 @@ use tokio::net::TcpStream;
 use super::error::error_code;
 use crate::proto::{Config, Target};
 
-/// The error code of a dial to an address that [`Config::allow`] does not contain.
+/// The error code of a dial to an address outside [`Config::allow`].
 pub(in crate::net) const NOT_ALLOWED: &str = "NOT_ALLOWED";
 
-/// Connects to `target`, a name or an address; returns an error code if it cannot.
+/// Connects to `target`, a name or an address. Returns an error code on failure.
 ///
 /// Thread: the network's. Locks held: none.
 pub(in crate::net) async fn connect(
@@ -22,7 +22,7 @@ pub(in crate::net) async fn connect(
         Err(_) => {
             let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
             let mut found: Vec<_> = found.map_err(|_| "ENOTFOUND")?.collect();
-            // Each dial of a name begins with another of its addresses.
+            // Shuffling spreads dials of a name over its addresses.
             fastrand::shuffle(&mut found);
             found
         }

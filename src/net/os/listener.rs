@@ -9,11 +9,10 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How many connections the system holds for us until we accept them.
+/// How many connections the system queues until we accept them.
 const BACKLOG: i32 = 1024;
 
-/// Listens on `port` of `host`, or of every address of this machine, IPv6 and IPv4 if there are
-/// both.
+/// Listens on `port` of `host`, or of every address of this machine: IPv6 and IPv4, if available.
 pub(in crate::net) fn listen(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
     if let Some(host) = host {
         return bind(SocketAddr::new(host, port), true);
@@ -27,7 +26,7 @@ pub(in crate::net) fn listen(host: Option<IpAddr>, port: u16) -> io::Result<TcpL
     }
 }
 
-/// What can be done about it when a node cannot listen, if that is known.
+/// Advice for a node that cannot listen, if the cause is known.
 pub(in crate::net) fn advice(code: &str) -> &'static str {
     match code {
         "EADDRINUSE" => {
@@ -54,7 +53,7 @@ fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
-    // Lets a program restart at once. On Windows it would let two programs share a port.
+    // Lets a program restart at once. On Windows, two programs could then share a port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -78,20 +77,20 @@ pub(in crate::net) fn tune(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     let outcome = outcome.and_then(|()| socket.set_tcp_user_timeout(Some(Duration::from_secs(15))));
     if let Err(error) = outcome {
-        // The connection works without them. It happens when the other side has closed it already.
+        // The connection works without the options. This fails if the other side has already closed
+        // it.
         tracing::debug!(%error, "could not set socket options");
     }
 }
 
-/// Ends a connection by a reset. A FIN means something else: by it a legacy node says that it wants
-/// no more peers.
+/// Resets a connection. A legacy node would take a FIN for a peer that wants no more peers.
 pub(in crate::net) fn reset(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "could not reset a connection");
     }
 }
 
-/// `address`, with an IPv4 address as such even if it came through an IPv6 socket.
+/// `address`, with an IPv4 address in its own form even if it came through an IPv6 socket.
 pub(in crate::net) fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

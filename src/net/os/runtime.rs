@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Handle};
 
 /// The runtime. Its thread starts with the first call and lives as long as the process.
 ///
-/// Tasks on one thread hand each other work without waking another core. Two threads were not
+/// On one thread, tasks hand each other work without waking another core. Two threads were not
 /// faster (`npm run bench -- --quick --rounds 5 --only ours,net`, on two cores).
 ///
 /// Thread: any. Locks held: none.
@@ -17,11 +17,11 @@ pub(in crate::net) fn handle() -> std::io::Result<&'static Handle> {
     }
     let runtime = Builder::new_current_thread()
         .enable_all()
-        // For name look-ups and passphrases only.
+        // Only name look-ups and passphrases block.
         .max_blocking_threads(4)
         .build()?;
     let handle = RUNTIME.get_or_init(|| runtime.handle().clone());
-    // If another thread was quicker, its runtime counts and this one is dropped.
+    // If another thread was faster, its runtime wins and this one is dropped.
     if handle.id() == runtime.handle().id() {
         std::thread::Builder::new()
             .name("smokesignal".to_owned())

@@ -1,4 +1,4 @@
-//! The application on a host's node: consumes messages at its own pace.
+//! The application on a host's node. It consumes messages at its own pace.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use super::{Cause, Network};
 use crate::proto::Event;
 
 impl Network {
-    /// Has a host's application take so long over each run of messages from now on.
+    /// Sets the time that a host's application takes for each run of messages from now on.
     pub fn slow_down(&mut self, host: HostId, pace: Option<Duration>) {
         self.hosts[host.index()].application.pace = pace;
     }
 
-    /// How many runs wait for a host's application.
+    /// The number of runs that wait for a host's application.
     pub fn waiting(&self, host: HostId) -> usize {
         self.hosts[host.index()].application.waiting.len()
     }
 
-    /// Whether a host's application is to wait before it broadcasts more, as `emit` and `drain` of
-    /// the JavaScript API tell it.
+    /// Whether a host's application must wait before its next broadcast, as `emit` and `drain` of
+    /// the JavaScript API signal it.
     pub fn is_pressed(&mut self, host: HostId) -> bool {
         let application = &mut self.hosts[host.index()].application;
         let (outstanding, size) = application.window;

@@ -1,4 +1,4 @@
-//! Making and ending connections: names, SYNs, and the part of the driver.
+//! Opening and closing connections: names, SYNs, and the driver's share of the work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -7,9 +7,9 @@ use super::parts::{Frame, HostId, PORT, Port, Syn};
 use super::{Cause, Network};
 use crate::proto::{CloseHow, Input, LinkId, Target};
 
-/// An unanswered connection attempt is repeated after this, like a SYN.
+/// An unanswered connection attempt is repeated after this time, like a SYN.
 const SYN_AGAIN: Duration = Duration::from_secs(1);
-/// As in the driver: a connection is not made to yield to a newer one before this.
+/// As in the driver: a connection must not yield to a newer one before this.
 const UNCONNECTED_GRACE: Duration = Duration::from_millis(500);
 
 impl Network {
@@ -76,7 +76,7 @@ impl Network {
         self.hang_up(port, last);
     }
 
-    /// The first living host of a name, or the host that has the address.
+    /// The first running host of a name, or the host with the address.
     fn resolve(&self, target: &Target) -> Option<HostId> {
         if let Some(hosts) = self.names.get(&target.host) {
             return hosts

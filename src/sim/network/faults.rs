@@ -12,12 +12,12 @@ impl Network {
         self.hosts[host.index()].group = group;
     }
 
-    /// From now on nothing gets from one group to the other.
+    /// Drops all data from one group to the other from now on.
     pub fn block(&mut self, from: u32, to: u32) {
         self.blocked.push((from, to));
     }
 
-    /// Undoes every [`block`](Self::block). Data that TCP has kept is delivered.
+    /// Undoes every [`block`](Self::block). Data in TCP's buffers is delivered.
     pub fn unblock(&mut self) {
         self.blocked.clear();
         for wire in 0..self.wires.len() as u32 {
@@ -29,7 +29,7 @@ impl Network {
                     end,
                 };
                 if std::mem::take(&mut self.end_of(port).stalled) {
-                    // TCP tries again at intervals that have grown meanwhile.
+                    // TCP's retry intervals have grown meanwhile.
                     let pause = self.rng.u64(0..1_000_000);
                     let at = self.now.0 + pause;
                     for _ in 0..self.end_of(port).inbound.len() {
@@ -41,14 +41,14 @@ impl Network {
         }
     }
 
-    /// Makes a connection swallow everything, without telling its ends.
+    /// Makes a connection lose everything, without telling its ends.
     pub fn make_half_open(&mut self, host: HostId, link: LinkId) {
         if let Some(port) = self.port(host, link) {
             self.wires[port.wire as usize].dead = true;
         }
     }
 
-    /// Keeps a host's process from running for a while.
+    /// Suspends a host's process for a while.
     pub fn starve(&mut self, host: HostId, time: Duration) {
         self.hosts[host.index()].starved_until = self.now.after(time);
     }

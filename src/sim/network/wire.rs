@@ -1,4 +1,4 @@
-//! Wires: TCP connections, and the frames on their way.
+//! Wires: TCP connections, and the frames on them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::{Cause, Network};
 use crate::proto::codec::{Decoder, Limits};
 use crate::proto::{Input, LinkId, Message, Moment, Native, Outgoing};
 
-/// How much later than its predecessor a frame may arrive beyond the link's latency.
+/// Maximum random delay of a frame in addition to the link latency, in µs.
 const JITTER: u64 = 500;
 
 impl Network {
-    /// Lays a wire; returns the dialer's end, which is not yet the dialer's to use.
+    /// Creates a wire. Returns the dialer's end, which the dialer cannot use yet.
     pub(super) fn wire(
         &mut self,
         from: HostId,
@@ -64,7 +64,7 @@ impl Network {
         port
     }
 
-    /// Puts a frame on its way to `port`.
+    /// Sends a frame towards `port`.
     pub(super) fn send(&mut self, port: Port, frame: Frame) {
         let jitter = Duration::from_micros(self.rng.u64(0..JITTER));
         let wire = &mut self.wires[port.wire as usize];
@@ -104,7 +104,7 @@ impl Network {
         };
         let running = self.hosts[host.index()].life == life && self.is_alive(host);
         if !open || !running {
-            // Data for a closed socket: the sender is told, unless the host is gone.
+            // Data for a closed socket: the sender gets a reset, unless the host is gone.
             if !matches!(frame, Frame::Fin | Frame::Reset) && !self.hosts[host.index()].dark {
                 self.send(port.other(), Frame::Reset);
             }
@@ -121,7 +121,7 @@ impl Network {
         }
     }
 
-    /// This end is of no more interest to its owner.
+    /// Closes this end, with `last` as the last frame.
     pub(super) fn hang_up(&mut self, port: Port, last: Frame) {
         let end = self.end_of(port);
         end.open = false;
@@ -157,7 +157,7 @@ impl Network {
         self.input(host, Input::Closed { link, reason });
     }
 
-    /// The other end is a peer now.
+    /// Notes that the other end is a peer.
     pub(super) fn connected(&mut self, host: HostId, link: LinkId) {
         if let Some(port) = self.port(host, link) {
             self.end_of(port).decoder.connected();
@@ -202,7 +202,7 @@ impl Network {
         }
     }
 
-    /// Frees a wire that neither end knows of any more.
+    /// Frees a wire that neither end uses any more.
     pub(super) fn recycle(&mut self, port: Port) {
         let wire = &mut self.wires[port.wire as usize];
         if wire.ends.iter().all(|end| !end.open) {

@@ -1,4 +1,4 @@
-//! Dissemination: how broadcasts spread.
+//! Dissemination: the spread of broadcasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,18 +9,18 @@ use super::watch::{Figures, seconds};
 use crate::proto::{Event, Input, Item, Moment, Payload};
 use crate::sim::{Graph, HostId, Network};
 
-/// The outcome of some broadcasts.
+/// The outcome of several broadcasts.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Per broadcast, in order: how many got it, the last hop, and when the last one got it.
+    /// One entry per broadcast, in order.
     each: Vec<Fate>,
     /// Copies received per delivery.
     copies: f64,
-    /// Broadcasts that a node got twice, or got from itself.
+    /// Broadcasts that a node got twice, or got back from itself.
     pub(super) doubled: usize,
 }
 
-/// The outcome of one.
+/// The outcome of one broadcast.
 #[derive(Clone, Debug)]
 pub(super) struct Fate {
     sender: HostId,
@@ -30,7 +30,7 @@ pub(super) struct Fate {
 }
 
 impl Outcome {
-    /// Of those that are numbered from `first` on and that nobody has looked for yet.
+    /// Collects the outcome of the broadcasts numbered from `first` on, from events not taken yet.
     pub(super) fn gather(network: &mut Network, first: usize, each: Vec<Fate>) -> Self {
         let mut outcome = Self {
             each,
@@ -55,7 +55,7 @@ impl Outcome {
         outcome
     }
 
-    /// How much of `whom` the one that reached least of them had reached within `time`.
+    /// The smallest share of `whom` that any of the broadcasts reached within `time`.
     pub(super) fn least_reached(&self, time: Duration, whom: &BTreeSet<HostId>) -> f64 {
         let reach = |fate: &Fate| fate.reached_within(time, whom);
         self.each.iter().map(reach).fold(1.0, f64::min)
@@ -110,7 +110,7 @@ pub(super) fn one_sender(network: &mut Network) -> Figures {
             .map(|at| seconds(at.since(fate.sent)))
     };
     let slowest = outcome.each.iter().filter_map(last).fold(0.0, f64::max);
-    // The figures of the best tree of either kind.
+    // The best possible trees: the fastest, and the one with the fewest hops.
     let graph = Graph::of(network);
     let fastest = graph.fastest(sender, |a, b| network.latency(a, b));
     vec![
@@ -156,7 +156,7 @@ pub(super) fn random_senders(network: &mut Network) -> Figures {
     ]
 }
 
-/// Lets one node broadcast; when each of the others got it, in order.
+/// Lets one node broadcast. Returns the arrival times at the other nodes, in order.
 pub(in crate::sim) fn coverage(network: &mut Network) -> Vec<Duration> {
     let sender = HostId(network.hosts().count() as u32 / 2);
     let rest = Duration::from_secs(3);
@@ -170,7 +170,7 @@ pub(in crate::sim) fn coverage(network: &mut Network) -> Vec<Duration> {
     times
 }
 
-/// Lets `senders` broadcast, one after the other, and waits `rest` for the last one to arrive.
+/// Lets `senders` broadcast in turn, and waits `rest` for the last broadcast to arrive.
 pub(super) fn broadcasts(
     network: &mut Network,
     senders: &[HostId],
@@ -203,7 +203,7 @@ pub(super) fn broadcasts(
     outcome
 }
 
-/// A number that was never broadcast before.
+/// An unused broadcast number.
 pub(super) fn fresh(network: &Network) -> usize {
     network
         .hosts()

@@ -27,7 +27,7 @@ pub(super) const MOST: [&str; 6] = [
 
 pub(super) fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6]) -> Figures {
     let mut rng = fastrand::Rng::with_seed(network.now().0);
-    // The seed survives: a network without it is another question.
+    // The seed survives. A network without its seed is another scenario.
     let mut doomed: Vec<HostId> = network.living().into_iter().skip(1).collect();
     rng.shuffle(&mut doomed);
     doomed.truncate((network.living().len() as f64 * share) as usize);
@@ -41,7 +41,7 @@ pub(super) fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6
         .copied()
         .nth(survivors.len() / 2)
         .unwrap_or(HostId(0));
-    // The tree must not be built for the occasion: it is the one that breaks.
+    // Builds the tree before the failure, so that the failure breaks it.
     broadcasts(
         network,
         &[sender; 5],
@@ -79,12 +79,12 @@ pub(super) fn deaths(network: &mut Network, share: f64, names: &[&'static str; 6
 
 pub(super) fn partition(network: &mut Network) -> Figures {
     let hosts: Vec<HostId> = network.hosts().collect();
-    // A third is cut off, the seed not among it.
+    // A third of the nodes is cut off, without the seed.
     let is_third = |host: HostId| host.0 % 3 == 1;
     for host in hosts.iter().copied().filter(|host| is_third(*host)) {
         network.set_group(host, 1);
     }
-    // Nodes without other peers are cut off as well, for a moment.
+    // A node whose peers are all in the other group is briefly alone.
     let left = Graph::of(network).without(|one, other| is_third(one) != is_third(other));
     let with_seed = left.reached_from(HostId(0));
     network.take_happenings();
@@ -137,7 +137,7 @@ pub(super) fn partition(network: &mut Network) -> Figures {
     ]
 }
 
-/// When each host was told of a netsplit, counted from `cut`.
+/// When each host was told of a netsplit, relative to `cut`.
 fn seconds_until_noticed(network: &mut Network, cut: Moment) -> BTreeMap<HostId, f64> {
     let mut noticed = BTreeMap::new();
     for happening in network.take_happenings() {
@@ -149,7 +149,7 @@ fn seconds_until_noticed(network: &mut Network, cut: Moment) -> BTreeMap<HostId,
     noticed
 }
 
-/// When the last host was told that its netsplit is over, counted from `healed`.
+/// When the last host was told that its netsplit is over, relative to `healed`.
 fn seconds_until_resolved(network: &mut Network, healed: Moment) -> f64 {
     let happenings = network.take_happenings();
     let resolved = happenings
@@ -169,7 +169,7 @@ pub(super) fn churn(network: &mut Network) -> Figures {
         .copied()
         .filter(|h| !steady.contains(h))
         .collect();
-    // A hundredth of the nodes comes or goes every second, one in two without a word.
+    // Every second, one node in a hundred joins or ends; half of the ends are kills.
     let per_step = moving.len() as f64 / 500.0;
     let mut owed = 0.0;
     network.take_happenings();

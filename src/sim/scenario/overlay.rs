@@ -61,7 +61,7 @@ pub(super) fn steady(network: &mut Network) -> Figures {
     ]
 }
 
-/// The overlay's figures as it is now.
+/// The current figures of the overlay.
 fn shape(network: &Network) -> Figures {
     let graph = Graph::of(network);
     let mut degrees = graph.degrees();

@@ -11,13 +11,13 @@ use crate::sim::{HostId, Network};
 
 /// One node in this many is slow.
 const SLOW_SHARE: usize = 100;
-/// How long a slow one takes over a message: ten times as long as the producer.
+/// The time of a slow node per message: ten times the producer's.
 const SLOW_PACE: Duration = Duration::from_millis(10);
 const PRODUCER_PACE: Duration = Duration::from_millis(1);
-/// Large, so that a window holds few, and no relay copies them.
+/// Large messages, so that a window holds few and relays do not copy them.
 const MESSAGE: usize = 40 << 10;
 const PLAY: Duration = Duration::from_secs(5);
-/// How long slow nodes may take for one window.
+/// How long slow nodes may take to consume one window.
 const REST: Duration = Duration::from_secs(10);
 
 pub(super) fn slow_receivers(network: &mut Network) -> Figures {
@@ -80,7 +80,7 @@ pub(super) fn slow_receivers(network: &mut Network) -> Figures {
     ]
 }
 
-/// Broadcasts for `time` whenever there is room; when each message was sent.
+/// Broadcasts for `time` whenever there is room. Returns when each message was sent.
 pub(super) fn produce(network: &mut Network, producer: HostId, time: Duration) -> Vec<Moment> {
     let message = Bytes::from(vec![b'x'; MESSAGE]);
     let end = network.now().after(time);

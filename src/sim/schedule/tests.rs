@@ -9,7 +9,7 @@ fn entries_come_in_order_of_time_and_then_of_insertion() {
     let mut now = Moment(0);
     for _ in 0..2_000 {
         for _ in 0..rng.usize(..5) {
-            // Within a slot, within the wheel, and far beyond it.
+            // A time within a slot, within the wheel, or far beyond it.
             let bits = rng.u32(1..28);
             let at = Moment(now.0 + rng.u64(..1 << bits));
             let number = schedule.add(at, ());
