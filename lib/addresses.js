@@ -7,20 +7,20 @@ const { optionError } = require('./errors')
 const MAX_PORT = 65535
 const MAX_NAME = 253
 const NAME = /^[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*\.?$/u
-/** What stands for a list of nodes in the DNS: see RFC 2782. */
+/** The notation for a list of nodes in the DNS; see RFC 2782. */
 const SRV = /^srv:(_[a-z\d-]+\._tcp\.[^\s:/]+)$/i
 const HOST_AND_PORT = /^(?:\[([^[\]]+)\]|([^[\]:]*)):(\d{1,5})$/
 const LIMITED_BROADCAST = '255.255.255.255'
 
 /**
- * The one way in which a host is written: IPv6 addresses in lower case and as short as they can be,
- * without brackets; IPv4 addresses as such, also if they came as IPv6. Null: that is no host.
+ * The canonical form of a host: IPv6 addresses in lower case, shortest form, without brackets; IPv4
+ * addresses as such, even if given as IPv6. Null if `text` is no host.
  */
 function canonicalHost(text) {
   const host = text.replace(/^\[(.*)\]$/, '$1')
   if (isIP(host) === 4) return host
   if (isIP(host) === 6) return host.includes('%') ? host : canonicalV6(host)
-  // What ends in a number was meant as an IPv4 address.
+  // A host that ends in a number is a malformed IPv4 address.
   const isName = host.length <= MAX_NAME && NAME.test(host) && !/(?:^|\.)\d+\.?$/.test(host)
   return isName ? host : null
 }
@@ -33,7 +33,7 @@ function canonicalV6(text) {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.')
 }
 
-/** `host:port` or `[host]:port`, taken apart; null if it is neither. An empty host stays empty. */
+/** Splits `host:port` or `[host]:port`; null if it is neither. An empty host stays empty. */
 function splitHostPort(text) {
   const [, bracketed, plain, digits] = HOST_AND_PORT.exec(text) ?? []
   const port = Number(digits)
@@ -42,7 +42,7 @@ function splitHostPort(text) {
   return { host: bracketed ?? plain, port }
 }
 
-/** Whether that stands for a list of nodes in the DNS. */
+/** Whether a host is a list of nodes in the DNS. */
 function isSrv(host) {
   return SRV.test(host)
 }
@@ -52,7 +52,7 @@ function srvName(host) {
   return SRV.exec(host)[1]
 }
 
-/** Where others shall reach a node: a host, or `'auto'`. */
+/** Reads the address that others dial: a host, or `'auto'`. */
 function readAddress(address, option) {
   const sample = `an address such as '192.168.2.100', a host name or 'auto'`
   if (typeof address !== 'string' || address === '') {
@@ -76,7 +76,7 @@ function checkReachable(host, option) {
   return host
 }
 
-/** A seed's host. */
+/** Reads a seed's host. */
 function readSeedHost(host, option) {
   if (typeof host === 'string' && host.startsWith('srv:')) return readSrv(host, option)
   const read = typeof host === 'string' ? canonicalHost(host) : null
@@ -85,7 +85,7 @@ function readSeedHost(host, option) {
   throw addressError(TypeError, option, message)
 }
 
-/** A seed that is written as one text: `{address, port}`. */
+/** Reads a seed given as one text: `{address, port}`. */
 function readSeedText(text, option) {
   if (text.startsWith('srv:')) return { address: readSrv(text, option), port: 0 }
   const split = splitHostPort(text)
@@ -102,7 +102,7 @@ function readSrv(text, option) {
   throw addressError(TypeError, option, message)
 }
 
-/** Checks the option `listen`; `port` is the one that others dial. */
+/** Checks the option `listen`; `port` is the port that others dial. */
 function readListen(listen, port) {
   if (listen === undefined || listen === null) return { host: null, port: null }
   if (typeof listen !== 'object') {
@@ -113,7 +113,7 @@ function readListen(listen, port) {
     const message = `must be a number of its own: nothing can be forwarded from ${port} to any free port`
     throw addressError(RangeError, 'listen.port', message)
   }
-  // Any free one is what the option "port" says already.
+  // The option "port" already means any free port.
   return { host: readListenHost(listen.host), port: own || null }
 }
 

@@ -15,12 +15,12 @@ const dateToJSON = Date.prototype.toJSON
 /** `JSON.rawJSON` values; older Node.js versions do not have them. */
 const isRawJSON = JSON.isRawJSON ?? (() => false)
 
-/** Objects to visit before the visited ones are remembered. */
+/** The number of objects to visit without remembering them. */
 const MANY = 1000
 const NO = 0
 const YES = 1
 const TOO_MANY = 2
-// Objects left to visit without remembering them.
+// How many of those are left.
 let left = 0
 
 /**
@@ -114,7 +114,7 @@ class Writer {
 
   #plain(argument) {
     const text = stringify(argument)
-    // It may have a key that looks like a placeholder.
+    // The text may have a key that looks like a placeholder.
     return text?.includes('\\u0000b') ? this.#value(argument, '') : text
   }
 
@@ -181,7 +181,9 @@ class Writer {
     return text
   }
 
-  /** Stops writing a message that is too large: shared parts are written once per reference. */
+  /**
+   * Stops a message that is too large. Shared parts count once per reference, as they are written.
+   */
   #spend(size) {
     this.#size += size
     if (this.#size > this.#maxSize) throw tooLarge(this.#maxSize)

@@ -11,9 +11,11 @@ class Broadcast extends Channel {
   #asked
   #ownEvents
 
-  /** `ask(name, args, settings)` asks everyone; `asked(payload)`: somebody has. */
+  /**
+   * `ask(name, args, settings)` asks all nodes; `asked(payload)` is called for requests of others.
+   */
   constructor(node, crossing, handle, { maxMessageSize, onLost, ask, asked }) {
-    // The two halves are separate: the end of our input must not end what others send.
+    // Each half closes alone: the end of our input must not end the output of others.
     const ownEvents = new Map()
     const settings = { maxMessageSize, allowHalfOpen: true, ownEvents, onLost }
     super(crossing, handle, settings)
@@ -28,7 +30,9 @@ class Broadcast extends Channel {
     return this.stream.closed
   }
 
-  /** Takes requests or not: whoever has no handler is not to be woken by broadcasts that it relays. */
+  /**
+   * Takes requests, or not. Relays without a handler must not wake up for the requests of others.
+   */
   [takeRequests](isHandling) {
     if (this.#ownEvents.has(REQUEST) === isHandling) return
     if (isHandling) this.#ownEvents.set(REQUEST, this.#asked)
@@ -36,7 +40,7 @@ class Broadcast extends Channel {
     this[widen]()
   }
 
-  /** Asks everyone else; resolves to what came of it, see index.d.ts. */
+  /** Asks all other nodes. Resolves to their replies; see index.d.ts. */
   emitWithAck(name, ...args) {
     return new Acknowledged(this.#ask).emitWithAck(name, ...args)
   }

@@ -2,7 +2,7 @@
 
 const { SmokeError } = require('./errors')
 
-/** A request that is handled. */
+/** A request to this node while its handler runs. */
 class Call {
   #clock
   #deadline
@@ -16,7 +16,7 @@ class Call {
     this.context = new RequestContext(sender, this)
   }
 
-  /** Most handlers never look at it. */
+  /** Created on first use: most handlers ignore it. */
   get signal() {
     if (this.#controller === null) {
       this.#controller = new AbortController()
@@ -31,21 +31,21 @@ class Call {
     return this.#controller.signal
   }
 
-  /** Nobody waits for the answer any more. */
+  /** The sender no longer waits for the answer. */
   abort() {
     this.#isWanted = false
     this.#clock.clearTimeout(this.#timer)
     this.#controller?.abort(unwanted())
   }
 
-  /** The handler is through; returns whether somebody waits for the answer. */
+  /** The handler has finished. Returns whether the sender still waits for the answer. */
   end() {
     this.#clock.clearTimeout(this.#timer)
     return this.#isWanted && this.#clock.now() < this.#deadline
   }
 }
 
-/** What a handler learns of the request. */
+/** A handler's view of its request. */
 class RequestContext {
   #call
 
@@ -55,14 +55,14 @@ class RequestContext {
     this.#call = call
   }
 
-  /** Is aborted when nobody waits for the answer any more. */
+  /** Aborted once the sender no longer waits for the answer. */
   get signal() {
     return this.#call.signal
   }
 }
 
 function unwanted() {
-  return new SmokeError('ERR_SMOKE_STOPPED', 'nobody waits for the answer any more')
+  return new SmokeError('ERR_SMOKE_STOPPED', 'the sender no longer waits for the answer')
 }
 
 module.exports = { Call }

@@ -10,7 +10,7 @@ class Connectivity {
     this.#node = node
   }
 
-  /** A peer was added or removed. Returns the calls that tell the application. */
+  /** A peer was added or removed. Returns functions that emit the resulting events. */
   peersChanged(event, peer) {
     const node = this.#node
     const hasPeers = this.#update()

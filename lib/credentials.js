@@ -6,7 +6,7 @@ const { optionError } = require('./errors')
 
 const KEY_BYTES = 32
 
-/** A network has one secret, and while it is being changed two. */
+/** A network has one secret, or two during a rotation. */
 const MAX_SECRETS = 2
 
 /**
@@ -44,7 +44,7 @@ function isSame(one, other) {
 function readSecret(secret) {
   if (typeof secret === 'string') {
     if (secret.trim() === '') throw optionError(RangeError, 'secret', '"secret" option is empty')
-    // The same words may be encoded in several ways.
+    // Unicode has several encodings of the same words.
     return { passphrase: secret.normalize('NFC') }
   }
   return { key: readKey(secret, 'secret', 'a string or a Buffer') }
@@ -81,7 +81,7 @@ function readIdentityFile(path) {
     throw error
   }
   try {
-    // On Windows the mode does not say who may read the file.
+    // On Windows, the mode does not show the file's permissions.
     if (process.platform !== 'win32' && (fs.fstatSync(file).mode & 0o077) !== 0) {
       const message = `the identity in ${path} is readable by others: chmod 600 ${path}`
       throw optionError(RangeError, 'identity', message)
@@ -98,7 +98,7 @@ function readIdentityFile(path) {
   }
 }
 
-/** Writes a new key to the file. If another process was quicker, returns the key of that one. */
+/** Writes a new key to the file. If another process was faster, returns that one's key. */
 function createIdentityFile(path) {
   const key = randomBytes(KEY_BYTES)
   const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`

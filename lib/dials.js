@@ -20,7 +20,7 @@ const FAILURES = {
   STOPPED: 'ERR_SMOKE_STOPPED',
 }
 
-/** The messages that say more than the error code. */
+/** Messages that add detail to the error code. */
 const MESSAGES = {
   FULL: 'this node has as many peers as it accepts',
 }
@@ -30,7 +30,7 @@ class Dials {
   #crossing
   #peers
   #open = new Map()
-  // Aborted dials, which may still produce an unwanted peer, with the peers there were before.
+  // Aborted dials, which may still produce an unwanted peer, and the peers at the time.
   #abandoned = new Map()
   #last = 0
 
@@ -39,7 +39,7 @@ class Dials {
     this.#peers = peers
   }
 
-  /** Prepares a dial: `go()` starts it, `fail(error)` gives it up, `promise` is its outcome. */
+  /** Prepares a dial: `go()` starts it, `fail(error)` ends it, and `promise` is its outcome. */
   create(address, port, signal, callback) {
     checkArguments(address, port, callback)
     const request = this.#nextRequest()
@@ -72,7 +72,7 @@ class Dials {
     promise.then(settled, settled)
   }
 
-  /** A dial ended with `peer`, or with an error code in the notice. */
+  /** Ends a dial with `peer`, or with the error code of the notice. */
   settle({ req: request, code }, peer) {
     const before = this.#abandoned.get(request)
     this.#abandoned.delete(request)

@@ -4,17 +4,20 @@ const { EventEmitter } = require('node:events')
 const { KINDS } = require('./requests')
 const { open, receive, setFilter } = require('./symbols')
 
-/** What is listened for here is what any member may send: one filter for all of them. */
+/** The handle that stands for all members: they share one filter. */
 const DIRECT = 0xffff_ffff
 
 const emitLocally = EventEmitter.prototype.emit
 
-/** Hears what other nodes sent to this one alone. Listeners get who it was first, then the arguments. */
+/**
+ * Emits events that other nodes sent to this one alone. Listeners get the sender, then the
+ * arguments.
+ */
 class Direct extends EventEmitter {
   #crossing
-  // The names that the addon has; null = all.
+  // The names in the addon's filter; null = all.
   #names = null
-  // Names that it has still, although nobody listens for them any more.
+  // Names still in the filter, although their last listener is gone.
   #gone = new Set()
 
   constructor(crossing) {
@@ -54,13 +57,13 @@ class Direct extends EventEmitter {
     return this
   }
 
-  /** The addon has forgotten its filters, or is to. */
+  /** The addon has forgotten its filters, or must forget them. */
   [open]() {
     this.#names = null
     this.#crossing.narrow(DIRECT)
   }
 
-  /** An event came from the node that `context` names. */
+  /** An event arrived from the node in `context`. */
   [receive](context, event, args) {
     // EventEmitter would throw.
     if (event === 'error' && this.listenerCount('error') === 0) return

@@ -11,12 +11,12 @@ const {
 const { optionError } = require('./errors')
 
 const MAX_PORT = 65535
-/** A file that is larger is no secret: somebody gave the path of something else. */
+/** A larger file is no secret; the path is probably wrong. */
 const MAX_SECRET_FILE = 4096
 
 /**
- * The options that are in the environment: `SMOKE_ADDRESS`, `SMOKE_PORT`, `SMOKE_LISTEN`, `SMOKE_SEEDS`,
- * `SMOKE_SECRET` and `SMOKE_SECRET_FILE`. One that is empty or absent gives no option.
+ * Reads options from the environment: `SMOKE_ADDRESS`, `SMOKE_PORT`, `SMOKE_LISTEN`, `SMOKE_SEEDS`,
+ * `SMOKE_SECRET` and `SMOKE_SECRET_FILE`. Empty and absent variables are ignored.
  */
 function optionsFromEnv(env = process.env) {
   const options = {}
@@ -55,7 +55,7 @@ function readPort(text, name) {
   throw bad(RangeError, name, `must be a port from 0 to ${MAX_PORT}, not ${JSON.stringify(text)}`)
 }
 
-/** `host:port`, `:port`, or a host alone. */
+/** Reads `host:port`, `:port`, or a host alone. */
 function readListenText(text, name) {
   const split = splitHostPort(text)
   const host = split === null ? text : split.host || null
@@ -66,7 +66,10 @@ function readListenText(text, name) {
   return named(name, () => readListen({ host, port: split?.port }, 0))
 }
 
-/** One secret a line, two at most: 64 hexadecimal digits are 32 bytes, all else is a passphrase. */
+/**
+ * Reads one secret per line, at most two: 64 hexadecimal digits are 32 bytes; other text is a
+ * passphrase.
+ */
 function readSecrets(text, name) {
   const lines = text.split(/\r?\n/).map((line) => line.trim())
   const secrets = lines.filter(Boolean).map((line) => {
@@ -91,7 +94,7 @@ function readFile(path, name) {
   throw bad(RangeError, name, `is not the path of a secret: ${path} is too large`)
 }
 
-/** Has an error name the variable in place of the option. */
+/** Makes an error name the variable instead of the option. */
 function named(name, read) {
   try {
     return read()

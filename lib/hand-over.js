@@ -6,7 +6,7 @@ const { finish } = require('./symbols')
 /** How long a stopping node waits for room to hand over earlier messages, in ms. */
 const DEADLINE = 30_000
 
-/** Calls `done` when all channels have sent their messages, or their time is over. */
+/** Calls `done` when all channels have sent their messages, or at the deadline. */
 function handOver(channels, done) {
   let left = channels.length
   let deadline

@@ -17,7 +17,7 @@ class Lifeline {
     this.#node = node
   }
 
-  /** The node runs; it calls `look` every few seconds. */
+  /** The node runs. Calls `look` every few seconds. */
   hold(look) {
     running.add(this.#node)
     clearInterval(this.#timer)

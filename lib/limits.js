@@ -5,15 +5,15 @@ const { optionError } = require('./errors')
 const MAX_DELAY = 2 ** 31 - 1
 const KIB = 2 ** 10
 
-/** Limits on what others can make a node spend: default, minimum and maximum of each. */
+/** Limits on the cost that others can cause: default, minimum and maximum of each. */
 const LIMITS = {
   /** Time from connection to handshake, in ms. */
   handshakeTimeout: [5000, 100, MAX_DELAY],
   /** Time from dialling to connection, in ms. */
   dialTimeout: [3000, 100, MAX_DELAY],
-  /** Connections that have not become peers. */
+  /** Connections without a handshake. */
   maxUnconnected: [256, 1, 65536],
-  /** The same for one address; this machine's addresses do not count. */
+  /** The same per address, except for addresses of this machine. */
   maxUnconnectedPerAddress: [4, 1, 65536],
   /** Accepted connections per second; bursts may be twice as large. */
   connectionsPerSecond: [1000, 1, 1e6],
@@ -35,11 +35,11 @@ const LIMITS = {
   repairBytes: [32 * KIB * KIB, 16 * KIB * KIB, KIB ** 3],
   /** Nodes that are remembered as members. */
   maxMembers: [16_384, 16, 2 ** 20],
-  /** Requests of this node that wait for their answers. */
+  /** Pending requests of this node. */
   maxRequests: [16_384, 1, 2 ** 20],
-  /** Requests that are being handled. */
+  /** Requests being handled. */
   maxHandled: [4096, 1, 2 ** 20],
-  /** The same of one node. */
+  /** The same per sender. */
   maxHandledPerNode: [1024, 1, 2 ** 20],
 }
 const RATE = /PerSecond$/

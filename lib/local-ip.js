@@ -3,7 +3,7 @@
 const { SmokeError, argumentError } = require('./errors')
 const { loadBinding } = require('./native')
 
-/** A hexadecimal mask, such as 0xffffff00 or 0xff.0xff.0xff.0, in numbers with dots. */
+/** Reads a hexadecimal mask, such as 0xffffff00 or 0xff.0xff.0xff.0, into dotted decimal form. */
 function readMask(subnet) {
   return subnet.replace(/\/(0x[\da-f]{1,8}|[\dxa-f]+(?:\.[\dxa-f]+){3})$/i, (whole, mask) => {
     const parts = mask.includes('.') ? mask.split('.').map(Number) : bytesOf(Number(mask))
@@ -15,7 +15,7 @@ function bytesOf(mask) {
   return [24, 16, 8, 0].map((bits) => (mask >>> bits) & 255)
 }
 
-/** The address of this machine that lies in `subnet`, such as `192.168.2.0/24`. */
+/** The address of this machine in `subnet`, such as `192.168.2.0/24`. */
 function localIp(subnet) {
   const found = typeof subnet === 'string' ? loadBinding().localIp(readMask(subnet)) : null
   if (found === null) {

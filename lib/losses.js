@@ -3,11 +3,11 @@
 const { callAll } = require('./peerlist')
 const { lose } = require('./symbols')
 
-/** Messages and chunks that a node did not get to its handlers and readers. */
+/** Reports messages and chunks that did not reach their handlers and readers. */
 class Losses {
   #node
   #crossing
-  // Chunks that only this class counts; the core counts all others.
+  // Chunks counted only here; the core counts all others.
   #chunks = 0
 
   constructor(node, crossing) {
@@ -15,7 +15,7 @@ class Losses {
     this.#crossing = crossing
   }
 
-  /** How many chunks were dropped because a reader paused, since the node was started. */
+  /** Chunks dropped since the node's start because a reader paused. */
   get chunks() {
     return this.#chunks
   }
@@ -24,7 +24,7 @@ class Losses {
     this.#chunks = 0
   }
 
-  /** The queue to JavaScript was full. */
+  /** The queue to JavaScript overflowed. */
   dropped({ count, chunks }) {
     this.#node.logger.warn(`${count} messages were dropped: handlers are too slow`)
     const reason = 'handlers or readers were too slow'
@@ -36,7 +36,7 @@ class Losses {
     ])
   }
 
-  /** The core has logged it. `chunks`: some may have been chunks of the stream. */
+  /** Broadcasts were lost; the core has logged it. `chunks`: some may be chunks of the stream. */
   skipped({ id, count, chunks }) {
     const what = `up to ${count} chunks of node ${id}`
     callAll([

@@ -14,8 +14,8 @@ const REINSTALL = 'Remove node_modules and run npm install on this machine'
 const FOLDER = path.join(__dirname, '..')
 
 /**
- * Known causes of a failed load: the message of Node.js or of the system's loader, the code, which
- * the generated loader drops, an explanation, and one thing to do.
+ * Known causes of a failed load: the message of Node.js or of the system's loader, its code (which
+ * the generated loader drops), an explanation, and a remedy.
  */
 const REASONS = [
   {
@@ -66,7 +66,7 @@ function loadBinding(load = () => require('./binding.js')) {
   return binding
 }
 
-/** The error that says why the addon cannot be loaded, and what to do. */
+/** Explains why the addon cannot be loaded, with a remedy. */
 function explain(error, installed = installedPlatforms()) {
   const causes = causesOf(error)
   for (const { words, code, reason } of REASONS) {
@@ -75,13 +75,13 @@ function explain(error, installed = installedPlatforms()) {
     cause.code ??= code
     return noBinary(cause, ...reason())
   }
-  // Any other error says more than "file not found".
+  // Any other error is more specific than "file not found".
   const cause = causes.findLast(({ message }) => !NOT_THERE.test(message))
   if (cause !== undefined) return noBinary(cause, cause.message.split('\n')[0], REINSTALL)
   return noBinary(error, ...whyMissing(installed))
 }
 
-/** Messages for missing files; the second is that of the generated loader. */
+/** Messages for missing files; the second is the generated loader's. */
 const NOT_THERE = /^Cannot find module|^Cannot find native binding/
 
 function noBinary(cause, why, remedy) {
@@ -90,7 +90,7 @@ function noBinary(cause, why, remedy) {
   return new SmokeError('ERR_SMOKE_NO_BINARY', message, { cause })
 }
 
-/** Explains why there is no addon. */
+/** Explains why the addon is missing. */
 function whyMissing(installed) {
   const here = platform()
   if (fs.existsSync(path.join(FOLDER, 'Cargo.toml'))) {

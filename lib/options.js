@@ -9,7 +9,7 @@ const { readMetaOption } = require('./record')
 const LOG_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 const MAX_DELAY = 2 ** 31 - 1
 const MAX_PORT = 65535
-/** In bytes. */
+/** The longest id, in bytes. */
 const MAX_ID = 512
 const MAX_NETWORK = 64
 const MIB = 2 ** 20
@@ -55,7 +55,7 @@ function readOptions(options = {}) {
   return { ...numbered, members, meta, logger }
 }
 
-/** A bit for each method of the application's logger: trace = 1, … fatal = 32. */
+/** A bit for each method that the application's logger has: trace = 1, … fatal = 32. */
 function logLevels(logger) {
   return LOG_METHODS.reduce(
     (mask, method, bit) => mask | (logger[method] === noop ? 0 : 1 << bit),
@@ -63,7 +63,7 @@ function logLevels(logger) {
   )
 }
 
-/** Checks an id chosen by the application. As in 0.x, it may be a number. */
+/** Checks an id from the application. As in 0.x, it may be a number. */
 function readId(id) {
   if (typeof id !== 'string' && !Number.isFinite(id)) {
     throw optionError(TypeError, 'id', `"id" must be a string, not ${show(id)}`)
@@ -97,7 +97,7 @@ function readPort(port, option, least) {
   return readInteger(toNumber(port), option, least, MAX_PORT)
 }
 
-/** Without an address, a node takes the one that leads to its seeds, or stays on its machine. */
+/** The default address: 'auto' with seeds or a listen host, else this machine only. */
 function readOwnAddress(address, seeds, listen) {
   if (isSet(address)) return readAddress(address, 'address')
   if (seeds.length > 0 || listen.host !== null) return 'auto'
@@ -154,10 +154,10 @@ function readSeeds(seeds, logger) {
   return read.filter((seed) => seed !== null)
 }
 
-/** Warns where 0.x went on. */
+/** Reads a seed. Only warns about mistakes that 0.x ignored. */
 function readSeed(seed, option, logger) {
   if (typeof seed.address === 'string' && isSrv(seed.address)) {
-    // The answers say the ports.
+    // The DNS supplies the ports.
     return { address: seed.address, port: 0 }
   }
   const port = readPort(seed.port, `${option}.port`, 0)
@@ -191,7 +191,7 @@ function readAllow(networks) {
   })
 }
 
-/** A logger with every method; it forwards the ones that the application's logger has. */
+/** A complete logger, which forwards to the methods that the application's logger has. */
 function readLogger(logger) {
   if (logger === null || (typeof logger !== 'object' && typeof logger !== 'function')) {
     throw optionError(TypeError, 'logger', `"logger" option must be an object, not ${show(logger)}`)
@@ -227,7 +227,7 @@ function readNumber(value, option, least, most) {
   return value
 }
 
-/** Converts a number in a string, such as an environment variable. */
+/** Converts a numeric string, such as an environment variable. */
 function toNumber(value) {
   const isNumber = typeof value === 'string' && /^(?:\d+(?:\.\d+)?|Infinity)$/.test(value)
   return isNumber ? Number(value) : value

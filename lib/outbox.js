@@ -5,30 +5,30 @@ const { SmokeError, tooDeep, tooLarge } = require('./errors')
 const { setImmediate } = require('./globals')
 const { CHUNKS, RICH, Run } = require('./run')
 
-// What the addon says became of a message; see src/binding/node.rs.
+// The addon's results for a message; see src/binding/node.rs.
 const PRESSED = 1
 const OVERLOADED = 2
 const CLOSED = 3
 const TOO_LARGE = 4
 
-/** A batch goes out when it has this many characters, even before the tick ends. */
+/** A batch is sent at this many characters, even before the tick ends. */
 const BATCH = 64 * 1024
 /**
- * A sender whose last tick left at least this many characters to its end is a busy one. Its next tick
- * comes soon, so all of an event's tick and the one after may be joined: each call into the addon that
- * is saved is a system call saved, and receivers are woken half as often (`npm run bench:crossing`).
+ * A sender is busy if its last tick ended with at least this many unsent characters. Its next tick
+ * comes soon, so two ticks may share a batch. Each saved call into the addon saves a system call,
+ * and receivers wake half as often (`npm run bench:crossing`).
  */
 const BUSY = 2048
-/** Once this much (characters and bytes) is held for an overloaded addon, nothing more is taken. */
+/** Once this much (characters and bytes) is held for an overloaded addon, sends fail. */
 const MAX_HELD = 1024 * 1024
 
 /**
- * What crosses is written here first: that takes one pass over a string, where handing the string
- * itself to the addon takes two. It is in use only during a call, so all share it.
+ * Strings are written here on their way to the addon. That takes one pass over a string; the addon
+ * would need two. It is in use only during a call, so all outboxes share it.
  */
 const scratch = Buffer.allocUnsafeSlow(4 * BATCH)
 
-// What can be sent; the names are those of the addon's methods.
+// The kinds of messages; the names are those of the addon's methods.
 const EVENTS = 'emit'
 const LARGE_RICH = 'emitRich'
 const LARGE_CHUNK = 'write'
@@ -36,37 +36,36 @@ const LINE = 'line'
 const RUN = 'emitRun'
 
 /**
- * What one channel sends, on its way to the addon, in order.
- *
- * The first message of a tick goes at once; the others of the tick are joined and go as one, or as a
- * few where kinds alternate. A busy sender's all go as one, two ticks' at a time.
+ * The ordered queue of one channel's messages on their way to the addon. The first message of a
+ * tick is sent at once. The others are batched until the end of the tick; each change of kind
+ * starts a new batch. A busy sender batches all messages, over two ticks.
  */
 class Outbox {
   #native
   #channel
   #maxSize
   #isOpen = false
-  // What sending comes to while not open, and who is told of it when it is false.
+  // The result of sends while closed, and the callback for the result false.
   #hasRoom = true
   #onRefused
-  // A flush is due at the end of the tick; until then messages are collected.
+  // A flush is scheduled for the end of the tick; until then, messages are batched.
   #isCollecting = false
   #isBusy = false
-  // The batch has seen the end of a tick already.
+  // The batch has already waited for one more tick.
   #hasWaited = false
-  // The events, one a line; or else the run of other messages.
+  // The batch of events, one per line; or else the run of other messages.
   #batch = ''
   #run = null
   #isPressed = false
-  // What the addon was too loaded to take, oldest first.
+  // Messages that the overloaded addon refused, oldest first.
   #held = []
   #heldSize = 0
   #isFinal = false
-  // Nothing more is taken, and what was is on its way out.
+  // New messages are refused; accepted ones are still being sent.
   #isFinishing = false
-  // What is called once nothing is held any more.
+  // Called once no messages are held.
   #onEmpty = undefined
-  // The callback of a chunk that was taken under pressure.
+  // The callback of a chunk that was accepted under backpressure.
   #chunkDone = undefined
   #endOfTick = () => {
     const wasBusy = this.#isBusy
@@ -92,7 +91,7 @@ class Outbox {
     this.#isPressed = false
   }
 
-  /** Sends what was collected in this tick and nothing afterwards; `done` is called when that is out. */
+  /** Refuses new messages, and calls `done` once all accepted ones are sent. */
   finish(done) {
     this.flush()
     this.#isFinishing = this.#isOpen
@@ -103,8 +102,8 @@ class Outbox {
   }
 
   /**
-   * Sends what was collected in this tick, and nothing afterwards. `isFinal`: never again, so that a
-   * chunk that has not left is an error. Returns whether 'drain' is due to those who were told to wait.
+   * Flushes the batch and refuses new messages. With `isFinal`, the outbox never reopens, so an
+   * unsent chunk is an error. Returns whether a waiting sender still needs 'drain'.
    */
   close(isFinal) {
     const isAwaited = this.#isPressed && (this.#isOpen || this.#isFinishing)
@@ -122,7 +121,7 @@ class Outbox {
     return isAwaited
   }
 
-  /** Sends the event with the JSON text `text`; returns whether there is room for more. */
+  /** Sends the event with the JSON text `text`. Returns whether there is room for more. */
   event(text) {
     const { length } = text
     // A UTF-16 unit takes at most three bytes of UTF-8.
@@ -179,7 +178,7 @@ class Outbox {
     return this.#send(LARGE_RICH, json, attachments, size)
   }
 
-  /** Sends a line; returns whether there is room for more. */
+  /** Sends a line. Returns whether there is room for more. */
   line(text) {
     if (text.length * 3 > this.#maxSize) this.#checkSize(Buffer.byteLength(text))
     checkDepth(text)
@@ -194,7 +193,7 @@ class Outbox {
     return this.#hasRoom
   }
 
-  /** Sends a chunk of the stream; `done` is called when the next one may come. */
+  /** Sends a chunk of the stream. Calls `done` when there is room for the next one. */
   chunk(chunk, done) {
     if (!this.#isOpen) return done(this.#closed())
     if (chunk.length === 0) return done()
@@ -209,7 +208,7 @@ class Outbox {
     this.#send(LARGE_CHUNK, chunk, undefined, chunk.length, done)
   }
 
-  /** Whether messages wait for the end of the tick: the first does not, unless the sender is busy. */
+  /** Whether to batch a message. The first of a tick is sent at once, unless the sender is busy. */
   #collects() {
     if (this.#isCollecting) return true
     this.#isCollecting = true
@@ -217,7 +216,7 @@ class Outbox {
     return this.#isBusy
   }
 
-  /** The run that a message of this kind and size joins. */
+  /** The run for a message of this kind and size. */
   #runFor(kind, size) {
     if (this.#run?.kind !== kind || !this.#run.hasRoom(size)) {
       this.flush()
@@ -226,7 +225,7 @@ class Outbox {
     return this.#run
   }
 
-  /** Sends what was collected in this tick. */
+  /** Sends the batch. */
   flush() {
     const [batch, run] = [this.#batch, this.#run]
     if (batch !== '') {
@@ -238,7 +237,7 @@ class Outbox {
     }
   }
 
-  /** The addon has room again; returns whether some is left once it has got what was held. */
+  /** The addon has room again: sends held messages. Returns whether room is left. */
   drained() {
     this.#isPressed = false
     while (this.#held.length > 0) {
@@ -260,7 +259,7 @@ class Outbox {
       const outcome = this.#pass(kind, data, attachments)
       if (outcome !== OVERLOADED) return this.#passed(outcome, done)
     }
-    // The application may reuse its buffers as soon as we return.
+    // The application may reuse its buffers after the call.
     const copies = attachments?.map((attachment) => Buffer.from(attachment))
     this.#held.push({ kind, data, attachments: copies, size, done })
     this.#heldSize += size
@@ -309,7 +308,7 @@ class Outbox {
     done?.()
   }
 
-  /** What becomes of a chunk while nothing is sent: an error, if that is so for good. */
+  /** The outcome of a chunk while the outbox is closed: an error if it is final. */
   #closed() {
     return this.#isFinal ? new SmokeError('ERR_SMOKE_CLOSED') : undefined
   }

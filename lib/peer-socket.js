@@ -10,13 +10,13 @@ const DELIMITER = '::'
 const WILDCARD = '*'
 
 /**
- * The part of nssocket, which 0.x used, that is kept: lines with a path chosen by the application,
- * sent with `send(path, data)` and received with `data(path, listener)`.
+ * The part of 0.x's nssocket that is kept: lines with a path chosen by the application, sent with
+ * `send(path, data)` and received with `data(path, listener)`.
  */
 class PeerSocket extends EventEmitter {
   #peer
   #link
-  // [path, listener, isOnce], in the order in which they were added.
+  // [path, listener, isOnce], in order of addition.
   #listeners = []
 
   constructor(peer, link) {
@@ -33,7 +33,7 @@ class PeerSocket extends EventEmitter {
     return !this.#peer.closed
   }
 
-  /** Whether anybody listens for lines. */
+  /** Whether there are listeners for lines. */
   get isListening() {
     return this.#listeners.length > 0
   }

@@ -3,19 +3,19 @@
 const { now, stringify } = require('./globals')
 const { Whereabouts, doubts } = require('./whereabouts')
 
-/** How often it is asked again what names stand for, in ms: while the node has no peer, and otherwise. */
+/** How often names are resolved again, in ms: without peers, and with peers. */
 const ASK_EVERY = [5000, 60_000]
-/** How exactly the node keeps to that. */
+/** The tolerance of that interval, in ms. */
 const SLACK = 2500
 
-/** Where a running node and its seeds are, as far as that is known. */
+/** The resolved addresses of a running node and its seeds. */
 class Place {
   #whereabouts
   #logger
   #found = null
   #asking = null
   #askedAt = 0
-  // What 'auto' came to.
+  // The resolution of 'auto'.
   #chosen = null
 
   constructor(routeTo, logger) {
@@ -28,17 +28,20 @@ class Place {
     return this.#found
   }
 
-  /** Whether the answers are awaited. */
+  /** Whether names are being resolved. */
   get isAsking() {
     return this.#asking !== null
   }
 
-  /** The address that was wanted: the one in the options may have been chosen for 'auto'. */
+  /** The wanted address: 'auto' if the options hold the address chosen for it. */
   wanted({ address }) {
     return address === this.#chosen ? 'auto' : address
   }
 
-  /** Finds out, then goes on: at once if the options have no names, or later, unless it is given up. */
+  /**
+   * Resolves the names in the options, then calls `proceed`: at once without names, else later,
+   * unless cancelled.
+   */
   look(options, proceed) {
     this.#askedAt = now()
     const take = (found) => {
@@ -52,7 +55,7 @@ class Place {
     found.then((answer) => this.#asking === found && take(answer))
   }
 
-  /** Asks again, if it is time to: what names stand for may change. */
+  /** Resolves again if the interval has passed: names may have new addresses. */
   lookAgain(options, isAlone, onChanged) {
     if (this.isAsking || now() - this.#askedAt < ASK_EVERY[isAlone ? 0 : 1] - SLACK) return
     const before = stringify(this.#found)
@@ -63,7 +66,7 @@ class Place {
     this.#asking = null
   }
 
-  /** Says what is likely to be a mistake, and puts into the options what 'auto' has come to. */
+  /** Warns about likely mistakes, and stores the address chosen for 'auto' in the options. */
   settle(options) {
     const wanted = this.wanted(options)
     for (const doubt of doubts({ ...options, address: wanted }, this.#found)) {

@@ -11,7 +11,7 @@ const {
 } = require('node:stream')
 
 const sourceOf = Function.prototype.toString
-/** Source texts of the functions with which Node.js listens on a stream; found on first use. */
+/** Source texts of the functions with which Node.js listens on a stream; filled on first use. */
 let texts = null
 
 /**

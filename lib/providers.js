@@ -2,7 +2,7 @@
 
 /** Which nodes handle which requests. */
 class Providers {
-  // By name: the ids, and whose turn is next.
+  // By name: the ids, and the index of the next one in turn.
   #byName = new Map()
 
   /** The node `id` handled `before`, and now handles `names`. */

@@ -1,8 +1,8 @@
 'use strict'
 
-/** What was asked of one node. */
+/** A request to one node. */
 class Question {
-  /** Forgets its time and its signal. */
+  /** Cancels its timeout and its abort listener. */
   forget = undefined
   #end
   #resolve
@@ -14,7 +14,7 @@ class Question {
     this.#reject = reject
   }
 
-  /** Whether the node's answer is waited for; questions are looked up by the node. */
+  /** Whether it waits for the node's answer. Questions are looked up by node, so always. */
   isOpenTo() {
     return true
   }
@@ -39,11 +39,11 @@ class Question {
   }
 }
 
-/** What was asked of several nodes. */
+/** A request to several nodes. */
 class Poll {
-  /** Forgets its time and its signal. */
+  /** Cancels its timeout and its abort listener. */
   forget = undefined
-  /** Who has not answered yet. */
+  /** Nodes that have not answered yet. */
   expected
   #replies = new Map()
   #errors
@@ -75,7 +75,7 @@ class Poll {
     if (this.expected.size === 0) this.finish()
   }
 
-  /** Whoever has not answered by now is missing. */
+  /** Resolves. Nodes without an answer count as missing. */
   finish() {
     this.#close()
     const missing = [...this.#errors.keys(), ...this.expected]

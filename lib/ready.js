@@ -4,7 +4,7 @@ const { SmokeError, abortError, argumentError, readSignal } = require('./errors'
 const { clearTimeout, setTimeout } = require('./globals')
 const { readTimeout } = require('./target')
 
-/** Those who wait for members to be there. */
+/** Callers that wait for a number of members. */
 class Waiters {
   #members
   #waiters = new Set()
@@ -13,7 +13,7 @@ class Waiters {
     this.#members = members
   }
 
-  /** Resolves when there are so many members, this node included. */
+  /** Resolves once there are `members` members, this node included. */
   wait({ members: count = 2, timeout, ...options } = {}) {
     if (!Number.isSafeInteger(count) || count < 1) {
       const message = `"members" must be a positive integer, not ${String(count)}`
@@ -26,7 +26,7 @@ class Waiters {
     return new Promise((resolve, reject) => {
       const waiter = { count, settle: undefined }
       const onTime = () => {
-        const message = `${this.#members.size} of ${count} members are there after ${ms} ms`
+        const message = `${this.#members.size} of ${count} members were present after ${ms} ms`
         waiter.settle(new SmokeError('ERR_SMOKE_TIMEOUT', message))
       }
       const onAbort = () => waiter.settle(abortError(signal))
@@ -43,7 +43,7 @@ class Waiters {
     })
   }
 
-  /** There are more. */
+  /** The number of members has grown. */
   look() {
     for (const waiter of [...this.#waiters]) {
       if (this.#members.size >= waiter.count) waiter.settle()

@@ -3,11 +3,11 @@
 const { argumentError, optionError } = require('./errors')
 const { parse, stringify } = require('./globals')
 
-/** How much a node may tell everyone of itself, in bytes of JSON. */
+/** Maximum size of a node's `meta`, in bytes of JSON. */
 const MAX_META = 512
 const MAX_HANDLES = 1024
 
-/** Checks what an application tells of its node; returns a copy, as others will see it. */
+/** Checks an application's `meta`. Returns the copy that others will see. */
 function readMeta(meta, fail) {
   const text = stringify(meta)
   if (text === undefined) {
@@ -30,19 +30,19 @@ function readMetaArgument(meta) {
   return readMeta(meta, (Base, message) => argumentError(Base, 'ERR_SMOKE_ARGUMENT', message))
 }
 
-/** Checks that the names of a node's handlers can be told to everyone. */
+/** Checks that the names of a node's handlers fit into its record. */
 function checkHandles(names) {
   if (Buffer.byteLength(stringify(names)) <= MAX_HANDLES) return
   const message = `the names of all handlers must not be more than ${MAX_HANDLES} bytes of JSON`
   throw argumentError(RangeError, 'ERR_SMOKE_ARGUMENT', message)
 }
 
-/** What a node tells everyone of itself, as text. */
+/** The text of a node's record. */
 function writeRecord(meta, handles) {
   return stringify({ m: meta, h: handles })
 }
 
-/** The same of another node: it can be anything. */
+/** Reads the record of another node, which may be anything. */
 function readRecord(text) {
   try {
     const { m: meta, h: handles } = Object(parse(text))

@@ -1,21 +1,21 @@
 'use strict'
 
-/** How many bytes a run has at most. Larger messages cross one by one, without a copy in between. */
+/** The largest run, in bytes. Larger messages cross alone, without a copy. */
 const MOST = 64 * 1024
 /** How many unused buffers are kept. */
 const MAX_SPARE = 4
 
 const LENGTH = 4
-// The numbers of src/proto/payload.rs.
+// The values of `Kind` in src/proto/payload.rs.
 const CHUNKS = 1
 const RICH = 2
 
 const spare = []
 
 /**
- * Consecutive messages of one kind with bytes in them, on their way to the addon: stream chunks, or
- * events with attachments. They stand in one buffer as they travel (src/proto/payload.rs), because a
- * call into the addon costs more than to copy a kilobyte.
+ * Consecutive messages with bytes, on their way to the addon: stream chunks, or events with
+ * attachments. They share one buffer in wire format (src/proto/payload.rs), because a call into the
+ * addon costs more than copying a kilobyte.
  */
 class Run {
   kind
@@ -28,7 +28,7 @@ class Run {
     this.bytes = spare.pop() ?? Buffer.allocUnsafeSlow(MOST)
   }
 
-  /** Whether a message of so many bytes, lengths included, is for a run at all. */
+  /** Whether a message of `size` bytes, lengths included, fits into a run. */
   static takes(size) {
     return size <= MOST
   }
@@ -53,7 +53,7 @@ class Run {
     this.count++
   }
 
-  /** Gives its buffer up. */
+  /** Releases the buffer. */
   release() {
     if (spare.length < MAX_SPARE) spare.push(this.bytes)
     this.bytes = null

@@ -1,7 +1,7 @@
 'use strict'
 
-// Internal members that the classes of this package use on each other. Symbols, so that they never
-// clash with the names that an application uses.
+// Internal members that the classes of this package use on each other. Symbols never clash with an
+// application's names.
 const own = Object.fromEntries(
   [
     ...['add', 'remove', 'open', 'close', 'flush', 'drained', 'sendLine', 'setFilter', 'widen'],

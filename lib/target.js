@@ -5,10 +5,10 @@ const { argumentError, readSignal } = require('./errors')
 const { MAX_DELAY } = require('./requests')
 const { ask, drained, wait } = require('./symbols')
 
-/** How requests are made unless they say otherwise; the time is in ms. */
+/** The default settings of requests; the time is in ms. */
 const USUAL = { timeout: 5000, signal: undefined }
 
-/** Makes requests by `ask(name, args, { timeout, signal })`. */
+/** Makes requests with `ask(name, args, { timeout, signal })`. */
 class Asking {
   #ask
   #settings
@@ -18,17 +18,17 @@ class Asking {
     this.#settings = settings
   }
 
-  /** The same, waiting for `ms` milliseconds at most. */
+  /** The same, with a timeout of `ms` milliseconds. */
   timeout(ms) {
     return this.#with({ timeout: readTimeout(ms) })
   }
 
-  /** The same, given up when `signal` is aborted. */
+  /** The same, cancelled when `signal` is aborted. */
   signal(signal) {
     return this.#with({ signal: readSignal({ signal }) })
   }
 
-  /** Makes a request as it was said. */
+  /** Makes a request with these settings. */
   [ask](name, args) {
     return this.#ask(readName(name), args, this.#settings)
   }
@@ -38,35 +38,35 @@ class Asking {
   }
 }
 
-/** Asks certain nodes. */
+/** Asks given nodes. */
 class Acknowledged extends Asking {
   emitWithAck(name, ...args) {
     return this[ask](name, args)
   }
 }
 
-/** Asks any node that handles it. */
+/** Asks any node with a handler. */
 class Requester extends Asking {
   request(name, ...args) {
     return this[ask](name, args)
   }
 }
 
-/** One node or several, anywhere in the network: `emit` goes to them, `'drain'` is local. */
+/** One or several nodes of the network: `emit` sends to them; `'drain'` is local. */
 class Target {
   #send
   #ask
-  // The routes that have no room.
+  // Routes without room.
   #full = new Set()
   #emitter = new EventEmitter()
 
-  /** `send(message)` returns whether there is room for more; `ask` is as for {@link Asking}. */
+  /** `send(message)` returns whether there is room for more; `ask` is that of {@link Asking}. */
   constructor(send, ask) {
     this.#send = send
     this.#ask = ask
   }
 
-  /** Sends an event; after false, wait for 'drain' before you send more. */
+  /** Sends an event. If it returns false, wait for 'drain' before the next one. */
   emit(event, ...args) {
     return this.#send([readName(event), ...args])
   }
@@ -83,12 +83,12 @@ class Target {
     return new Acknowledged(this.#ask).signal(signal)
   }
 
-  /** These have no room. */
+  /** Notes routes without room. */
   [wait](routes) {
     for (const route of routes) this.#full.add(route)
   }
 
-  /** One of them has room again, or it is no use to wait for it any more. */
+  /** Notes that a route has room again, or that waiting for it is useless. */
   [drained](route) {
     if (this.#full.delete(route) && this.#full.size === 0) this.#emitter.emit('drain')
   }
@@ -117,7 +117,7 @@ class Target {
   }
 }
 
-/** The name of an event or a request. What begins with U+0000 is this package's own. */
+/** Reads the name of an event or a request. Names that begin with U+0000 are reserved. */
 function readName(name) {
   if (typeof name === 'string' && !name.startsWith('\0')) return name
   const message = `an event is a string that does not begin with U+0000, not ${show(name)}`

@@ -6,11 +6,13 @@ const { canonicalHost, isSrv, srvName } = require('./addresses')
 const { clearTimeout, setTimeout } = require('./globals')
 
 const LOOPBACK = '127.0.0.1'
-/** Nothing is sent there (RFC 5737, RFC 3849): only the way there is asked for. */
+/**
+ * Documentation addresses (RFC 5737, RFC 3849). Nothing is sent there; only the route is looked up.
+ */
 const ELSEWHERE = ['192.0.2.1', '2001:db8::1']
 /** How long the start waits for the DNS, in ms. */
 const PATIENCE = 5000
-/** How many of a name's answers count. */
+/** How many answers for a name count. */
 const MAX_ANSWERS = 256
 
 const HERE = networks(['127.0.0.0', 8], ['::1', 128])
@@ -27,11 +29,11 @@ const PRIVATE = networks(
   ],
 )
 
-/** Where a node is, and where its seeds are: what the names in its options stand for. */
+/** Resolves the names in a node's options: its own address, and its seeds. */
 class Whereabouts {
   #routeTo
   #logger
-  // Names that were without an answer the last time.
+  // Names without an answer at the last look-up.
   #unknown = new Set()
 
   constructor(routeTo, logger) {
@@ -40,8 +42,8 @@ class Whereabouts {
   }
 
   /**
-   * `{address, listenHost, seeds}`, all of them what the core can use: at once if the options have no
-   * names to ask for, or a promise, which is never rejected.
+   * `{address, listenHost, seeds}` for the core: at once if the options have no names, else as a
+   * promise, which never rejects.
    */
   find({ address, listen, seeds }) {
     const isOne = listen.host !== null && !isAny(listen.host)
@@ -59,12 +61,12 @@ class Whereabouts {
     }
     const isOwn = (seed) => seed.address.toLowerCase() === address.toLowerCase()
     const own = isIP(address) !== 0 ? address : await this.#ownAddress(address)
-    // A seed of the same name is this node, if it has the same port.
+    // A seed with the same name is this node, if it has the same port, too.
     const others = seeds.map((seed) => (isOwn(seed) ? { ...seed, address: own } : seed))
     return this.#place(own, listen, others, others)
   }
 
-  /** The seeds that a list in the DNS stands for, or the list itself if it cannot be had. */
+  /** The seeds in a DNS list, or the list itself if it cannot be resolved. */
   async #expand(seed) {
     if (!isSrv(seed.address)) return seed
     const records = await this.#ask(seed.address, dns().resolveSrv(srvName(seed.address)))
@@ -86,7 +88,7 @@ class Whereabouts {
     return []
   }
 
-  /** Of a name's addresses one that this machine has, if there is one; or the name. */
+  /** The address of a name that this machine has, or else the first one, or else the name. */
   async #ownAddress(name) {
     const found = (await this.#lookUp(name)).map(({ address }) => address)
     const own = new Set(ownAddresses())
@@ -96,14 +98,14 @@ class Whereabouts {
   async #lookUp(name) {
     const found = await this.#ask(name, dns().lookup(name, { all: true }))
     const addresses = found.map(({ address }) => ({ address: canonicalHost(address) ?? address }))
-    // Nodes of 0.x have IPv4 only.
+    // Nodes of 0.x support only IPv4.
     return addresses.sort((a, b) => isIP(a.address) - isIP(b.address))
   }
 
-  /** The answers; none if there are none, which is said once. */
+  /** The answers to a look-up. Warns once if there are none. */
   async #ask(name, asking) {
     let answers = []
-    let reason = 'it stands for nothing'
+    let reason = 'the answer is empty'
     try {
       answers = (await within(asking, PATIENCE)).slice(0, MAX_ANSWERS)
     } catch (error) {
@@ -121,12 +123,12 @@ class Whereabouts {
     const place = { address, listenHost: listen.host ?? undefined, seeds }
     if (address !== 'auto') return place
     place.address = this.#route(near, isAny(listen.host) ? isIP(listen.host) : 0)
-    // Nobody has said that others shall reach it.
+    // Others cannot reach a loopback address, so the node listens only there.
     if (isLoopback(place.address)) place.listenHost ??= place.address
     return place
   }
 
-  /** The address of the interface that leads to the first of these that one leads to. */
+  /** The address of the interface that routes to the first routable of these hosts. */
   #route(near, version) {
     const routes = (hosts) => {
       const wanted = hosts.filter(
@@ -147,18 +149,18 @@ class Whereabouts {
   }
 }
 
-/** What is likely to be a mistake in where a node is, as sentences that say what to do. */
+/** Likely mistakes in the addresses, each as a sentence with a remedy. */
 function doubts(options, { address, listenHost, seeds }, own = ownAddresses()) {
   const said = []
   const isElsewhere = (host) => !isLoopback(host) && host !== 'localhost'
   const forwards = options.listen.host !== null || options.listen.port !== null
   if (isAny(address)) {
     said.push(
-      `"address" option is ${address}, which nobody can dial: give the address that others reach, or 'auto'`,
+      `"address" option is ${address}, which no other node can dial: give the address that others reach, or 'auto'`,
     )
   } else if (isLoopback(address) && seeds.some((seed) => isElsewhere(seed.address))) {
     said.push(
-      `"address" option is ${address}, which only this machine reaches, but seeds are elsewhere: give another, or 'auto'`,
+      `"address" option is ${address}, which only this machine reaches, but seeds are elsewhere: give another address, or 'auto'`,
     )
   } else if (isIP(address) !== 0 && !isLoopback(address) && !forwards && !own.includes(address)) {
     said.push(
@@ -196,7 +198,7 @@ function ownAddresses() {
   return all.map(({ address }) => address)
 }
 
-/** Whether an option says "every address". */
+/** Whether a host means "every address". */
 function isAny(host) {
   return host === '0.0.0.0' || host === '::'
 }
@@ -220,7 +222,7 @@ function networks(...subnets) {
   return list
 }
 
-/** The outcome of `promise`, but no later than in `ms`. */
+/** The outcome of `promise`, or an error after `ms`. */
 async function within(promise, ms) {
   let timer
   const late = new Promise((_, reject) => {

@@ -117,11 +117,11 @@ function doubted(options, place = {}, own = ['127.0.0.1', '10.0.0.1', 'fd00::1']
 const DOUBTS = [
   [
     { address: '0.0.0.0' },
-    `"address" option is 0.0.0.0, which nobody can dial: give the address that others reach, or 'auto'`,
+    `"address" option is 0.0.0.0, which no other node can dial: give the address that others reach, or 'auto'`,
   ],
   [
     { address: '127.0.0.1', seeds: ['10.0.0.2:1'] },
-    `"address" option is 127.0.0.1, which only this machine reaches, but seeds are elsewhere: give another, or 'auto'`,
+    `"address" option is 127.0.0.1, which only this machine reaches, but seeds are elsewhere: give another address, or 'auto'`,
   ],
   [
     { address: '10.0.0.9' },
