@@ -1,4 +1,4 @@
-//! The native wire, both ways, byte for byte.
+//! The native wire, encoded and decoded byte for byte.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -37,7 +37,7 @@ fn hello(is_native: bool) -> Hello {
     }
 }
 
-/// A decoder that has just read a native handshake.
+/// A decoder that has just decoded a native handshake.
 fn greeted(limits: Limits) -> Decoder {
     let mut decoder = Decoder::new(limits, true);
     let mut input = BytesMut::from(&line::handshake(&hello(true))[..]);
@@ -48,7 +48,7 @@ fn greeted(limits: Limits) -> Decoder {
     decoder
 }
 
-/// The same, of a peer.
+/// The same for a peer's link.
 fn decoder(limits: Limits) -> Decoder {
     let mut decoder = greeted(limits);
     decoder.connected();
@@ -273,7 +273,7 @@ fn direct() {
 }
 
 #[test]
-fn legacy_packets_are_checked_as_on_lines() {
+fn legacy_packets_in_frames_are_checked_like_those_on_lines() {
     let (id, text) = packet::new_packet("abc-def", b"[\"x\"]");
     for (byte, topic) in [Topic::Broadcast, Topic::PeerRequest, Topic::Ping]
         .into_iter()
@@ -331,7 +331,7 @@ fn application_lines() {
 }
 
 #[test]
-fn malformed_bodies_are_rejected_and_the_link_goes_on() {
+fn malformed_bodies_are_rejected_and_the_link_survives() {
     let publish = |flags, first: u64, rest: &[u8]| {
         (
             0x01,
@@ -408,7 +408,7 @@ fn frames_of_an_unconnected_link_share_one_limit() {
 }
 
 #[test]
-fn events_that_nest_too_deeply_are_refused_whichever_way_they_come() {
+fn events_that_nest_too_deeply_are_refused_in_every_kind_of_frame() {
     let nested = |depth: usize| {
         let inner = depth - 1;
         format!("[\"x\",{}{}]", "[".repeat(inner), "]".repeat(inner))
@@ -459,7 +459,7 @@ fn a_frame_holds_a_bounded_number_of_messages() {
 }
 
 #[test]
-fn broken_framing_is_an_error_as_soon_as_it_shows() {
+fn broken_framing_is_an_error_before_the_body_arrives() {
     let limits = Limits {
         frame: 10,
         ..limits()
@@ -519,7 +519,7 @@ fn frames_of_members() {
             &body,
             message,
         );
-        // A record, a key and a part less are a frame, too; half of one is none.
+        // A frame with fewer records, keys or parts is valid; one with half a record is not.
         let message = decode(&frame(kind, &body[..body.len() - 1]));
         assert_eq!(message, Message::Rejected(Reject::BadShape));
     }
@@ -705,7 +705,7 @@ fn membership_frames_are_bounded_and_whole() {
 fn a_link_turns_native_when_both_sides_offer_it() {
     let heartbeat = || Ok(Some(Message::Native(Native::Heartbeat)));
     let rejected = || Ok(Some(NOISE));
-    // What we offer, what they offer, and how the bytes of a heartbeat frame are taken then.
+    // Our offer, their offer, and the decoder's reading of a heartbeat frame afterwards.
     let cases = [
         (true, true, heartbeat()),
         (true, false, rejected()),
@@ -748,7 +748,7 @@ fn a_second_handshake_does_not_turn_a_legacy_link_native() {
 }
 
 #[test]
-fn every_kind_of_payload_has_the_byte_it_is_read_by() {
+fn every_kind_of_payload_decodes_from_its_own_byte() {
     for kind in [Kind::Events, Kind::Chunks, Kind::Rich] {
         assert_eq!(Kind::from_byte(kind as u8), Some(kind));
     }

@@ -1,4 +1,4 @@
-//! The codec on random messages, cut at random places, and on noise.
+//! The codec on random messages cut at random places, and on random bytes.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -168,7 +168,7 @@ fn application() -> impl Strategy<Value = Bytes> {
     })
 }
 
-/// A message that a line can carry, and the line.
+/// A message that fits on a line, and the line.
 fn on_line() -> impl Strategy<Value = (Message, Bytes)> {
     let peer_request = peer_address().prop_map(|peer| {
         (
@@ -247,7 +247,7 @@ fn watermarks() -> impl Strategy<Value = Vec<Watermark>> {
     prop::collection::vec(watermark, 0..5)
 }
 
-/// A message that a frame can carry, and the frame.
+/// A message that fits in a frame, and the frame.
 fn in_frame() -> impl Strategy<Value = (Message, Bytes)> {
     let frame = prop_oneof![
         watermarks().prop_map(|watermarks| {
@@ -353,8 +353,8 @@ fn native_hello() -> Hello {
     }
 }
 
-/// Feeds `stream` cut at `cuts`; gives the messages and how it ended. Checks that the decoder never
-/// leaves more than one unfinished message standing.
+/// Feeds `stream` in pieces cut at `cuts`. Returns the messages and the outcome. Checks that the
+/// decoder never keeps more than one unfinished message.
 fn feed(
     stream: &[u8],
     cuts: &[Index],
@@ -430,7 +430,7 @@ fn apply(bytes: &mut Vec<u8>, edit: &Edit) {
     }
 }
 
-/// Whatever was understood can be handed on: nothing that leaves the decoder breaks a line.
+/// Whether a decoded message can be forwarded without breaking a line.
 fn is_fit_to_relay(message: &Message) -> bool {
     match message {
         Message::Packet(Packet { text, data, .. }) => {
@@ -449,7 +449,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn lines_come_out_as_they_went_in(
+    fn lines_decode_to_the_messages_that_were_encoded(
         parts in prop::collection::vec(on_line(), 1..8), cuts in cuts(),
     ) {
         let (messages, stream) = join(&parts);
@@ -457,7 +457,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_come_out_as_they_went_in(
+    fn frames_decode_to_the_messages_that_were_encoded(
         mut parts in prop::collection::vec(in_frame(), 1..8), cuts in cuts(), is_ack in any::<bool>(),
     ) {
         let hello = native_hello();
@@ -472,7 +472,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_taken_without_a_panic(
+    fn random_bytes_cause_no_panic(
         noise in prop::collection::vec(any::<u8>(), 0..600), cuts in cuts(), is_native in any::<bool>(),
     ) {
         let greeting = if is_native { line::handshake(&native_hello()) } else { Bytes::new() };
@@ -482,7 +482,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_lines_are_taken_without_a_panic(
+    fn damaged_lines_cause_no_panic(
         parts in prop::collection::vec(on_line(), 1..4),
         edits in prop::collection::vec(edit(), 1..6), cuts in cuts(),
     ) {
@@ -490,12 +490,12 @@ proptest! {
         edits.iter().for_each(|edit| apply(&mut stream, edit));
         let (messages, _) = feed(&stream, &cuts, true);
         prop_assert!(messages.iter().all(is_fit_to_relay));
-        // How the bytes arrive makes no difference.
+        // The pieces make no difference.
         prop_assert_eq!(feed(&stream, &cuts, true), feed(&stream, &[], true));
     }
 
     #[test]
-    fn damaged_frames_are_taken_without_a_panic(
+    fn damaged_frames_cause_no_panic(
         parts in prop::collection::vec(in_frame(), 1..4),
         edits in prop::collection::vec(edit(), 1..6), cuts in cuts(),
     ) {

@@ -1,7 +1,7 @@
-//! The fuzz targets on random data: two seconds each, or `FUZZ_SECONDS`. Those of what is not
-//! public need `--features fuzzing`. `npm run fuzz` runs them all guided by coverage.
+//! The fuzz targets on random data: two seconds each, or `FUZZ_SECONDS`. Targets of private code
+//! need `--features fuzzing`. `npm run fuzz` runs all of them guided by coverage.
 //!
-//! A failure prints the seed of the round; `FUZZ_SEED` runs that round alone. The first seed is
+//! A failure prints the seed of its round; `FUZZ_SEED` runs only that round. The first seed is
 //! random, or `FUZZ_FROM`.
 
 #![allow(
@@ -20,7 +20,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Runs `target` on what `make` makes of one random source after the other.
+/// Runs `target` on the outputs of `make` for successive seeds.
 fn fuzz(make: impl Fn(&mut fastrand::Rng) -> Vec<u8>, target: impl Fn(&[u8])) {
     let one = number("FUZZ_SEED");
     let first = one.or_else(|| number("FUZZ_FROM"));
@@ -47,7 +47,7 @@ fn noise(rng: &mut fastrand::Rng, most: usize) -> Vec<u8> {
     std::iter::repeat_with(|| rng.u8(..)).take(length).collect()
 }
 
-/// Some pieces one after the other, damaged in a few places.
+/// A sequence of random pieces, damaged in a few places.
 fn damaged(rng: &mut fastrand::Rng, pieces: &[&[u8]]) -> Vec<u8> {
     let mut data = Vec::new();
     for _ in 0..rng.usize(1..8) {
@@ -120,7 +120,7 @@ fn the_state_machine() {
 #[cfg(feature = "fuzzing")]
 #[test]
 fn the_encrypted_transport() {
-    // What libFuzzer once made up, when it could still find out the stranger's tag.
+    // An input that libFuzzer found while the tag of a stranger was still predictable.
     smokesignal::fuzzing::transport(include_bytes!("data/transport-stranger.bin"));
     fuzz(|rng| noise(rng, 400), smokesignal::fuzzing::transport);
 }

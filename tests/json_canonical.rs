@@ -1,4 +1,4 @@
-//! `canonical` against fixed cases and against a real `JSON.stringify(JSON.parse(…))`.
+//! `canonical` against fixed cases, and against Node's `JSON.stringify(JSON.parse(…))`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -51,7 +51,7 @@ fn strings_are_escaped_as_javascript_escapes_them() {
 }
 
 #[test]
-fn members_stand_in_the_order_of_javascript() {
+fn members_are_in_the_order_of_javascript() {
     check(
         r#"{"b":1,"10":2,"9":3,"a":4}"#,
         r#"{"9":3,"10":2,"b":1,"a":4}"#,
@@ -149,7 +149,7 @@ fn deep_reordering_does_not_write_anything_twice() {
 }
 
 #[test]
-fn large_objects_are_put_in_order() {
+fn large_objects_are_reordered() {
     let keys = (0..1000).map(|n| (n * 7919) % 1000);
     let members: Vec<_> = keys.map(|key| format!(r#""{key}":{key}"#)).collect();
     let sorted: Vec<_> = (0..1000).map(|key| format!(r#""{key}":{key}"#)).collect();
@@ -240,7 +240,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// Perhaps broken at one place.
+/// The text, possibly damaged in one place.
 fn text() -> impl Strategy<Value = String> {
     let edit = prop::option::weighted(
         0.3,
@@ -309,7 +309,7 @@ fn it_agrees_with_node_on_generated_texts() {
     writer.join().unwrap().unwrap();
     assert!(node.wait().unwrap().success());
     assert_eq!(compared, cases.len());
-    // Both kinds must have come up.
+    // Both valid and invalid texts must have occurred.
     assert!((100..2000).contains(&refused), "{refused} refused");
 }
 

@@ -1,7 +1,7 @@
-//! Whatever befalls a network, in whatever order: at rest all who can reach each other have the same
-//! list of members, and no message to a node comes twice or out of order.
+//! Random mishaps in a network. At rest, all connected nodes have the same list of members;
+//! messages to a node arrive in order, and never twice.
 //!
-//! `PROPTEST_CASES` sets the number of cases; failing ones are kept beside this file.
+//! `PROPTEST_CASES` sets the number of cases; failing cases are kept beside this file.
 
 mod mishaps;
 
@@ -17,10 +17,11 @@ use mishaps::{Step, befall, cases, mend, network, steps};
 
 const HOSTS: u32 = 8;
 
-/// What applications do.
+/// Actions of applications.
 #[derive(Clone, Debug)]
 enum Deed {
-    /// One host sends so many messages to others, by the bits of a number.
+    /// One host sends a number of messages to other hosts; the bits of the second number select
+    /// them.
     Send(u32, u32, u8),
     Body(u32, u16),
 }
@@ -35,7 +36,7 @@ fn step() -> impl Strategy<Value = Step<Deed>> {
     steps(HOSTS, own)
 }
 
-/// Sends from one host to several others that it knows; returns to how many.
+/// Sends from one host to the selected hosts that it knows. Returns how many.
 fn send(network: &mut Network, from: HostId, to: u32, text: String) -> usize {
     let Some(state) = network.state(from) else {
         return 0;
@@ -83,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(48)))]
 
     #[test]
-    fn members_agree_at_rest_and_messages_come_once_and_in_order(
+    fn members_agree_at_rest_and_messages_arrive_once_and_in_order(
         seed in any::<u64>(),
         max_peers in 2..6_usize,
         steps in prop::collection::vec(step(), 1..60),
@@ -96,7 +97,7 @@ proptest! {
         }
         mend(&mut network);
         prop_assert!(Graph::of(&network).is_connected());
-        // A node that changes its peers just then is away for as long as a record takes.
+        // A node that is changing its peers may be missing for as long as a record takes.
         let agree = |network: &Network| {
             let mut ids: Vec<NodeId> = network.hosts().map(|host| network.id(host).clone()).collect();
             ids.sort_unstable();
@@ -107,7 +108,7 @@ proptest! {
             agree(&network)
         });
         prop_assert!(is_settled, "lists differ");
-        // Everybody reaches everybody, without a loss, now that nothing happens any more.
+        // At rest, every host reaches every other without a loss.
         let mut expected = 0;
         for host in 0..HOSTS {
             said += 1;

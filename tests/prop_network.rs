@@ -1,7 +1,7 @@
-//! Whatever befalls a network, in whatever order: broadcasts come in order and once, and it grows
-//! together again.
+//! Random mishaps in a network. Broadcasts arrive in order and never twice, and the network becomes
+//! whole again.
 //!
-//! `PROPTEST_CASES` sets the number of cases; failing ones are kept beside this file.
+//! `PROPTEST_CASES` sets the number of cases; failing cases are kept beside this file.
 
 mod mishaps;
 
@@ -17,7 +17,7 @@ use mishaps::{Mishap, Step, befall, cases, mend, network, steps};
 
 const HOSTS: u32 = 7;
 
-/// One host sends so many broadcasts.
+/// One host sends a number of broadcasts.
 #[derive(Clone, Debug)]
 struct Broadcast(u32, u8);
 
@@ -26,7 +26,7 @@ fn step() -> impl Strategy<Value = Step<Broadcast>> {
     steps(HOSTS, vec![(10, broadcast.boxed())])
 }
 
-/// What the hosts have said, and in which of their lives.
+/// The broadcasts of each host in each of its lives.
 #[derive(Default)]
 struct Said {
     count: u64,
@@ -62,7 +62,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(48)))]
 
     #[test]
-    fn a_network_delivers_in_order_and_once_and_grows_together_again(
+    fn a_network_delivers_once_and_in_order_and_becomes_whole_again(
         seed in any::<u64>(),
         steps in prop::collection::vec(step(), 1..60),
     ) {
@@ -85,24 +85,23 @@ proptest! {
             prop_assert!(!peers.contains(&host));
             prop_assert!(network.timers(host) <= 24);
         }
-        // A link that is being made or dropped just then is one-sided for as long as a message
-        // takes.
+        // A link that is being made or dropped is one-sided for as long as a message takes.
         let is_settled = (0..100).any(|_| {
             network.run_for(Duration::from_millis(50));
             is_symmetric(&network)
         });
         prop_assert!(is_settled, "one-sided");
-        // Everybody hears everybody again, and has heard nothing twice or out of order.
+        // Every host hears every other again, in order and never twice.
         let before = said.count;
         for host in 0..HOSTS {
             play(&mut network, Step::Own(Broadcast(host, 1)), &mut said);
         }
-        // A gap that only now shows is given up after 10 s.
+        // A gap that appears only now is given up after 10 s.
         network.run_for(Duration::from_secs(15));
         let mut heard: BTreeMap<(HostId, u8), Vec<u64>> = BTreeMap::new();
         for happening in network.take_happenings() {
             match happening.event {
-                // A new life may hear again what the one before has heard.
+                // A new life may hear broadcasts again that an earlier one has heard.
                 Event::Listening { .. } => heard.retain(|(host, _), _| *host != happening.host),
                 Event::Broadcast { payload, .. } => {
                     for item in payload.items() {
@@ -133,7 +132,7 @@ fn peers(network: &Network, host: HostId) -> BTreeSet<HostId> {
     network.peers(host).iter().map(|link| link.to).collect()
 }
 
-/// Whether every peer takes its peer for one.
+/// Whether all links between peers are mutual.
 fn is_symmetric(network: &Network) -> bool {
     let is_mutual = |host| {
         peers(network, host)

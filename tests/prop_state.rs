@@ -1,6 +1,6 @@
-//! Whatever comes in, in whatever order: one node keeps its promises.
+//! Random inputs in random order: the invariants of one node hold.
 //!
-//! `PROPTEST_CASES` sets the number of cases; failing ones are kept beside this file.
+//! `PROPTEST_CASES` sets the number of cases; failing cases are kept beside this file.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -19,8 +19,7 @@ use smokesignal::proto::{
 const MIN: usize = 3;
 const MAX: usize = 5;
 
-/// One thing that happens to a node. Numbers name links, peers and so on, modulo how many there
-/// are.
+/// One input of a node. Numbers name links, peers and so on, modulo how many there are.
 #[derive(Clone, Debug)]
 enum Step {
     Accept,
@@ -61,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
     let link = 0..8_usize;
     let who = 0..12_u8;
     let seq = 1..40_u64;
-    // Of what is only said, also numbers that no broadcast has.
+    // Claims include numbers that no broadcast has.
     let far = u64::MAX - 3..=u64::MAX;
     let claim = prop_oneof![9 => 0..60_u64, 1 => far.clone()];
     let asked = prop_oneof![9 => seq.clone(), 1 => far];
@@ -108,7 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn id(number: u8) -> NodeId {
-    // The node itself is "n05": some pretend to be it.
+    // The node itself is "n05"; some peers claim that id.
     NodeId::parse(&format!("n{number:02}")).unwrap()
 }
 
@@ -148,18 +147,18 @@ fn text(origin: u8, seq: u64) -> String {
     format!("[\"m\",{origin},{seq}]")
 }
 
-/// The node under test, and what a driver would know of it.
+/// The node under test, with the state of its driver.
 struct Bench {
     state: State,
     now: Moment,
     timers: Timers,
-    /// Links that the node has not closed, with whether they are peers.
+    /// Links that the node has not closed.
     links: Vec<LinkId>,
     dials: Vec<LinkId>,
     peers: HashMap<LinkId, NodeId>,
-    /// What was delivered, by origin and sequence number.
+    /// Delivered broadcasts, by origin and sequence number.
     delivered: BTreeSet<(u8, u64)>,
-    /// What the application was given and has not consumed.
+    /// Marks that the application got and has not consumed.
     given: Vec<Mark>,
 }
 
@@ -240,7 +239,7 @@ impl Bench {
                     };
                     let (_, origin, seq): (String, u8, u64) =
                         serde_json::from_slice(&text).unwrap();
-                    // Not always in order: these peers lie about what there is.
+                    // They may be out of order: these peers lie about their broadcasts.
                     assert!(
                         self.delivered.insert((origin, seq)),
                         "{seq} of {origin} twice"
@@ -264,7 +263,7 @@ impl Bench {
         assert!(footprint.addresses <= 30 + 64 + 64 + 16, "{footprint:?}");
         assert!(footprint.beacons <= 16, "{footprint:?}");
         assert!(footprint.held_bytes <= 8 << 20, "{footprint:?}");
-        // The periodic ones, one per link that has not shaken hands, one per ping.
+        // Periodic timers, one per link without a handshake, and one per ping.
         assert!(
             self.timers.len() <= 16 + footprint.links,
             "{:?}",
@@ -282,7 +281,7 @@ impl Bench {
         }
     }
 
-    /// Native frames come over native links only: the decoder sees to that.
+    /// The decoder accepts native frames only on native links.
     fn frame(&mut self, link: usize, native: Native) {
         self.receive(link, Message::Native(native));
     }
@@ -462,12 +461,12 @@ impl Bench {
 
 proptest! {
     #[test]
-    fn one_node_keeps_its_promises(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..150)) {
+    fn the_invariants_of_one_node_hold(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..150)) {
         let mut bench = Bench::new(seed);
         for step in steps {
             bench.step(step);
         }
-        // Left alone, it gives up what cannot be had and closes what says nothing.
+        // Left alone, the node gives up missing broadcasts and closes silent links.
         bench.pass(Duration::from_secs(60));
         prop_assert_eq!(bench.state.footprint().held_bytes, 0);
         bench.input(Input::Stop);

@@ -1,4 +1,4 @@
-//! Configurations that people have: each becomes one network, and is quiet when it is at rest.
+//! Configurations from practice: each becomes one network, and is quiet at rest.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -13,7 +13,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// All layouts with that many nodes, with these seeds of chance.
+/// All layouts with that many nodes, with these random seeds.
 fn assert_good(nodes: usize, layouts: &[Layout], seeds: std::ops::RangeInclusive<u64>) {
     for layout in layouts {
         for start in Start::ALL {
@@ -32,17 +32,17 @@ fn ten_nodes_become_one_quiet_network_in_every_configuration() {
 }
 
 #[test]
-fn so_do_a_hundred_with_all_kinds_of_seeds() {
+fn a_hundred_nodes_with_all_kinds_of_seeds_become_one_quiet_network() {
     assert_good(100, &Layout::ALL[..5], 1..=1);
 }
 
 #[test]
-fn so_do_a_hundred_with_leaves() {
+fn a_hundred_nodes_with_leaves_become_one_quiet_network() {
     assert_good(100, &Layout::ALL[5..11], 1..=1);
 }
 
 #[test]
-fn so_do_a_hundred_with_seeds_and_nodes_that_cannot_be_reached() {
+fn a_hundred_nodes_with_unreachable_seeds_and_nodes_become_one_quiet_network() {
     assert_good(100, &Layout::ALL[11..], 1..=1);
 }
 
@@ -65,7 +65,7 @@ fn twenty_nodes_of_two_links_each_become_one_network() {
     }
 }
 
-/// Enters through the first host.
+/// The default configuration with the first host as the seed.
 fn with_seed(max_peers: usize, more: Vec<Target>) -> Config {
     Config {
         min_peers: max_peers.min(3),
@@ -88,8 +88,8 @@ fn removals(network: &mut Network) -> usize {
 }
 
 #[test]
-fn nodes_for_which_there_is_no_room_are_told_so_and_leave_the_others_alone() {
-    // Four nodes of one link each can only be pairs.
+fn nodes_without_room_are_told_and_do_not_disturb_others() {
+    // Four nodes of one link each can only form pairs.
     let mut network = Network::new(Options::default());
     for _ in 0..4 {
         network.add(with_seed(1, Vec::new()));
@@ -105,7 +105,7 @@ fn nodes_for_which_there_is_no_room_are_told_so_and_leave_the_others_alone() {
     assert_eq!(removals(&mut network), 0);
 }
 
-/// Who was told that the seed has no room, or is in another part.
+/// The hosts that learnt that the seed has no room, or is in another part.
 fn told_of_no_room(network: &mut Network) -> Vec<HostId> {
     let happenings = network.take_happenings();
     let is_told = |event: &Event| match event {
@@ -120,7 +120,7 @@ fn told_of_no_room(network: &mut Network) -> Vec<HostId> {
 }
 
 #[test]
-fn undialable_nodes_enter_while_the_seed_has_room_and_then_are_told() {
+fn undialable_nodes_enter_while_the_seed_has_room_and_are_told_when_it_is_full() {
     let mut network = Network::new(Options::default());
     for host in 0..9 {
         network.add(with_seed(5, Vec::new()));
@@ -145,7 +145,7 @@ fn undialable_nodes_enter_while_the_seed_has_room_and_then_are_told() {
 }
 
 #[test]
-fn a_network_that_lost_all_its_seeds_is_found_again_through_one_that_comes_back() {
+fn a_network_that_lost_all_seeds_is_joined_again_through_one_that_returns() {
     let mut network = Network::new(Options::default());
     let second: Target = HostId(1).address().into();
     for _ in 0..12 {

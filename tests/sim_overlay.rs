@@ -1,4 +1,4 @@
-//! The overlay in a simulated network: what it must stand.
+//! Requirements on the overlay, in a simulated network.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -16,7 +16,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Hosts that enter through the first one, at the same moment; they have had a minute.
+/// Hosts that entered through the first one at the same moment, a minute ago.
 fn settled(nodes: usize, seed: u64) -> Network {
     let mut network = Setup::new(nodes, seed).build();
     settle(&mut network);
@@ -48,7 +48,7 @@ fn assert_symmetric(network: &Network) {
 }
 
 #[test]
-fn a_hundred_nodes_reach_the_numbers() {
+fn a_hundred_nodes_reach_the_goals() {
     for min_peers in [3, 5] {
         let setup = Setup {
             min_peers,
@@ -63,7 +63,7 @@ fn a_hundred_nodes_reach_the_numbers() {
             runs.extend(scenario.play(&mut network));
         }
         let rows = report::rows(&setup, &[runs]);
-        // The goal is one for active views of 5.
+        // The goal is for active views of 5.
         let counts = |figure: &str| min_peers == 5 || figure != "one sender: last hop";
         let missed: Vec<_> = rows
             .iter()
@@ -134,7 +134,7 @@ fn small_networks_come_to_rest_and_stay_there() {
 
 #[test]
 fn a_node_respects_its_peer_limit_and_refused_nodes_find_others() {
-    // Six nodes fill each other up; the seventh must get in all the same.
+    // Six nodes fill each other's views; the seventh must get in nevertheless.
     let mut network = Setup {
         max_peers: 3,
         min_peers: 2,
@@ -182,7 +182,7 @@ fn half_open_links_are_found_within_8_seconds() {
 }
 
 #[test]
-fn a_process_that_is_starved_for_3_seconds_loses_no_peer() {
+fn a_process_starved_for_3_seconds_loses_no_peer() {
     let mut network = settled(10, 2);
     for host in [HostId(0), HostId(5)] {
         network.starve(host, secs(3));
@@ -221,7 +221,7 @@ fn seed_events(network: &mut Network) -> BTreeMap<HostId, Vec<&'static str>> {
 }
 
 #[test]
-fn a_seed_that_dies_is_missed_within_6_seconds_and_found_again_when_it_is_back() {
+fn a_dead_seed_is_noticed_within_6_seconds_and_found_again_when_it_is_back() {
     for death in [Death::Stop, Death::Kill, Death::Vanish] {
         let mut network = settled(12, 4);
         network.end(HostId(0), death);
@@ -253,7 +253,7 @@ fn a_seed_that_dies_is_missed_within_6_seconds_and_found_again_when_it_is_back()
 }
 
 #[test]
-fn a_partition_heals_also_when_all_views_are_full() {
+fn a_partition_heals_even_if_all_views_are_full() {
     for seed in 1..=3 {
         let mut network = Setup {
             min_peers: 4,
@@ -265,7 +265,7 @@ fn a_partition_heals_also_when_all_views_are_full() {
         for host in (10..20).map(HostId) {
             network.set_group(host, 1);
         }
-        // Whoever has peers only in the other half is cut off as well, for a moment.
+        // A node with all its peers in the other half is briefly alone, too.
         let is_cut = |one: HostId, other: HostId| (one.0 < 10) != (other.0 < 10);
         let with_seed = Graph::of(&network).without(is_cut).reached_from(HostId(0));
         network.block(0, 1);
@@ -426,7 +426,7 @@ fn a_network_with_legacy_nodes_in_it_stays_whole() {
     }
 }
 
-/// Strangers ask a node for entry, on behalf of somebody who is not there.
+/// Strangers ask a node for entry on behalf of absent nodes.
 fn ask_for_entry(network: &mut Network, host: HostId) {
     let link = LinkId(1 << 30);
     let remote = "10.9.9.9:5000".parse().unwrap();
@@ -448,7 +448,7 @@ fn strangers_that_ask_for_entry_everywhere_do_not_hide_the_seed() {
     }
     network.run_for(secs(30));
     assert_eq!(seed_events(&mut network), BTreeMap::new());
-    // Nor when it is really lost.
+    // They do not hide a real loss either.
     network.end(HostId(0), Death::Vanish);
     network.run_for(secs(6));
     let netsplits = seed_events(&mut network);

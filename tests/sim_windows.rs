@@ -1,4 +1,4 @@
-//! Windows in a simulated network: the slowest receiver sets the pace, and nobody else pays for it.
+//! Windows in a simulated network: the slowest receiver sets the pace, without a cost to others.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -13,7 +13,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// `count` hosts in a row, each with links to the one before and the one behind only.
+/// `count` hosts in a row; each has links only to its neighbours.
 fn chain(count: u32) -> Network {
     let mut network = Network::new(Options::default());
     for host in 0..count {
@@ -37,7 +37,7 @@ fn chain(count: u32) -> Network {
     network
 }
 
-/// Broadcasts while there is room, at most `most` messages, for `time`; how many that were.
+/// Broadcasts at most `most` messages for `time`, whenever there is room. Returns how many.
 fn produce(network: &mut Network, producer: HostId, most: usize, time: Duration) -> usize {
     let payload = Payload::chunk(&vec![b'x'; 40 << 10]);
     let end = network.now().after(time);
@@ -52,7 +52,7 @@ fn produce(network: &mut Network, producer: HostId, most: usize, time: Duration)
     sent
 }
 
-/// How many messages a host was given, and how many it was told that it misses.
+/// How many messages a host received, and how many it was told that it missed.
 fn got(network: &mut Network, host: HostId) -> (usize, u64, Vec<NodeId>) {
     let (mut given, mut missed, mut slow) = (0, 0, Vec::new());
     for happening in network.take_happenings() {
@@ -74,7 +74,7 @@ fn a_slow_receiver_far_away_sets_the_pace() {
     let (producer, slow) = (HostId(0), HostId(4));
     network.slow_down(slow, Some(Duration::from_millis(10)));
     let sent = produce(&mut network, producer, usize::MAX, secs(20));
-    // A window in advance, and a hundred a second; with what it takes to be told.
+    // One window in advance, and a hundred a second, plus the delay of the reports.
     assert!((1800..2400).contains(&sent), "{sent}");
     network.run_for(secs(10));
     assert_eq!(network.waiting(slow), 0);
@@ -91,7 +91,7 @@ fn a_hanging_receiver_is_left_out_and_named_to_the_sender() {
     assert!(more == 1000, "{before} and then {more}");
     let name = network.id(hung).clone();
     assert_eq!(got(&mut network, HostId(3)), (before + more, 0, vec![name]));
-    // When it goes on, it is waited for again.
+    // Once it consumes again, the sender waits for it again.
     network.slow_down(hung, Some(Duration::from_millis(10)));
     network.run_for(secs(3600));
     assert_eq!(network.waiting(hung), 0);
@@ -141,7 +141,7 @@ fn four_producers(seed: u64) {
 }
 
 #[test]
-fn at_rest_no_node_waits_for_another() {
+fn no_node_waits_for_another_at_rest() {
     let mut network = Setup::new(100, 2).build();
     settle(&mut network);
     for round in 0..3 {

@@ -1,4 +1,4 @@
-//! What the application says to one peer: events, chunks, lines of its own.
+//! Data from the application for one peer: events, chunks, custom lines.
 
 use smokesignal::proto::legacy::line;
 use smokesignal::proto::{Message, Payload};

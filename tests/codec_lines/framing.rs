@@ -1,4 +1,4 @@
-//! Framing: where lines end, how long they may be, and what is none.
+//! Framing: the ends of lines, their limits, and malformed lines.
 
 use bytes::BytesMut;
 use smokesignal::proto::Message;
@@ -8,7 +8,7 @@ use smokesignal::proto::json::MAX_DEPTH;
 use super::{NOISE, decode, decode_all, hello};
 
 #[test]
-fn a_malformed_message_is_rejected_and_the_link_goes_on() {
+fn a_malformed_message_is_rejected_and_the_link_survives() {
     let lines = [
         "x",
         "{}",
@@ -51,7 +51,7 @@ fn next(decoder: &mut Decoder, input: impl AsRef<str>) -> Result<Option<Message>
     decoder.next(&mut BytesMut::from(input.as_ref()))
 }
 
-/// A line of so many bytes, without its newline.
+/// A line of that many bytes, without its newline.
 fn line(len: usize) -> String {
     format!("[\"my\",\"{}\"]\n", "x".repeat(len - 9))
 }
@@ -106,7 +106,7 @@ fn a_long_line_in_small_pieces_takes_linear_time() {
         false,
     );
     let mut input = BytesMut::new();
-    // 2^23 bytes in 2^19 pieces: 2^41 steps, hours, if each piece made it look at everything.
+    // 2^23 bytes in 2^19 pieces: if every piece searched all bytes, 2^41 steps would take hours.
     for _ in 0..1 << 19 {
         input.extend_from_slice(&[b'x'; 16]);
         assert_eq!(decoder.next(&mut input), Ok(None));

@@ -1,4 +1,4 @@
-//! What is said before a link is a peer's: handshakes, entry requests, pongs.
+//! Messages before a link is a peer's: handshakes, entry requests, pongs.
 
 use smokesignal::proto::legacy::line;
 use smokesignal::proto::{Hello, HelloNative, Message, NodeId, Pong, Records, Reject};
@@ -30,7 +30,7 @@ fn handshakes_are_written_and_read() {
 }
 
 #[test]
-fn an_offer_that_makes_no_sense_leaves_a_legacy_handshake() {
+fn a_nonsensical_offer_makes_a_legacy_handshake() {
     let replace = |from, to| SMOKE2.replace(from, to);
     let offers = [
         "1".to_owned(),
@@ -102,7 +102,7 @@ fn legacy_nodes_may_have_any_text_or_number_for_an_id() {
 }
 
 #[test]
-fn a_handshake_says_which_records_a_node_keeps() {
+fn a_handshake_names_the_records_that_a_node_keeps() {
     let records = |raw: &str| {
         let offer = SMOKE2.replace('}', &format!(r#","members":{raw}}}"#));
         let line = format!(r#"["smoke","handshake",{{"id":"abc","smoke2":{offer}}}]"#);
@@ -119,7 +119,7 @@ fn a_handshake_says_which_records_a_node_keeps() {
 }
 
 #[test]
-fn a_name_of_a_network_that_cannot_be_one_is_none_that_anybody_has() {
+fn an_invalid_network_name_matches_no_network() {
     let network = |raw: &str| {
         let offer = SMOKE2.replace('}', &format!(r#","network":{raw}}}"#));
         let line = format!(r#"["smoke","handshake",{{"id":"abc","smoke2":{offer}}}]"#);

@@ -1,4 +1,4 @@
-//! The legacy wire, both ways, byte for byte.
+//! The legacy wire, encoded and decoded byte for byte.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,4 +1,4 @@
-//! Packets: their ids, their data, and what legacy nodes make of both.
+//! Packets: their ids, their data, and the effects of both on legacy nodes.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use smokesignal::proto::{Message, Packet, PacketData, Reject, Topic};
 
 use super::{HASH, SHAPE, chunk, decode, event, limits, peer};
 
-/// The message of a packet with that data, hashed as it stands.
+/// A packet message with that data, hashed unchanged.
 fn packet_line(topic: Topic, data: &str) -> (String, Bytes, String) {
     let (id, text) = packet::new_packet("abc-def", data.as_bytes());
     let line = line::packet(topic, &text);
@@ -92,7 +92,7 @@ fn broadcasts_are_events_or_chunks() {
     assert_eq!(read("[1,2]"), Ok(PacketData::Other));
     assert_eq!(read("[[\"chat\"]]"), Ok(PacketData::Other));
     assert_eq!(read(r#""aGk=""#), Ok(chunk(b"hi")));
-    // What would end a legacy node, and what it ignores.
+    // Data that would crash a legacy node, and data that it ignores.
     for data in ["{}", "1", "true", "false", "null", "0", "\"\""] {
         assert_eq!(read(data), Err(Reject::BadShape), "for {data}");
     }
@@ -100,7 +100,7 @@ fn broadcasts_are_events_or_chunks() {
 
 #[test]
 fn base64_is_read_as_node_reads_it() {
-    // Expectations are what Buffer.from(text, 'base64') gave on Node 20.
+    // The expected values come from Buffer.from(text, 'base64') on Node 20.
     let cases: [(&str, &[u8]); 12] = [
         ("YQ==YQ==", b"a"),
         ("=bad", b""),
@@ -138,7 +138,7 @@ fn peer_requests_and_pings_are_read() {
 }
 
 #[test]
-fn odd_requests_are_relayed_unless_they_end_a_legacy_node() {
+fn odd_requests_are_relayed_unless_they_crash_a_legacy_node() {
     let request = String::from_utf8(packet::peer_request_data(&peer("10.0.0.1"))).unwrap();
     let ping = String::from_utf8(packet::ping_data(
         "10.0.0.1:8000".parse().unwrap(),

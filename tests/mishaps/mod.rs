@@ -1,4 +1,4 @@
-//! Mishaps of a simulated network, and the network that they befall.
+//! Mishaps, and the simulated network for them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -10,7 +10,7 @@ use smokesignal::Config;
 use smokesignal::proto::{Input, Target};
 use smokesignal::sim::{Death, HostId, Network, Options};
 
-/// One thing that happens to a network, whatever is tested there.
+/// A mishap, the same for every test.
 #[derive(Clone, Debug)]
 pub(crate) enum Mishap {
     Kill(u32),
@@ -25,14 +25,14 @@ pub(crate) enum Mishap {
     Pass(u16),
 }
 
-/// A step of a test: one of its own, or a mishap.
+/// A step of a test: an action of its own, or a mishap.
 #[derive(Clone, Debug)]
 pub(crate) enum Step<T> {
     Own(T),
     Mishap(Mishap),
 }
 
-/// Steps of a test among so many hosts: the test's own by weight, and mishaps.
+/// The steps of a test with that many hosts: its own actions by weight, and mishaps.
 pub(crate) fn steps<T>(
     hosts: u32,
     own: Vec<(u32, BoxedStrategy<T>)>,
@@ -73,7 +73,7 @@ where
     Union::new_weighted(own.chain(mishaps).collect())
 }
 
-/// Hosts that enter through the first two, five seconds after all have started.
+/// Hosts that entered through the first two, five seconds after all have started.
 pub(crate) fn network(seed: u64, hosts: u32, config: &Config) -> Network {
     let mut network = Network::new(Options {
         seed,
@@ -133,7 +133,7 @@ pub(crate) fn befall(network: &mut Network, mishap: Mishap) {
     }
 }
 
-/// Repairs the cables and starts all hosts, and gives them a minute.
+/// Repairs all connections, starts all hosts, and waits a minute.
 pub(crate) fn mend(network: &mut Network) {
     network.unblock();
     let hosts: Vec<HostId> = network.hosts().collect();
@@ -143,7 +143,7 @@ pub(crate) fn mend(network: &mut Network) {
     network.run_for(Duration::from_secs(60));
 }
 
-/// How many cases: `PROPTEST_CASES`, or else few enough for every run of the tests.
+/// The number of cases: `PROPTEST_CASES`, or few enough for every test run.
 pub(crate) fn cases(default: u32) -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(default)

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn an_id_of_any_text_has_a_code_that_leads_back_to_it() {
+fn any_id_survives_encoding_as_a_code() {
     for text in [
         "Mathew Franqui",
         "Jürgen",

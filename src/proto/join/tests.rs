@@ -36,7 +36,7 @@ fn short_runs_that_continue_each_other_become_one() {
 }
 
 #[test]
-fn a_joined_run_is_bounded_and_nothing_is_left_out() {
+fn a_joined_run_is_bounded_and_loses_no_message() {
     let text = "x".repeat(SHORT - 1);
     let messages: Vec<_> = (1..=100).map(|first| run("a", first, &text)).collect();
     let joined = join_runs(messages);

@@ -15,7 +15,7 @@ fn only_deep_nesting_counts_as_deep() {
 }
 
 #[test]
-fn a_deep_one_is_found_wherever_it_is() {
+fn a_deep_text_is_found_at_any_position() {
     let (deep, most) = (nested(EVENT_DEPTH + 1), nested(EVENT_DEPTH));
     for before in 0..60 {
         let others = vec![format!("[\"{}\"]", "x".repeat(29)); before].join("\n");

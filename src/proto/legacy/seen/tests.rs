@@ -21,7 +21,7 @@ fn the_number_of_ids_is_bounded() {
 }
 
 #[test]
-fn an_id_takes_the_same_room_however_long_it_is() {
+fn an_id_takes_the_same_memory_at_any_length() {
     fn in_place<T>(_: impl IntoIterator<Item = T>) -> Option<usize> {
         (!std::mem::needs_drop::<T>()).then_some(size_of::<T>())
     }
