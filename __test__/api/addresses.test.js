@@ -1,6 +1,6 @@
 'use strict'
 
-// Where nodes listen, and where others reach them.
+// Addresses: where nodes listen, and where others reach them.
 
 const assert = require('node:assert/strict')
 const net = require('node:net')
@@ -18,7 +18,7 @@ const noV6 = Object.values(os.networkInterfaces())
   ? false
   : 'no IPv6 here'
 
-/** Whether anybody listens there. */
+/** Whether a server listens there. */
 function listens(host, port) {
   return new Promise((resolve) => {
     const socket = net.connect(port, host)
@@ -31,7 +31,7 @@ function listens(host, port) {
   })
 }
 
-/** A port of this machine that leads to another one. */
+/** A port of this machine that forwards to another one. */
 async function forward(t, port) {
   const sockets = new Set()
   const server = net.createServer((near) => {
@@ -64,7 +64,7 @@ async function freePort() {
 
 const isIn = (node) => poll(() => node.connected, 10_000, 'it is in the network')
 
-test('two nodes without an address talk on one machine, and nobody else reaches them', async (t) => {
+test('two nodes without an address talk on one machine, out of reach of others', async (t) => {
   const seed = createNode()
   t.after(() => seed.stop())
   await seed.start()
@@ -82,7 +82,7 @@ test('two nodes without an address talk on one machine, and nobody else reaches 
   }
 })
 
-test('listen.host is all that a node listens on', { skip: noV6 }, async (t) => {
+test('a node listens only on listen.host', { skip: noV6 }, async (t) => {
   const four = await startNode(t, { listen: { host: '0.0.0.0' } })
   const six = await startNode(t, { address: '::1', listen: { host: '::' } })
   const one = await startNode(t, { address: '127.0.0.2', listen: { host: '127.0.0.2' } })
@@ -108,12 +108,12 @@ test('others dial a port that is forwarded to where the node listens', async (t)
   node.options.seeds.push({ address: LOOPBACK, port: seed.options.port })
   await node.addPeer(LOOPBACK, seed.options.port)
   await joined
-  // A third node hears of it from the seed, and dials the port that it gave.
+  // A third node learns the address from the seed, and dials the given port.
   const third = await startNode(t, { minPeerNo: 2, seeds: [`${LOOPBACK}:${seed.options.port}`] })
   await poll(() => third.peers.inList(node.id), 10_000, 'the third has a link to it')
 })
 
-test('a node that cannot listen says what to do', async (t) => {
+test('a node that cannot listen names a remedy', async (t) => {
   const taken = await startNode(t)
   const { port } = taken.options
   for (const [options, code, message] of [
@@ -129,7 +129,7 @@ test('a node that cannot listen says what to do', async (t) => {
   }
 })
 
-test('its own address among the seeds, in any form, is no error', async (t) => {
+test("a node's own address among its seeds, in any form, is no error", async (t) => {
   const own = await freePort()
   const seeds = [
     ...[`${LOOPBACK}:${own}`, `localhost:${own}`, `[::ffff:127.0.0.1]:${own}`, `127.0.0.2:${own}`],
@@ -145,7 +145,7 @@ test('its own address among the seeds, in any form, is no error', async (t) => {
   await poll(() => node.stats().dials >= 3, 10_000, 'it has tried the others')
   await guest.stop()
   await poll(() => !node.connected, 10_000, 'it is alone again')
-  // When it is alone it tells why after two seconds, if there is anything to tell.
+  // A lone node warns after two seconds if anything is wrong.
   await new Promise((resolve) => setTimeout(resolve, 4000))
   assert.deepEqual(said, [])
 })

@@ -14,13 +14,13 @@ async function run(t, execArgv) {
   return { ...exit, out: program.out, err: program.err }
 }
 
-test('a started node survives a garbage collection; a stopped one and one never started do not', async (t) => {
+test('only a started node survives a garbage collection: not a stopped one, nor one never started', async (t) => {
   assert.deepEqual(await run(t, ['--expose-gc']), {
     ...{ code: 0, signal: null, err: '' },
     out: '[1,2]\nnever started: collected, stopped: collected, promise: collected\n',
   })
 })
 
-test('a started node survives a garbage collection that nobody asked for', async (t) => {
+test('a started node survives a spontaneous garbage collection', async (t) => {
   assert.deepEqual(await run(t, []), { code: 0, signal: null, out: '[1,2]\n', err: '' })
 })

@@ -7,7 +7,7 @@ const { collect, startNode } = require('../support/nodes')
 
 const storage = new AsyncLocalStorage()
 
-test('one listener, one context: idle, flooded, whichever thread reads', async (t) => {
+test('a listener runs in one context: idle, flooded, and with either thread reading', async (t) => {
   const a = await startNode(t)
   const b = await storage.run('boot', () => startNode(t))
   const stores = new Set()

@@ -1,6 +1,6 @@
 'use strict'
 
-// Entry that explains itself, and who is who.
+// Entry: its failures are explained, and nodes are identified.
 
 const assert = require('node:assert/strict')
 const net = require('node:net')
@@ -12,7 +12,7 @@ const { startNode } = require('../support/nodes')
 const address = '127.0.0.1'
 const seedOf = (node) => ({ address, port: node.options.port })
 
-/** A server that answers everyone with that, and its port. */
+/** A server that sends the same answer to every connection; returns its port. */
 async function serve(t, answer) {
   const sockets = new Set()
   const server = net.createServer((socket) => {
@@ -37,7 +37,7 @@ async function startLogging(t, options) {
   return node
 }
 
-test('a node outside says why, seed by seed, in an event and in the log', async (t) => {
+test('a node without peers reports the reason for each seed, in an event and in the log', async (t) => {
   const closed = await startNode(t, { secret: 'words of its own' })
   const named = await startNode(t, { network: 'another' })
   const web = await serve(t, (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
@@ -62,7 +62,7 @@ test('a node outside says why, seed by seed, in an event and in the log', async 
   assert.equal(node.connected, false)
 })
 
-test('a node with another secret is told so', async (t) => {
+test('a node learns that its seed has another secret', async (t) => {
   const seed = await startNode(t, { secret: 'words of its own' })
   const node = await startNode(t, { secret: 'other words', seeds: [seedOf(seed)] })
   const told = await event(node, 'outside', 10_000)
@@ -82,7 +82,7 @@ test('a node that enters through a seed full of leaves takes the place of one', 
   await poll(isIn, 20_000, 'all are in')
 })
 
-test('a node without room at its seed is told, and the seed gives up no peer for it', async (t) => {
+test('a node learns that its seed is full, and the seed keeps its peers', async (t) => {
   const seed = await startNode(t, { maxPeerNo: 1 })
   const first = await startNode(t, { maxPeerNo: 1, seeds: [seedOf(seed)] })
   await poll(() => first.connected, 5000, 'the first is in')
@@ -95,7 +95,7 @@ test('a node without room at its seed is told, and the seed gives up no peer for
   assert.equal(removals, 0)
 })
 
-test('nodes of another network, or without one, are refused, and never hear us', async (t) => {
+test('nodes of another network, or without one, are refused and receive nothing', async (t) => {
   const seed = await startNode(t, { network: 'shop' })
   const refused = []
   seed.on('refused', ({ reason }) => refused.push(reason))
@@ -116,7 +116,7 @@ test('nodes of another network, or without one, are refused, and never hear us',
   assert.deepEqual(new Set(refused), new Set(['network']))
 })
 
-test('two nodes with one id are both told', async (t) => {
+test('two nodes with the same id both learn of the conflict', async (t) => {
   const [one, other] = [0, 1].map(() => createNode({ address }))
   for (const node of [one, other]) {
     node.id = 'twin'
@@ -132,7 +132,7 @@ test('two nodes with one id are both told', async (t) => {
   ])
 })
 
-test('twins that enter through a third node hear of each other', async (t) => {
+test('nodes with the same id that enter through a third node learn of the conflict', async (t) => {
   const seed = await startNode(t)
   const twins = [0, 1].map(() => createNode({ address, seeds: [seedOf(seed)] }))
   const told = twins.map((node) => event(node, 'conflict', 20_000))
@@ -144,7 +144,7 @@ test('twins that enter through a third node hear of each other', async (t) => {
   for (const [conflict] of await Promise.all(told)) assert.equal(conflict.what, 'id')
 })
 
-test('a seed that comes up with a network of its own is joined', async (t) => {
+test('a node joins a seed that starts later with a network of its own', async (t) => {
   const left = await startNode(t)
   const late = createNode({ address })
   t.after(() => late.stop())

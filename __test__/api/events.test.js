@@ -11,7 +11,7 @@ const NAMES = [
   ...['', '0', 'é\u2028\u{1f600}', '"quoted"\n\\', 'new peer', '::', '*', '\ud800'],
 ]
 
-test('a broadcast reaches everyone else once, and not its sender', async (t) => {
+test('a broadcast reaches every other node once, and not its sender', async (t) => {
   const nodes = await startNetwork(t, 4)
   nodes[0].broadcast.on('chat', () => assert.fail('heard its own broadcast'))
   const all = nodes.slice(1).map((node) => collect(node.broadcast, 'chat', 100))
@@ -72,7 +72,7 @@ test('arguments keep their JSON value', async (t) => {
   assert.equal({}.polluted, undefined)
 })
 
-test('buffers and typed arrays arrive as Buffers, however deep', async (t) => {
+test('buffers and typed arrays arrive as Buffers, at any depth', async (t) => {
   const { a, b, toB, toA } = await startPair(t)
   const views = [
     Buffer.from('buffer'),
@@ -120,7 +120,7 @@ test('events, attachments and chunks of one sender keep their order', async (t) 
   )
 })
 
-test('bytes of any size, many in one tick, arrive as they were', async (t) => {
+test('bytes of any size, many in one tick, arrive unchanged', async (t) => {
   const { a, b } = await startPair(t)
   const sizes = [0, 1, 7, 100, 1024, 8191, 8192, 8193, 16_384, 65_500, 65_536, 200_000]
   const all = [...sizes, ...[...sizes].reverse()]
@@ -192,7 +192,7 @@ test('an argument that cannot be serialised throws at once, and nothing is sent'
   assert.deepEqual(heard, [])
 })
 
-test('arguments nest 1000 deep, with the list of them, and no deeper', async (t) => {
+test('arguments nest at most 1000 deep, their list included', async (t) => {
   const { a, b, toA, toB } = await startPair(t)
   const nested = (depth) => JSON.parse(`${'[{"x":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`)
   const tooDeep = { name: 'RangeError', code: 'ERR_SMOKE_ARGUMENT' }
@@ -261,7 +261,7 @@ test('a sender that waits for drain can send without end', { timeout: 60_000 }, 
   assert.ok(waits > 0, 'there was pressure')
 })
 
-test('a listener that another one adds hears the message right behind', async (t) => {
+test('a listener that a handler adds hears the next message', async (t) => {
   const { a, b } = await startPair(t)
   for (let round = 0; round < 50; round++) {
     const reply = new Promise((resolve) => {
@@ -273,7 +273,7 @@ test('a listener that another one adds hears the message right behind', async (t
   }
 })
 
-test('a handler of add hears the first word of the peer', async (t) => {
+test("a handler of add hears the peer's first message", async (t) => {
   const { a, b } = await startPair(t)
   for (let round = 0; round < 10; round++) {
     const gone = collect(b.peers, 'remove', 1)
@@ -288,7 +288,7 @@ test('a handler of add hears the first word of the peer', async (t) => {
   }
 })
 
-test('lines with a path of their own go to the socket of the peer', async (t) => {
+test("lines with a custom path go to the peer's socket", async (t) => {
   const { toA, toB } = await startPair(t)
   const heard = new Promise((resolve) => toA.socket.data('my::path', resolve))
   toB.socket.send(['my', 'path'], { some: ['data'] })

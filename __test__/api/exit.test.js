@@ -7,7 +7,7 @@ const { Program } = require('../support/process')
 
 const FIXTURES = path.join(__dirname, '..', 'fixtures')
 
-/** Runs a case of fixtures/exit.js in a process of its own. */
+/** Runs a case of fixtures/exit.js in its own process. */
 function run(t, name, ...args) {
   return runFile(t, 'exit.js', name, ...args)
 }
@@ -47,7 +47,7 @@ test('a failed start lets the process exit', async (t) => {
   assertClean(result)
 })
 
-test('an error that nobody listens for is an uncaught exception', async (t) => {
+test('an error without a listener is an uncaught exception', async (t) => {
   const { code, err } = await run(t, 'error without a listener')
   assert.equal(code, 1)
   assert.match(err, /EADDRINUSE/)
@@ -76,7 +76,7 @@ test('process.exit under load', async (t) => {
   }
 })
 
-test('nodes that were created and forgotten are collected', async (t) => {
+test('nodes without references that never started are collected', async (t) => {
   const result = await run(t, 'forgotten nodes')
   assert.equal(result.out, 'true\n')
   assertClean(result)

@@ -11,7 +11,7 @@ const { event, poll, within } = require('../support/wait')
 const { join } = require('../support/wire')
 const { collect, startNetwork, startNode, startPair } = require('../support/nodes')
 
-test('a node that gets no port listens on a free one and says which', async (t) => {
+test('a node without a port listens on a free one and reports it', async (t) => {
   const node = await startNode(t)
   assert.ok(node.options.port > 0)
   const socket = net.connect(node.options.port, '127.0.0.1')
@@ -63,7 +63,7 @@ test('a node starts again on its port at once, with its listeners', async (t) =>
   }
 })
 
-test('start and stop in one breath end as the last one said', async (t) => {
+test('the last of several calls of start and stop in one tick wins', async (t) => {
   const node = createNode({ address: '127.0.0.1' })
   t.after(() => node.stop())
   node.start()
@@ -217,7 +217,7 @@ test('localIp finds the address in a subnet, in every notation', () => {
   }
 })
 
-test('the logger gets what the node logs, at the levels it has', async (t) => {
+test("the logger gets the node's messages at the levels that it has", async (t) => {
   const lines = []
   const logger = { debug: (line) => lines.push(line), info: (line) => lines.push(line) }
   const a = await startNode(t, { logger })
@@ -250,14 +250,14 @@ test('the logger hears of links, too', async (t) => {
   await poll(() => lines.some((line) => line.includes('makes no sense')), 5000, 'a line about it')
 })
 
-test('the logger reports input of a link, whichever thread reads it', async (t) => {
+test('the logger reports input of a link, with either thread reading', async (t) => {
   const lines = []
   const node = await startNode(t, { logger: { warn: (line) => lines.push(line) } })
   const wire = await join(node.options.port, 'bad')
   t.after(() => wire.destroy())
   const packet = { id: `bad-1-${'0'.repeat(32)}`, data: [1] }
   const line = `${JSON.stringify(['smoke', 'broadcast', packet])}\n`
-  // The event loop waits, so it is its thread that reads.
+  // The event loop waits, so JavaScript's thread reads.
   wire.socket.write(line.repeat(80))
   await poll(() => lines.some((line) => line.includes('misbehaving link')), 5000, 'a line about it')
 })

@@ -6,7 +6,7 @@ const { describe, test } = require('node:test')
 const { collect, startNode } = require('../support/nodes')
 const { event, poll } = require('../support/wait')
 
-/** A line of nodes, each with links to its neighbours only; all know each other. */
+/** A line of nodes, each with links only to its neighbours; all know each other. */
 async function startLine(t, count, options = {}) {
   const nodes = []
   for (let n = 0; n < count; n++) {
@@ -21,7 +21,7 @@ async function startLine(t, count, options = {}) {
 const idsOf = (nodes) => nodes.map(({ id }) => id).sort()
 
 describe('members', () => {
-  test('all are known to all, with what they say of themselves, until they leave', async (t) => {
+  test('all nodes know each other, with their meta, until they leave', async (t) => {
     const nodes = await startLine(t, 4, { meta: { of: 'all' } })
     const [a, b, c, d] = nodes
     for (const node of nodes) assert.deepEqual([...node.members.keys()].sort(), idsOf(nodes))
@@ -42,7 +42,7 @@ describe('members', () => {
     d.handle('x', () => {})
     await poll(() => a.members.get(d.id).handles.includes('x'), 5000, 'the handler is known')
 
-    // The line breaks in the middle: each half knows itself only.
+    // The line breaks in the middle: each half knows only itself.
     const left = [collect(a.members, 'leave', 2), collect(d.members, 'leave', 2)]
     b.peers.inList(c.id).close()
     b.options.maxPeerNo = 1
@@ -51,7 +51,7 @@ describe('members', () => {
     assert.deepEqual(idsOf(ofD.flat()), idsOf([a, b]))
   })
 
-  test('a node that stops is told as left at once; one that comes back is told as joined', async (t) => {
+  test('a stopped node leaves at once, and joins again when it returns', async (t) => {
     const nodes = await startLine(t, 3)
     const [a, , c] = nodes
     const [[gone]] = await Promise.all([event(a.members, 'leave', 5000), c.stop()])
@@ -64,7 +64,7 @@ describe('members', () => {
     assert.equal((await joined)[0].id, c.id)
   })
 
-  test('without members, a node knows itself only, and others know it not', async (t) => {
+  test('without the option members, a node knows only itself, and others do not know it', async (t) => {
     const a = await startNode(t, { members: false })
     const b = await startNode(t)
     await a.addPeer('127.0.0.1', b.options.port)
@@ -76,8 +76,8 @@ describe('members', () => {
   })
 })
 
-describe('a word to any node', () => {
-  test('comes in order and once, three links away, Buffers too, whatever the sender', async (t) => {
+describe('a message to any node', () => {
+  test('arrives once and in order, three links away, with Buffers, from any sender', async (t) => {
     const nodes = await startLine(t, 4)
     const [a, , , d] = nodes
     const count = 2000
@@ -99,7 +99,7 @@ describe('a word to any node', () => {
     assert.equal(a.peers.inList(d.id), false)
   })
 
-  test('goes to several', async (t) => {
+  test('goes to several nodes', async (t) => {
     const nodes = await startLine(t, 4)
     const [a, ...others] = nodes
     const heard = Promise.all(others.map((node) => event(node.direct, 'all')))
@@ -119,7 +119,7 @@ describe('a word to any node', () => {
     let waits = 0
     c.direct.on('n', (_, n) => {
       assert.equal(n, ++last)
-      // As long as it takes to send several.
+      // The time to send several messages.
       const end = performance.now() + 2
       while (performance.now() < end);
     })

@@ -8,7 +8,7 @@ const { event, poll } = require('../support/wait')
 
 const storage = new AsyncLocalStorage()
 
-/** So many nodes that know each other. */
+/** `count` nodes that know each other. */
 async function startMembers(t, count, options) {
   const nodes = await startNetwork(t, count, options)
   await Promise.all(nodes.map((node) => node.ready({ members: count, timeout: 10_000 })))
@@ -18,7 +18,7 @@ async function startMembers(t, count, options) {
 const knows = (node, other, name) =>
   poll(() => node.members.get(other.id)?.handles.includes(name), 5000, `"${name}" is known`)
 
-test('a request is answered, whatever the handler returns', async (t) => {
+test('a request is answered for every kind of return value of the handler', async (t) => {
   const [a, b] = await startMembers(t, 2)
   b.handle('echo', (_, ...args) => args)
   b.handle('nothing', () => {})
@@ -48,7 +48,7 @@ test('errors travel, with message and code', async (t) => {
   await assert.rejects(a.request('nope'), { code: 'ERR_SMOKE_NO_HANDLER' })
 })
 
-test('any node that handles it is asked, in turn', async (t) => {
+test('requests go to the nodes with a handler in turn', async (t) => {
   const [a, b, c] = await startMembers(t, 3)
   for (const node of [b, c]) node.handle('who', () => node.id)
   for (const node of [b, c]) await knows(a, node, 'who')
@@ -59,7 +59,7 @@ test('any node that handles it is asked, in turn', async (t) => {
   assert.deepEqual(all.sort(), [a.id, b.id, c.id].sort())
 })
 
-test('a request rejects the moment its node leaves, and its handler learns of that of the other', async (t) => {
+test('a request rejects when its node leaves, and a handler is aborted when the asking node leaves', async (t) => {
   const [a, b] = await startMembers(t, 2)
   let signal
   b.handle('never', (context) => {
@@ -79,7 +79,7 @@ test('a request rejects the moment its node leaves, and its handler learns of th
   assert.equal(signal.aborted, true)
 })
 
-test('an abort and the end of the time reach the handler', async (t) => {
+test('an abort and a timeout reach the handler', async (t) => {
   const [a, b] = await startMembers(t, 2)
   const aborted = []
   let running = 0
@@ -103,7 +103,7 @@ test('an abort and the end of the time reach the handler', async (t) => {
   assert.equal(a.stats().timeouts, 1)
 })
 
-test('everyone is asked', async (t) => {
+test('a broadcast request asks every node', async (t) => {
   const nodes = await startMembers(t, 5)
   const [a, ...others] = nodes
   for (const node of others.slice(1)) node.handle('ping', ({ from }) => [node.id, from])
@@ -145,7 +145,7 @@ test('what is handled at a time is bounded, and what is more is refused', async 
   assert.equal(refused.length, 45)
 })
 
-test('async context: handlers run in that of their node, continuations in their own', async (t) => {
+test("handlers run in their node's async context, continuations in that of the call", async (t) => {
   const a = await startNode(t)
   const seeds = [{ address: '127.0.0.1', port: a.options.port }]
   const b = await storage.run('boot', () => startNode(t, { seeds }))

@@ -7,7 +7,7 @@ const { promisify } = require('node:util')
 const { event, poll, within } = require('../support/wait')
 const { collect, startNetwork, startPair } = require('../support/nodes')
 
-/** A Writable that keeps what it gets. */
+/** A Writable that collects its chunks. */
 function sink() {
   const stream = new Writable({
     write(chunk, _, done) {
@@ -19,7 +19,7 @@ function sink() {
   return stream
 }
 
-test('chunks reach everyone else, in order', async (t) => {
+test('chunks reach every other node in order', async (t) => {
   const nodes = await startNetwork(t, 3)
   const texts = nodes.map(() => '')
   nodes.forEach((node, index) => {
@@ -34,7 +34,7 @@ test('chunks reach everyone else, in order', async (t) => {
   assert.equal(texts[1], '')
 })
 
-test('in | node.broadcast | out: each side sees the lines of the other', async (t) => {
+test('in | node.broadcast | out: each side gets the lines of the other', async (t) => {
   const { a, b } = await startPair(t)
   const ends = [a, b].map(({ broadcast }) => {
     const [stdin, stdout] = [new PassThrough(), sink()]
@@ -45,7 +45,7 @@ test('in | node.broadcast | out: each side sees the lines of the other', async (
   ends[1].stdin.write('from b')
   await poll(() => ends[0].stdout.text && ends[1].stdout.text, 5000, 'both lines')
   assert.deepEqual([ends[0].stdout.text, ends[1].stdout.text], ['from b', 'from a'])
-  // Input that ends silences a, but does not make it deaf.
+  // The end of input stops the output of a, but not its input.
   ends[0].stdin.end()
   await event(a.broadcast, 'finish')
   ends[1].stdin.write(', again')
@@ -63,7 +63,7 @@ test('unpipe works both ways', async (t) => {
   source.write('two')
   toB.write('three')
   await poll(() => out.text === 'onethree', 5000, 'three')
-  // As with any stream, what was unpiped is paused.
+  // As with any stream, unpipe pauses the source.
   toA.unpipe(out).resume()
   const next = collect(toA, 'data', 1)
   toB.write('four')
@@ -71,7 +71,7 @@ test('unpipe works both ways', async (t) => {
   assert.equal(out.text, 'onethree')
 })
 
-test('setEncoding gives strings, and characters are not torn', async (t) => {
+test('setEncoding gives strings, with whole characters', async (t) => {
   const { toA, toB } = await startPair(t)
   toA.setEncoding('utf8')
   const chunks = collect(toA, 'data', 2)
@@ -114,7 +114,7 @@ test('pipeline(source, node.broadcast, sink) carries both ways and can be repeat
   assert.equal(a.listening, true)
 })
 
-test('for await reads a peer until it goes', async (t) => {
+test('for await reads a peer until it leaves', async (t) => {
   const { toA, toB } = await startPair(t)
   const read = (async () => {
     let text = ''
@@ -126,7 +126,7 @@ test('for await reads a peer until it goes', async (t) => {
   assert.equal(await within(read, 5000, 'the loop ends'), 'one two three')
 })
 
-test('for await over the broadcast can be left, and begun again', async (t) => {
+test('for await over the broadcast can end and begin again', async (t) => {
   const { a, b } = await startPair(t)
   for (const word of ['one', 'two']) {
     const read = (async () => {
@@ -144,7 +144,7 @@ test('for await over the broadcast can be left, and begun again', async (t) => {
   }
 })
 
-test('nothing is kept for a stream that nobody reads', async (t) => {
+test('nothing is kept for a stream without a reader', async (t) => {
   const { a, b } = await startPair(t)
   const over = collect(b.broadcast, 'over', 1)
   for (let n = 0; n < 100; n++) a.broadcast.write('x'.repeat(1000))
@@ -156,7 +156,9 @@ test('nothing is kept for a stream that nobody reads', async (t) => {
   assert.deepEqual(await heard, [[Buffer.from('now')]])
 })
 
-test('write tells pressure, drain follows, all arrives', { timeout: 60_000 }, async (t) => {
+test('write signals backpressure, drain follows, and everything arrives', {
+  timeout: 60_000,
+}, async (t) => {
   const { toA, toB } = await startPair(t)
   const total = 20 * 1024 * 1024
   let received = 0
@@ -177,7 +179,7 @@ test('write tells pressure, drain follows, all arrives', { timeout: 60_000 }, as
   assert.ok(waits > 0)
 })
 
-test('finished reports a peer that goes', async (t) => {
+test('finished reports a peer that leaves', async (t) => {
   const { toA, toB } = await startPair(t)
   toA.resume()
   const over = promisify(finished)(toA)

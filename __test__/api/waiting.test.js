@@ -9,10 +9,10 @@ const { test } = require('node:test')
 const { Program } = require('../support/process')
 
 const PROGRAM = path.join(__dirname, '..', 'fixtures', 'waiting.js')
-/** Turns of the event loop that its own timers and the node's counters may take, for 500 messages. */
+/** Maximum turns of the event loop for its own timers and the node's counters, per 500 messages. */
 const MOST_TURNS = 50
 
-/** Runs a case in a process of its own, so that its event loop has nothing else to do. */
+/** Runs a case in its own process, so that its event loop is otherwise idle. */
 async function run(t, ...args) {
   const program = new Program([PROGRAM, ...args])
   t.after(() => program.kill())
@@ -31,7 +31,7 @@ test('a node that only relays does not wake JavaScript', {
   assert.ok(turned <= MOST_TURNS, `the event loop turned ${turned} times`)
 })
 
-test('messages that arrive one by one are heard in order, whichever thread reads', async (t) => {
+test('messages that arrive one by one are heard in order, with either thread reading', async (t) => {
   assert.equal(await run(t, 'order'), '600\n')
 })
 
@@ -45,6 +45,6 @@ for (const [ending, printed] of [
   })
 }
 
-test('an error thrown by a handler is an uncaught exception, and the next message comes', async (t) => {
+test('an error thrown by a handler is an uncaught exception, and the next message arrives', async (t) => {
   assert.equal(await run(t, 'throwing handler'), '17\n18\n')
 })

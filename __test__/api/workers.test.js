@@ -7,7 +7,7 @@ const { Program } = require('../support/process')
 
 const PROGRAM = path.join(__dirname, '..', 'fixtures', 'workers.js')
 
-/** Runs a case of fixtures/workers.js in a process of its own, so that a crash is one of it alone. */
+/** Runs a case of fixtures/workers.js in its own process, so that a crash ends only the case. */
 async function run(t, name, ms = 30_000) {
   const program = new Program([PROGRAM, name])
   t.after(() => program.kill())
@@ -28,7 +28,7 @@ test('the termination of a worker frees its port', async (t) => {
   assert.equal(await run(t, 'terminate frees the port'), 'free\n')
 })
 
-test('process.exit in a worker under load ends the worker only', async (t) => {
+test('process.exit in a worker under load ends only the worker', async (t) => {
   assert.equal(await run(t, 'exit in a worker'), '3\n')
 })
 

@@ -1,7 +1,7 @@
 'use strict'
 
-// Four nodes, all of which speak at once, while links between them are cut and restored: each hears
-// every message of the others once and in order.
+// Four nodes send at once, while links between them are cut and restored. Each hears every message
+// of the others once and in order.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
@@ -11,7 +11,7 @@ const { pause } = require('../support/wait')
 
 const FOUR = ['ours', 'ours', 'ours', 'ours']
 const EACH = Number(process.env.MESSAGES ?? 200000) / FOUR.length
-/** Messages a second and node: slow enough that the cuts fall into the sending. */
+/** Messages per second and node: slow enough that the cuts happen during the sending. */
 const RATE = 4000
 
 describe('four native nodes that all send at once', () => {
@@ -42,7 +42,7 @@ describe('four native nodes that all send at once', () => {
   test('hear everything once and in order while connections are reset in the middle of a frame', async (t) => {
     const random = seeded(seedOf(t))
     const flock = new Flock(t)
-    // Content with one peer: they must not look for ways around the proxies.
+    // One peer is enough for them, so they do not seek ways around the proxies.
     for (const kind of FOUR) await flock.add(kind, { minPeerNo: 1 })
     const proxies = []
     t.after(() => Promise.all(proxies.map(({ proxy }) => proxy.close())))

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a mesh of four gets: each message once, whoever restarts, whichever generation a node is of.
+// A mesh of four nodes: each message arrives once, despite restarts, in both generations.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
@@ -12,7 +12,7 @@ const FOUR = ['ours', 'ours', 'ours', 'ours']
 describe('a full mesh of four native nodes', () => {
   test('carries little more than one copy of each message to each node', async (t) => {
     const flock = await Flock.mesh(t, FOUR)
-    // The first messages of each origin find its tree.
+    // The first messages of each origin build its tree.
     await (await flock.send(flock.nodes, 2000, { rate: 2000 }))()
     await flock.expect(flock.nodes, flock.nodes, 2000)
     const before = await stats(flock, 6000)
@@ -36,7 +36,7 @@ describe('a full mesh of four native nodes', () => {
     flock.assertHealthy()
   })
 
-  test('hears both lives of a node that is killed and started again with its id', async (t) => {
+  test('hears a node both before and after it is killed and restarted with the same id', async (t) => {
     const flock = await Flock.mesh(t, FOUR)
     const [first, ...others] = flock.nodes
     const sent = await flock.send(others, 20000, { rate: 3000 })
@@ -53,7 +53,7 @@ describe('a full mesh of four native nodes', () => {
     await flock.expect(others, [{ id: 'firstlife' }], 3000)
     await flock.expect(others, [{ id: 'secondlife' }], 3000)
     await flock.expect(others, others, 20000)
-    // What the second life hears begins somewhere, and from there on lacks nothing.
+    // After its first message, the second life misses nothing.
     const heard = await flock.tally(second)
     for (const { id: other } of others) {
       const { first: begin, ...rest } = heard[other]
@@ -71,7 +71,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
     ['ours', 'ours', 'ours', 'legacy'],
   ]
   for (const kinds of meshes) {
-    test(`a mesh of ${kinds.join(', ')}: every message comes once to everyone`, async (t) => {
+    test(`a mesh of ${kinds.join(', ')}: every message reaches every node once`, async (t) => {
       const flock = await Flock.mesh(t, kinds)
       await (await flock.send(flock.nodes, 3000, { rate: 1000, asLines: true }))()
       await flock.expect(flock.nodes, flock.nodes, 3000, { anyOrder: true })
@@ -85,7 +85,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
     ['ours', 'legacy', 'legacy', 'ours'],
   ]
   for (const kinds of lines) {
-    test(`a line of ${kinds.join(' - ')}: every message comes once to everyone`, async (t) => {
+    test(`a line of ${kinds.join(' - ')}: every message reaches every node once`, async (t) => {
       const flock = await Flock.line(t, kinds)
       await (await flock.send(flock.nodes, 2000, { rate: 800, asLines: true }))()
       await flock.expect(flock.nodes, flock.nodes, 2000, { anyOrder: true })
@@ -93,7 +93,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
     })
   }
 
-  test('a ring of native and legacy nodes, where each message comes both ways', async (t) => {
+  test('a ring of native and legacy nodes, where each message arrives from both sides', async (t) => {
     const flock = new Flock(t)
     const kinds = ['ours', 'legacy', 'ours', 'ours', 'legacy', 'ours']
     for (const kind of kinds) await flock.add(kind, { minPeerNo: 1, maxPeerNo: 2 })
@@ -106,7 +106,7 @@ describe('a network of both generations under load', { concurrency: 1 }, () => {
   })
 })
 
-/** The counters of all, once they say that each has got `delivered` messages: they lag a little. */
+/** The counters of all nodes, once each has `delivered` messages: the counters lag a little. */
 async function stats(flock, delivered) {
   return poll(
     async () => {

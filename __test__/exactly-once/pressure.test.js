@@ -1,6 +1,7 @@
 'use strict'
 
-// Nodes that do not keep up: a blocked relay, a stopped receiver, a producer that does not listen.
+// Nodes that cannot keep up: a blocked relay, a suspended receiver, a producer that ignores
+// backpressure.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
@@ -10,7 +11,7 @@ const { pause, poll } = require('../support/wait')
 const MIB = 1 << 20
 
 describe('a relay whose JavaScript thread is blocked', () => {
-  test('passes everything on while it is blocked, no slower than before', async (t) => {
+  test('forwards everything while it is blocked, no slower than before', async (t) => {
     const flock = await Flock.line(t, ['ours', 'ours', 'ours'])
     const [left, relay, right] = flock.nodes
     const count = 20000
@@ -22,7 +23,7 @@ describe('a relay whose JavaScript thread is blocked', () => {
       times.push(Date.now() - begin)
     }
     await run(count)
-    // 8 MiB of text for its own listeners, far less than it may hold for them.
+    // 8 MiB of text for its own listeners, far below the limit of its queue.
     await relay.command('block', { ms: 6000 })
     await flock.until(() => relay.history.some(({ t }) => t === 'blocking'), 5000)
     await run(2 * count)
@@ -39,8 +40,8 @@ describe('a relay whose JavaScript thread is blocked', () => {
   })
 })
 
-describe('a receiver that is stopped for 20 s', () => {
-  test('stalls nobody, costs nobody memory, and is told what it missed', async (t) => {
+describe('a receiver that is suspended for 20 s', () => {
+  test('stalls no other node, costs no other node memory, and learns what it missed', async (t) => {
     const flock = await Flock.mesh(t, ['ours', 'ours', 'ours', 'ours'])
     const [one, two, three, stopped] = flock.nodes
     const awake = [one, two, three]
@@ -61,7 +62,7 @@ describe('a receiver that is stopped for 20 s', () => {
     for (const node of awake) await flock.link(stopped, node, 60000)
     await (await flock.send(awake, 1000, { rate: 1000 }))()
     await flock.expect(awake, awake, 2000 + each.count)
-    // What it heard and what it was told it missed come to all that was sent, in order.
+    // The messages that it heard and those reported as missed add up to all, in order.
     const total = 2000 + each.count
     const settled = async () => {
       const heard = await flock.tally(stopped)
@@ -94,7 +95,7 @@ describe('a producer', () => {
     const flock = await Flock.line(t, ['ours', 'ours'])
     const [producer, consumer] = flock.nodes
     consumer.signal('SIGSTOP')
-    // 20 MiB, more than a queue holds: it has to wait until the other goes on.
+    // 20 MiB, more than a queue holds: the producer must wait until the receiver continues.
     const sent = await flock.send([producer], 5000, { size: 4096 })
     let last = 0
     const stands = async () => {
@@ -113,7 +114,7 @@ describe('a producer', () => {
     flock.assertHealthy()
   })
 
-  test('that floods a mesh as fast as it may loses nobody a message', async (t) => {
+  test('that floods a mesh as fast as backpressure allows causes no loss', async (t) => {
     const flock = await Flock.mesh(t, ['ours', 'ours', 'ours', 'ours'])
     const [producer, ...consumers] = flock.nodes
     const count = 1_500_000
@@ -125,7 +126,7 @@ describe('a producer', () => {
     flock.assertHealthy()
   })
 
-  test('that does not wait is refused at a limit and told when to go on', async (t) => {
+  test('that ignores backpressure is refused at a limit, and gets a drain event', async (t) => {
     const flock = await Flock.line(t, ['ours', 'ours'])
     const [producer, consumer] = flock.nodes
     consumer.signal('SIGSTOP')

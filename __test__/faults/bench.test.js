@@ -1,8 +1,8 @@
 'use strict'
 
-// Rounds of faults, seeded: whatever happens to some of the nodes, those that stayed connected hear
-// each other's messages once and in order, nobody crashes, and everything goes back to where it was.
-// FAULT_ROUNDS rounds, 5 unless said otherwise.
+// Seeded rounds of faults. Nodes that stay connected hear each other's messages once and in order,
+// no node crashes, and everything returns to normal. FAULT_ROUNDS sets the number of rounds; the
+// default is 5.
 
 const assert = require('node:assert/strict')
 const { execFileSync } = require('node:child_process')
@@ -19,13 +19,13 @@ const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 5)
 const COUNT = 3000
 const RATE = 600
 const MIB = 1 << 20
-/** Descriptors of the node that is short of them: enough to start, few enough to run out. */
+/** The limit of file descriptors for one node: enough to start, few enough to run out. */
 const FEW = 40
-/** What a process that is short of memory may have besides what it has. */
+/** The memory that a process short of memory may use on top of its current use. */
 const HEADROOM = 48 * MIB
 
 const faults = {
-  /** A node is killed and started again at once, with its id and port. */
+  /** A node is killed, and restarts at once with its id and port. */
   async kill({ flock, random, seeds, state }) {
     const { id, port } = state.guest
     await state.guest.kill()
@@ -49,7 +49,7 @@ const faults = {
     for (const other of others) await node.addPeer(other)
   },
 
-  /** Its connections through a proxy end in the middle of a frame. */
+  /** The node's connections through a proxy end in the middle of a frame. */
   async reset({ random, core, proxies }) {
     const { proxy, from } = random.pick(proxies)
     await from.command('addPeer', { address: '127.0.0.1', port: proxy.port })
@@ -58,7 +58,10 @@ const faults = {
     for (const other of core) if (other !== from) await from.addPeer(other)
   },
 
-  /** More connections than it can have: it must keep those it has, and take new ones afterwards. */
+  /**
+   * More connections than the node can have: it must keep the existing ones, and later take new
+   * ones.
+   */
   async exhaust({ random, state }) {
     const sockets = Array.from({ length: 2 * FEW }, () => {
       const socket = net.connect({ port: state.poor.port, host: '127.0.0.1' })
@@ -68,7 +71,7 @@ const faults = {
     for (const socket of sockets) socket.destroy()
   },
 
-  /** A peer that never reads: what is sent to it fills its receive buffer, and then our queue. */
+  /** A peer that never reads: first its receive buffer fills, then the node's queue. */
   async deafen({ random, core, state }) {
     const node = random.pick(core)
     const id = `deaf${state.deaf++}`
@@ -80,7 +83,7 @@ const faults = {
     await node.until(() => !node.peers.includes(id), 10000, 'that it is gone')
   },
 
-  /** Hardly any memory is left to it, and a peer that never reads wants some. */
+  /** The node has hardly any memory left, and a peer that never reads needs some. */
   async starve({ core, random, ...rest }) {
     const node = random.pick(core)
     const limit = (bytes) => execFileSync('prlimit', [`--pid=${node.pid}`, `--data=${bytes}:`])
@@ -92,14 +95,14 @@ const faults = {
     }
   },
 
-  /** A name that nobody knows. */
+  /** A name that cannot be resolved. */
   async dns({ random, core }) {
     const node = random.pick(core)
     await node.command('addPeer', { address: 'nobody.invalid', port: 9 })
   },
 }
 
-/** What a node counted is what its application sent and heard. */
+/** A node's counters match the messages that its application sent and heard. */
 async function countersAddUp(flock, node, sent) {
   let [seen, expected] = [null, null]
   const addUp = async () => {
@@ -112,12 +115,12 @@ async function countersAddUp(flock, node, sent) {
     expected = { sent, delivered, handedOver: delivered, skipped: 0, lost: 0, unreadable: 0 }
     return isDeepStrictEqual(seen, expected)
   }
-  // They may be a second old.
+  // The counters may be a second old.
   await poll(addUp, 5000).catch(() => assert.deepEqual(seen, expected, node.name))
 }
 
 describe('a network with faults', { concurrency: false }, () => {
-  test(`${ROUNDS} rounds of kills, stops, cuts, resets, full buffers, nothing left and broken names`, async (t) => {
+  test(`${ROUNDS} rounds of kills, stops, cuts, resets, full buffers, exhausted resources and broken names`, async (t) => {
     const random = seeded(seedOf(t))
     const flock = new Flock(t)
     const core = []
@@ -177,7 +180,7 @@ describe('a network with faults', { concurrency: false }, () => {
   })
 
   const reason = unavailable()
-  test('cables that are pulled and put back: nothing is lost', {
+  test('nothing is lost when cables are pulled and put back', {
     skip: reason ?? false,
   }, async (t) => {
     const random = seeded(seedOf(t))

@@ -30,7 +30,7 @@ function openSockets({ pid }) {
   return fds.filter(isSocket).length
 }
 
-/** Two nodes that talk, and what to do to the first of them. */
+/** Two connected nodes, and functions that attack the first one. */
 async function pair(t) {
   const network = await Network.grow(t, ['ours', 'ours'])
   await network.everyoneHearsEveryone('before')
@@ -44,7 +44,7 @@ async function attacker(t, port) {
   return wire
 }
 
-/** Writes until `total` bytes are gone or the other side has had enough. */
+/** Writes until `total` bytes are sent or the other side has closed. */
 async function pour(wire, chunk, total) {
   let sent = 0
   while (sent < total && !wire.ended && !wire.closed) {
@@ -68,7 +68,7 @@ function random(bytes, seed) {
 }
 
 describe('bad input', () => {
-  test('a line that does not end, from a stranger, is cut off', async (t) => {
+  test('an endless line from an unconnected link is cut off', async (t) => {
     const { network, victim } = await pair(t)
     const before = rss(victim)
     const wire = await attacker(t, victim.port)
@@ -81,7 +81,7 @@ describe('bad input', () => {
     network.assertHealthy()
   })
 
-  test('a line that does not end, from a peer, is cut off', async (t) => {
+  test('an endless line from a peer is cut off', async (t) => {
     const { network, victim } = await pair(t)
     const before = rss(victim)
     const wire = await attacker(t, victim.port)
@@ -96,7 +96,7 @@ describe('bad input', () => {
     network.assertHealthy()
   })
 
-  test('binary noise, from strangers and peers, with and without line ends', async (t) => {
+  test('binary noise from unconnected links and peers, with and without line ends', async (t) => {
     const { network, victim } = await pair(t)
     const before = rss(victim)
     for (let round = 0; round < 12; round++) {
@@ -105,7 +105,7 @@ describe('bad input', () => {
       const noise = random(256 * 1024, round + 1)
       if (round % 2) for (let i = 0; i < noise.length; i += 97) noise[i] = 10
       wire.socket.write(noise)
-      // A first byte other than `[` may be taken for something else than lines: all of them.
+      // A first byte other than `[` may start another protocol, so all bytes are tried.
       if (round < 6) wire.socket.end()
       else await pause(20)
       wire.destroy()
@@ -149,7 +149,7 @@ describe('bad input', () => {
     network.assertHealthy()
   })
 
-  test('half a line, then silence: closed after a while by a stranger’s rules, ignored from a peer', async (t) => {
+  test('half a line, then silence: an unconnected link is closed in time, a peer is not', async (t) => {
     const { network, victim } = await pair(t)
     const silent = await attacker(t, victim.port)
     silent.raw('["smoke","hands')
@@ -165,7 +165,7 @@ describe('bad input', () => {
     network.assertHealthy()
   })
 
-  test('10 000 connections that say nothing', { timeout: 120000 }, async (t) => {
+  test('10 000 silent connections', { timeout: 120000 }, async (t) => {
     const { network, victim } = await pair(t)
     const before = { rss: rss(victim), sockets: openSockets(victim) }
     const open = new Set()

@@ -1,8 +1,8 @@
 'use strict'
 
-// Whole processes and hostile moments: nodes that start, stop and end while somebody dials, floods or
-// kills. unit/lifecycle.test.js has the states of a node on a fake addon, api/lifecycle.test.js what
-// an application sees of a real one.
+// Whole processes at hostile moments: nodes start, stop and end during dials, floods and kills.
+// unit/lifecycle.test.js tests the states of a node on a fake addon; api/lifecycle.test.js tests
+// the application's view of a real one.
 
 const assert = require('node:assert/strict')
 const net = require('node:net')
@@ -24,7 +24,7 @@ function run(t, ...args) {
 const listening = (node) => poll(() => node.listening, 5000, 'it listens', 2)
 
 describe('stop', () => {
-  test('before start, and twice, is fine', async (t) => {
+  test('works before start, and twice', async (t) => {
     const node = createOwn(t, { port: await freePort() })
     await node.stop()
     await node.stop()
@@ -148,13 +148,13 @@ describe('the process', () => {
     assert.ok(took < 1000, `${took} ms`)
   })
 
-  test('stays while a node listens and nothing else is to be done', async (t) => {
+  test('stays alive for a listening node alone', async (t) => {
     const program = run(t, 'listen', String(await freePort()))
     await new Promise((resolve) => setTimeout(resolve, 1500))
     assert.equal(program.exit, null, program.dump())
   })
 
-  test('exits by itself when a node was created and never started', async (t) => {
+  test('exits by itself if its node never started', async (t) => {
     const program = run(t, 'never started')
     assert.deepEqual(await program.exited(), { code: 0, signal: null })
     assert.equal(program.err, '')
@@ -199,7 +199,7 @@ describe('ending under load', { concurrency: 2 }, () => {
   })
 })
 
-test('a receiver hears all that was sent before its sender stopped', async (t) => {
+test('a receiver hears all messages that were sent before its sender stopped', async (t) => {
   const [a, b] = [await startOwn(t), await startOwn(t)]
   await a.addPeer('127.0.0.1', b.options.port)
   await poll(() => b.peers.list.length === 1, 5000, 'linked')

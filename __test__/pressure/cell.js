@@ -1,7 +1,7 @@
 'use strict'
 
-// One cell of the matrix: senders that wait for 'drain', receivers of which one is slow, relays
-// between them. Whatever is slow, nothing is lost, and memory stays bounded.
+// One cell of the matrix: senders that wait for 'drain', receivers, one of them slow, and relays
+// between. In every cell, nothing is lost and memory stays bounded.
 
 const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
@@ -15,7 +15,7 @@ const WORKER = path.join(__dirname, 'worker.js')
 const MIB = 1 << 20
 const run = promisify(execFile)
 
-/** What may be slow, by name: a handler, a reader, the process, or the link to it. */
+/** The slow part, by name: a handler, a reader, the process, or the link to it. */
 const SLOWNESS = {
   none: { kind: 'none', ms: 0 },
   'handler 0.1 ms': { kind: 'handler', ms: 0.1 },
@@ -28,28 +28,34 @@ const SLOWNESS = {
   'stopped 1 s': { kind: 'stopped', ms: 1000 },
   'stopped 5 s': { kind: 'stopped', ms: 5000 },
   '1 Mbit/s': { kind: 'link', rate: '1mbit', bytesPerSecond: 125_000 },
-  // TCP gets about 1.2 segments / (round trip x square root of the loss) through: 60 kB/s
-  // (Mathis, Semke, Mahdavi, "The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm").
+  // TCP achieves about 1.2 segments / (round trip x square root of the loss): 60 kB/s (Mathis,
+  // Semke, Mahdavi, "The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm").
   '200 ms, 2 % loss': { kind: 'link', worn: { delay: 100, loss: 2 }, bytesPerSecond: 40_000 },
 }
 const READERS = ['paused stream', 'slow writable']
 const MODES = ['emit', 'buffer', 'direct', 'write']
 const SIZES = [10, 1000, 65_536, MIB]
 
-/** Every process may grow to this: V8's heap, a window, the caches. */
+/** Memory limit of every process: V8's heap, a window, the caches. */
 const MOST_RSS = 450 * MIB
-/** Without any progress of the slow receiver for so long, a cell has failed. */
+/** A cell fails if the slow receiver makes no progress for this long. */
 const STUCK_MS = 60_000
 
-/** Whether a cell makes sense: readers are slow at chunks only, direct messages need neighbours. */
+/**
+ * Whether a cell makes sense: only readers of chunks can be slow, and direct messages need
+ * neighbours.
+ */
 function isSensible({ slow, mode, size, relays, origins }) {
   if (READERS.includes(slow) && mode !== 'write') return false
-  // A mebibyte takes eight seconds, as often as several peers begin to send it.
+  // A mebibyte takes eight seconds, each time that a peer begins to send it.
   if (SLOWNESS[slow].kind === 'link' && size > 65_536) return false
   return !(mode === 'direct' && (relays > 0 || origins > 1))
 }
 
-/** How many messages: enough that senders have to wait, few enough that the slow one gets through. */
+/**
+ * The number of messages: enough that senders must wait, few enough that the slow receiver
+ * finishes.
+ */
 function amount({ slow, size, origins, seconds }) {
   const { kind, ms, bytesPerSecond } = SLOWNESS[slow]
   const bytes = { handler: Infinity, link: bytesPerSecond * seconds }[kind] ?? 48 * MIB
@@ -65,7 +71,7 @@ function windowFor(cell, count) {
 }
 
 class Cell {
-  /** `seed` decides which frames of a worn cable are lost. */
+  /** `seed` decides which frames a bad cable loses. */
   constructor(cell, seed = 1) {
     this.seed = seed
     this.cell = {
@@ -101,7 +107,7 @@ class Cell {
     await node.ready()
     const { id, port } = await node.command('start', { options: node.options, ...more })
     Object.assign(node, { id, port })
-    // One after the other, lest two halves find each other only when something was said already.
+    // In turn, so that the network is whole before the first message.
     if (options.seeds) await node.until(() => node.peers.length > 0, 10_000, 'it is in')
     return node
   }
@@ -137,14 +143,14 @@ class Cell {
       }
       ends.push(node)
     }
-    // Direct messages go to peers only, and who is whose peer is for the network to choose.
+    // Direct messages need peers, and the network chooses who they are.
     if (this.cell.mode === 'direct') {
       for (const { address, port } of ends) await senders[0].command('addPeer', { address, port })
     }
     return { senders, ends }
   }
 
-  /** Bounds what a host sends and gets; its clock is the kernel's. */
+  /** Bounds a host's traffic; the kernel keeps the time. */
   async #throttle(host) {
     const { rate } = this.slow
     const shape = ['root', 'tbf', 'rate', rate, 'burst', '16kb', 'latency', '400ms']
@@ -153,7 +159,7 @@ class Cell {
     await run('tc', ['-n', bridge, 'qdisc', 'add', 'dev', host.port, ...shape])
   }
 
-  /** Plays the cell; returns what it saw, and throws where a promise was broken. */
+  /** Runs the cell. Returns its observations; throws on a broken promise. */
   async play() {
     const count = amount(this.cell)
     try {
@@ -162,7 +168,7 @@ class Cell {
       const produced = senders.map((node, sender) =>
         node.command('produce', { mode, size, count, sender }, 10 * 60_000),
       )
-      // What is awaited below; until then a failure is not an unhandled one.
+      // Awaited below; until then, a failure must not count as unhandled.
       for (const outcome of produced) outcome.catch(() => {})
       if (this.slow.kind === 'stopped') await this.#freeze(ends[0])
       const total = count * senders.length
@@ -182,7 +188,9 @@ class Cell {
     node.signal('SIGCONT')
   }
 
-  /** Waits until all have everything; the least that another had when the slow one had it. */
+  /**
+   * Waits until all have everything. Returns the least that another had when the slow one was done.
+   */
   async #arrive(ends, total) {
     let progress = { count: -1, at: Date.now() }
     let share = 1
@@ -228,7 +236,7 @@ class Cell {
 }
 
 async function counted(node) {
-  // A process that is stopped or busy answers late.
+  // A suspended or busy process answers late.
   const heard = Object.values(await node.command('heard', {}, 60_000))
   return heard.reduce((sum, { count }) => sum + count, 0)
 }

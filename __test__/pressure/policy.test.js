@@ -1,7 +1,7 @@
 'use strict'
 
-// What becomes of a receiver that hangs, of streams that lose something, of messages that a peer
-// does not take, and of what was emitted before stop().
+// Policies: for hanging receivers, lost parts of streams, messages above a peer's limit, and
+// messages emitted before stop().
 
 const assert = require('node:assert/strict')
 const { createHash, randomBytes } = require('node:crypto')
@@ -18,7 +18,7 @@ const execFile = promisify(require('node:child_process').execFile)
 const WORKER = require.resolve('./worker')
 const MIB = 1 << 20
 
-/** A node in a process of its own, which enters through `seed`. */
+/** A node in its own process, which enters through `seed`. */
 async function startRemote(t, options = {}, slow = undefined, launchOptions = {}) {
   const { limits, ...rest } = options
   const node = new RemoteNode(
@@ -47,7 +47,7 @@ test('a hanging receiver delays nobody for long, is named, and is told what it l
   let sent = 0
   let waits = 0
   const slow = event(sender, 'slow receiver', 20_000)
-  // More than it may hold: 24 MiB of one sender.
+  // More than its limit: 24 MiB from one sender.
   while (sent < (64 * MIB) / pad.length) {
     const hasRoom = sender.broadcast.emit('n', 1, sent++, pad)
     if (hasRoom) continue
@@ -56,7 +56,7 @@ test('a hanging receiver delays nobody for long, is named, and is told what it l
   }
   assert.deepEqual(await slow, [{ id: hung.id }])
   assert.ok(waits > 0)
-  // Its handler returns at last; what it has heard and what it was told of come to all there was.
+  // Its handler returns at last. The messages heard and those reported as lost add up to all.
   const counts = async () => {
     const [heard = { count: 0 }] = Object.values(await hung.command('heard', {}, 30_000))
     const { lost } = await hung.command('told', {}, 30_000)
@@ -66,13 +66,13 @@ test('a hanging receiver delays nobody for long, is named, and is told what it l
   assert.equal((await hung.command('stats', {}, 30_000)).lost, lost)
 })
 
-test('with slowReceivers: "drop" a sender waits for nobody', async (t) => {
+test('with slowReceivers: "drop" a sender waits for no receiver', async (t) => {
   const sender = await startNode(t, { slowReceivers: 'drop' })
   const added = event(sender.peers, 'add')
   await startRemote(t, { seeds: seedOf(sender) }, { kind: 'handler', ms: 8000 })
   await added
   const pad = 'x'.repeat(64 * 1024)
-  // Three windows; the link itself takes it all.
+  // Three windows; the link takes all of it.
   let drains = 0
   for (let number = 0; number < (24 * MIB) / pad.length; number++) {
     if (sender.broadcast.emit('n', 1, number, pad)) continue
@@ -119,7 +119,7 @@ test('a pipe through a relay into a slow writable loses nothing', async (t) => {
   assert.equal(got.digest('hex'), sent.digest('hex'))
 })
 
-test('a pipeline whose reader stopped for good fails with the number of lost bytes', async (t) => {
+test('a pipeline whose reader has stopped fails with the number of lost bytes', async (t) => {
   const { a, b } = await startPair(t, { slowReceiverTimeout: 300 })
   const stuck = new Writable({ highWaterMark: 1, write() {} })
   const failed = new Promise((resolve) => pipeline(b.broadcast.stream, stuck, resolve))
@@ -156,7 +156,7 @@ test('a broadcast too large for a peer is reported at both ends and breaks no li
   assert.deepEqual([large.connected, small.connected], [true, true])
 })
 
-test('stop hands over earlier messages, also over a slow link', {
+test('stop hands over earlier messages, even over a slow link', {
   skip: unavailable() ?? false,
 }, async (t) => {
   const lan = await Lan.create(['10.9.1.1', '10.9.1.2'])

@@ -1,7 +1,7 @@
 'use strict'
 
-// A sender that waits for 'drain' loses nothing to a slow receiver: a part of the matrix of
-// scripts/pressure.js, which plays all of it.
+// A sender that waits for 'drain' loses nothing to a slow receiver. These are some cells of the
+// matrix; scripts/pressure.js runs all of them.
 
 const { describe, test } = require('node:test')
 const { unavailable } = require('../support/namespaces')

@@ -1,7 +1,7 @@
 'use strict'
 
-// A node in a process of its own, told over IPC how to send and how slowly to receive. What is sent
-// is numbered per sender, so that the receiver knows what is missing.
+// A node in its own process. IPC commands set how it sends and how slowly it receives. Messages are
+// numbered per sender, so that the receiver knows what is missing.
 
 const { Writable } = require('node:stream')
 const { setImmediate: turn } = require('node:timers/promises')
@@ -10,7 +10,7 @@ const { serve } = require('../support/commands')
 
 let node
 let slowness = { kind: 'none' }
-/** What was heard of each sender, by its number. */
+/** The messages heard, by the number of their sender. */
 const heard = new Map()
 const told = { lost: 0, skipped: 0, slow: [], oversized: 0, streamErrors: [] }
 
@@ -34,12 +34,12 @@ function hear(sender, number, bytes) {
   if (slowness.kind === 'handler') busy(slowness.ms)
 }
 
-/** Keeps the thread for `ms`, without keeping a processor: cells run on small machines. */
+/** Blocks the thread for `ms` without using a processor: cells run on small machines. */
 function busy(ms) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
-/** A chunk's first bytes are its sender and its number. */
+/** A chunk's first bytes hold its sender and its number. */
 function hearChunk(chunk) {
   hear(chunk.readUInt32BE(0), chunk.readUInt32BE(4), chunk.length)
 }
@@ -52,7 +52,7 @@ function listen(channel) {
       hearChunk(chunk)
       setTimeout(done, ms)
     }
-    // As an application would: it may have errors of its own, the stream says what it lost.
+    // As in an application: it may have other errors; the stream reports its losses.
     channel.stream.on('error', (error) => told.streamErrors.push(error.message))
     return channel.pipe(new Writable({ write, highWaterMark: 1 }))
   }
@@ -65,7 +65,7 @@ function listen(channel) {
   })
 }
 
-/** Makes the message number `number` in a mode, as what `send` takes. */
+/** Makes message `number` for `send` in a given mode. */
 function message(mode, sender, number, size) {
   if (mode === 'write') {
     const chunk = Buffer.alloc(Math.max(8, size))
@@ -103,7 +103,7 @@ const commands = {
     return { id: node.id, port: node.options.port }
   },
 
-  /** Sends `count` messages to everyone, or to each peer; waits for room whenever it is told to. */
+  /** Sends `count` messages to all nodes, or to each peer, and obeys backpressure. */
   async produce({ mode, size, count, sender }) {
     const channels = mode === 'direct' ? [...node.peers.list] : [node.broadcast]
     const body = message(mode, sender, 0, size)

@@ -5,17 +5,17 @@ const { Flock, descriptorsOf, rssOf, seeded } = require('../support/flock')
 const { pause, poll } = require('../support/wait')
 
 const MIB = 1 << 20
-/** Nodes that stay; what they hear of each other must be whole. */
+/** Nodes that stay; they must hear each other without a loss. */
 const CORE = 5
 /** Nodes that come and go. */
 const GUESTS = 3
 const RATE = 300
 const ROUND_MS = 15000
-/** How much a node may hold beside what it held after the first round: cache and queues. */
+/** How much a node may hold in addition to its memory after the first round: cache and queues. */
 const MOST_GROWN = 128 * MIB
 const MOST_DESCRIPTORS = 24
 
-/** Runs eight nodes for `minutes` and resolves to a summary; rejects when anything was not right. */
+/** Runs eight nodes for `minutes`. Resolves to a summary; rejects on any violation. */
 async function soak({ minutes, seed, say = () => {} }) {
   say(`seed ${seed}`)
   const random = seeded(seed)
@@ -42,7 +42,7 @@ async function run(flock, random, duration, say) {
   while (Date.now() < end || summary.rounds < 2) {
     const length = Math.max(3000, Math.min(ROUND_MS, duration / 4))
     const count = Math.round((RATE * length) / 1000)
-    // Small ones, and now and then a round of large ones.
+    // Small messages, and occasionally a round of large ones.
     const size = random.pick([0, 0, 100, 1000, 10000])
     const sent = await flock.send(core, count, { rate: RATE, size })
     let isOver = false
@@ -81,7 +81,7 @@ async function run(flock, random, duration, say) {
   return summary
 }
 
-/** One of the things that happen. */
+/** One of the events of a round. */
 async function upset(flock, random, { core, guests, seeds, summary }) {
   const what = random.between(0, 9)
   if (what < 5) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Where a node is: from the environment, from names, and what is likely to be a mistake.
+// Where a node is: from the environment, from names; and likely mistakes.
 
 const assert = require('node:assert/strict')
 const dns = require('node:dns').promises
@@ -15,7 +15,7 @@ const { fakeNode, settled } = require('./fake-node')
 const KEY = 'ab'.repeat(32)
 const LIB = path.join(__dirname, '..', '..', 'lib')
 
-test('options are in the environment, and an empty variable is none', () => {
+test('the environment holds options, and empty variables are ignored', () => {
   const env = {
     ...{ SMOKE_ADDRESS: '10.0.0.1', SMOKE_PORT: '9000', SMOKE_LISTEN: '[::]:8495' },
     ...{ SMOKE_SEEDS: 'a.example:1, [fd00::1]:2\tsrv:_smoke._tcp.example.org,', SMOKE_SECRET: KEY },
@@ -47,7 +47,7 @@ test('options are in the environment, and an empty variable is none', () => {
   }
 })
 
-test('a file of secrets has one a line: the next and the current one', (t) => {
+test('a file of secrets has one per line: the next and the current one', (t) => {
   const file = path.join(fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'smoke-')), 'secret')
   t.after(() => fs.rmSync(path.dirname(file), { recursive: true }))
   const read = (text) => {
@@ -92,22 +92,22 @@ const BAD = [
 ]
 
 for (const [env, message] of BAD) {
-  test(`a bad variable is refused by name: ${JSON.stringify(env)}`, () => {
+  test(`an error names the bad variable: ${JSON.stringify(env)}`, () => {
     const option = Object.keys(env).at(-1)
     assert.throws(() => optionsFromEnv(env), { code: 'ERR_SMOKE_OPTION', option, message })
   })
 }
 
-test('nothing but optionsFromEnv reads the environment', () => {
+test('only optionsFromEnv reads the environment', () => {
   const files = fs.readdirSync(LIB, { recursive: true }).filter((file) => file.endsWith('.js'))
   const readers = files.filter((file) => {
     return /\benv\b/.test(fs.readFileSync(path.join(LIB, file), 'utf8'))
   })
-  // The generated loader of the addon can be told another path.
+  // The generated loader of the addon accepts another path.
   assert.deepEqual(readers.filter((file) => file !== 'binding.js').sort(), ['env.js'])
 })
 
-/** The doubts about `options` on a machine with these addresses. */
+/** The warnings about `options` on a machine with these addresses. */
 function doubted(options, place = {}, own = ['127.0.0.1', '10.0.0.1', 'fd00::1']) {
   const read = readOptions(options)
   const { address, seeds, listen } = read
@@ -142,12 +142,12 @@ const DOUBTS = [
 ]
 
 for (const [options, doubt] of DOUBTS) {
-  test(`what is likely to be a mistake is said: ${JSON.stringify(options)}`, () => {
+  test(`a likely mistake causes a warning: ${JSON.stringify(options)}`, () => {
     assert.deepEqual(doubted(options), [doubt])
   })
 }
 
-test('a public address that was chosen is said, and what is right is not', () => {
+test('a chosen public address causes a warning, and correct options do not', () => {
   assert.deepEqual(doubted({ address: 'auto' }, { address: '192.0.2.7' }, ['192.0.2.7']), [
     `"address" option is 'auto', and that is 192.0.2.7, which is public`,
   ])
@@ -162,7 +162,7 @@ test('a public address that was chosen is said, and what is right is not', () =>
   assert.deepEqual(doubted({ address: 'auto' }, { address: '10.0.0.1' }), [])
 })
 
-/** What a machine with these routes, from seed to own address, makes of `options`. */
+/** How a machine with these routes, from seed to own address, resolves `options`. */
 async function found(options, routes = {}) {
   const warnings = []
   const logger = { warn: (line) => warnings.push(line) }
@@ -170,7 +170,7 @@ async function found(options, routes = {}) {
   return { ...(await whereabouts.find(readOptions(options))), warnings }
 }
 
-test("'auto' is the address that leads to the first seed, or to the world, or loopback", async () => {
+test("'auto' is the address of the route to the first seed, or to the world, or loopback", async () => {
   const address = 'auto'
   const seeds = ['10.1.0.1:1', '10.2.0.1:2']
   const routes = { '10.1.0.1': '10.1.0.9', '10.2.0.1': '10.2.0.9', '192.0.2.1': '10.3.0.9' }
@@ -195,7 +195,7 @@ test("'auto' is the address that leads to the first seed, or to the world, or lo
   assert.deepEqual(await chosen({ listen: { host: '::' } }, v6), ['fd00::9', '::', 0])
 })
 
-test('a list in the DNS stands for its nodes, by priority; without answers it is said once', async (t) => {
+test('a DNS list resolves to its nodes, by priority; a missing answer causes one warning', async (t) => {
   const seeds = ['srv:_smoke._tcp.example.org', '10.0.0.2:2']
   const answers = [
     { name: 'late.example.', port: 3, priority: 20, weight: 0 },
@@ -225,7 +225,7 @@ test('a list in the DNS stands for its nodes, by priority; without answers it is
   ])
 })
 
-test('a name as the address stands for what the DNS says, and a seed of that name is this node', async (t) => {
+test('a name as the address is resolved, and a seed of that name is this node', async (t) => {
   const lookup = t.mock.method(dns, 'lookup', async () => [
     { address: 'fd00::7', family: 6 },
     { address: '::ffff:10.0.0.7', family: 6 },
@@ -257,7 +257,7 @@ test('a node that waits for the DNS can be stopped, and started again', async (t
   await settled()
   assert.deepEqual(native.calls, [])
   node.start()
-  // By now it asks anew.
+  // By now it resolves the name again.
   await settled()
   answer([{ address: '10.0.0.8', family: 4 }])
   await settled()
@@ -267,7 +267,7 @@ test('a node that waits for the DNS can be stopped, and started again', async (t
   await node.stop()
 })
 
-test("what 'auto' came to is in the options, and is chosen anew at the next start", async () => {
+test("the options hold the address chosen for 'auto', and each start chooses again", async () => {
   const { node, native } = fakeNode({ address: 'auto' })
   for (const turn of [1, 2]) {
     node.start()

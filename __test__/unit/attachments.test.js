@@ -8,7 +8,7 @@ const { randomValue, seeded } = require('./random-value')
 
 const MAX = 4 * 1024 * 1024
 
-/** What arrives of `message`. */
+/** `message` as it arrives. */
 function arriving(message, maxSize = MAX) {
   const { json, attachments } = detach(message, maxSize)
   const parsed = JSON.parse(json)
@@ -20,7 +20,7 @@ function arriving(message, maxSize = MAX) {
   )
 }
 
-/** The same by the rule: as JSON, with binary leaves as Buffers. */
+/** The expected value: as JSON, with binary leaves as Buffers. */
 function expected(message) {
   const leaves = []
   const mark = (value) => {
@@ -32,7 +32,7 @@ function expected(message) {
   }
   const isBinary = (value) =>
     ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
-  // As JSON.stringify calls it: with the holder as `this`, so that a Buffer is seen before its toJSON.
+  // As in JSON.stringify: with the holder as `this`, so that a Buffer is seen before its toJSON.
   const text = JSON.stringify([message], function (key, value) {
     if (isBinary(this[key])) return mark(this[key])
     return isBinary(value) ? mark(value) : value
@@ -55,7 +55,7 @@ function expected(message) {
   }
 }
 
-test('binary data is found wherever it is', () => {
+test('binary data is found at any place', () => {
   const binary = [
     Buffer.from('a'),
     new Uint8Array(1),
@@ -81,7 +81,7 @@ test('values without binary data are recognised, with cycles and shared parts', 
   assert.equal([...plain, cycle, large, Symbol('s'), 1n, () => {}].some(needsWriting), false)
 })
 
-test('random values arrive as JSON with binary leaves as Buffers, whatever stands beside them', () => {
+test('random values arrive as JSON with binary leaves as Buffers, in any company', () => {
   const from = Number(process.env.FUZZ_FROM ?? 1)
   for (let seed = from; seed < from + 3000; seed++) {
     const random = seeded(seed)
@@ -114,7 +114,7 @@ test('toJSON is called once, and may return binary data', () => {
   assert.equal(calls, 1)
 })
 
-test('keys that look like placeholders arrive as they are', () => {
+test('keys that look like placeholders arrive unchanged', () => {
   const odd = { '\0b': 0, '\0bb': { '\0b': 1 }, '\0c': 1, '\0': 2, b: 3 }
   for (const message of [
     ['e', odd],
@@ -143,14 +143,14 @@ test('attachments return to their places', () => {
   ])
 })
 
-test('a member named __proto__ that is binary arrives as a member', () => {
+test('a binary member named __proto__ arrives as a member', () => {
   const value = Object.fromEntries([['__proto__', Buffer.from('a')]])
   const [, came] = arriving(['e', value])
   assert.equal(Object.getPrototypeOf(came), Object.prototype)
   assert.deepEqual(Object.getOwnPropertyDescriptor(came, '__proto__')?.value, Buffer.from('a'))
 })
 
-test('a view sends its part of the memory only', () => {
+test('a view sends only its part of the memory', () => {
   const { attachments } = detach(['e', new Uint8Array([1, 2, 3, 4]).subarray(1, 3)], MAX)
   assert.deepEqual(
     attachments.map((bytes) => [...bytes]),
@@ -158,7 +158,7 @@ test('a view sends its part of the memory only', () => {
   )
 })
 
-test('placeholders that refer to nothing are left as they are', () => {
+test('placeholders without an attachment stay unchanged', () => {
   for (const index of ['length', 'map', -1, 1, 0.5, null, '0']) {
     const message = ['e', { '\0b': index }]
     assert.deepEqual(attach(message, [Buffer.from('a')]), ['e', { '\0b': index }])
@@ -167,7 +167,7 @@ test('placeholders that refer to nothing are left as they are', () => {
   assert.equal(Object.getPrototypeOf(attach(message, [Buffer.from('a')])[1]), Object.prototype)
 })
 
-/** `count` users and rooms; every user knows all rooms and every room all users. */
+/** `count` users and rooms; every user refers to all rooms, and every room to all users. */
 function twoWay(count) {
   const users = Array.from({ length: count }, (_, n) => ({ name: `u${n}` }))
   const rooms = Array.from({ length: count }, (_, n) => ({ name: `r${n}`, users: [...users] }))
@@ -175,7 +175,7 @@ function twoWay(count) {
   return rooms
 }
 
-test('objects that refer to each other are looked at once each', () => {
+test('objects that refer to each other are visited once each', () => {
   let reads = 0
   const mesh = Array.from({ length: 300 }, () => ({
     get all() {
@@ -192,7 +192,7 @@ test('objects that refer to each other are looked at once each', () => {
   assert.equal(needsWriting(chain), false)
 })
 
-test('an error of JSON.stringify keeps its message, also beside a Buffer', () => {
+test('an error of JSON.stringify keeps its message, even beside a Buffer', () => {
   const cycle = { name: 'c' }
   cycle.self = cycle
   for (const value of [cycle, twoWay(20), 1n]) {
@@ -208,7 +208,7 @@ test('an error of JSON.stringify keeps its message, also beside a Buffer', () =>
   }
 })
 
-test('a message that is too large or too deep is not written to its end', () => {
+test('writing stops once a message is too large or too deep', () => {
   let tree = { data: Buffer.from('leaf') }
   for (let depth = 0; depth < 100; depth++) tree = { left: tree, right: tree }
   assert.throws(() => detach(['e', tree], MAX), { code: 'ERR_SMOKE_TOO_LARGE' })

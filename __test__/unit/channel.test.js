@@ -13,7 +13,7 @@ const NAMES = [
   ...['', '0', 'é\u2028\u{1f600}', '"quoted"\n\\', 'new peer', '::', '*'],
 ]
 
-test('emit is remote whatever the name, and never local', async (t) => {
+test('emit is remote for every name, and never local', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const fail = (name) => () => assert.fail(`local listener for ${name}`)
   for (const name of NAMES) {
@@ -27,7 +27,7 @@ test('emit is remote whatever the name, and never local', async (t) => {
   }
 })
 
-test('every name is heard', async (t) => {
+test('events of every name are heard', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
   for (const name of NAMES) {
@@ -42,7 +42,7 @@ test('every name is heard', async (t) => {
   )
 })
 
-test('newListener and removeListener are heard from both sides and not sent', async (t) => {
+test('newListener and removeListener come from both sides and are not sent', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const heard = []
   node.broadcast.on('newListener', (name) => heard.push(`new ${name}`))
@@ -59,7 +59,7 @@ test('newListener and removeListener are heard from both sides and not sent', as
   assert.deepEqual(native.sent(), [])
 })
 
-test('a remote error that nobody listens for is ignored', async (t) => {
+test('a remote error without a listener is ignored', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
   peer.on('after', () => heard.push('after'))
@@ -71,7 +71,7 @@ test('a remote error that nobody listens for is ignored', async (t) => {
   assert.deepEqual(heard, ['after', 'boo'])
 })
 
-test('names that are no strings are refused, numbers become strings', async (t) => {
+test('names other than strings are refused; numbers become strings', async (t) => {
   const { native, node } = await fakeNetwork(t)
   for (const name of [Symbol('s'), undefined, null, {}, true]) {
     assert.throws(() => node.broadcast.emit(name), {
@@ -108,7 +108,7 @@ test('an argument that cannot be serialised throws, and nothing is sent', async 
   assert.deepEqual(native.sent(), [])
 })
 
-test('once, prepend and removal during an event are those of EventEmitter', async (t) => {
+test('once, prepend and removal during an event work as in EventEmitter', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
   const second = () => heard.push('second')
@@ -127,7 +127,7 @@ test('once, prepend and removal during an event are those of EventEmitter', asyn
   assert.equal(peer.rawListeners('e').length, 2)
 })
 
-test('pressure: emit returns false, drain follows', async (t) => {
+test('under backpressure emit returns false, and drain follows', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const drained = new Promise((resolve) => node.broadcast.once('drain', resolve))
   native.outcomes = [1]
@@ -150,7 +150,7 @@ test('chunks come as Buffers, or strings after setEncoding', async (t) => {
   assert.deepEqual(heard, [Buffer.from('one'), 'two', { an: 'event' }])
 })
 
-test('nothing is kept for a stream that nobody reads', async (t) => {
+test('nothing is kept for a stream without a reader', async (t) => {
   const { native, node } = await fakeNetwork(t)
   native.filters.set(0, { names: null, flags: 3 })
   native.push([0, 'lost'], [0, 'lost'])
@@ -162,10 +162,10 @@ test('nothing is kept for a stream that nobody reads', async (t) => {
   assert.equal(node.broadcast.readableLength, 0)
 })
 
-/** What the addon was told of chunks that wait for their reader. */
+/** The addon's calls about chunks that wait for their reader. */
 const paced = (native) => native.calls.filter(([call]) => call === 'hold' || call === 'read')
 
-test('chunks wait for a reader that has paused, and hold their sender back', async (t) => {
+test('chunks wait for a paused reader, and hold their sender back', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
   peer.on('data', (chunk) => heard.push(String(chunk))).pause()
@@ -186,7 +186,7 @@ test('chunks wait for a reader that has paused, and hold their sender back', asy
   ])
 })
 
-test('nobody waits for a reader that has stopped listening', async (t) => {
+test('no sender waits for a reader that has stopped listening', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const listener = () => {}
   peer.on('data', listener).pause()
@@ -198,7 +198,7 @@ test('nobody waits for a reader that has stopped listening', async (t) => {
   assert.deepEqual(paced(native).at(-1), ['read', PEER, null])
 })
 
-/** Pauses a reader and has more come than is kept for it; 65 chunks of a mebibyte. */
+/** Pauses a reader and delivers more than is kept for it: 65 chunks of a mebibyte. */
 async function overflow(native, peer) {
   peer.pause()
   await settled()
@@ -207,7 +207,7 @@ async function overflow(native, peer) {
   await settled()
 }
 
-test('a stream that has lost a chunk is destroyed with an error that says how much', async (t) => {
+test('a stream that lost a chunk is destroyed with an error that tells how much', async (t) => {
   const { native, node, peer } = await fakeNetwork(t)
   const events = []
   node.on('lost', (drop) => events.push(drop))
@@ -220,12 +220,12 @@ test('a stream that has lost a chunk is destroyed with an error that says how mu
   assert.deepEqual(paced(native).at(-1), ['read', PEER, null])
 })
 
-test('a lost chunk of a stream whose errors nobody hears is an event, and counts', async (t) => {
+test('a lost chunk of a stream without an error listener is an event, and counts', async (t) => {
   const { native, node, peer } = await fakeNetwork(t)
   const events = []
   node.on('lost', (drop) => events.push(drop))
   peer.on('data', () => {})
-  // Like any destination of a pipe, the peer has a listener that does nothing about errors.
+  // Like any destination of a pipe, the peer has an error listener that does nothing.
   new PassThrough().pipe(peer)
   native.stats = () => '{"lost":0}'
   await overflow(native, peer)
@@ -254,7 +254,7 @@ test('chunks that were dropped or skipped end the streams they belong to', async
   ])
 })
 
-test('a chunk that has not left when the peer closes is an error', async (t) => {
+test('a chunk that is unsent when the peer closes is an error', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   native.outcomes = [2]
   const written = new Promise((resolve) => peer.write('a', resolve))
@@ -371,7 +371,7 @@ test('input that ends leaves the broadcast stream readable', async (t) => {
   ])
 })
 
-test('a pipeline through a peer ends when the peer goes', async (t) => {
+test('a pipeline through a peer ends when the peer leaves', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const chunks = []
   const sink = new Writable({
@@ -391,7 +391,7 @@ test('a pipeline through a peer ends when the peer goes', async (t) => {
   assert.deepEqual(native.sent(), [['write', PEER, 'question']])
 })
 
-test('the broadcast channel survives a pipeline that is destroyed', async (t) => {
+test('the broadcast channel survives a destroyed pipeline', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const heard = []
   node.broadcast.on('data', (chunk) => heard.push(String(chunk)))
@@ -411,7 +411,7 @@ test('the broadcast channel survives a pipeline that is destroyed', async (t) =>
   assert.deepEqual(heard, ['in', 'event'])
 })
 
-test('async iteration ends when the peer goes', async (t) => {
+test('async iteration ends when the peer leaves', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const chunks = []
   const over = (async () => {
@@ -432,7 +432,7 @@ test('chunks can be polled', async (t) => {
   assert.equal(String(peer.read()), 'ab')
 })
 
-test('stream methods of a channel return the channel where a stream would return itself', async (t) => {
+test('chainable stream methods of a channel return the channel', async (t) => {
   const { peer } = await fakeNetwork(t)
   assert.equal(peer.pause(), peer)
   assert.equal(peer.isPaused(), true)
@@ -443,7 +443,7 @@ test('stream methods of a channel return the channel where a stream would return
   assert.equal(peer.readable, true)
 })
 
-test('a peer that is closed says so once, takes nothing and ends its stream', async (t) => {
+test('a closed peer emits close once, takes nothing and ends its stream', async (t) => {
   const { native, node, peer } = await fakeNetwork(t)
   const heard = []
   node.peers.on('remove', () => heard.push('remove'))

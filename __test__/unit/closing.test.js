@@ -26,7 +26,7 @@ test('a node and its peers are disposable', { skip: !Symbol.asyncDispose }, asyn
   assert.equal(node.listening, false)
 })
 
-test('start is given up by a signal until the node listens, not afterwards', async () => {
+test('a signal cancels start until the node listens, not afterwards', async () => {
   const { node, native } = fakeNode()
   const reason = new Error('enough')
   await assert.rejects(node.start({ signal: AbortSignal.abort(reason) }), {
@@ -51,7 +51,7 @@ test('start is given up by a signal until the node listens, not afterwards', asy
   await node.stop()
 })
 
-test('a start that waits for a stop is given up by a signal', async () => {
+test('a signal cancels a start that waits for a stop', async () => {
   const { node, native } = fakeNode()
   node.start()
   native.push(LISTENING)
@@ -70,7 +70,7 @@ test('a start that waits for a stop is given up by a signal', async () => {
   )
 })
 
-test('a signal aborts a dial, and a peer that still results is closed', async (t) => {
+test('a signal aborts a dial, and a peer that results anyway is closed', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const told = []
   const callback = (error) => told.push(error.code)
@@ -111,7 +111,7 @@ test('a loop over the peers may close them', async (t) => {
   assert.deepEqual([closed, list.length, node.peers.list], [4, 4, []])
 })
 
-test('a peer that is destroyed is closed, with the error told', async (t) => {
+test('a destroyed peer is closed, and emits the error', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const heard = []
   peer.on('error', (error) => heard.push(error.message))
@@ -124,7 +124,7 @@ test('a peer that is destroyed is closed, with the error told', async (t) => {
   assert.deepEqual(native.calls, [['closePeer', PEER]])
 })
 
-test('end finishes the writes to a peer, and the link stays', async (t) => {
+test('end finishes the writes to a peer and keeps the link', async (t) => {
   const { native, peer } = await fakeNetwork(t)
   const heard = []
   peer.on('data', (chunk) => heard.push(String(chunk)))
@@ -137,7 +137,7 @@ test('end finishes the writes to a peer, and the link stays', async (t) => {
   assert.equal(peer.emit('still', 'there'), true)
 })
 
-test('one pipeline after the other goes into the same channel', async (t) => {
+test('successive pipelines can write to the same channel', async (t) => {
   const { native, node, peer } = await fakeNetwork(t)
   for (const [channel, handle] of [
     [node.broadcast, 0],
@@ -158,7 +158,7 @@ test('one pipeline after the other goes into the same channel', async (t) => {
   }
 })
 
-test('readers go on while one pipeline after the other goes in', async (t) => {
+test('readers continue while successive pipelines write', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const [heard, out] = [[], new PassThrough()]
   node.broadcast.setEncoding('utf8')
@@ -177,7 +177,7 @@ test('readers go on while one pipeline after the other goes in', async (t) => {
   assert.equal(out.read(), null)
 })
 
-test('to write after the end is an error, like to any stream', async (t) => {
+test('a write after the end is an error, as for any stream', async (t) => {
   const { node } = await fakeNetwork(t)
   node.broadcast.end()
   const failed = once(node.broadcast, 'error')
@@ -221,7 +221,7 @@ test('a pending write to a peer ends when it closes', async (t) => {
   await drained
 })
 
-test('a port that the system chose is tried again, and given up when somebody has it', async () => {
+test('a port that the system chose is tried again, and replaced when it is in use', async () => {
   const { node, native } = fakeNode()
   const ports = () => native.calls.filter(([name]) => name === 'start').map(([, { port }]) => port)
   node.start()
@@ -238,7 +238,7 @@ test('a port that the system chose is tried again, and given up when somebody ha
   await node.stop()
 })
 
-test('a port that was asked for is not exchanged for another', async () => {
+test('a requested port is not replaced', async () => {
   const { node, native } = fakeNode({ port: 4000 })
   const started = node.start()
   native.push(IN_USE)
@@ -246,7 +246,7 @@ test('a port that was asked for is not exchanged for another', async () => {
   assert.equal(native.calls.length, 1)
 })
 
-test('a written chunk arrives as one, or is refused', async (t) => {
+test('a written chunk arrives whole, or is refused', async (t) => {
   const { native, node, peer } = await fakeNetwork(t, { maxMessageSize: 1024 })
   for (const channel of [node.broadcast, peer]) {
     native.sent()
@@ -266,7 +266,7 @@ test('a written chunk arrives as one, or is refused', async (t) => {
   }
 })
 
-test('a stream that has ended is read as long as somebody does', async (t) => {
+test('an ended stream is readable as long as it has listeners', async (t) => {
   const { native, node } = await fakeNetwork(t)
   const first = node.broadcast.stream
   const heard = []

@@ -21,7 +21,7 @@ async function createdInBoot(t) {
   return { node, native }
 }
 
-test('listeners run in the context in which the node was created, wherever events come from', async (t) => {
+test("listeners run in the context of their node's creation, for events from every source", async (t) => {
   const { node, native } = await createdInBoot(t)
   const heard = []
   const listener = (name) => () => heard.push([name, store()])
@@ -47,7 +47,7 @@ test('listeners run in the context in which the node was created, wherever event
   )
 })
 
-test('a node that was created outside any context has none', async (t) => {
+test('a node created outside any context has none', async (t) => {
   const { node, native } = fakeNode()
   t.after(() => {
     native.push({ t: 'stopped' })

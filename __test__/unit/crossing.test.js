@@ -1,6 +1,6 @@
 'use strict'
 
-// The whole way in, from frames to handlers: hostile texts against one another.
+// The whole way in, from frames to handlers, with hostile texts.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -16,7 +16,7 @@ test('damaged events are heard exactly as JSON.parse reads them', async (t) => {
   assert.ok(messages > 1000, `${messages} messages`)
 })
 
-/** The arguments that are heard when several origins speak in one segment. */
+/** The arguments that arrive when several origins share a segment. */
 async function heardOf(t, said) {
   const node = await startNode(t)
   const peer = await NativePeer.join(node.options.port, 'relay')

@@ -4,7 +4,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { ADDED, PEER, fakeNetwork, settled } = require('./fake-node')
 
-/** Collects what is thrown outside of everybody's reach while the test runs. */
+/** Collects uncaught exceptions while the test runs. */
 function captureUncaught(t) {
   const errors = []
   process.setUncaughtExceptionCaptureCallback((error) => errors.push(error.message))
@@ -42,7 +42,7 @@ test('attachments arrive as Buffers in their place', async (t) => {
   assert.deepEqual(heard, [[Buffer.from('one')], [[Buffer.from('three')], Buffer.from('two')]])
 })
 
-test('a handler that throws surfaces, and loses nobody a message', async (t) => {
+test('an error in a handler surfaces, and costs no other listener a message', async (t) => {
   const errors = captureUncaught(t)
   const { node, native, peer } = await fakeNetwork(t)
   const heard = []
@@ -133,7 +133,7 @@ test('the addon learns of a new listener at once, and only of the change', async
   assert.deepEqual(native.filters.get(0), { names: ['name 0'], flags: 0 })
 })
 
-test('a long queue is worked off in turns, between which others get theirs', async (t) => {
+test('a long queue is handled in turns, with other work in between', async (t) => {
   const { node, native } = await fakeNetwork(t)
   let heard = 0
   node.broadcast.on('n', () => heard++)
@@ -144,11 +144,11 @@ test('a long queue is worked off in turns, between which others get theirs', asy
     await new Promise(setImmediate)
     turns++
   }
-  // At most eight chunks of a hundred a turn.
+  // At most eight chunks of a hundred per turn.
   assert.ok(turns >= 6, `${turns} turns`)
 })
 
-test('slow handlers do not hold up timers until a chunk is through', async (t) => {
+test('slow handlers do not delay timers until the end of a chunk', async (t) => {
   const { node, native } = await fakeNetwork(t)
   let heard = 0
   let heardByTimer
@@ -166,7 +166,7 @@ test('slow handlers do not hold up timers until a chunk is through', async (t) =
   assert.ok(heardByTimer < 99, `${heardByTimer} before the timer`)
 })
 
-test('nothing of a peer comes after it was removed, even out of the same chunk', async (t) => {
+test('nothing from a peer arrives after its removal, even from the same chunk', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const heard = []
   peer.on('n', (n) => {
@@ -180,7 +180,7 @@ test('nothing of a peer comes after it was removed, even out of the same chunk',
   assert.deepEqual(heard, [1, 2, 'remove abc'])
 })
 
-test('a handler of add can listen before anything of the peer comes', async (t) => {
+test('a handler of add can listen before anything from the peer arrives', async (t) => {
   const { node, native } = await fakeNetwork(t)
   const heard = []
   node.peers.on('add', (peer) => peer.on('first', (word) => heard.push(word)))
@@ -209,7 +209,7 @@ test('lines go to the listeners of their path', async (t) => {
   ])
 })
 
-test('messages that were missed are events, and those lost here are logged', async (t) => {
+test('missed messages cause events, and messages lost here are logged', async (t) => {
   const warnings = []
   const { native, node } = await fakeNetwork(t, { logger: { warn: (line) => warnings.push(line) } })
   const missed = []

@@ -3,8 +3,8 @@
 const { stringify } = JSON
 
 /**
- * An addon without a network: records what it is told in `calls`, answers as `outcomes` says, and
- * delivers what the test puts in with `push`, with filters and rewinds like the real one.
+ * An addon without a network. It records its calls in `calls`, answers from `outcomes`, and
+ * delivers what the test adds with `push`, with filters and rewinds like the real one.
  */
 function fakeBinding() {
   const binding = { last: null, routeTo: () => null }
@@ -17,17 +17,17 @@ function fakeBinding() {
   return binding
 }
 
-/** From here on, handles are members'; what is listened for on the last one holds for all of them. */
+/** The first handle of a member. The filter of the last handle holds for all members. */
 const MEMBERS = 2 ** 31
 const DIRECT = 2 ** 32 - 1
-/** What ends a chunk, in items and arguments of lists. */
+/** The end of a chunk, in items and in arguments of lists. */
 const CHUNK = 100
 /** The same in bytes of messages, as the real one has it. */
 const CHUNK_BYTES = 4 << 20
 
 class FakeNative {
   calls = []
-  /** What `emit`, `emitRich`, `write` and `line` return, one after the other; then 0. */
+  /** The successive results of `emit`, `emitRich`, `write` and `line`; then 0. */
   outcomes = []
   /** The members of each `emitTo`. */
   together = []
@@ -91,7 +91,7 @@ class FakeNative {
         list = null
         items.push(item)
       } else {
-        // Consecutive events of one name stand as the name, their number of arguments and a list.
+        // Consecutive events of one name cross as the name, their number of arguments and a list.
         if (list?.head.join() !== item.head.join()) {
           list = { head: item.head, all: [] }
           items.push(...list.head, list.all)
@@ -193,7 +193,7 @@ class FakeNative {
     return this.#answer('write', channel, String(chunk))
   }
 
-  /** Answers once for all of the run's messages, and records each. */
+  /** Gives one result for the whole run, and records each message. */
   emitRun(channel, kind, count, buffer, length) {
     const outcome = this.outcomes.shift() ?? 0
     const parts = partsOf(buffer.subarray(0, length))
@@ -214,7 +214,7 @@ class FakeNative {
     return '{"peers":0}'
   }
 
-  /** What was sent since this was last asked. */
+  /** The messages sent since the last call. */
   sent() {
     const sent = this.calls.filter(([call]) => ['emit', 'emitRich', 'write', 'line'].includes(call))
     this.calls = []
@@ -235,7 +235,7 @@ class FakeNative {
     return filter.names === null || filter.names.includes(name)
   }
 
-  /** A message as it crosses: what stands before a list of such, and what of it stands in the list. */
+  /** A message in its crossed form: the part before a list, and its part in the list. */
   #item(message) {
     if (typeof message === 'string') return { head: [null], listed: this.#place(message) }
     if (message.line !== undefined) return { t: 'line', d: message.line }
@@ -248,7 +248,7 @@ class FakeNative {
     return { head: [event, -1 - args.length], listed }
   }
 
-  /** Short ones share the first buffer. */
+  /** Short messages share the first buffer. */
   #place(text) {
     const bytes = Buffer.from(text)
     if (this.#buffers.length === 0) this.#buffers.push(Buffer.alloc(0))
@@ -259,7 +259,7 @@ class FakeNative {
   }
 }
 
-/** The parts of `bytes`, each behind its length. */
+/** The parts of `bytes`, each after its length. */
 function partsOf(bytes) {
   const parts = []
   for (let at = 0; at < bytes.length; ) {

@@ -2,12 +2,12 @@
 
 const { SmokeError } = require('../../lib/errors')
 
-/** A network in memory, with a clock of its own: nothing happens but by `run`, `step` and `pass`. */
+/** A network in memory with its own clock. Only `run`, `step` and `pass` make it act. */
 class Net {
-  /** What was sent: [from, to, kind, payload]. */
+  /** The sent messages: [from, to, kind, payload]. */
   log = []
   nodes = new Map()
-  // What is on its way, by pair of nodes: the oldest first.
+  // The messages on their way, by pair of nodes, oldest first.
   #ways = new Map()
   #timers = new Set()
   #now = 0
@@ -43,13 +43,13 @@ class Net {
     this.#ways.get(way).push([kind, text])
   }
 
-  /** The node `id` and all that is on its way to or from it are gone. */
+  /** Removes the node `id` and all messages to and from it. */
   remove(id) {
     this.nodes.delete(id)
     for (const way of this.#ways.keys()) if (way.split(' ').includes(id)) this.#ways.delete(way)
   }
 
-  /** Delivers, or loses, the oldest message of one way, which `choose(ways)` picks. */
+  /** Delivers, or loses, the oldest message of the way that `choose(ways)` picks. */
   async step(choose = ([first]) => first, isLost = false) {
     const ways = [...this.#ways.keys()]
     if (ways.length === 0) return false
@@ -79,7 +79,7 @@ class Net {
   }
 }
 
-/** Resolves when all promises that can be settled are. */
+/** Resolves once all pending promises have settled. */
 async function settled() {
   await new Promise(setImmediate)
 }

@@ -28,7 +28,7 @@ async function fakeNetwork(t, options) {
   return { node, native, peer }
 }
 
-/** Resolves when everything that was pushed has been dispatched (unless a handler blocks). */
+/** Resolves once all pushed items are dispatched (unless a handler blocks). */
 async function settled() {
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
 }

@@ -6,7 +6,7 @@ const { mock, test } = require('node:test')
 const sinon = require('sinon')
 const { PEER, fakeNetwork } = require('./fake-node')
 
-// Ours: what is faked below must not be what a test waits with.
+// The original functions: the tests must not wait with faked ones.
 const { setImmediate: real } = globalThis
 const settled = async () => {
   for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => real(resolve))
@@ -35,7 +35,7 @@ const broken = () => {
   throw new Error('not to be called')
 }
 
-/** What an application's tests or tracers may do: [what, how]. */
+/** Possible changes by an application's tests or tracers: [name, change]. */
 const CHANGES = [
   ['setImmediate is faked', (t) => patch(t, globalThis, 'setImmediate', never)],
   ['setTimeout is faked', (t) => patch(t, globalThis, 'setTimeout', never)],
@@ -70,7 +70,7 @@ const CHANGES = [
 ]
 
 for (const [what, change] of CHANGES) {
-  test(`a sender sends all that it emits while ${what}`, async (t) => {
+  test(`a sender sends all its events while ${what}`, async (t) => {
     const { native, node } = await fakeNetwork(t)
     node.broadcast.emit('n', 0)
     node.broadcast.emit('n', 1)
@@ -89,11 +89,11 @@ for (const [what, change] of CHANGES) {
     )
   })
 
-  test(`a receiver hears everything while ${what}, also when a drain is pending`, async (t) => {
+  test(`a receiver hears everything while ${what}, even with a pending drain`, async (t) => {
     const { native, node, peer } = await fakeNetwork(t)
     const heard = []
     node.broadcast.on('n', (n) => heard.push(n))
-    // More than is worked off in one turn.
+    // More than one turn handles.
     const count = 2000
     native.push(...Array.from({ length: count }, (_, n) => [0, ['n', n]]))
     await new Promise((resolve) => real(resolve))

@@ -1,6 +1,6 @@
 'use strict'
 
-// The states of a node and the order of its events, on a fake addon that does as it is told.
+// The states of a node and the order of its events, on a fake addon.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -26,7 +26,7 @@ test('start resolves when the node listens, and options.port has the real port',
   assert.equal(node.listening, false)
 })
 
-test('stop is fine before start, twice, and while starting', async () => {
+test('stop works before start, twice, and while starting', async () => {
   const { node, native } = fakeNode()
   await node.stop()
   const started = node.start()
@@ -40,7 +40,7 @@ test('stop is fine before start, twice, and while starting', async () => {
   assert.deepEqual(calls(native), ['start', 'stop'])
 })
 
-test('a start during a stop begins when the stop is through; another stop calls it off', async () => {
+test('a start during a stop begins after the stop; another stop cancels it', async () => {
   const { node, native } = fakeNode()
   node.start()
   native.push(LISTENING)
@@ -87,7 +87,7 @@ test('a caller that awaits start need not listen for error', async () => {
   await assert.rejects(started, { code: 'EADDRINUSE' })
 })
 
-test('an error that nobody awaits or listens for is thrown, like that of any EventEmitter', async (t) => {
+test('an error that is neither awaited nor listened for is thrown, as by any EventEmitter', async (t) => {
   const uncaught = []
   process.setUncaughtExceptionCaptureCallback((error) => uncaught.push(error.code))
   t.after(() => process.setUncaughtExceptionCaptureCallback(null))
@@ -146,7 +146,7 @@ test('stop closes the peers at once, and earlier messages still go out', async (
   await stopped
 })
 
-test('a handler that throws keeps no other from being told', async (t) => {
+test('an error in a handler does not keep other handlers from the event', async (t) => {
   const uncaught = []
   process.setUncaughtExceptionCaptureCallback((error) => uncaught.push(error.message))
   t.after(() => process.setUncaughtExceptionCaptureCallback(null))
@@ -168,7 +168,7 @@ test('a handler that throws keeps no other from being told', async (t) => {
   assert.deepEqual(uncaught.sort(), ['add', 'connect', 'new peer'])
 })
 
-test('a broadcast before the start reaches nobody, and is no error', () => {
+test('a broadcast before the start reaches no node, and is no error', () => {
   const { node, native } = fakeNode()
   assert.equal(node.broadcast.emit('x'), true)
   assert.equal(node.broadcast.write('x'), true)
@@ -176,7 +176,7 @@ test('a broadcast before the start reaches nobody, and is no error', () => {
   assert.deepEqual(native.calls, [])
 })
 
-test('the peer list answers for ids and peers', async (t) => {
+test('the peer list accepts ids and peers', async (t) => {
   const { node, peer } = await fakeNetwork(t, { minPeerNo: 1, maxPeerNo: 2 })
   const { peers } = node
   assert.equal(node.peerlist, peers)
@@ -192,7 +192,7 @@ test('the peer list answers for ids and peers', async (t) => {
   assert.deepEqual([peers.list, peer.closed, peers.isSufficientlyFilled()], [[], true, false])
 })
 
-test('addPeer tells its outcome to the callback and the promise', async (t) => {
+test('addPeer reports its outcome to the callback and the promise', async (t) => {
   const { node, native, peer } = await fakeNetwork(t)
   const told = []
   const callback = (...args) => told.push(args)
@@ -228,7 +228,7 @@ test('addPeer tells its outcome to the callback and the promise', async (t) => {
   )
 })
 
-test('addPeer before the first start waits for it; a stop calls it off', async () => {
+test('addPeer before the first start waits for it; a stop cancels it', async () => {
   const { node, native } = fakeNode()
   const told = new Promise((resolve) => node.addPeer('h', 1, resolve))
   await node.stop()

@@ -1,6 +1,6 @@
 'use strict'
 
-// A limit is stated in lib/limits.js. Everything else that states it must agree.
+// lib/limits.js states every limit. All other statements must agree.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -10,9 +10,9 @@ const { LIMITS } = require('../../lib/limits')
 
 const read = (file) => fs.readFileSync(path.join(__dirname, '..', '..', file), 'utf8')
 const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }
-/** The limits that have another name in the core. */
+/** The limits with another name in the core. */
 const IN_CORE = { queuePerPeer: 'link_queue' }
-/** Those that JavaScript holds to by itself. */
+/** The limits that JavaScript enforces. */
 const OWN = ['maxRequests', 'maxHandled', 'maxHandledPerNode']
 const OF_CORE = Object.entries(LIMITS).filter(([name]) => !OWN.includes(name))
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -46,7 +46,7 @@ test('the core has the same defaults', () => {
   }
 })
 
-test('the addon takes every limit', () => {
+test('the addon accepts every limit', () => {
   const source = read('src/binding/config.rs')
   const struct = source.slice(source.indexOf('pub struct Limits {'))
   const fields = struct.slice(0, struct.indexOf('\n}')).matchAll(/pub (\w+): (?:Option<)?f64/g)

@@ -12,7 +12,7 @@ const ROOT = path.join(__dirname, '..', '..')
 const CREATE = path.join(__dirname, '..', 'fixtures', 'install', 'create.cjs')
 const REINSTALL = 'Remove node_modules and run npm install on this machine'
 
-/** What the generated loader throws when its attempts failed with these messages. */
+/** The generated loader's error, if its attempts failed with these messages. */
 function failure(...messages) {
   let cause = null
   for (const message of messages) cause = Object.assign(new Error(message), { cause })
@@ -83,7 +83,7 @@ for (const [what, message, [code, why, remedy]] of CASES) {
   })
 }
 
-/** This package's JavaScript in a folder of its own, as npm installs it, and packages beside it. */
+/** This package's JavaScript in its own folder, as npm installs it, with packages beside it. */
 function installed(t, { packages = [], files = {} } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-native-'))
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
@@ -104,11 +104,11 @@ function lib() {
   return files.map((file) => path.join('lib', file))
 }
 
-/** The error of a program in this folder that creates a node. Default: in this package. */
+/** The error of a program in `folder` that creates a node; the default is this package. */
 async function messageIn(t, folder = path.dirname(CREATE), execArgv = []) {
   const copy = path.join(folder, 'create.cjs')
   if (copy !== CREATE) fs.copyFileSync(CREATE, copy)
-  // The addon of its own folder, whichever one these tests run with.
+  // The addon of that folder, regardless of the one under test.
   const env = { NAPI_RS_NATIVE_LIBRARY_PATH: undefined }
   const program = new Program([copy], { cwd: folder, execArgv, env })
   t.after(() => program.kill())
@@ -119,7 +119,7 @@ async function messageIn(t, folder = path.dirname(CREATE), execArgv = []) {
 
 const CODE = 'ERR_SMOKE_NO_BINARY'
 
-test('a package that was left out is missed', async (t) => {
+test('a missing package is explained', async (t) => {
   assert.deepEqual(await messageIn(t, installed(t)), {
     code: CODE,
     cause: undefined,
@@ -167,7 +167,7 @@ test('the permission model is recognised', async (t) => {
   })
 })
 
-test('a checkout that was not built is told so', () => {
+test('a checkout without a build is explained', () => {
   assert.match(
     explain(failure(NOT_FOUND), []).message,
     /it has not been built\. Build it, with Rust: npm run build$/,

@@ -7,7 +7,7 @@ const { fakeNode } = require('./fake-node')
 
 const address = '127.0.0.1'
 
-test('defaults are those of 0.x, and the port may be left out', () => {
+test('defaults are those of 0.x, and the port is optional', () => {
   const { logger, ...options } = readOptions({ address })
   assert.deepEqual(options, {
     address,
@@ -47,7 +47,7 @@ test('defaults are those of 0.x, and the port may be left out', () => {
   assert.deepEqual(Object.keys(logger), ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
 })
 
-test('a number of peers that is left out follows the one that is given', () => {
+test('an omitted number of peers follows from the given one', () => {
   const numbers = (given) => {
     const { minPeerNo, maxPeerNo } = readOptions({ address, ...given })
     return [minPeerNo, maxPeerNo]
@@ -74,7 +74,7 @@ test('all numbers may be written as strings', () => {
   assert.deepEqual([limits.maxDials, limits.dialsPerSecond], [9, 0.5])
 })
 
-test('values that 0.x took for the default still are', () => {
+test('values that meant the default in 0.x still do', () => {
   const { logger, ...options } = readOptions({ address })
   for (const nothing of [false, null, undefined, 0, '']) {
     const given = { address, seeds: nothing, logger: nothing, pingTimeout: nothing || 0 }
@@ -84,7 +84,7 @@ test('values that 0.x took for the default still are', () => {
   }
 })
 
-test('values that 0.x went on with cause a warning', () => {
+test('bad values that 0.x accepted cause a warning', () => {
   const warnings = []
   const { seeds } = readOptions({
     address,
@@ -126,7 +126,7 @@ test('seeds may be written as texts, and each address in one way only', () => {
   assert.deepEqual(readOptions(read).seeds, read.seeds)
 })
 
-test('without an address a node takes the one that its seeds see, or stays on its machine', () => {
+test('without an address a node takes the one on the route to its seeds, or stays on its machine', () => {
   const read = (options) => {
     const { address, listen } = readOptions(options)
     return [address, listen.host]
@@ -275,7 +275,7 @@ const BAD = [
 ]
 
 for (const [options, Type, option, message] of BAD) {
-  test(`a bad option is refused by name: ${show(options)}`, () => {
+  test(`an error names the bad option: ${show(options)}`, () => {
     assert.throws(
       () => readOptions(options),
       (error) => {
@@ -325,7 +325,7 @@ test('generated ids differ', () => {
   assert.equal(new Set(ids).size, 100)
 })
 
-test('the logger gets the levels that it has, as its own methods', async () => {
+test('the logger gets its own levels, as calls of its methods', async () => {
   class Logger {
     #lines = []
     info(line) {

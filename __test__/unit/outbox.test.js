@@ -24,7 +24,7 @@ const tick = () => new Promise(setImmediate)
 /** Sends the event with this JSON text. */
 const send = (outbox, text) => outbox.event(text)
 
-test('the first event of a tick goes at once, the others as one when it ends', async () => {
+test('the first event of a tick is sent at once, the others in one batch at its end', async () => {
   const { native, outbox } = openOutbox()
   for (const text of ['["a"]', '["b"]', '["c"]']) assert.equal(send(outbox, text), true)
   assert.deepEqual(native.sent(), [['emit', 7, '["a"]']])
@@ -36,7 +36,7 @@ test('the first event of a tick goes at once, the others as one when it ends', a
   assert.deepEqual(native.sent(), [])
 })
 
-test('messages of a busy sender cross once in two ticks, and the last of them does not wait', async () => {
+test('messages of a busy sender cross once per two ticks, and the last one does not wait', async () => {
   const { native, outbox } = openOutbox()
   const text = `["${'x'.repeat(1000)}"]`
   const texts = (count) => Array(count).fill(text)
@@ -60,11 +60,7 @@ test('messages of a busy sender cross once in two ticks, and the last of them do
   await tick()
   say(1)
   await tick()
-  assert.deepEqual(
-    heard(),
-    [text],
-    'nothing was said for a tick, and still it is taken for busy once',
-  )
+  assert.deepEqual(heard(), [text], 'after a silent tick, the sender still counts as busy once')
   say(2)
   assert.deepEqual(heard(), [text], 'the first goes at once again')
 })
@@ -105,7 +101,7 @@ test('order is kept between events, attachments, chunks and lines', () => {
   )
 })
 
-test('pressure is reported until there is room again', async () => {
+test('backpressure is reported until there is room again', async () => {
   const { native, outbox } = openOutbox()
   native.outcomes = [PRESSED]
   assert.equal(send(outbox, '["a"]'), false)
@@ -114,7 +110,7 @@ test('pressure is reported until there is room again', async () => {
   assert.equal(send(outbox, '["c"]'), true)
 })
 
-test('a chunk that was taken under pressure is done when there is room', () => {
+test('a chunk accepted under backpressure is done when there is room', () => {
   const { native, outbox } = openOutbox()
   const done = []
   const chunk = (text) => outbox.chunk(Buffer.from(text), () => done.push(text))
@@ -163,7 +159,7 @@ test('messages refused by an overloaded addon are held and sent later, in order'
   assert.deepEqual(done, ['d'])
 })
 
-test('an application that ignores pressure gets an error in the end, and nothing is lost', async () => {
+test('an application that ignores backpressure finally gets an error, and loses nothing', async () => {
   const { native, outbox } = openOutbox()
   native.emit = () => OVERLOADED
   const text = `["${'x'.repeat(10_000)}"]`
@@ -201,7 +197,7 @@ test('messages over the limit are refused before anything is sent', () => {
   assert.equal(send(outbox, size(MAX)), true)
 })
 
-test('bytes of one kind that follow each other in a tick go as one, and may change afterwards', async () => {
+test('consecutive bytes of one kind in a tick are sent as one run, and may change afterwards', async () => {
   const { native, outbox } = openOutbox()
   const runs = []
   const emitRun = native.emitRun.bind(native)
@@ -220,7 +216,7 @@ test('bytes of one kind that follow each other in a tick go as one, and may chan
   assert.deepEqual(runs, [2, 2])
 })
 
-test('large bytes go at once and alone, behind what was collected', async () => {
+test('large bytes are sent at once and alone, after the batch', async () => {
   const { native, outbox } = openOutbox()
   const calls = () => native.sent().map(([call, , text]) => [call, text.length])
   for (let n = 0; n < 3; n++) outbox.chunk(Buffer.alloc(20_000), () => {})
@@ -235,7 +231,7 @@ test('large bytes go at once and alone, behind what was collected', async () => 
   assert.deepEqual(calls(), [])
 })
 
-test('closing sends the collected messages and releases the stream', () => {
+test('closing sends the batch and releases the stream', () => {
   const { native, outbox } = openOutbox()
   const done = []
   send(outbox, '["a"]')
@@ -255,7 +251,7 @@ test('closing sends the collected messages and releases the stream', () => {
   assert.deepEqual(native.sent(), [])
 })
 
-test('a channel that the addon has closed takes nothing and says so', () => {
+test('a channel that the addon has closed takes nothing and returns false', () => {
   const { native, outbox } = openOutbox()
   native.outcomes = [CLOSED]
   assert.equal(send(outbox, '["a"]'), false)

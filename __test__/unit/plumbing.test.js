@@ -20,7 +20,7 @@ const NAMES = [
   'data',
 ]
 
-/** Ways to give a channel to Node.js's own stream code; each returns what tells that it ended. */
+/** Ways to pass a channel to Node.js's own stream code; each returns a sign of its end. */
 const USES = {
   'pipe to it': (channel) => {
     const source = new PassThrough()
@@ -85,7 +85,7 @@ for (const [name, use] of Object.entries(USES)) {
   })
 }
 
-test('an application that is called by a stream is not taken for one', async (t) => {
+test("an application's listener is not mistaken for a stream's", async (t) => {
   const { native, node } = await fakeNetwork(t)
   const heard = []
   const through = new PassThrough()
@@ -103,7 +103,7 @@ test('an application that is called by a stream is not taken for one', async (t)
   )
 })
 
-test('how stacks are written does not matter', async (t) => {
+test('the format of stack traces does not matter', async (t) => {
   const { prepareStackTrace, stackTraceLimit } = Error
   t.after(() => Object.assign(Error, { prepareStackTrace, stackTraceLimit }))
   Error.prepareStackTrace = (_, frames) => frames
@@ -121,7 +121,7 @@ test('how stacks are written does not matter', async (t) => {
   assert.deepEqual([hasEnded, heard], [false, ['the shop']])
 })
 
-test("listeners of an application's are its own, whatever they look like", () => {
+test("an application's listeners of any form are its own", () => {
   function onclose() {}
   const bound = onclose.bind(null)
   const proxy = new Proxy(onclose, {})
@@ -132,7 +132,7 @@ test("listeners of an application's are its own, whatever they look like", () =>
   assert.equal(isPlumbing(emitter.rawListeners('x')[0]), false)
 })
 
-test('an error that a failed stream hands on stays here; one that an application sends does not', async (t) => {
+test("a failed stream's error stays local; an application's error is sent", async (t) => {
   const { native, node } = await fakeNetwork(t)
   const heard = []
   node.broadcast.stream.on('error', (error) => heard.push(error.message))

@@ -19,7 +19,7 @@ class Point {
   }
 }
 
-// Not '\\' alone: Node.js 24 parses the key '\ud800' as that once it has seen it.
+// Not '\\' alone: Node.js 24 then parses the key '\ud800' as '\\'.
 const KEYS = [
   ...[
     'a',
@@ -37,7 +37,7 @@ const KEYS = [
   ...['\0', '\0b', '\0bb', '\0c', '\ud800', 'length', 'type', 'data', 'toJSON'],
 ]
 
-/** Leaves, odd ones among them. */
+/** Leaves, including odd ones. */
 const LEAVES = [
   ...[() => null, () => undefined, () => true, () => false, () => 0, () => -0, () => 1.5e300],
   ...[() => NaN, () => -Infinity, () => 'text', () => '', () => '\ud800 "\\\n', () => '\0b'],
@@ -59,7 +59,7 @@ const BINARY = [
   () => new Uint8Array([1, 2, 3, 4]).subarray(1, 3),
 ]
 
-/** Any value that JSON takes, with binary data in it or without. */
+/** A random value that JSON accepts, with or without binary data. */
 function randomValue(random, depth = 0) {
   const pick = (list) => list[Math.floor(random() * list.length)]
   const roll = random()

@@ -15,7 +15,7 @@ const CODES = [
   ...['ERR_SMOKE_TIMEOUT', 'ERR_SMOKE_UNREACHABLE', 'STOPPED'],
 ]
 
-/** Random numbers that a seed determines (mulberry32). */
+/** Random numbers from a seed (mulberry32). */
 function generator(seed) {
   let state = seed
   return (below) => {
@@ -26,10 +26,10 @@ function generator(seed) {
   }
 }
 
-/** One network, at random: deliveries, losses, leaves, aborts, time, in any order. */
+/** A network with random deliveries, losses, leaves, aborts and time steps, in any order. */
 class Round {
   net = new Net()
-  // What was asked, and what became of it.
+  // The requests and their outcomes.
   asked = []
   handled = new Map()
   #random
@@ -43,7 +43,7 @@ class Round {
 
   async play() {
     for (let step = 0; step < STEPS; step++) await this.#step()
-    // What is left to do is done, and time is up for the rest.
+    // All remaining work is done, and all other requests time out.
     for (const end of this.#ends.splice(0)) end()
     await settled()
     await this.net.run()
@@ -146,7 +146,7 @@ function check({ asked, handled, net }) {
   assert.equal(net.timers, 0, 'timers are left')
 }
 
-test('every request ends exactly once, whatever happens', async () => {
+test('every request ends exactly once in random networks', async () => {
   const seed = Number(process.env.SEED ?? randomInt(2 ** 31))
   for (let round = 0; round < ROUNDS; round++) {
     const current = new Round(generator(seed + round))

@@ -20,7 +20,7 @@ function start(ids, limits = LIMITS) {
   return { net, nodes }
 }
 
-/** One engine, and what it sends. */
+/** One engine, and the messages that it sends. */
 function alone(limits = LIMITS) {
   const sent = []
   const send = (id, kind, payload) => sent.push([id, kind, payload])
@@ -29,10 +29,10 @@ function alone(limits = LIMITS) {
   return { requests, sent, clock }
 }
 
-/** A sender, as requests get it. */
+/** A sender, in the form that requests get. */
 const sender = (from) => ({ from, authenticated: false })
 
-test('a request is answered by its handler, which learns who asks', async () => {
+test('a handler answers a request, and learns its sender', async () => {
   const {
     net,
     nodes: [a, b],
@@ -47,7 +47,7 @@ test('a request is answered by its handler, which learns who asks', async () => 
   assert.deepEqual([requests, timeouts, b.counters.requestsHandled], [3, 0, 3])
 })
 
-test('what a handler throws travels as a message and a code, and no stack', async () => {
+test("a handler's error travels as a message and a code, without the stack", async () => {
   const {
     net,
     nodes: [a, b],
@@ -96,7 +96,7 @@ test('what a handler throws travels as a message and a code, and no stack', asyn
   assert.ok(!JSON.stringify(net.log).includes('requests.test'), 'a stack has travelled')
 })
 
-test('nobody handles it', async () => {
+test('a request without a handler is an error', async () => {
   const {
     net,
     nodes: [a],
@@ -107,7 +107,7 @@ test('nobody handles it', async () => {
   await rejected
 })
 
-test('an answer that cannot be sent is an error of the handler', async () => {
+test('an answer that cannot be sent becomes an error of the handler', async () => {
   const {
     net,
     nodes: [a, b],
@@ -120,7 +120,7 @@ test('an answer that cannot be sent is an error of the handler', async () => {
   await rejected
 })
 
-test('what cannot be asked is thrown at the call, and nothing is left of it', async () => {
+test('an invalid request throws at the call, and leaves nothing behind', async () => {
   const {
     nodes: [a],
   } = start(['a', 'b'])
@@ -129,7 +129,7 @@ test('what cannot be asked is thrown at the call, and nothing is left of it', as
   assert.equal(a.counters.requests, 0)
 })
 
-test('a request rejects the moment its node leaves, and its handler is told', async () => {
+test('a request rejects when its node leaves, and its handler is aborted', async () => {
   const {
     net,
     nodes: [a, b],
@@ -148,7 +148,7 @@ test('a request rejects the moment its node leaves, and its handler is told', as
   assert.equal(signal.aborted, true)
 })
 
-test('an abort rejects, tells the handler, and its answer is not sent', async () => {
+test('an abort rejects the request, aborts the handler, and drops its answer', async () => {
   const {
     net,
     nodes: [a, b],
@@ -179,7 +179,7 @@ test('an abort rejects, tells the handler, and its answer is not sent', async ()
   await assert.rejects(late, { code: 'ABORT_ERR' })
 })
 
-test('a request ends when its time is over, on both sides', async () => {
+test('a request times out on both sides', async () => {
   const {
     net,
     nodes: [a, b],
@@ -200,7 +200,7 @@ test('a request ends when its time is over, on both sides', async () => {
   assert.equal(a.counters.timeouts, 1)
 })
 
-test('all are asked: replies, errors, and who is missing', async () => {
+test('a poll of all nodes yields replies, errors and missing nodes', async () => {
   const ids = ['a', 'ok', 'late', 'fails', 'none', 'leaves']
   const {
     net,
@@ -316,7 +316,7 @@ test('what a node may have open is bounded: its own requests, and those it handl
   })
   sent.length = 0
   for (const from of ['m', 'n', 'o', 'p']) {
-    // Requests whose time is over long before they end make no room.
+    // Timed-out requests whose handlers still run make no room.
     for (let n = 0; n < 10; n++) requests.received(sender(from), REQUEST, [n, 1, 'work', []])
   }
   assert.equal(most, 5)
@@ -329,7 +329,7 @@ test('what a node may have open is bounded: its own requests, and those it handl
   assert.equal(running, 1)
 })
 
-test('a request that comes twice while it is handled is handled once', () => {
+test('a request that arrives again while it is handled is handled once', () => {
   const { requests } = alone()
   let calls = 0
   requests.handlers.set('x', () => {
@@ -340,7 +340,7 @@ test('a request that comes twice while it is handled is handled once', () => {
   assert.equal(calls, 1)
 })
 
-test('a stop rejects what waits and tells the handlers', async () => {
+test('a stop rejects pending requests and aborts the handlers', async () => {
   const { requests } = alone()
   let signal
   requests.handlers.set('x', (context) => {

@@ -7,10 +7,10 @@ const { fakeNetwork, fakeNode, settled } = require('./fake-node')
 
 const DIRECT = 2 ** 32 - 1
 const BROADCAST = 0
-// What the addon says of a message.
+// The addon's results for a message.
 const [PRESSED, OVERLOADED, CLOSED] = [1, 2, 3]
 
-/** The handle of the member number `n`, and what the addon tells of it. */
+/** The handle of member number `n`, and the addon's notice about it. */
 const handle = (n) => 2 ** 31 + n
 const told = (t, n, { m, h } = {}, rest = {}) => {
   const body = JSON.stringify({ m, h })
@@ -26,7 +26,7 @@ const told = (t, n, { m, h } = {}, rest = {}) => {
   }
 }
 
-/** A node in a network of so many others. */
+/** A node in a network of `count` others. */
 async function withMembers(t, count, options) {
   const network = await fakeNetwork(t, options)
   for (let n = 1; n <= count; n++) network.native.push(told('joined', n))
@@ -34,7 +34,7 @@ async function withMembers(t, count, options) {
   return network
 }
 
-/** The messages that were sent since this was last asked: [handle, message], as parsed. */
+/** The messages sent since the last call: [handle, message], parsed. */
 function sent(native) {
   return native.sent().flatMap(([, channel, text, attachments]) => {
     return text
@@ -43,7 +43,7 @@ function sent(native) {
   })
 }
 
-test('members come, change and go; the node itself is one of them', async (t) => {
+test('members join, change and leave; the node itself is one of them', async (t) => {
   const { node, native } = await fakeNetwork(t, { meta: { zone: 1 } })
   const heard = []
   for (const event of ['join', 'update', 'leave']) {
@@ -90,7 +90,7 @@ test('members come, change and go; the node itself is one of them', async (t) =>
   assert.equal(node.members.get('m2').legacy, true)
 })
 
-test('what a member says of itself can be anything', async (t) => {
+test("a member's record can be anything", async (t) => {
   const { node, native } = await fakeNetwork(t)
   const bodies = ['', '{', 'null', '7', '[]', '{"h":7}', '{"h":[1]}', '{"h":["x","x"],"m":null}']
   for (const [n, body] of bodies.entries()) native.push({ ...told('joined', n), body })
@@ -103,7 +103,7 @@ test('what a member says of itself can be anything', async (t) => {
   assert.equal(node.members.size, 1)
 })
 
-test('to() sends to one member or several, and throws when one is not there', async (t) => {
+test('to() sends to one member or several, and throws if one is missing', async (t) => {
   const { node, native } = await withMembers(t, 2)
   assert.equal(node.to('m1').emit('ev', 1, { two: [3] }), true)
   assert.equal(node.to(['m1', 'm2']).emit('both', Buffer.from('x')), true)
@@ -245,7 +245,7 @@ test('direct listeners get the sender first, whatever is sent', async (t) => {
   ])
 })
 
-test('the addon is told what is listened for from members', async (t) => {
+test('the addon gets the names that are listened for from members', async (t) => {
   const { node, native } = await fakeNetwork(t)
   const names = () => native.filters.get(DIRECT).names.filter((name) => !name.startsWith('\0'))
   const [one, two] = [() => {}, () => {}]
@@ -265,7 +265,7 @@ test('the addon is told what is listened for from members', async (t) => {
   assert.equal(native.filters.get(DIRECT).names.length, 4)
 })
 
-test('a request and its answer, as they are sent', async (t) => {
+test('a request and its answer have the expected form', async (t) => {
   const { node, native } = await withMembers(t, 1)
   const asked = node.to('m1').timeout(700).emitWithAck('sum', 1, Buffer.from('x'))
   const [[channel, [kind, [number, ms, name, args]]]] = sent(native)
@@ -282,7 +282,7 @@ test('a request and its answer, as they are sent', async (t) => {
   assert.deepEqual(sent(native).slice(-1), [[handle(1), ['\0a', [7, 8]]]])
 })
 
-test('a request goes to a node that handles it, in turn, and to the next if it does not', async (t) => {
+test('requests go to the nodes with a handler in turn, and to the next if one refuses', async (t) => {
   const { node, native } = await fakeNetwork(t)
   await assert.rejects(node.request('x'), { code: 'ERR_SMOKE_NO_HANDLER' })
   for (const n of [1, 2, 3]) native.push(told('joined', n, { h: ['x'] }))
@@ -308,7 +308,7 @@ test('a request goes to a node that handles it, in turn, and to the next if it d
   }
   await retried
   assert.deepEqual(tried, [2, 3, 1].map(handle))
-  // What a handler threw has happened: that is not asked for twice.
+  // A request whose handler threw was handled, and is not repeated.
   const failed = assert.rejects(node.request('x'), { code: 'ERR_SMOKE_REMOTE' })
   const [[channel, [, [number]]]] = sent(native)
   native.push([channel, ['\0e', [number, 0, 'E', 'no']]])
@@ -316,7 +316,7 @@ test('a request goes to a node that handles it, in turn, and to the next if it d
   assert.deepEqual(sent(native), [])
 })
 
-test('everyone is asked by one broadcast', async (t) => {
+test('one broadcast asks all nodes', async (t) => {
   const { node, native } = await withMembers(t, 2)
   native.push({ ...told('joined', 3), legacy: true }, told('joined', 4))
   for (const n of [1, 2]) native.push(told('updated', n, { h: ['ping'] }))
@@ -334,7 +334,7 @@ test('everyone is asked by one broadcast', async (t) => {
   assert.equal(errors.get('m2').code, 'ERR_SMOKE_UNREACHABLE')
 })
 
-test('who is asked by a broadcast answers the member that it names, and nobody else', async (t) => {
+test('a node answers a broadcast request only to the member that it names', async (t) => {
   const { node, native } = await withMembers(t, 1)
   const names = async () => {
     await settled()
@@ -355,7 +355,7 @@ test('who is asked by a broadcast answers the member that it names, and nobody e
   assert.deepEqual(await names(), [])
 })
 
-test('everybody is told of handlers and meta, within bounds', async (t) => {
+test('all members learn of handlers and meta, within bounds', async (t) => {
   const { node, native } = fakeNode({ meta: 'first' })
   node.handle('a', () => {})
   node.start()
@@ -432,7 +432,7 @@ test('ready() waits for members, for a time, for a signal, and not beyond stop()
   await Promise.all([never, stopped])
 })
 
-test('what a node sends itself arrives as from anybody, later, as a copy', async (t) => {
+test('a message to the node itself arrives like any other, later, as a copy', async (t) => {
   const { node } = await fakeNetwork(t)
   const heard = []
   node.direct.on('ev', (...args) => heard.push(args))
@@ -459,7 +459,7 @@ test('what a node sends itself arrives as from anybody, later, as a copy', async
   )
 })
 
-test('stop() rejects what waits, sends what was emitted, and all members leave', async (t) => {
+test('stop() rejects pending requests, sends earlier messages, and removes all members', async (t) => {
   const { node, native } = await withMembers(t, 1)
   const left = []
   node.members.on('leave', ({ id }) => left.push(id))

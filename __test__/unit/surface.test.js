@@ -13,7 +13,7 @@ const { fakeNetwork, fakeNode, settled } = require('./fake-node')
 
 const ROOT = path.join(__dirname, '..', '..')
 
-/** The names of what an object has, inherited members included. */
+/** The names of an object's members, including inherited ones. */
 function surface(object) {
   const names = new Set()
   for (let at = object; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
@@ -22,9 +22,9 @@ function surface(object) {
   return names
 }
 
-/** What an application could reach in 0.2.2, by the names that it has in the documentation. */
+/** The names of all that an application could reach in 0.2.2, as in its documentation. */
 async function legacySurface() {
-  // It warns of what it uses of Node.js.
+  // It warns about deprecated parts of Node.js.
   const { noDeprecation } = process
   process.noDeprecation = true
   const legacy = require('smokesignal-legacy')
@@ -69,7 +69,7 @@ test('channels are streams', async (t) => {
   }
 })
 
-test("an application's own events on a node are its own", async (t) => {
+test("an application's own events on a node stay local", async (t) => {
   const { native, node } = await fakeNetwork(t)
   const heard = []
   node.on('ready', function (since) {
@@ -82,7 +82,7 @@ test("an application's own events on a node are its own", async (t) => {
   assert.deepEqual(native.calls, [])
 })
 
-test('options that were changed count, and are checked, when the node is started', async () => {
+test('changed options take effect, and are checked, at the next start', async () => {
   const { node, native } = fakeNode()
   node.options.seeds = false
   node.options.maxPeerNo = '7'
