@@ -62,7 +62,7 @@ pub(super) struct Core {
     /// Links with new data to write.
     touched: Vec<LinkId>,
     /// Accepted links without a handshake, oldest first.
-    strangers: BTreeMap<LinkId, (IpAddr, Instant)>,
+    unconnected: BTreeMap<LinkId, (IpAddr, Instant)>,
     tasks: JoinSet<()>,
     dials: HashMap<LinkId, AbortHandle>,
     port: Arc<dyn Port>,
@@ -190,7 +190,7 @@ impl Core {
             received: 0,
             passed_on: 0,
             touched: Vec::new(),
-            strangers: BTreeMap::new(),
+            unconnected: BTreeMap::new(),
             tasks: JoinSet::new(),
             dials: HashMap::new(),
             port,
@@ -416,7 +416,7 @@ impl Core {
                 max_message,
                 ..
             } => {
-                self.strangers.remove(link);
+                self.unconnected.remove(link);
                 if let Some(open) = self.links.get_mut(link) {
                     let max_message = max_message.map(|max| max as usize);
                     let gate = Arc::new(Gate::new(open.outlet.clone(), max_message));
@@ -461,7 +461,7 @@ impl Core {
         let stats = Stats {
             counters: self.state.counters(),
             refused: self.refused,
-            unconnected: self.strangers.len(),
+            unconnected: self.unconnected.len(),
             links,
         };
         *lock(&self.shared.report) = stats;

@@ -36,7 +36,7 @@ pub enum Input {
         /// The system's error code, such as `ECONNREFUSED`.
         code: String,
     },
-    /// A message came.
+    /// A message arrived.
     Received {
         /// The link.
         link: LinkId,

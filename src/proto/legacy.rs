@@ -1,9 +1,9 @@
 //! The wire of smokesignal 0.1 and 0.2: one JSON array per line.
 //!
-//! - [`line`]: the lines, and what each of them means;
+//! - [`line`]: the lines and their meaning;
 //! - [`packet`]: the packets that travel inside lines, checked by their hash;
-//! - [`canonical`]: JSON exactly as V8 writes it, because that is what the hash covers;
-//! - [`seen`]: which packets have been seen, because packets are flooded;
+//! - [`canonical`]: JSON exactly as V8 writes it, because the hash covers that text;
+//! - [`seen`]: the packets seen recently, because packets are flooded;
 //! - [`ids`]: the ids that native broadcasts have as packets;
 //! - [`translator`]: the interface of all this for a node with legacy peers.
 

@@ -13,7 +13,7 @@ use crate::net::secure::Refusal;
 use crate::proto::{CloseHow, Event, Input};
 
 /// Minimum time for a handshake before a connection must make room for a newer one.
-const STRANGER_GRACE: Duration = Duration::from_millis(500);
+const UNCONNECTED_GRACE: Duration = Duration::from_millis(500);
 /// The shortest pause in accepting connections: timers are coarse.
 const ARRIVAL_PAUSE: Duration = Duration::from_millis(10);
 
@@ -38,7 +38,7 @@ impl Core {
             return self.refuse(remote, Refusal::Address);
         }
         let same = self
-            .strangers
+            .unconnected
             .values()
             .filter(|(other, _)| *other == ip)
             .count();
@@ -47,16 +47,16 @@ impl Core {
             tracing::debug!(%remote, "refused: too many connections of one address without a handshake");
             return reset(&stream);
         }
-        if self.strangers.len() >= self.config.max_unconnected {
+        if self.unconnected.len() >= self.config.max_unconnected {
             // The oldest has had the most time for its handshake. But if it is new, too,
             // connections arrive so fast that mutual displacement would let none through.
-            let oldest = self.strangers.values().next();
-            if oldest.is_some_and(|(_, since)| since.elapsed() < STRANGER_GRACE) {
+            let oldest = self.unconnected.values().next();
+            if oldest.is_some_and(|(_, since)| since.elapsed() < UNCONNECTED_GRACE) {
                 self.refused.refused_crowded += 1;
                 tracing::debug!(%remote, "refused: too many connections without a handshake");
                 return reset(&stream);
             }
-            if let Some((oldest, _)) = self.strangers.pop_first() {
+            if let Some((oldest, _)) = self.unconnected.pop_first() {
                 self.refused.refused_crowded += 1;
                 self.close(oldest, CloseHow::Abort);
                 self.handle(Input::Closed {
@@ -66,7 +66,7 @@ impl Core {
             }
         }
         let link = self.state.next_link();
-        self.strangers.insert(link, (ip, Instant::now()));
+        self.unconnected.insert(link, (ip, Instant::now()));
         let security = match &self.keys {
             Some(keys) => Security::Accepts(keys.clone()),
             None => Security::Plain,

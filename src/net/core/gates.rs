@@ -28,7 +28,7 @@ pub(in crate::net) struct Gate {
     window: AtomicUsize,
     /// Set above the window, and cleared at half of it.
     is_behind: AtomicBool,
-    /// Whether a sender was told to wait.
+    /// Whether a sender waits for a drain event.
     waiting: AtomicBool,
     /// The peer's message limit, if its handshake gave one.
     pub(in crate::net) max_message: Option<usize>,
@@ -39,7 +39,7 @@ pub(in crate::net) struct Gate {
 struct Members {
     all: HashSet<LinkId>,
     gates: HashMap<LinkId, Arc<Gate>>,
-    /// Members whose senders were told to wait.
+    /// Members whose senders wait for a drain event.
     waiting: HashSet<LinkId>,
 }
 
@@ -162,7 +162,7 @@ impl Shared {
         members.waiting.remove(&member);
     }
 
-    /// Notes that senders to this member were told to wait.
+    /// Notes that senders to this member wait for a drain event.
     pub(in crate::net) fn waits_for(&self, member: LinkId) {
         lock(&self.members).waiting.insert(member);
     }

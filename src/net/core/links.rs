@@ -50,7 +50,7 @@ impl Core {
                         refusal.code()
                     }
                 };
-                self.strangers.remove(&link);
+                self.unconnected.remove(&link);
                 self.handle(Input::Closed {
                     link,
                     reason: reason.to_owned(),
@@ -154,7 +154,7 @@ impl Core {
         if let Some(dial) = self.dials.remove(&link) {
             dial.abort();
         }
-        self.strangers.remove(&link);
+        self.unconnected.remove(&link);
         // A half-closed link still has to report when the other side closes it.
         let outlet = match how {
             CloseHow::HalfClose => self.links.get(&link).map(|open| open.outlet.clone()),

@@ -1,6 +1,6 @@
 //! The native wire: binary frames.
 //!
-//! A frame is a `u32` length of what follows, a `u8` type, and a body. Numbers are big-endian; an
+//! A frame is a `u32` length of the rest, a `u8` type, and a body. Numbers are big-endian; an
 //! *id* is `u8` length and the code of a [`NodeId`]; an *origin* is an id, then `u64` epoch; an
 //! *address* is `u8` 4 or 6, the bytes of the IP address, and `u16` port; a *contact* is `u8`
 //! length and id, then an address (at most 32 of them in a frame); *rest* is everything up to the
@@ -29,8 +29,7 @@
 //! | `0x22` | line | rest: the JSON text of an array of the application's own |
 //! | `0x23` | direct consumed | `u64` count |
 //! | `0x24` to `0x27` | letters to any node, and notes on them | see [`routing::Frame`] |
-//! | `0x28` | peers | `u16` all, `u16` those with other peers; only to nodes whose handshake has
-//! `max` |
+//! | `0x28` | peers | `u16` all, `u16` those with other peers; only to nodes whose handshake has `max` |
 //!
 //! A `high` of 2⁶⁴ − 2 in consumed means: do not wait for the sender. `0x06` to `0x08` and `0x23`
 //! go only to peers whose handshake has `windows`; `0x17` to `0x1b` and `0x24` to `0x27` go only to

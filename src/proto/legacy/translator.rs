@@ -60,7 +60,7 @@ enum Generation {
 pub(in crate::proto) enum Arrival {
     /// It was seen before.
     Known,
-    /// A broadcast that a native node made, come back from the legacy side.
+    /// A native broadcast that returned from the legacy side.
     Native(Publish),
     /// A broadcast of a legacy node. It has been passed on.
     Legacy(Payload),

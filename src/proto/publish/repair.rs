@@ -33,7 +33,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// A peer still sends broadcasts if its latest frame about them arrived within this time. A frame
 /// of 64 KiB takes half a second over 1 Mbit/s, and several links may share that.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
-/// How many gaps may wait for repair in streams that have delivered nothing yet.
+/// With this many gaps, a stream that has delivered nothing yet gets no repair.
 const STRANGE_GAPS: usize = 1024;
 /// Minimum time between two checks of the gaps, per [`GAPS_AT_A_LOOK`] gaps. A check visits every
 /// gap, and an attacker can create thousands.

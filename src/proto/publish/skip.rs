@@ -8,7 +8,7 @@ use super::stream::Doubt;
 use crate::proto::codec::native;
 use crate::proto::{Event, Origin, Range};
 
-/// An origin heard within this time is active: another node's claim alone makes no node skip.
+/// An origin heard within this time is active: one other node's claim does not cause a skip.
 const LIVE_FOR: Duration = Duration::from_secs(10);
 
 impl State {

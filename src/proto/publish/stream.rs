@@ -10,7 +10,7 @@ use crate::proto::{LinkId, Moment, Publish};
 const LAG_MAX: u64 = 1 << 20;
 /// A peer that claims to be further ahead than this is pushed to anyway: a liar may have misled it.
 const AHEAD_MAX: u64 = 4096;
-/// A peer that goes on pushing after a PRUNE is pruned again after this.
+/// A peer that still pushes after a PRUNE is pruned again after this.
 const PRUNE_AGAIN: Duration = Duration::from_millis(500);
 /// A peer whose announcement of a run beats another's push by this much is asked to push instead.
 const LEAD: Duration = Duration::from_millis(5);

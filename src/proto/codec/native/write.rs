@@ -98,7 +98,7 @@ pub fn forward_join(urgent: bool, ttl: u8, who: &PeerAddress) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
-/// A shuffle frame; contacts beyond what a frame may hold are left out.
+/// A shuffle frame; contacts beyond the limit of a frame are left out.
 pub fn shuffle(nonce: u32, ttl: u8, contacts: &[PeerAddress]) -> Outgoing {
     let mut head = head(SHUFFLE);
     head.put_u32(nonce);
@@ -107,7 +107,7 @@ pub fn shuffle(nonce: u32, ttl: u8, contacts: &[PeerAddress]) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
-/// A contacts frame; contacts beyond what a frame may hold are left out.
+/// A contacts frame; contacts beyond the limit of a frame are left out.
 pub fn contacts(nonce: u32, contacts: &[PeerAddress]) -> Outgoing {
     let mut head = head(CONTACTS);
     head.put_u32(nonce);
