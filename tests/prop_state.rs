@@ -256,7 +256,7 @@ impl Bench {
             .peers()
             .map(|(link, id)| (link, id.clone()))
             .collect();
-        assert_eq!(peers, self.peers, "events tell who is a peer");
+        assert_eq!(peers, self.peers, "events name the peers");
         assert!(peers.len() <= MAX);
         let footprint = self.state.footprint();
         assert_eq!(footprint.links, self.links.len() + self.dials.len());

@@ -78,8 +78,8 @@ impl Core {
         }
     }
 
-    /// The slowest peer that still reads holds broadcasts back. A stuck peer does so only if all
-    /// peers are stuck.
+    /// The slowest peer that still reads holds broadcasts back. A stuck peer does so only if no
+    /// other peer has room.
     fn set_gates(&mut self) {
         let mut lowest = None;
         self.held_back = false;

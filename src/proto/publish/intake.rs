@@ -40,7 +40,7 @@ pub(super) struct Intake {
     pub(super) given: u64,
     /// The last number that the application has consumed.
     pub(super) consumed: u64,
-    /// When the application last made progress; data that it has not consumed waits since then.
+    /// When the application last made progress, or got its first unconsumed message.
     pub(super) since: Moment,
     /// Whether senders no longer wait for the application.
     pub(super) is_stalled: bool,

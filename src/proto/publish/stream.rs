@@ -358,7 +358,7 @@ impl Stream {
         Some(first.link)
     }
 
-    /// Clears the lead of peers that announced nothing above the watermark.
+    /// Ends each peer's lead, or starts it again now if the peer announced higher numbers.
     pub(super) fn note_progress(&mut self, now: Moment) {
         for view in &mut self.views {
             view.ahead = view.ahead.filter(|_| view.high >= self.next).map(|_| now);
