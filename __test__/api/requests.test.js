@@ -130,7 +130,7 @@ test('a broadcast request asks every node', async (t) => {
   )
 })
 
-test('what is handled at a time is bounded, and what is more is refused', async (t) => {
+test('concurrent requests to a node are bounded, and further ones are refused', async (t) => {
   const [a, b] = await startMembers(t, 2, { limits: { maxHandledPerNode: 5, maxRequests: 50 } })
   const ends = []
   b.handle('hold', () => new Promise((resolve) => ends.push(resolve)))

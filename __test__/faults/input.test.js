@@ -157,7 +157,7 @@ describe('bad input', () => {
     await peer.handshake('half')
     peer.raw('["smoke","broadcast",{"id":"half-')
     await network.everyoneHearsEveryone('meanwhile')
-    await silent.until(() => silent.ended || silent.closed, 8000, 'the stranger is closed')
+    await silent.until(() => silent.ended || silent.closed, 8000, 'the unconnected link is closed')
     assert.equal(peer.ended, false)
     peer.raw('x"}]\n')
     peer.broadcast('half', ['chat', { text: 'whole/0' }])

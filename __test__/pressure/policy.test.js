@@ -37,7 +37,7 @@ async function startRemote(t, options = {}, slow = undefined, launchOptions = {}
 
 const seedOf = (node) => [{ address: '127.0.0.1', port: node.options.port }]
 
-test('a hanging receiver delays nobody for long, is named, and is told what it lost', async (t) => {
+test('a hanging receiver delays others only briefly, is named, and learns its losses', async (t) => {
   const sender = await startNode(t, { slowReceiverTimeout: 500 })
   const options = { seeds: seedOf(sender), slowReceiverTimeout: 500 }
   const added = event(sender.peers, 'add')
@@ -62,7 +62,7 @@ test('a hanging receiver delays nobody for long, is named, and is told what it l
     const { lost } = await hung.command('told', {}, 30_000)
     return lost > 0 && [heard.count, lost]
   }
-  const [, lost] = await poll(counts, 40_000, 'it is told what it has lost')
+  const [, lost] = await poll(counts, 40_000, 'it learns its losses')
   assert.equal((await hung.command('stats', {}, 30_000)).lost, lost)
 })
 
@@ -150,7 +150,7 @@ test('a broadcast too large for a peer is reported at both ends and breaks no li
   const [{ id, size, limit }] = await told
   assert.deepEqual([id, size > 5 * MIB, limit], [small.id, true, 4 * MIB])
   assert.deepEqual(await skipped, [{ id: large.id, count: 1 }])
-  await poll(() => heard.length === 2, 5000, 'what comes after it arrives')
+  await poll(() => heard.length === 2, 5000, 'the next message arrives')
   assert.deepEqual(heard, [1, 2])
   assert.throws(() => toSmall.emit('n', 'x'.repeat(5 * MIB)), { code: 'ERR_SMOKE_TOO_LARGE' })
   assert.deepEqual([large.connected, small.connected], [true, true])

@@ -232,7 +232,7 @@ test('a poll of all nodes yields replies, errors and missing nodes', async () =>
   assert.deepEqual([nobody.replies.size, nobody.missing], [0, []])
 })
 
-test('answers nobody asked for are ignored: other numbers, other nodes, a second time', async () => {
+test('unrequested answers are ignored: other numbers, other nodes, a second time', async () => {
   const { requests, sent } = alone()
   const asked = requests.ask('b', 'x', [], USUAL)
   const [[, , [number]]] = sent
@@ -296,7 +296,7 @@ test('nonsense is refused and harms nothing', () => {
   assert.equal(requests.counters.requestsHandled, 0)
 })
 
-test('what a node may have open is bounded: its own requests, and those it handles', async () => {
+test("a node's open requests are bounded: its own, and those that it handles", async () => {
   const limits = { maxRequests: 3, maxHandled: 5, maxHandledPerNode: 2 }
   const { requests, sent } = alone(limits)
   const asked = [1, 2, 3].map(() => requests.ask('b', 'x', [], USUAL))

@@ -229,7 +229,7 @@ test("'drain' comes when there is room again, and when there is no use in waitin
   await left
 })
 
-test('direct listeners get the sender first, whatever is sent', async (t) => {
+test('direct listeners get the sender first, for every event', async (t) => {
   const { node, native } = await withMembers(t, 2)
   const heard = []
   node.direct.on('ev', ({ from }, a, b) => heard.push([from, a, b]))
