@@ -6,10 +6,10 @@
 //! - A run that begins at the next number is delivered, kept for 30 s, and pushed to every peer
 //!   that is not *lazy* for this origin. A run below the watermark is a duplicate: its sender gets
 //!   a PRUNE and makes this node lazy. The remaining links form a spanning tree per origin, along
-//! the fastest links. In Plumtree the node that prunes stops pushing, too. With several runs in
-//! flight, a node could then lose the link that it depends on. Here a node keeps the link that
-//! brought the latest new run. If the node has just pruned that peer, the run was only in flight,
-//! and the node keeps the link of the duplicate instead.
+//!   the fastest links. In Plumtree the node that prunes stops pushing, too. With several runs in
+//!   flight, a node could then lose the link that it depends on. Here a node keeps the link that
+//!   brought the latest new run. If the node has just pruned that peer, the run was only in flight,
+//!   and the node keeps the link of the duplicate instead.
 //! - Lazy peers get watermarks (IHAVE), in batches. A peer that lacks announced numbers for too
 //!   long sends a GRAFT: it asks for the range, and to be pushed to again.
 //! - A run beyond the next number is held until the gap before it is repaired in the same way. If

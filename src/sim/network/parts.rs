@@ -12,7 +12,7 @@ use crate::proto::{LinkId, Mark, Moment, Outgoing, Target};
 /// The port of every host.
 pub(super) const PORT: u16 = 4000;
 
-/// A host, which runs at most one node at a time.
+/// A host. It runs at most one node at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HostId(pub u32);
 
@@ -25,20 +25,20 @@ impl HostId {
         Ipv4Addr::from((10 << 24) + self.0 + 1)
     }
 
-    /// Where its node listens.
+    /// The address at which its node listens.
     pub fn address(self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(self.ip()), PORT)
     }
 }
 
-/// An application, as its node sees it.
+/// The state of an application.
 #[derive(Debug, Default)]
 pub(super) struct Application {
-    /// How long it takes over a message; none if it keeps up with whatever comes.
+    /// The time per message; `None` if it always keeps up.
     pub(super) pace: Option<Duration>,
-    /// Messages that it has not handled yet.
+    /// Messages not handled yet.
     pub(super) waiting: VecDeque<Mark>,
-    /// Up to where it has handled each stream, if its node does not know yet.
+    /// Its progress in each stream, if not reported to its node yet.
     pub(super) consumed: BTreeMap<u32, u64>,
     /// Bytes outstanding, and the size of the window.
     pub(super) window: (usize, usize),
@@ -83,7 +83,7 @@ impl Port {
 pub(super) struct Wire {
     pub(super) generation: u32,
     pub(super) latency: Duration,
-    /// Nothing gets through any more, and neither side is told.
+    /// Whether the wire loses everything, and neither side is told.
     pub(super) dead: bool,
     pub(super) ends: [End; 2],
 }
@@ -93,12 +93,12 @@ pub(super) struct End {
     pub(super) host: HostId,
     pub(super) life: u32,
     pub(super) link: LinkId,
-    /// Whether its owner still knows of it.
+    /// Whether its owner still uses it.
     pub(super) open: bool,
     /// Data on its way to this end.
     pub(super) inbound: VecDeque<Frame>,
     pub(super) last_arrival: Moment,
-    /// Frames wait for a partition to heal.
+    /// Whether frames wait for a partition to heal.
     pub(super) stalled: bool,
     pub(super) decoder: Decoder,
     pub(super) buffer: BytesMut,
@@ -106,7 +106,7 @@ pub(super) struct End {
 
 #[derive(Debug)]
 pub(super) enum Frame {
-    /// The other side's half of a dial.
+    /// The dialled side's answer to a dial.
     Connected,
     Data(Outgoing),
     Fin,
@@ -120,7 +120,7 @@ pub(super) struct Syn {
     pub(super) life: u32,
     pub(super) link: LinkId,
     pub(super) target: Target,
-    /// Whom a balancer chose for it.
+    /// The host that a balancer chose for it.
     pub(super) picked: Option<HostId>,
     pub(super) began: Moment,
 }

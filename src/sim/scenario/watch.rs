@@ -1,20 +1,20 @@
-//! Watching a network: for how long, and until what.
+//! Waiting for a state of the network, and measuring how long it takes.
 
 use std::time::Duration;
 
 use crate::sim::{Graph, Network};
 
-/// How often the network is looked at while something is awaited.
+/// How often the network is checked during a wait.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Named figures, in the order in which they were taken.
+/// Named figures, in the order of measurement.
 pub type Figures = Vec<(&'static str, f64)>;
 
 pub(super) fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
 }
 
-/// Runs until `done`; how long that took, or `None` if it takes longer than `limit`.
+/// Runs until `done`. Returns the time it took, or `None` if it exceeds `limit`.
 pub(in crate::sim) fn await_that(
     network: &mut Network,
     limit: Duration,
@@ -32,7 +32,7 @@ pub(in crate::sim) fn await_that(
     }
 }
 
-/// Whether all living nodes are connected.
+/// Whether all running nodes are connected.
 pub(in crate::sim) fn is_whole(network: &Network) -> bool {
     let lonely = |host| {
         network

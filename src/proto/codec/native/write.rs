@@ -27,6 +27,7 @@ pub fn i_have(watermarks: &[Watermark]) -> Outgoing {
     with_watermarks(I_HAVE, watermarks)
 }
 
+/// A consumed frame.
 pub fn consumed(watermarks: &[Watermark]) -> Outgoing {
     with_watermarks(CONSUMED, watermarks)
 }
@@ -40,6 +41,7 @@ fn with_watermarks(kind: u8, watermarks: &[Watermark]) -> Outgoing {
     finish(head, Bytes::new(), Class::Control)
 }
 
+/// A stalled frame.
 pub fn stalled(origin: &Origin, id: &NodeId) -> Outgoing {
     let mut head = head(STALLED);
     put_origin(&mut head, origin);
@@ -52,12 +54,14 @@ pub fn oversized(range: &Range, class: Class) -> Outgoing {
     finish(range_head(OVERSIZED, range), Bytes::new(), class)
 }
 
+/// A direct consumed frame.
 pub fn direct_consumed(count: u64) -> Outgoing {
     let mut head = head(DIRECT_CONSUMED);
     head.put_u64(count);
     finish(head, Bytes::new(), Class::Control)
 }
 
+/// A graft frame.
 pub fn graft(range: &Range, max_age_ms: u32) -> Outgoing {
     let mut head = range_head(GRAFT, range);
     head.put_u32(max_age_ms);
