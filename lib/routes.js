@@ -213,6 +213,12 @@ class Routes {
 
   /** Sends what is written to all of `ids`; returns the routes that have no room. */
   #senderTo(ids) {
+    if (ids.length === 1) {
+      return (written) => {
+        const [route] = this.#find(ids)
+        return route.send(written) ? [] : [route]
+      }
+    }
     let group = null
     return (written) => {
       const routes = this.#find(ids)
