@@ -47,6 +47,11 @@ fn a_hundred_nodes_with_unreachable_seeds_and_nodes_become_one_quiet_network() {
 }
 
 #[test]
+fn so_do_a_hundred_that_are_a_chain_or_a_ring() {
+    assert_good(100, &[Layout::leaves(2, 100)], 1..=2);
+}
+
+#[test]
 fn twenty_nodes_of_two_links_each_become_one_network() {
     for seed in 1..=5 {
         let mut network = Network::new(Options {

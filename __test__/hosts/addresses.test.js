@@ -128,7 +128,7 @@ describe('hosts and their addresses', { skip: unavailable() ?? false, timeout: 2
 
   test('two hosts with one id that enter through a third are both told', async (t) => {
     const { start } = await hostsAt(t, ['10.36.0.1', '10.36.0.2', '10.36.0.3'])
-    await start(0, { port: PORT })
+    await start(0, { address: '10.36.0.1', port: PORT })
     const seeds = [`10.36.0.1:${PORT}`]
     const twins = []
     for (const host of [1, 2]) twins.push(await start(host, { port: PORT, seeds, id: 'twin' }))
