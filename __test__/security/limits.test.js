@@ -97,6 +97,7 @@ test('stats show the limits in force', async (t) => {
     peerRequestsPerSecond: 10,
     pongsPerSecond: 0.5,
     relayedBytesPerSecond: 128 * 1024 * 1024,
+    repairBytes: 32 * 1024 * 1024,
     maxMembers: 16_384,
     maxRequests: 16_384,
     maxHandled: 4096,
