@@ -37,18 +37,8 @@ async function startLogging(t, options) {
   return node
 }
 
-test('a node without peers reports the reason for each seed, in an event and in the log', async (t) => {
-  const closed = await startNode(t, { secret: 'words of its own' })
-  const named = await startNode(t, { network: 'another' })
-  const web = await serve(t, (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
-  const seeds = {
-    refused: { address, port: 1 },
-    'unknown name': { address: 'no-such-host.invalid', port: 8495 },
-    closed: seedOf(closed),
-    network: seedOf(named),
-    'not smokesignal': web,
-  }
-  const node = await startLogging(t, { seeds: Object.values(seeds) })
+/** Resolves when `node` is told of these reasons, by seed. */
+async function toldOf(node, seeds) {
   const expected = Object.entries(seeds).map(([reason, seed]) => ({ ...seed, reason }))
   let told
   node.on('outside', (outcomes) => {
@@ -58,8 +48,37 @@ test('a node without peers reports the reason for each seed, in an event and in 
   await poll(isTold, 15_000, `told ${JSON.stringify(expected)}`).catch((error) => {
     assert.deepEqual(told, expected, error.message)
   })
-  assert.ok(node.warnings.some((text) => text.includes(`${address}:1 refused`)))
   assert.equal(node.connected, false)
+}
+
+test('a node without peers reports the reason for each seed, in an event and in the log', async (t) => {
+  const closed = await startNode(t, { secret: 'words of its own' })
+  const named = await startNode(t, { network: 'another' })
+  const twin = await startNode(t, { id: 'twin' })
+  const web = await serve(t, (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const seeds = {
+    refused: { address, port: 1 },
+    'unknown name': { address: 'no-such-host.invalid', port: 8495 },
+    closed: seedOf(closed),
+    network: seedOf(named),
+    id: seedOf(twin),
+    'not smokesignal': web,
+  }
+  const node = await startLogging(t, { id: 'twin', seeds: Object.values(seeds) })
+  await toldOf(node, seeds)
+  assert.ok(node.warnings.some((text) => text.includes(`${address}:1 refused`)))
+})
+
+test('a node of a closed network reports the reason for each seed', async (t) => {
+  const other = await startNode(t, { secret: 'words of its own' })
+  const seeds = {
+    secret: seedOf(other),
+    'not allowed': { address: '127.0.0.2', port: 8495 },
+  }
+  const options = { secret: 'other words', allow: [address], seeds: Object.values(seeds) }
+  const node = await startLogging(t, options)
+  await toldOf(node, seeds)
+  assert.ok(node.warnings.some((text) => text.includes(`${address}:${other.options.port} secret`)))
 })
 
 test('a node learns that its seed has another secret', async (t) => {
