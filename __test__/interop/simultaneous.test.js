@@ -3,6 +3,8 @@
 // Two nodes that dial each other at the same moment end with exactly one link, and it works.
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const net = require('node:net')
 const { describe, test } = require('node:test')
 const legacy = require('smokesignal-legacy')
 const { startOwn } = require('../support/nodes')
@@ -105,4 +107,53 @@ describe('simultaneous dials', { concurrency: true }, () => {
       assert.deepEqual(b.log ?? [], [], 'what the legacy node logged as an error')
     })
   }
+})
+
+/** A port that leads to `target`. What comes back waits for the promise that `hold` returns. */
+async function delayed(t, target, hold) {
+  const sockets = []
+  const server = net.createServer((near) => {
+    const far = net.connect(target.options.port, '127.0.0.1')
+    sockets.push(near, far)
+    for (const socket of [near, far]) socket.on('error', () => {})
+    near.on('data', (chunk) => far.write(chunk))
+    near.on('close', async () => {
+      await pause(PASSAGE)
+      far.destroy()
+    })
+    far.on('data', async (chunk) => {
+      await hold()
+      near.write(chunk)
+    })
+    far.on('close', () => near.destroy())
+  })
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return server.address().port
+}
+
+/** How long what comes back, and the end of a connection, is on its way, in ms. */
+const PASSAGE = 30
+
+test('a legacy node that reads our ack late ends with the link of our dial', async (t) => {
+  const [ours, old] = [await startOwn(t), await startLegacy(t)]
+  const accepted = once(old.peers, 'add')
+  const early = await delayed(t, ours, () => accepted)
+  const late = await delayed(t, old, () => pause(PASSAGE))
+  const added = once(ours.peers, 'add')
+  old.addPeer('127.0.0.1', early)
+  await added
+  // The old node has not read our ack yet: it takes our dial for its first link to us.
+  const peer = await ours.addPeer('127.0.0.1', late)
+  await pause(4 * PASSAGE)
+  assert.deepEqual([ours.peers.list, old.peers.dump()], [[peer], [ours.id]])
+  ours.broadcast.write('from ours')
+  old.broadcast.write('from the old node')
+  const isHeard = () => ours.seen.chunks.length > 0 && old.seen.chunks.length > 0
+  await poll(isHeard, 3000, 'each hears the other')
+  assert.deepEqual(ours.seen.chunks, ['from the old node'])
+  assert.deepEqual(old.seen.chunks, ['from ours'])
 })

@@ -12,7 +12,7 @@ use crate::proto::state::beacons::Part;
 use crate::proto::state::seeds::Came;
 use crate::proto::{
     CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, Moment, NodeId, Output,
-    PeerAddress, Place, Target, Timer, Why, publish,
+    PeerAddress, Place, RemoveReason, Target, Timer, Why, publish,
 };
 
 impl State {
@@ -121,6 +121,10 @@ impl State {
     }
 
     fn on_acceptance(&mut self, link: LinkId, dial: &Dial, hello: Hello) {
+        if let Some(stale) = self.stale_link(link, &hello) {
+            tracing::debug!(%link, %stale, id = %hello.id, "a legacy peer has another link to us");
+            self.end_link(stale, CloseHow::Flush, RemoveReason::Remote, "CLOSED");
+        }
         let mut verdict = self.may_add(&hello.id);
         if verdict == Err("FULL") && self.makes_way(link, dial, &hello) {
             verdict = Ok(());
@@ -135,6 +139,17 @@ impl State {
         }
         self.add(link, hello);
         self.dialed(dial.request, Ok(link));
+    }
+
+    /// The link to a legacy peer that has accepted a dial of ours on `link`. It accepts only a node
+    /// that it has no link to, so it closes the earlier link when it gets our ack there.
+    fn stale_link(&self, link: LinkId, hello: &Hello) -> Option<LinkId> {
+        if !self.config.native || hello.native.is_some() {
+            return None;
+        }
+        let host = |link| Some(self.links.get(&link)?.remote?.ip());
+        let stale = self.peer_link(&hello.id)?;
+        (!self.is_native(stale) && host(stale) == host(link)).then_some(stale)
     }
 
     /// Whether a peer makes room for a node that we have dialled, and that takes us.

@@ -98,6 +98,37 @@ fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
 }
 
 #[test]
+fn a_legacy_peer_that_accepts_a_second_link_keeps_that_one() {
+    let mut node = Node::new("me", native());
+    let early = node.accept();
+    node.receive(early, Message::Handshake(hello("you")));
+    let dial = node.dial();
+    // Our ack on the first link is still on its way.
+    node.receive(dial, Message::HandshakeAck(hello("you")));
+    assert_eq!(node.closes(), [(early, CloseHow::Flush)]);
+    assert!(node.events().contains(&Event::Dialed {
+        request: 1,
+        result: Ok(dial)
+    }));
+    let peers: Vec<LinkId> = node.state.peers().map(|(link, _)| link).collect();
+    assert_eq!(peers, [dial]);
+}
+
+#[test]
+fn a_node_elsewhere_that_claims_the_id_of_a_legacy_peer_does_not_replace_it() {
+    let mut node = Node::new("me", native());
+    let link = node.state.next_link();
+    let remote = "10.0.0.8:40000".parse().unwrap();
+    node.input(Input::Accepted { link, remote });
+    node.receive(link, Message::Handshake(hello("you")));
+    let dial = node.dial();
+    node.receive(dial, Message::HandshakeAck(hello("you")));
+    assert_eq!(node.closes(), [(dial, CloseHow::Flush)]);
+    let peers: Vec<LinkId> = node.state.peers().map(|(link, _)| link).collect();
+    assert_eq!(peers, [link]);
+}
+
+#[test]
 fn a_handshake_that_waits_for_our_dial_is_answered_when_the_other_side_spoils_that() {
     let pong = crate::proto::Pong {
         from: who("you", 2000),
