@@ -16,6 +16,8 @@ const PATIENCE = 5000
 const MAX_ANSWERS = 256
 
 const HERE = networks(['127.0.0.0', 8], ['::1', 128])
+/** Addresses that hold on one cable only. */
+const LINK = networks(['169.254.0.0', 16], ['fe80::', 10])
 const PRIVATE = networks(
   ...[
     ['10.0.0.0', 8],
@@ -33,12 +35,14 @@ const PRIVATE = networks(
 class Whereabouts {
   #routeTo
   #logger
+  #ownAddresses
   // Names without an answer at the last look-up.
   #unknown = new Set()
 
-  constructor(routeTo, logger) {
+  constructor(routeTo, logger, own = ownAddresses) {
     this.#routeTo = routeTo
     this.#logger = logger
+    this.#ownAddresses = own
   }
 
   /**
@@ -91,7 +95,7 @@ class Whereabouts {
   /** The address of a name that this machine has, or else the first one, or else the name. */
   async #ownAddress(name) {
     const found = (await this.#lookUp(name)).map(({ address }) => address)
-    const own = new Set(ownAddresses())
+    const own = new Set(this.#ownAddresses())
     return found.find((address) => own.has(address)) ?? found[0] ?? name
   }
 
@@ -139,13 +143,27 @@ class Whereabouts {
     }
     const found = routes(near.map(({ address }) => address))
     if (found !== undefined) return found
-    const other = routes(ELSEWHERE) ?? LOOPBACK
+    const other = routes(ELSEWHERE) ?? this.#onlyAddress(version) ?? LOOPBACK
     if (near.length > 0) {
       this.#logger.warn(
         `no interface leads to a seed: ${other} is taken; give the option "address"`,
       )
     }
     return other
+  }
+
+  /** The address of a machine without a route to the world, unless it has several. */
+  #onlyAddress(version) {
+    const usable = this.#ownAddresses().filter((host) => !isLoopback(host) && !isIn(LINK, host))
+    for (const family of version ? [version] : [4, 6]) {
+      const found = usable.filter((host) => isIP(host) === family)
+      if (found.length === 1) return found[0]
+      if (found.length === 0) continue
+      const all = found.join(', ')
+      this.#logger.warn(`this machine has several addresses: give the option "address" (${all})`)
+      return undefined
+    }
+    return undefined
   }
 }
 

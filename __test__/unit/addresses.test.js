@@ -163,10 +163,14 @@ test('a chosen public address causes a warning, and correct options do not', () 
 })
 
 /** How a machine with these routes, from seed to own address, resolves `options`. */
-async function found(options, routes = {}) {
+async function found(options, routes = {}, own = ['127.0.0.1', '::1']) {
   const warnings = []
   const logger = { warn: (line) => warnings.push(line) }
-  const whereabouts = new Whereabouts((host) => routes[host] ?? null, logger)
+  const whereabouts = new Whereabouts(
+    (host) => routes[host] ?? null,
+    logger,
+    () => own,
+  )
   return { ...(await whereabouts.find(readOptions(options))), warnings }
 }
 
@@ -193,6 +197,23 @@ test("'auto' is the address of the route to the first seed, or to the world, or 
   assert.deepEqual(await chosen({ address, seeds, listen }, routes), ['10.2.0.9', '10.2.0.9', 0])
   const v6 = { ...routes, '2001:db8::1': 'fd00::9' }
   assert.deepEqual(await chosen({ listen: { host: '::' } }, v6), ['fd00::9', '::', 0])
+})
+
+test("without a route to the world, 'auto' is the machine's only address", async () => {
+  const place = async (own, options) => {
+    const { address, warnings } = await found({ address: 'auto', ...options }, {}, own)
+    return [address, ...warnings]
+  }
+  const here = ['127.0.0.1', '::1', '169.254.3.4', 'fe80::1']
+  assert.deepEqual(await place([...here, '172.18.0.2', 'fd00::2']), ['172.18.0.2'])
+  assert.deepEqual(await place([...here, 'fd00::2']), ['fd00::2'])
+  const six = { listen: { host: '::' } }
+  assert.deepEqual(await place([...here, '172.18.0.2', 'fd00::2'], six), ['fd00::2'])
+  assert.deepEqual(await place(here), ['127.0.0.1'])
+  assert.deepEqual(await place([...here, '172.18.0.2', '172.19.0.2']), [
+    '127.0.0.1',
+    'this machine has several addresses: give the option "address" (172.18.0.2, 172.19.0.2)',
+  ])
 })
 
 test('a DNS list resolves to its nodes, by priority; a missing answer causes one warning', async (t) => {

@@ -7,7 +7,7 @@ const { stringify } = JSON
  * delivers what the test adds with `push`, with filters and rewinds like the real one.
  */
 function fakeBinding() {
-  const binding = { last: null, routeTo: () => null }
+  const binding = { last: null, routeTo: () => '127.0.0.1' }
   binding.NativeNode = class NativeNode extends FakeNative {
     constructor(doorbell) {
       super(doorbell)
