@@ -8,6 +8,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { test } = require('node:test')
+const yaml = require('js-yaml')
 const { freePort } = require('../support/ports')
 const { Program, killAll } = require('../support/process')
 const { optionsFromEnv } = require('../..')
@@ -142,6 +143,20 @@ test('shell blocks parse, and JSON blocks are JSON', (t) => {
     if (block.language !== 'sh') continue
     if (process.platform === 'win32') return t.skip('needs a POSIX shell')
     execFileSync('sh', ['-n'], { input: block.text })
+  }
+})
+
+test('YAML blocks are YAML, and their Services and Deployments find their pods', () => {
+  const documents = ALL.filter(({ language }) => language === 'yaml').map(({ text }) => {
+    return yaml.loadAll(text)
+  })
+  assert.ok(documents.length > 0, 'blocks are found')
+  for (const { kind, spec } of documents.flat()) {
+    if (kind !== 'Deployment') continue
+    const { labels } = spec.template.metadata
+    assert.deepEqual(spec.selector.matchLabels, labels)
+    const services = documents.flat().filter((other) => other.kind === 'Service')
+    for (const service of services) assert.deepEqual(service.spec.selector, labels)
   }
 })
 

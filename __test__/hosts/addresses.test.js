@@ -3,20 +3,13 @@
 // Two or three hosts, each a network namespace, with the addresses that people have.
 
 const assert = require('node:assert/strict')
-const { execFile } = require('node:child_process')
-const fs = require('node:fs')
-const path = require('node:path')
 const { describe, test } = require('node:test')
-const { promisify } = require('node:util')
+const { mapPort, namesFor, on } = require('../support/hosts')
 const { Lan, unavailable } = require('../support/namespaces')
-const { Program, RemoteNode, killAll } = require('../support/process')
+const { RemoteNode, killAll } = require('../support/process')
 
-const run = promisify(execFile)
 const PORT = 8495
 const PATIENCE = 15_000
-
-/** Runs a command on a host. */
-const on = (host, ...command) => run('ip', ['netns', 'exec', host.namespace, ...command])
 
 async function hostsAt(t, addresses, options) {
   const lan = await Lan.create(addresses, options)
@@ -49,19 +42,6 @@ async function talk(...nodes) {
   }
 }
 
-/** A TCP forwarder, for machines without nftables: `node -e FORWARDER from to-host to-port`. */
-const FORWARDER = `
-const net = require('node:net')
-const [from, host, port] = process.argv.slice(1)
-net.createServer((near) => {
-  const far = net.connect(Number(port), host)
-  for (const socket of [near, far]) socket.on('error', () => {})
-  near.on('close', () => far.destroy())
-  far.on('close', () => near.destroy())
-  near.pipe(far).pipe(near)
-}).listen(Number(from), '0.0.0.0', () => console.log('forwards'))
-`
-
 describe('hosts and their addresses', { skip: unavailable() ?? false, timeout: 240_000 }, () => {
   test('two hosts with the same configuration, without an address, find each other', async (t) => {
     const { start } = await hostsAt(t, ['10.30.0.1', '10.30.0.2'])
@@ -75,7 +55,7 @@ describe('hosts and their addresses', { skip: unavailable() ?? false, timeout: 2
     const { hosts, start, run: keep } = await hostsAt(t, ['10.31.0.1', '10.31.0.2', '10.31.0.3'])
     const [inner, gateway] = hosts
     // The node's own host drops what does not come through the gateway.
-    await mapPort(t, { inner, gateway, from: 9000, keep })
+    await mapPort(t, { inner, gateway, from: 9000, to: PORT, keep })
     const mapped = await start(0, {
       ...{ address: gateway.address, port: 9000 },
       listen: { host: inner.address, port: PORT },
@@ -140,21 +120,13 @@ describe('hosts and their addresses', { skip: unavailable() ?? false, timeout: 2
     }
   })
 
-  test('a seed behind a firewall is told', async (t) => {
+  test('a seed behind a firewall is told, and one without a route', async (t) => {
     const { hosts, start } = await hostsAt(t, ['10.35.0.1', '10.35.0.2'])
     // Packets to there vanish, as at a firewall that drops them.
-    await on(
-      hosts[0],
-      'ip',
-      'neigh',
-      'add',
-      '10.35.0.9',
-      'lladdr',
-      '02:00:00:00:00:09',
-      'dev',
-      'eth0',
-    )
-    const node = await start(0, { seeds: [`10.35.0.9:${PORT}`, `10.35.0.2:${PORT}`] })
+    const silent = ['10.35.0.9', 'lladdr', '02:00:00:00:00:09']
+    await on(hosts[0], 'ip', 'neigh', 'add', ...silent, 'dev', 'eth0')
+    const seeds = ['10.35.0.9', '10.35.0.2', '10.36.0.1'].map((host) => `${host}:${PORT}`)
+    const node = await start(0, { seeds })
     const outcomes = () => node.history.filter(({ t }) => t === 'outside').at(-1)?.what
     const isTold = () => outcomes()?.every(({ reason }) => reason !== 'not tried')
     await node.until(isTold, PATIENCE, 'it is told')
@@ -162,49 +134,10 @@ describe('hosts and their addresses', { skip: unavailable() ?? false, timeout: 2
     assert.deepEqual(reasons, [
       ['10.35.0.9', 'no answer'],
       ['10.35.0.2', 'refused'],
+      ['10.36.0.1', 'unreachable'],
     ])
   })
 })
-
-/** Has `gateway` forward its port `from` to the node on `inner`. */
-async function mapPort(t, { inner, gateway, from, keep }) {
-  if (await hasNft(gateway)) {
-    await on(gateway, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
-    const rules = [
-      'add table ip smoke',
-      'add chain ip smoke pre { type nat hook prerouting priority dstnat; }',
-      'add chain ip smoke post { type nat hook postrouting priority srcnat; }',
-      `add rule ip smoke pre tcp dport ${from} dnat to ${inner.address}:${PORT}`,
-      `add rule ip smoke post ip daddr ${inner.address} masquerade`,
-    ]
-    return on(gateway, 'nft', rules.join('; '))
-  }
-  t.diagnostic('without nftables: a program forwards the port')
-  const args = ['-e', FORWARDER, String(from), inner.address, String(PORT)]
-  const program = keep(new Program(args, { namespace: gateway.namespace }))
-  await program.until(() => program.out.includes('forwards'), PATIENCE, 'it forwards')
-}
-
-async function hasNft(host) {
-  try {
-    await on(
-      host,
-      'nft',
-      'add table ip probe; add chain ip probe a { type nat hook output priority 0; }',
-    )
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** A host's own file of names: `ip netns exec` puts it in the place of /etc/hosts. */
-function namesFor(t, { namespace }) {
-  const folder = path.join('/etc/netns', namespace)
-  fs.mkdirSync(folder, { recursive: true })
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
-  return (line) => fs.writeFileSync(path.join(folder, 'hosts'), `127.0.0.1 localhost\n${line}\n`)
-}
 
 /** Until the host has made sure that nobody else has its IPv6 address. */
 async function settled(host) {
