@@ -140,10 +140,11 @@ declare namespace smoke {
 
   interface Options {
     /**
-     * Where other nodes reach this one: an IP address, a host name, or `'auto'`, which is the address
-     * of the interface that leads to the first seed, or to the world if there are no seeds. Default
-     * `'auto'` for a node with seeds; one without is reached from its own machine only, at 127.0.0.1.
-     * While the node runs, `node.options.address` has what `'auto'` came to. See {@link localIp}.
+     * Where other nodes reach this one: an IP address, a host name, or `'auto'`. `'auto'` takes the
+     * address of the interface that leads to the first seed; without seeds, of the one with the
+     * default route; without that, the machine's only address. Default: `'auto'` for a node with
+     * seeds; 127.0.0.1 without, where only its own machine reaches it. While the node runs,
+     * `node.options.address` is the address that `'auto'` has taken. See {@link localIp}.
      */
     address?: string | undefined
     /**
