@@ -78,7 +78,12 @@ function parse(args) {
       allowPositionals: true,
     })
   } catch (error) {
-    throw new Complaint(`${error.message.split(/\n|\. To specify/)[0]}.`)
+    const [option] = /--\w[\w-]*|-\w/.exec(error.message) ?? ['An option']
+    if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+      throw new Complaint(`There is no option ${option}.`)
+    }
+    const takesNone = /does not take/.test(error.message)
+    throw new Complaint(`${option} ${takesNone ? 'takes no' : 'needs a'} value.`)
   }
 }
 
@@ -190,9 +195,13 @@ class Chat {
   outside(seeds) {
     const { address, port } = this.seed
     const place = `${address.includes(':') ? `[${address}]` : address}:${port}`
-    const text = seeds.map((seed) => explain(seed, place)).find((said) => said !== null)
-    if (text === undefined || text === this.told) return
-    this.told = text
+    const [{ reason, text } = {}] = seeds
+      .map((seed) => ({ ...seed, text: explain(seed, place) }))
+      .filter(({ text }) => text !== null)
+    // A foreign program may also be silent, or close the connection.
+    const isKnown = this.told === 'not smokesignal' && ['no answer', 'closed'].includes(reason)
+    if (reason === undefined || reason === this.told || isKnown) return
+    this.told = reason
     this.show(text)
   }
 
