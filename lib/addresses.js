@@ -71,7 +71,11 @@ function readAddress(address, option) {
 
 function checkReachable(host, option) {
   if (/^(?:22[4-9]|23\d)\.|^ff[\da-f]{2}:/.test(host) || host === LIMITED_BROADCAST) {
-    throw addressError(RangeError, option, `must be one node's address, but ${host} is many nodes'`)
+    throw addressError(
+      RangeError,
+      option,
+      `must be the address of one node; ${host} is a multicast or broadcast address`,
+    )
   }
   return host
 }
@@ -98,7 +102,7 @@ function readSeedText(text, option) {
 
 function readSrv(text, option) {
   if (isSrv(text)) return text
-  const message = `must be such as 'srv:_smoke._tcp.example.org', not ${show(text)}`
+  const message = `must look like 'srv:_smoke._tcp.example.org', not ${show(text)}`
   throw addressError(TypeError, option, message)
 }
 
@@ -110,7 +114,7 @@ function readListen(listen, port) {
   }
   const own = readListenPort(listen.port)
   if (own === 0 && port !== 0 && port !== undefined) {
-    const message = `must be a number of its own: nothing can be forwarded from ${port} to any free port`
+    const message = `must be a fixed port: port ${port} cannot be forwarded to any free port`
     throw addressError(RangeError, 'listen.port', message)
   }
   // The option "port" already means any free port.

@@ -61,7 +61,7 @@ function readListenText(text, name) {
   const host = split === null ? text : split.host || null
   if (host !== null && canonicalHost(host) === null) {
     const sample = `'127.0.0.1:8495', '[::]:8495', ':8495' or an address`
-    throw bad(TypeError, name, `must be such as ${sample}, not ${JSON.stringify(text)}`)
+    throw bad(TypeError, name, `must look like ${sample}, not ${JSON.stringify(text)}`)
   }
   return named(name, () => readListen({ host, port: split?.port }, 0))
 }
@@ -91,7 +91,11 @@ function readFile(path, name) {
     error.cause = cause
     throw error
   }
-  throw bad(RangeError, name, `is not the path of a secret: ${path} is too large`)
+  throw bad(
+    RangeError,
+    name,
+    `has no secret in it: ${path} is larger than ${MAX_SECRET_FILE} bytes`,
+  )
 }
 
 /** Makes an error name the variable instead of the option. */

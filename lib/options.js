@@ -108,7 +108,7 @@ function readOwnAddress(address, seeds, listen) {
 function readPeerNumbers(options, logger) {
   const [minPeerNo, maxPeerNo] = [toNumber(options.minPeerNo), toNumber(options.maxPeerNo)]
   const least = isSet(minPeerNo) ? readInteger(minPeerNo, 'minPeerNo', 0, Infinity) : undefined
-  if (maxPeerNo === 0) logger.warn('"maxPeerNo" option is 0: the default is taken')
+  if (maxPeerNo === 0) logger.warn('"maxPeerNo" option is 0: the default is used')
   const most =
     maxPeerNo === Infinity
       ? Infinity
@@ -166,7 +166,7 @@ function readSeed(seed, option, logger) {
     return null
   }
   if (isSet(seed.address)) return { address: readSeedHost(seed.address, `${option}.address`), port }
-  logger.warn(`"${option}.address" option is not set: localhost is taken`)
+  logger.warn(`"${option}.address" option is not set: localhost is used`)
   return { address: 'localhost', port }
 }
 

@@ -75,7 +75,7 @@ class Place {
     if (wanted !== 'auto') return
     this.#chosen = this.#found.address
     options.address = this.#chosen
-    this.#logger.info(`the address ${this.#chosen} is taken`)
+    this.#logger.info(`chose the address ${this.#chosen}`)
   }
 }
 

@@ -145,9 +145,7 @@ class Whereabouts {
     if (found !== undefined) return found
     const other = routes(ELSEWHERE) ?? this.#onlyAddress(version) ?? LOOPBACK
     if (near.length > 0) {
-      this.#logger.warn(
-        `no interface leads to a seed: ${other} is taken; give the option "address"`,
-      )
+      this.#logger.warn(`no interface leads to a seed: chose ${other}; set the option "address"`)
     }
     return other
   }
@@ -160,7 +158,7 @@ class Whereabouts {
       if (found.length === 1) return found[0]
       if (found.length === 0) continue
       const all = found.join(', ')
-      this.#logger.warn(`this machine has several addresses: give the option "address" (${all})`)
+      this.#logger.warn(`this machine has several addresses: set the option "address" (${all})`)
       return undefined
     }
     return undefined
@@ -182,11 +180,11 @@ function doubts(options, { address, listenHost, seeds }, own = ownAddresses()) {
     )
   } else if (isIP(address) !== 0 && !isLoopback(address) && !forwards && !own.includes(address)) {
     said.push(
-      `"address" option is ${address}, which this machine does not have: if connections to it are forwarded to here, say so by "listen"`,
+      `"address" option is ${address}, which is no address of this machine: if another machine forwards connections to this one, set "listen"`,
     )
   }
   if (options.address === 'auto' && isPublic(address)) {
-    said.push(`"address" option is 'auto', and that is ${address}, which is public`)
+    said.push(`"address" option is 'auto', which chose the public address ${address}`)
   }
   if (listenHost !== undefined && isLoopback(listenHost) && isIP(address) && !isLoopback(address)) {
     said.push(
@@ -201,7 +199,9 @@ function doubts(options, { address, listenHost, seeds }, own = ownAddresses()) {
     }
   }
   for (const seed of seeds.filter((seed) => isAny(seed.address))) {
-    said.push(`the seed ${seed.address}:${seed.port} is no address to dial: give that of the seed`)
+    said.push(
+      `the seed ${seed.address}:${seed.port} cannot be dialled: give the address of the seed`,
+    )
   }
   return said
 }

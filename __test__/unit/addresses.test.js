@@ -60,7 +60,7 @@ test('a file of secrets has one per line: the next and the current one', (t) => 
   for (const [text, message] of [
     ['\n', 'SMOKE_SECRET_FILE has no secret in it'],
     ['a\nb\nc', 'SMOKE_SECRET_FILE has 3 lines: one secret a line, two at most'],
-    ['x'.repeat(5000), `SMOKE_SECRET_FILE is not the path of a secret: ${file} is too large`],
+    ['x'.repeat(5000), `SMOKE_SECRET_FILE has no secret in it: ${file} is larger than 4096 bytes`],
   ]) {
     assert.throws(() => read(text), { ...options, message })
   }
@@ -74,7 +74,7 @@ const BAD = [
   ],
   [
     { SMOKE_LISTEN: 'no where' },
-    `SMOKE_LISTEN must be such as '127.0.0.1:8495', '[::]:8495', ':8495' or an address, not "no where"`,
+    `SMOKE_LISTEN must look like '127.0.0.1:8495', '[::]:8495', ':8495' or an address, not "no where"`,
   ],
   [
     { SMOKE_LISTEN: 'localhost:1' },
@@ -125,7 +125,7 @@ const DOUBTS = [
   ],
   [
     { address: '10.0.0.9' },
-    '"address" option is 10.0.0.9, which this machine does not have: if connections to it are forwarded to here, say so by "listen"',
+    '"address" option is 10.0.0.9, which is no address of this machine: if another machine forwards connections to this one, set "listen"',
   ],
   [
     { address: '10.0.0.1', listen: { host: '127.0.0.1' } },
@@ -137,7 +137,7 @@ const DOUBTS = [
   ],
   [
     { address: '10.0.0.1', seeds: ['0.0.0.0:8495'] },
-    'the seed 0.0.0.0:8495 is no address to dial: give that of the seed',
+    'the seed 0.0.0.0:8495 cannot be dialled: give the address of the seed',
   ],
 ]
 
@@ -149,7 +149,7 @@ for (const [options, doubt] of DOUBTS) {
 
 test('a chosen public address causes a warning, and correct options do not', () => {
   assert.deepEqual(doubted({ address: 'auto' }, { address: '192.0.2.7' }, ['192.0.2.7']), [
-    `"address" option is 'auto', and that is 192.0.2.7, which is public`,
+    `"address" option is 'auto', which chose the public address 192.0.2.7`,
   ])
   for (const options of [
     { address: '127.0.0.1', seeds: ['localhost:1', '[::1]:2', '127.0.0.2:3'] },
@@ -188,7 +188,7 @@ test("'auto' is the address of the route to the first seed, or to the world, or 
   const lonely = await found({ address, seeds: ['10.9.0.1:1'] }, routes)
   assert.equal(lonely.address, '10.3.0.9')
   assert.deepEqual(lonely.warnings, [
-    'no interface leads to a seed: 10.3.0.9 is taken; give the option "address"',
+    'no interface leads to a seed: chose 10.3.0.9; set the option "address"',
   ])
   assert.deepEqual(await chosen({ address }), ['127.0.0.1', '127.0.0.1', 0])
   const local = { '127.0.0.1': '127.0.0.1' }
@@ -212,7 +212,7 @@ test("without a route to the world, 'auto' is the machine's only address", async
   assert.deepEqual(await place(here), ['127.0.0.1'])
   assert.deepEqual(await place([...here, '172.18.0.2', '172.19.0.2']), [
     '127.0.0.1',
-    'this machine has several addresses: give the option "address" (172.18.0.2, 172.19.0.2)',
+    'this machine has several addresses: set the option "address" (172.18.0.2, 172.19.0.2)',
   ])
 })
 

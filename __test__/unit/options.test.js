@@ -97,9 +97,9 @@ test('bad values that 0.x accepted cause a warning', () => {
     { address: 'seed.example', port: 15 },
   ])
   assert.deepEqual(warnings, [
-    '"maxPeerNo" option is 0: the default is taken',
+    '"maxPeerNo" option is 0: the default is used',
     '"seeds[0].port" option is 0: this seed is left out, as nothing can listen there',
-    '"seeds[1].address" option is not set: localhost is taken',
+    '"seeds[1].address" option is not set: localhost is used',
   ])
 })
 
@@ -164,7 +164,7 @@ const BAD = [
     { address: '224.0.0.1' },
     RangeError,
     'address',
-    '"address" option must be one node\'s address, but 224.0.0.1 is many nodes\'',
+    '"address" option must be the address of one node; 224.0.0.1 is a multicast or broadcast address',
   ],
   [
     { address, listen: 8495 },
@@ -189,7 +189,7 @@ const BAD = [
     { address, port: 9000, listen: { port: 0 } },
     RangeError,
     'listen.port',
-    '"listen.port" option must be a number of its own: nothing can be forwarded from 9000 to any free port',
+    '"listen.port" option must be a fixed port: port 9000 cannot be forwarded to any free port',
   ],
   [{ address: 127 }, TypeError, 'address'],
   [{ address, port: NaN }, RangeError, 'port', '"port" option must be from 0 to 65535, not NaN'],
@@ -234,7 +234,7 @@ const BAD = [
     { address, seeds: ['srv:example.org'] },
     TypeError,
     'seeds[0]',
-    `"seeds[0]" option must be such as 'srv:_smoke._tcp.example.org', not "srv:example.org"`,
+    `"seeds[0]" option must look like 'srv:_smoke._tcp.example.org', not "srv:example.org"`,
   ],
   [{ address, seeds: [{ address: '10.0.0.1:1', port: 14 }] }, TypeError, 'seeds[0].address'],
   [{ address, seeds: [{ address: '255.255.255.255', port: 14 }] }, RangeError, 'seeds[0].address'],
