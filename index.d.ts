@@ -26,7 +26,7 @@ declare namespace smoke {
    * node.broadcast.emit('chat', 'anna', 'hello')
    * ```
    *
-   * So it may name the requests that its nodes answer, as functions:
+   * It may also name the requests that its nodes answer, as functions:
    *
    * ```ts
    * const node = createNode<Events, { sum(a: number, b: number): number }>({ address: '127.0.0.1' })
@@ -46,12 +46,12 @@ declare namespace smoke {
   function localIp(subnet: string): string
 
   /**
-   * The options that the environment has: `SMOKE_ADDRESS`, `SMOKE_PORT`, `SMOKE_LISTEN` (`host:port`),
-   * `SMOKE_SEEDS` (`host:port` each, separated by commas or blanks), and `SMOKE_SECRET` or
-   * `SMOKE_SECRET_FILE` (one secret a line, two at most; 64 hexadecimal digits are 32 bytes, all else
-   * is a passphrase). A variable that is empty or absent gives no option. Throws an
-   * {@link OptionError} whose `option` is the name of the variable. Nothing else in this package reads
-   * the environment.
+   * Reads options from environment variables: `SMOKE_ADDRESS`, `SMOKE_PORT`, `SMOKE_LISTEN`
+   * (`host:port`), `SMOKE_SEEDS` (`host:port` each, separated by commas or blanks), and
+   * `SMOKE_SECRET` or `SMOKE_SECRET_FILE` (one secret a line, two at most; 64 hexadecimal digits
+   * are 32 bytes, all else is a passphrase). A variable that is empty or absent gives no option.
+   * Throws an {@link OptionError} whose `option` is the name of the variable. Nothing else in this
+   * package reads the environment.
    */
   function optionsFromEnv(
     env?: Readonly<Record<string, string | undefined>>,
@@ -67,11 +67,11 @@ declare namespace smoke {
   class SmokeError extends Error {
     private constructor()
     readonly code: ErrorCode
-    /** Of `ERR_SMOKE_REMOTE`: the `code` of what the handler threw, if it had one. */
+    /** With `ERR_SMOKE_REMOTE`: the `code` of the error that the handler threw, if it had one. */
     readonly remoteCode?: string
-    /** Of what another node told: its id. */
+    /** The id of the node that reported the error. */
     readonly from?: string
-    /** Of `ERR_SMOKE_UNREACHABLE`: the nodes. */
+    /** With `ERR_SMOKE_UNREACHABLE`: the ids of these nodes. */
     readonly ids?: readonly string[]
   }
 
@@ -117,14 +117,14 @@ declare namespace smoke {
   // biome-ignore lint/suspicious/noExplicitAny: what came over the network can be anything
   type AnyEvents = Record<string, any[]>
 
-  /** What an application's map of requests looks like: a function for each, by its name. */
+  /** An application's map of requests: the name of each and its function. */
   type HandlerMap<H> = { [K in keyof H]: (...args: never[]) => unknown }
 
   /** The map of an application that does not type its requests. */
   // biome-ignore lint/suspicious/noExplicitAny: as for events
   type AnyHandlers = Record<string, (...args: any[]) => any>
 
-  /** What answers each request: who asks comes first. */
+  /** The handler of each request. Its first argument tells who asks. */
   type Handlers<H> = {
     [K in keyof H]: (
       context: RequestContext,
@@ -132,7 +132,7 @@ declare namespace smoke {
     ) => Answer<H, K> | PromiseLike<Answer<H, K>>
   }
 
-  /** The arguments of a request, and what its answer is. */
+  /** The arguments of a request, and its answer. */
   type Asked<H, K extends keyof H> = H[K] extends (...args: infer A) => unknown ? A : never
   type Answer<H, K extends keyof H> = H[K] extends (...args: never[]) => infer R
     ? Awaited<R>
@@ -194,9 +194,9 @@ declare namespace smoke {
      * encrypted, and nodes without the secret, older versions included, cannot join. A passphrase
      * can be guessed; random bytes cannot. Not kept in {@link Node.options}.
      *
-     * `[next, current]` changes it while the network runs: the node accepts both, and offers the first
-     * one unless the other side knows only the second. Restart all nodes with that, one after the
-     * other, and then all with `next` alone.
+     * `[next, current]` changes it while the network runs: the node accepts both, and offers the
+     * first one unless the other side knows only the second. Restart all nodes with that, one after
+     * the other, and then all with `next` alone.
      */
     secret?: Secret | readonly [next: Secret, current: Secret] | readonly Secret[] | undefined
     /**
@@ -212,12 +212,12 @@ declare namespace smoke {
     allow?: readonly string[] | undefined
     /**
      * Whether the node knows who is in the network ({@link Node.members}), and can speak to each of
-     * them. Default true. Without, it knows of itself only.
+     * them. Default true. If false, it knows only itself.
      */
     members?: boolean | undefined
     /**
-     * What everybody is to know of this node, such as a zone or a version: at most 512 bytes of JSON.
-     * Default undefined. See {@link Node.setMeta}.
+     * Data about this node that everybody can read, such as a zone or a version: at most 512 bytes
+     * of JSON. Default undefined. See {@link Node.setMeta}.
      */
     meta?: unknown
     /** Limits on the resources that others can make the node spend. */
@@ -240,7 +240,7 @@ declare namespace smoke {
     port?: number | null | undefined
   }
 
-  /** Limits on what others can make a node spend. `node.stats()` counts how often each held. */
+  /** Limits on what others can make a node spend. `node.stats()` counts how often each applied. */
   interface Limits {
     /** Time from connection to handshake, and from handshake to answer, in ms. Default 5000. */
     handshakeTimeout?: number | undefined
@@ -284,9 +284,9 @@ declare namespace smoke {
     maxMembers?: number | undefined
     /** Requests of this node that wait for their answers. Default 16384. */
     maxRequests?: number | undefined
-    /** Requests that this node's handlers are at work on. Default 4096. */
+    /** Requests that this node's handlers work on at the same time. Default 4096. */
     maxHandled?: number | undefined
-    /** The same of one other node. Default 1024. */
+    /** The same for one other node. Default 1024. */
     maxHandledPerNode?: number | undefined
   }
 
@@ -314,12 +314,12 @@ declare namespace smoke {
   interface SeedOutcome extends Address {
     /**
      * `refused`: nothing listens there; `no answer`, `unreachable`, `unknown name`; `secret`,
-     * `network`: its secret or its network's name is another; `not allowed`: not in the option
+     * `network`: its secret or its network's name differs; `not allowed`: not in the option
      * `allow`; `not smokesignal`: it speaks something else; `closed`: it closed the connection
-     * without a word, as a node with a secret does when this one has none, or a full one of 0.x;
-     * `id`: it has the id of this node; `asked`: it was asked for peers, and none has come yet;
-     * `full`: it has no room, and told of others; `failed`: anything else; `not tried`: its turn
-     * has not come; `peer`: it was a peer and has gone.
+     * without a word, as a node with a secret does when this one has none, and as a full node of
+     * 0.x does; `id`: it has the id of this node; `asked`: it was asked for peers, and none has
+     * come yet; `full`: it has no room, and named other nodes; `failed`: anything else; `not
+     * tried`: its turn has not come; `peer`: it was a peer and has gone.
      */
     reason:
       | 'asked'
@@ -510,28 +510,28 @@ declare namespace smoke {
       options: Abortable | undefined,
       callback: DialCallback<M>,
     ): Promise<Peer<M>>
-    /** One node, wherever it is in the network; or several. */
+    /** One node of the network, or several, near or far. */
     to(id: string): Target<M, H>
     to(ids: readonly string[]): Targets<M, H>
     /**
-     * Answers requests: what the handler returns, or its promise resolves to, is the answer. What it
-     * throws rejects the request with `ERR_SMOKE_REMOTE`; message and `code` travel, the stack does
-     * not. One handler per name. Everybody knows what a node handles: names come to 1024 bytes of
-     * JSON at most.
+     * Answers requests of this name. The handler returns the answer, or a promise of it. An error
+     * that it throws rejects the request with `ERR_SMOKE_REMOTE`; its message and `code` travel, its
+     * stack does not. Each name has one handler. Every node learns the names that this node handles:
+     * 1024 bytes of JSON at most.
      */
     handle<K extends keyof H & string>(name: K, handler: Handlers<H>[K]): this
     /** Takes a handler off; returns whether there was one. */
     unhandle(name: keyof H & string): boolean
     /**
-     * Asks any one node that handles it, in turn, this one included. Rejects with
-     * `ERR_SMOKE_NO_HANDLER` at once when there is none; see {@link Acknowledged.emitWithAck}.
+     * Asks one of the nodes that handle the request, this one included, each in its turn. Rejects at
+     * once with `ERR_SMOKE_NO_HANDLER` when no node does; see {@link Acknowledged.emitWithAck}.
      */
     request<K extends keyof H & string>(name: K, ...args: Asked<H, K>): Promise<Answer<H, K>>
-    /** For `request`: another time than 5000 ms. */
+    /** Sets the time limit of `request`, in milliseconds. Without it, 5000. */
     timeout(ms: number): Requester<H>
-    /** For `request`: a signal that gives it up. */
+    /** Lets a signal abort `request`. */
     signal(signal: AbortSignal | null | undefined): Requester<H>
-    /** Resolves when so many members are there, this node included. May be called before `start()`. */
+    /** Resolves when there are `members` members. May be called before `start()`. */
     ready(options?: ReadyOptions): Promise<void>
     /** Changes the option `meta`: others get `'update'`, within about a second. */
     setMeta(meta: unknown): void
@@ -540,19 +540,19 @@ declare namespace smoke {
   }
 
   interface ReadyOptions extends Abortable {
-    /** How many members there are to be, this node included. Default 2. */
+    /** The number of members to wait for, this node included. Default 2. */
     members?: number | undefined
-    /** Rejects with `ERR_SMOKE_TIMEOUT` after so many milliseconds. Default never. */
+    /** Rejects with `ERR_SMOKE_TIMEOUT` after this many milliseconds. Default: never. */
     timeout?: number | undefined
   }
 
-  /** A node of the network, as it was when this was made: another object after each change. */
+  /** A snapshot of one node of the network. Each change makes a new object. */
   interface Member {
     readonly id: string
-    /** Where others reach it: `''` and 0 where nobody knows. */
+    /** Where others reach it; `''` and 0 if unknown. */
     readonly address: string
     readonly port: number
-    /** What it tells of itself: see the option `meta`. */
+    /** Its option `meta`. */
     readonly meta: unknown
     /** The names of the requests that it answers. */
     readonly handles: readonly string[]
@@ -563,29 +563,29 @@ declare namespace smoke {
   }
 
   interface MembersEvents {
-    /** A node has entered the network, or this node has. */
+    /** A node, or this node itself, has entered the network. */
     join: [member: Member]
-    /** A node has left the network, or cannot be reached any more. Nothing of it comes after this. */
+    /** A node has left the network, or cannot be reached any more. No message from it follows. */
     leave: [member: Member]
-    /** A node says something else of itself. */
+    /** A node has changed its `meta` or its handlers. */
     update: [member: Member]
   }
 
   /** Everyone in the network, by id. */
   interface Members extends ReadonlyMap<string, Member>, TypedEmitter<MembersEvents> {}
 
-  /** Who sent something. */
+  /** The sender of a message. */
   interface Sender {
-    /** The id of the node: `node.to(from)` answers. */
+    /** The sender's id. Answer with `node.to(from)`. */
     readonly from: string
     /**
-     * Whether that is certain: no other node can have sent it. True with the option `secret`, except
-     * for requests by `node.broadcast`.
+     * Whether the sender's id is proved. True with the option `secret`, except for requests by
+     * `node.broadcast`.
      */
     readonly authenticated: boolean
   }
 
-  /** What a handler learns of a request. */
+  /** The context of a request, which its handler gets. */
   interface RequestContext extends Sender {
     /** Is aborted when nobody waits for the answer any more. */
     readonly signal: AbortSignal
@@ -598,8 +598,8 @@ declare namespace smoke {
   }
 
   /**
-   * Hears what others sent to this node alone. Listeners get the sender first, so that no argument of
-   * a sender's can pass for it.
+   * Hears what others sent to this node alone. Listeners get the sender first, so that no argument
+   * can pass for it.
    */
   interface Direct<M extends EventMap<M> = AnyEvents> extends TypedEmitter<DirectEvents<M>> {}
 
@@ -620,9 +620,9 @@ declare namespace smoke {
      * with `ERR_SMOKE_TIMEOUT`, and the moment the other node leaves with `ERR_SMOKE_UNREACHABLE`.
      */
     emitWithAck<K extends keyof H & string>(name: K, ...args: Asked<H, K>): Promise<Answer<H, K>>
-    /** The same, waiting for so many milliseconds at most. */
+    /** Sets the time limit, in milliseconds. */
     timeout(ms: number): Acknowledged<H>
-    /** The same, given up when the signal is aborted. */
+    /** Lets a signal abort the request. */
     signal(signal: AbortSignal | null | undefined): Acknowledged<H>
   }
 
@@ -637,13 +637,13 @@ declare namespace smoke {
     signal(signal: AbortSignal | null | undefined): AcknowledgedByAll<H>
   }
 
-  /** What came of a request to several nodes. */
+  /** The outcome of a request to several nodes. */
   interface Replies<T> {
     /** The answers, by id. */
     readonly replies: Map<string, T>
-    /** Who has not answered. */
+    /** The ids of the nodes that have not answered. */
     readonly missing: string[]
-    /** Why, of those who failed, do not handle it, or have left; the others were too slow. */
+    /** Errors of nodes that failed, have no handler or have left, by id. Others were too slow. */
     readonly errors: Map<string, SmokeError>
   }
 
@@ -654,7 +654,7 @@ declare namespace smoke {
     signal(signal: AbortSignal | null | undefined): Requester<H>
   }
 
-  /** One node, wherever it is. */
+  /** One node of the network, near or far. */
   interface Target<M extends EventMap<M> = AnyEvents, H extends HandlerMap<H> = AnyHandlers>
     extends Acknowledged<H>,
       Drainable {
@@ -794,7 +794,7 @@ declare namespace smoke {
     /** Whether its stream is closed. */
     readonly closed: boolean
     /**
-     * Asks everyone else that handles it; all others of this version are among the missing. See
+     * Asks every other node that handles the request. Nodes without a handler count as missing. See
      * {@link AcknowledgedByAll}.
      */
     emitWithAck<K extends keyof H & string>(
@@ -916,7 +916,7 @@ declare namespace smoke {
     readonly routedLost: number
     /** Messages to members that were dropped on their way, as far as this node was told. */
     readonly undelivered: number
-    /** Messages to this node that were not of the member that they named, in a closed network. */
+    /** Messages to this node that named a false sender, in a closed network. */
     readonly routedForged: number
     /** Refused: not encrypted, and this node has a secret. */
     readonly refusedPlaintext: number
@@ -942,11 +942,11 @@ declare namespace smoke {
     readonly slowed: number
     /** Requests that this node has sent. */
     readonly requests: number
-    /** Those whose time was over before the answer came, or all answers. */
+    /** Requests that timed out before the answer, or all answers, came. */
     readonly timeouts: number
-    /** Requests of others, and its own, that this node's handlers were given. */
+    /** Requests, also its own, that this node's handlers received. */
     readonly requestsHandled: number
-    /** Requests that were refused: more than `maxHandled` or `maxHandledPerNode`, or not whole. */
+    /** Requests that were refused: more than `maxHandled` or `maxHandledPerNode`, or malformed. */
     readonly requestsRefused: number
     /** Answers that nobody waited for: too late, or never asked for. */
     readonly answersIgnored: number
