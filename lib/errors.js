@@ -15,7 +15,7 @@ const codes = {
   ERR_SMOKE_REFUSED: 'the other node closed the connection instead of becoming a peer',
   ERR_SMOKE_SECRET: 'the other node has no secret, or a different one',
   ERR_SMOKE_NETWORK: 'the other node belongs to a network with another name',
-  ERR_SMOKE_ID: 'the other node has the id of this one, or none that can be one',
+  ERR_SMOKE_ID: 'the other node has the id of this one, or an unusable id',
   ERR_SMOKE_NOT_ALLOWED: 'the address is not in the option allow',
   ERR_SMOKE_TIMEOUT: 'the other node did not answer in time',
   ERR_SMOKE_SELF: 'that address is the node itself',
