@@ -66,6 +66,34 @@ test('a hanging receiver delays others only briefly, is named, and learns its lo
   assert.equal((await hung.command('stats', {}, 30_000)).lost, lost)
 })
 
+test('a receiver that works on the messages of others first is not called slow', async (t) => {
+  const options = { slowReceiverTimeout: 600, minPeerNo: 2 }
+  const busy = await startNode(t, options)
+  const late = await startNode(t, { ...options, seeds: seedOf(busy) })
+  const receiver = await startRemote(
+    t,
+    { ...options, seeds: [...seedOf(busy), ...seedOf(late)] },
+    { kind: 'handler', ms: 10 },
+  )
+  const isIn = () => [busy, late].every((node) => node.peers.list.length === 2)
+  await poll(isIn, 10_000, 'each is a peer of both others')
+  const slow = []
+  for (const node of [busy, late]) node.on('slow receiver', ({ id }) => slow.push(id))
+  const count = 300
+  for (let number = 0; number < count; number++) busy.broadcast.emit('n', 1, number, '')
+  const begun = async () => (await receiver.command('heard'))[1]?.count > 0
+  await poll(begun, 10_000, 'it works on the first messages')
+  // Both wait for three seconds, five times as long as a receiver may hang.
+  late.broadcast.emit('n', 2, 0, '')
+  late.peers.list.find(({ id }) => id === receiver.id).emit('n', 3, 0, '')
+  const all = async () => {
+    const heard = await receiver.command('heard')
+    return heard[1].count === count && heard[2]?.count === 1 && heard[3]?.count === 1
+  }
+  await poll(all, 20_000, 'it has handled everything')
+  assert.deepEqual(slow, [])
+})
+
 test('with slowReceivers: "drop" a sender waits for no receiver', async (t) => {
   const sender = await startNode(t, { slowReceivers: 'drop' })
   const added = event(sender.peers, 'add')

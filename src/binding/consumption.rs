@@ -1,11 +1,14 @@
 //! Up to where JavaScript has consumed each stream of messages.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use crate::proto::Mark;
 
 /// Bytes consumed after which those who wait are told at once, not only when it is asked.
 const PROMPT: usize = 128 << 10;
+/// How often streams are named whose turn has not come, while JavaScript works on others.
+const TURNS_EVERY: Duration = Duration::from_millis(250);
 
 /// What is known of all streams, in one life of a node.
 #[derive(Debug, Default)]
@@ -17,6 +20,9 @@ pub(super) struct Consumption {
     changed: BTreeSet<u32>,
     /// Bytes consumed since then.
     fresh: usize,
+    /// Whether JavaScript was through with anything since the streams in line were named.
+    has_moved: bool,
+    named_at: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +78,10 @@ impl Consumption {
     /// A run waits for JavaScript.
     pub(super) fn queued(&mut self, run: &Run) {
         let stream = self.streams.entry(run.mark.stream).or_default();
+        if stream.waiting == 0 {
+            let before = run.first().saturating_sub(1);
+            stream.consumed = stream.consumed.max(before);
+        }
         stream.waiting += 1;
         stream.bytes += run.bytes;
         stream.last = run.mark.last;
@@ -89,6 +99,7 @@ impl Consumption {
 
     /// JavaScript is through with a run.
     pub(super) fn consumed(&mut self, run: &Run) {
+        self.has_moved = true;
         let Some(stream) = self.streams.get_mut(&run.mark.stream) else {
             return;
         };
@@ -112,6 +123,7 @@ impl Consumption {
 
     /// JavaScript is through with the first `count` messages of a run.
     pub(super) fn consumed_partly(&mut self, run: &Run, count: u32) {
+        self.has_moved = true;
         let is_held = run.chunks.is_some_and(|it| self.holds.contains_key(&it));
         if let Some(stream) = self.streams.get_mut(&run.mark.stream).filter(|_| !is_held) {
             stream.consumed = (run.first() + u64::from(count)).saturating_sub(1);
@@ -164,8 +176,21 @@ impl Consumption {
         self.fresh >= PROMPT
     }
 
-    /// Up to where those streams are consumed that went on since the last call.
+    /// Names the streams that wait in line while JavaScript works on others. They are not stuck.
+    fn name_those_in_line(&mut self) {
+        let is_early = self.named_at.is_some_and(|at| at.elapsed() < TURNS_EVERY);
+        if is_early || !std::mem::take(&mut self.has_moved) {
+            return;
+        }
+        self.named_at = Some(Instant::now());
+        let is_in_line = |stream: &Stream| stream.waiting > 0 && stream.held.is_empty();
+        let in_line = self.streams.iter().filter(|(_, stream)| is_in_line(stream));
+        self.changed.extend(in_line.map(|(id, _)| *id));
+    }
+
+    /// How far each stream is consumed that went on since the last call, or that waits in line.
     pub(super) fn take(&mut self) -> Vec<Mark> {
+        self.name_those_in_line();
         self.fresh = 0;
         let changed = std::mem::take(&mut self.changed);
         let mark = |id: u32| {
@@ -254,5 +279,30 @@ mod tests {
         assert!(consumption.is_news());
         consumption.take();
         assert!(!consumption.is_news());
+    }
+
+    #[test]
+    fn streams_in_line_are_named_while_others_go_on() {
+        let mut consumption = Consumption::default();
+        consumption.queued(&run(1, 2, None));
+        consumption.queued(&run(2, 12, None));
+        assert_eq!(consumption.take(), [], "nothing goes on");
+        consumption.consumed(&run(1, 2, None));
+        let marks = [(1, 2), (2, 10)].map(|(stream, last)| Mark { stream, last });
+        assert_eq!(consumption.take(), marks);
+        assert_eq!(consumption.take(), [], "nothing has gone on since");
+    }
+
+    #[test]
+    fn a_stream_whose_reader_pauses_is_not_in_line() {
+        let mut consumption = Consumption::default();
+        consumption.hold(7);
+        consumption.queued(&run(1, 2, Some(7)));
+        consumption.consumed(&run(1, 2, Some(7)));
+        consumption.queued(&run(1, 4, Some(7)));
+        consumption.queued(&run(2, 2, None));
+        consumption.consumed(&run(2, 2, None));
+        let mark = Mark { stream: 2, last: 2 };
+        assert_eq!(consumption.take(), [mark]);
     }
 }

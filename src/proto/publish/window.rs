@@ -122,14 +122,17 @@ impl State {
                 continue;
             };
             let intake = &mut stream.intake;
-            if mark.last > intake.consumed {
-                intake.consumed = mark.last.min(intake.given);
-                intake.since = now;
-                if std::mem::take(&mut intake.is_stalled) {
-                    tracing::info!(origin = %origin.id, "the application consumes again: senders wait for it");
-                }
-                changed.push(origin);
+            if intake.is_done() || mark.last < intake.consumed {
+                continue;
             }
+            // The same number again: the application works on other streams first.
+            intake.is_moving |= mark.last == intake.consumed;
+            intake.consumed = mark.last.min(intake.given);
+            intake.since = now;
+            if std::mem::take(&mut intake.is_stalled) {
+                tracing::info!(origin = %origin.id, "the application consumes again: senders wait for it");
+            }
+            changed.push(origin);
         }
         self.tell_consumed(&changed);
     }

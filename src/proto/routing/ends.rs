@@ -53,7 +53,8 @@ impl Sending {
         first
     }
 
-    /// The receiver has consumed everything up to `number`; whether that is news.
+    /// The receiver has consumed everything up to `number`; returns whether that is news. It says
+    /// nothing while its application hangs, so the same number again is progress, too.
     pub(super) fn consumed(&mut self, number: u64, now: Moment) -> bool {
         let mut is_news = self.is_stalled && number > 0;
         while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= number) {
@@ -61,9 +62,8 @@ impl Sending {
             self.runs.pop_front();
             is_news = true;
         }
-        if is_news {
-            (self.since, self.is_stalled) = (now, false);
-        }
+        self.is_stalled &= !is_news;
+        self.since = now;
         is_news
     }
 
@@ -169,20 +169,27 @@ impl Receiving {
         lost
     }
 
-    /// The application has consumed up to `number`.
-    pub(super) fn consumes(&mut self, number: u64) {
+    /// Whether the application has messages that it has not consumed.
+    pub(super) fn has_unread(&self) -> bool {
+        self.consumed < self.given
+    }
+
+    /// The application has consumed up to `number`; returns whether that is news.
+    pub(super) fn consumes(&mut self, number: u64) -> bool {
+        let before = self.consumed;
         // Those behind it are lost, if it has no more.
         self.consumed = if number >= self.given {
             self.received
         } else {
             number.max(self.consumed)
         };
+        self.consumed > before
     }
 
-    /// What the sender should be told, if that is news, or if it asks.
-    pub(super) fn tells(&mut self, is_asked: bool) -> Option<(u32, u64)> {
+    /// What the sender should be told, if that is news, or `is_told` in any case.
+    pub(super) fn tells(&mut self, is_told: bool) -> Option<(u32, u64)> {
         let is_news = std::mem::replace(&mut self.told, self.consumed) != self.consumed;
-        (is_news || is_asked).then_some((self.session, self.consumed))
+        (is_news || is_told).then_some((self.session, self.consumed))
     }
 
     pub(super) fn is_waiting(&self) -> bool {

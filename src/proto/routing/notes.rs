@@ -39,8 +39,10 @@ impl Routing {
             (What::Sent(number), Some(handle)) => {
                 let receiving = self.receiving(handle, &note.from);
                 let lost = receiving.has_sent(note.session, number);
+                // An application that hangs says nothing: the sender stops waiting for it.
+                let is_told = !receiving.has_unread();
                 self.counters.missed += lost;
-                self.tell(handle, true, roads);
+                self.tell(handle, is_told, roads);
             }
             (What::Undelivered(count, about), _) => {
                 // Anybody may say so: it is told, and nothing follows from it.
@@ -112,18 +114,20 @@ impl Routing {
 
     pub(super) fn on_consumed_here(&mut self, handle: u32, number: u64, roads: &mut impl Roads) {
         if let Some((_, receiving)) = self.receiving.get_mut(&handle) {
-            receiving.consumes(number);
-            self.tell(handle, false, roads);
+            // The same number again: the application works on other messages first.
+            let is_news = receiving.consumes(number);
+            let is_in_line = !is_news && receiving.has_unread();
+            self.tell(handle, is_in_line, roads);
         }
     }
 
-    /// Tells a sender what was consumed, if that is news or it asks.
-    pub(super) fn tell(&mut self, handle: u32, is_asked: bool, roads: &mut impl Roads) {
+    /// Tells a sender what was consumed, if that is news or `is_told` in any case.
+    pub(super) fn tell(&mut self, handle: u32, is_told: bool, roads: &mut impl Roads) {
         let Some((origin, receiving)) = self.receiving.get_mut(&handle) else {
             return;
         };
         let origin = origin.clone();
-        if let Some((session, number)) = receiving.tells(is_asked) {
+        if let Some((session, number)) = receiving.tells(is_told) {
             self.send_note(origin, session, What::Consumed(number), roads);
         }
     }

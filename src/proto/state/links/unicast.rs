@@ -163,7 +163,13 @@ impl State {
             return;
         };
         if let Some(peer) = self.peer_mut(link) {
-            peer.direct.consumed = mark.last.clamp(peer.direct.consumed, peer.direct.received);
+            let direct = &mut peer.direct;
+            if mark.last <= direct.consumed && direct.consumed < direct.received {
+                // The application works on other messages first.
+                let consumed = direct.consumed;
+                return self.send(link, native::direct_consumed(consumed));
+            }
+            direct.consumed = mark.last.clamp(direct.consumed, direct.received);
         }
         self.tell_direct_consumed(link);
     }

@@ -162,3 +162,27 @@ fn a_receiver_repeats_its_direct_report_while_its_link_is_busy_and_its_applicati
     world.pass(3000, &[]);
     assert_eq!(reports(&world), 4, "nothing comes");
 }
+
+#[test]
+fn an_application_that_works_on_other_streams_first_is_waited_for() {
+    let mut world = World::new();
+    let parent = world.receiver("parent");
+    let origin = origin("o");
+    world.publish(parent, &origin, 1);
+    let mark = world.given.unwrap();
+    let in_line = crate::proto::Mark {
+        last: mark.last - 1,
+        ..mark
+    };
+    for _ in 0..30 {
+        world.input(Input::Consumed(vec![in_line]));
+        world.pass(1000, &[parent]);
+    }
+    assert!(told(&world, parent, &origin).iter().all(|upto| *upto == 0));
+    assert!(
+        told(&world, parent, &origin).len() > 20,
+        "it says that it lives"
+    );
+    world.input(Input::Consumed(vec![mark]));
+    assert_eq!(told(&world, parent, &origin).last(), Some(&1));
+}
