@@ -9,9 +9,6 @@ const { root } = require('./run')
 const MOST_IN_FILE = 500
 const MOST_IN_FUNCTION = 60
 
-/** What is still to be mended. An entry that is no longer needed fails, too. */
-const EXCEPTIONS = require('./circles.json')
-
 /** Also what napi-rs writes. */
 const isTest = (file) => /(^|\/)(tests|fuzz)(\.|\/)|_tests\.rs$|^lib\/binding\.js$/.test(file)
 
@@ -171,25 +168,11 @@ function main() {
     files: sources.filter((file) => read(file).split('\n').length - 1 > MOST_IN_FILE),
     functions: sources.flatMap(longFunctions),
   }
-  const problems = []
-  for (const [kind, all] of Object.entries(found)) {
-    const isExcused = (one) => EXCEPTIONS[kind].some((prefix) => everyBegins(one, prefix))
-    for (const one of all) if (!isExcused(one)) problems.push(`${kind}: ${one}`)
-    for (const prefix of EXCEPTIONS[kind]) {
-      if (!all.some((one) => everyBegins(one, prefix))) {
-        problems.push(`${kind}: the exception ${prefix} is not needed any more`)
-      }
-    }
-  }
-  if (process.argv.includes('--all')) console.log(JSON.stringify(found, null, 2))
+  const problems = Object.entries(found).flatMap(([kind, all]) =>
+    all.map((one) => `${kind}: ${one}`),
+  )
   for (const problem of problems) console.error(problem)
   process.exitCode = problems.length ? 1 : 0
-}
-
-/** Whether a file, or each file of a circle, is under `prefix`. */
-function everyBegins(one, prefix) {
-  const files = one.split(' ').filter((word) => word.includes('/'))
-  return one.startsWith(prefix) && files.every((file) => file.startsWith(prefix.split(' ')[0]))
 }
 
 main()

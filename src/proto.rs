@@ -31,13 +31,13 @@ pub use config::{Config, Target};
 pub use event::{
     Class, CloseHow, Event, Input, Level, Mark, Outgoing, Output, RemoveReason, SeedOutcome, Timer,
 };
-pub use id::{LinkId, Moment, NodeId};
+pub use id::{LinkId, Moment, NodeId, Origin};
 pub use identity::{CODE, Code, Identity, PUBLIC_KEY, PairKey, PublicKey, SIGNATURE};
 pub(crate) use join::join_runs;
 pub(crate) use message::LAST_SEQUENCE;
 pub use message::{
-    Beacon, Hello, HelloNative, Intent, Message, Native, Origin, Packet, PacketData, PeerAddress,
-    Place, Pong, Publish, Range, Records, Reject, Topic, Watermark, Why,
+    Beacon, Hello, HelloNative, Intent, Message, Native, Packet, PacketData, PeerAddress, Place,
+    Pong, Publish, Range, Records, Reject, Topic, Watermark, Why,
 };
 pub use payload::{Item, Items, Kind, Payload};
 pub use state::{Footprint, State};

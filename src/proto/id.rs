@@ -1,5 +1,14 @@
 //! Identifiers and time in the state machine.
 
+/// The identity of a stream of broadcasts: a node between one start and its stop.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Origin {
+    /// The node that broadcasts.
+    pub id: NodeId,
+    /// The node's epoch.
+    pub epoch: u64,
+}
+
 #[cfg(test)]
 mod tests;
 

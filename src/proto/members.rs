@@ -21,6 +21,8 @@
 //! A pure state machine, apart from [`State`](super::State): [`Input`]s in, [`Output`]s out.
 
 mod census;
+mod event;
+mod fields;
 mod flood;
 mod frame;
 mod own;
@@ -31,14 +33,14 @@ mod table;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Identity, LinkId, Moment, NodeId, Origin, PublicKey};
-use census::Told;
+use super::{LinkId, Moment, NodeId, Origin, PublicKey};
+pub use event::{ALL_HANDLES, Config, Counters, Event, FIRST_HANDLE, Input, Member, Output};
+pub use fields::Members;
+use fields::{Link, Sync, Told};
 pub use frame::{Entry, Frame};
 pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
-use sync::Sync;
 use table::{Reach, Slot, Standing, Table};
 
 /// How often records are passed on at most: often beside a link's latency.
@@ -63,153 +65,6 @@ const NEW_RECORDS_PER_SECOND: f64 = 1000.0;
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// How often digests are compared, and records that nobody needs are looked for.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
-
-/// The first handle of a member; links have smaller ids.
-pub const FIRST_HANDLE: u32 = 1 << 31;
-/// Not a member's: stands for all of them.
-pub const ALL_HANDLES: u32 = u32::MAX;
-
-/// What a node is and how much it keeps.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The most records that are kept.
-    pub max_members: usize,
-    /// Where the node listens.
-    pub address: Address,
-    /// The application's own text.
-    pub body: String,
-    /// In a closed network, all records are signed: ours by this key.
-    pub identity: Option<Identity>,
-}
-
-/// Something happened.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Input {
-    /// There is a new peer.
-    LinkUp {
-        /// Its link.
-        link: LinkId,
-        /// Who it is.
-        id: NodeId,
-        /// `None` if it keeps a record; otherwise where it is.
-        stub: Option<Address>,
-    },
-    /// A peer is gone.
-    LinkDown(LinkId),
-    /// A frame came.
-    Frame(LinkId, Frame),
-    /// The application has changed its text.
-    Body(String),
-    /// The time that was asked for has come.
-    Wake,
-    /// The node stops.
-    Stop,
-}
-
-/// Something must be done, in order.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Output {
-    /// Send that.
-    Send(LinkId, Frame),
-    /// Give [`Input::Wake`] at that time; a later one of these moves it.
-    WakeAt(Moment),
-    /// That link has brought what is no record.
-    Malformed(LinkId),
-    /// That link has brought a record that its node has not signed. No honest node passes that on.
-    Forged(LinkId),
-    /// Tell the application.
-    Event(Event),
-}
-
-/// What the application is told.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// A node is a member now.
-    Joined(Member),
-    /// It has another address or body.
-    Updated(Member),
-    /// It is no member any more, by its handle.
-    Left(u32),
-}
-
-/// A member.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Member {
-    /// Names it while it is one, and no other after that.
-    pub handle: u32,
-    /// Who it is.
-    pub id: NodeId,
-    /// Where it listens.
-    pub address: Address,
-    /// Its application's text.
-    pub body: String,
-    /// It keeps no record: nothing can be sent to it but by its peers.
-    pub is_stub: bool,
-}
-
-/// What is counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Records taken from others.
-    pub taken: u64,
-    /// Records refused: too often, too many, or of nobody.
-    pub refused: u64,
-    /// Records refused because the node that they are about has not signed them.
-    pub forged: u64,
-}
-
-/// What a node knows of all nodes.
-#[derive(Debug)]
-pub struct Members {
-    config: Config,
-    me: Origin,
-    /// Of our own record.
-    version: u64,
-    slot: Slot,
-    table: Table,
-    reach: Arc<Reach>,
-    links: BTreeMap<LinkId, Link>,
-    sync: Sync,
-    /// When our record is to be renewed.
-    renew_at: Option<Moment>,
-    /// When we have earned the right to the next change of it.
-    earned: Moment,
-    flush_at: Option<Moment>,
-    flushed_at: Option<Moment>,
-    /// When it is looked who is a member, once something has changed.
-    stock_at: Option<Moment>,
-    /// When that was done last.
-    stocked_at: Moment,
-    compare_at: Moment,
-    /// When we asked to be woken.
-    wake_at: Option<Moment>,
-    is_stopped: bool,
-    /// What the application was told, by slot.
-    told: Vec<Option<Told>>,
-    by_handle: HashMap<u32, Slot>,
-    next_handle: u32,
-    /// First steps towards everybody; empty until somebody asks.
-    ways: Vec<Option<(u16, u16)>>,
-    first_steps: Vec<LinkId>,
-    counters: Counters,
-    out: Vec<Output>,
-}
-
-#[derive(Debug)]
-struct Link {
-    id: NodeId,
-    stub: Option<Address>,
-    /// Records that it is to be sent.
-    pending: BTreeSet<Slot>,
-    /// Unknown nodes that it may tell of.
-    news: super::Bucket,
-    /// Comparisons that it may ask for.
-    compares: super::Bucket,
-    /// Records that it may ask for.
-    wants: super::Bucket,
-    /// New records that it may bring.
-    brings: super::Bucket,
-}
 
 impl Members {
     /// A node that knows itself alone.

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{NodeId, Payload, members, routing};
+use super::members::Frame as MembersFrame;
+use super::routing::Frame as RoutingFrame;
+use super::{NodeId, Origin, Payload};
 
 /// One message from a link, on either wire.
 #[derive(Clone, PartialEq, Debug)]
@@ -358,9 +360,9 @@ pub enum Native {
     /// "The seed is alive", once a second along the tree of beacons.
     Beacon(Beacon),
     /// Records of members.
-    Members(members::Frame),
+    Members(MembersFrame),
     /// Letters to any node, and reports on them.
-    Routing(routing::Frame),
+    Routing(RoutingFrame),
     /// "I get that seed's beacons from another peer", or "send me that seed's beacons".
     BeaconTree {
         /// The seed.
@@ -379,15 +381,6 @@ pub struct Beacon {
     pub address: std::net::SocketAddr,
     /// The number of the beacon; it counts up.
     pub number: u64,
-}
-
-/// The identity of a stream of broadcasts: a node between one start and its stop.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Origin {
-    /// The node that broadcasts.
-    pub id: NodeId,
-    /// The node's epoch.
-    pub epoch: u64,
 }
 
 /// The highest possible sequence number of a broadcast. The number after it still fits.

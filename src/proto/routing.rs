@@ -21,6 +21,8 @@
 
 mod arrivals;
 mod ends;
+mod event;
+mod fields;
 mod frame;
 mod notes;
 mod seal;
@@ -30,9 +32,10 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Bucket, Class, Identity, LinkId, Mark, Moment, NodeId, Origin, Payload, PublicKey};
-use arrivals::Held;
-use ends::{Receiving, Sending};
+use super::{Bucket, Class, LinkId, Mark, Moment, Origin, Payload};
+use ends::Sending;
+pub use event::{Config, Counters, Input, Output, Roads};
+pub use fields::Routing;
 pub use frame::{Frame, Letter, MAX_RECEIVERS, Note, Receiver, What};
 use seal::Seals;
 
@@ -44,8 +47,6 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const HOLD_FOR: Duration = Duration::from_secs(2);
 /// How much of them is kept, in bytes.
 const MAX_HELD: usize = 256 << 10;
-/// What one of them costs beside its bytes.
-const HELD_OVERHEAD: usize = 256;
 /// Members that left and whose numbers are remembered.
 const MAX_PAST: usize = 1024;
 /// Payloads below this are copied: they would keep a receive buffer alive.
@@ -55,115 +56,6 @@ const COMPLAINTS_PER_SECOND: f64 = 100.0;
 
 /// Reports of undelivered messages to the application: so many at once, then one a second.
 const REPORTS_AT_ONCE: f64 = 10.0;
-
-/// What routing must know of the network.
-pub trait Roads {
-    /// The link towards a node, and how many links it is away.
-    fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)>;
-    /// The handle of a member.
-    fn handle_of(&self, origin: &Origin) -> Option<u32>;
-    /// The member of a handle.
-    fn origin(&self, handle: u32) -> Option<Origin>;
-    /// The public key of a member of a closed network.
-    fn key(&self, handle: u32) -> Option<PublicKey>;
-    /// Whether the peer of a link takes messages of so many bytes.
-    fn takes(&self, link: LinkId, bytes: usize) -> bool;
-    /// Whether so much waits for a link that senders should wait, too.
-    fn is_crowded(&self, link: LinkId) -> bool;
-    /// Whether there is no room for more.
-    fn is_full(&self, link: LinkId) -> bool;
-}
-
-/// What a node does.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Bytes that may be outstanding to one node before its senders are to wait.
-    pub window: usize,
-    /// Whether senders wait at all,
-    pub waits: bool,
-    /// and for how long for a receiver that consumes nothing.
-    pub patience: Duration,
-    /// In a closed network, authenticates what members send each other.
-    pub identity: Option<Identity>,
-}
-
-/// Something happened.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Input {
-    /// The application sends to these members.
-    Send(Vec<u32>, Payload),
-    /// A frame came.
-    Frame(LinkId, Frame),
-    /// The application has consumed a member's messages up to that number.
-    Consumed(u32, u64),
-    /// A node is a member now.
-    Joined(u32),
-    /// It is none any more.
-    Left(u32),
-    /// The queue of a link is fuller, or has room again.
-    Pressure,
-    /// The time that was asked for has come.
-    Wake,
-}
-
-/// Something must be done, in order.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Output {
-    /// Send that.
-    Send(LinkId, Frame, Class),
-    /// Give the application messages of a member.
-    Deliver(u32, Payload, Mark),
-    /// So many bytes are outstanding to a member.
-    Window(u32, usize),
-    /// A member's application consumes nothing.
-    Slow(u32),
-    /// So many messages to a member were dropped on their way. Not told every time.
-    Undelivered(u32, u64),
-    /// Give [`Input::Wake`] at that time.
-    WakeAt(Moment),
-}
-
-/// What is counted, in messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Passed on for others.
-    pub routed: u64,
-    /// Sent.
-    pub sent: u64,
-    /// Received.
-    pub received: u64,
-    /// Of others to us, that were lost or came too late.
-    pub missed: u64,
-    /// That we could not pass on.
-    pub dropped: u64,
-    /// Sent by us, and dropped on their way.
-    pub undelivered: u64,
-    /// Letters and notes to us that are not of the member that they name.
-    pub forged: u64,
-}
-
-/// All that a node remembers of letters.
-#[derive(Debug)]
-pub struct Routing {
-    config: Config,
-    me: Origin,
-    seals: Seals,
-    sessions: u32,
-    sending: BTreeMap<u32, Sending>,
-    receiving: BTreeMap<u32, (Origin, Receiving)>,
-    /// How far those had come that left: what comes late then is late still.
-    past: VecDeque<(Origin, Receiving)>,
-    held: VecDeque<Held>,
-    held_bytes: usize,
-    complaints: Bucket,
-    /// Reports of undelivered messages to the application: anybody may claim such.
-    reports: Bucket,
-    /// Something was sent or held since the last look.
-    is_busy: bool,
-    wake_at: Option<Moment>,
-    counters: Counters,
-    out: Vec<Output>,
-}
 
 impl Routing {
     /// Nothing was sent yet.

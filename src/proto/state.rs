@@ -1,6 +1,7 @@
 //! One node: all that it knows, and its reaction to each [`Input`].
 //!
-//! The parts, each an `impl State` of its own:
+//! Each part is an `impl State` of its own, and keeps its fields in its file `fields.rs`. So imports
+//! point one way: from the parts to [`State`], and from there to the fields.
 //!
 //! - [`links`]: connections from dial or accept to peer, and their end;
 //! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
@@ -38,6 +39,9 @@ use legacy::Legacy;
 use links::{Link, Phase, Twins};
 use membership::Membership;
 use nodes::Nodes;
+
+/// How often silent links are looked for.
+const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
 
 /// The state machine of one node, from start to stop.
 #[derive(Debug)]
@@ -259,7 +263,7 @@ impl State {
         self.running = true;
         self.config.port = port;
         self.emit(Event::Listening { port });
-        self.set_timer(Timer::Heartbeat, links::HEARTBEAT_CHECK);
+        self.set_timer(Timer::Heartbeat, HEARTBEAT_CHECK);
         self.start_nodes();
         self.start_entry();
         self.start_membership();

@@ -2,21 +2,10 @@
 
 use std::sync::Arc;
 
+use super::fields::Told;
 use super::record::Record;
 use super::table::{Reach, Slot, Standing};
 use super::{ALL_HANDLES, Event, FIRST_HANDLE, Member, Members, Moment, Output, STOCK_EVERY};
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    /// 0 if it is to get one.
-    pub(super) handle: u32,
-    /// The hash of its id: slots are used again.
-    pub(super) key: u64,
-    pub(super) epoch: u64,
-    pub(super) version: u64,
-    pub(super) face: u64,
-    pub(super) standing: Standing,
-}
 
 impl Members {
     /// Sees who is reached, and tells the application what has changed.

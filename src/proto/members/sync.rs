@@ -5,63 +5,12 @@
 //! wants what it misses itself.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::frame::{Entry, FULL, Frame};
 use super::record::Stamp;
 use super::table::{BUCKETS, Slot, bucket_of};
 use super::{Members, Moment, Output};
 use crate::proto::LinkId;
-
-/// How long one comparison keeps others from beginning: who is told of everything by its first peer
-/// need not be told it by all of them.
-const ONE_AT_A_TIME: Duration = Duration::from_secs(1);
-
-/// The comparison that is under way, and those that wait for it.
-#[derive(Debug, Default)]
-pub(super) struct Sync {
-    busy: Option<(LinkId, Moment)>,
-    waiting: BTreeMap<LinkId, Option<u64>>,
-}
-
-impl Sync {
-    /// Whether a comparison over `link` may go on; if not it waits, with the digest that came.
-    fn begins(&mut self, now: Moment, link: LinkId, digest: Option<u64>) -> bool {
-        if self
-            .busy
-            .is_some_and(|(other, until)| other != link && until > now)
-        {
-            self.waiting.insert(link, digest);
-            return false;
-        }
-        self.busy = Some((link, now.after(ONE_AT_A_TIME)));
-        self.waiting.remove(&link);
-        true
-    }
-
-    /// Records come over `link`.
-    pub(super) fn goes_on(&mut self, now: Moment, link: LinkId) {
-        if let Some((other, until)) = &mut self.busy
-            && *other == link
-            && *until > now
-        {
-            *until = now.after(ONE_AT_A_TIME);
-        }
-    }
-
-    pub(super) fn forget(&mut self, link: LinkId) {
-        self.waiting.remove(&link);
-        if self.busy.is_some_and(|(other, _)| other == link) {
-            self.busy = None;
-        }
-    }
-
-    /// When the next one may begin, if one waits.
-    pub(super) fn due(&self) -> Option<Moment> {
-        let until = self.busy.map_or(Moment::default(), |(_, until)| until);
-        (!self.waiting.is_empty()).then_some(until)
-    }
-}
 
 impl Members {
     /// Tells a neighbour our digest, if it is for us to do that.

@@ -3,25 +3,8 @@
 use std::collections::VecDeque;
 
 use super::ends::{Receiving, Verdict};
-use super::{
-    HELD_OVERHEAD, HOLD_FOR, MAX_HELD, Mark, Moment, Origin, Output, Payload, Receiver, Roads,
-    Routing,
-};
-
-/// A letter of a node that is no member yet.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) at: Moment,
-    from: Origin,
-    to: Receiver,
-    pub(super) payload: Payload,
-}
-
-impl Held {
-    pub(super) fn cost(&self) -> usize {
-        self.payload.body().len() + HELD_OVERHEAD
-    }
-}
+use super::fields::Held;
+use super::{HOLD_FOR, MAX_HELD, Mark, Moment, Origin, Output, Payload, Receiver, Roads, Routing};
 
 impl Routing {
     /// A letter for us has come.

@@ -11,9 +11,10 @@ use std::collections::btree_map::Entry;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Note, Payload, Receiver, Roads};
+use super::event::Roads;
+use super::frame::{Note, Receiver};
 use crate::proto::wire::put_origin;
-use crate::proto::{Code, Identity, Origin, PairKey};
+use crate::proto::{Code, Identity, Origin, PairKey, Payload};
 
 const LETTER: u8 = 0;
 const NOTE: u8 = 1;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::{Bytes, BytesMut};
 
 use super::*;
+use crate::proto::{Identity, NodeId, PublicKey};
 
 /// Nodes in a graph. What each knows of it may be old.
 struct World {

@@ -10,18 +10,20 @@
 //! The tree of the seed with the smallest id serves as the first guess for the trees of origins
 //! that have not been heard of yet.
 
+mod fields;
 mod parts;
 
 pub(super) use parts::Part;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::State;
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
-use crate::proto::{Beacon, LinkId, Moment, NodeId, Origin, Timer};
+use crate::proto::{Beacon, LinkId, NodeId, Timer};
+pub(super) use fields::Beacons;
+use fields::Heard;
 
 /// How often everything here is looked after; beacons are sent every second time (overlay design,
 /// netsplits: every second).
@@ -38,78 +40,6 @@ const MAX_BEACONS: usize = 8;
 /// what came while this node did not get to run.
 const RELAY_BURST: f64 = 4.0;
 const RELAYS_PER_SECOND: f64 = 2.0;
-/// Seeds that were not known before are taken note of: at once, as many as there is room for, and
-/// per second. Where all nodes are seeds, each part hears smaller and smaller ids while it grows.
-const NEWS_BURST: f64 = 16.0;
-const NEWS_PER_SECOND: f64 = 4.0;
-
-/// The seeds that are alive, as a node knows them.
-#[derive(Debug)]
-pub(super) struct Beacons {
-    /// Whether this node is a seed.
-    is_seed: bool,
-    /// Whether it sends beacons because no other node does.
-    is_substitute: bool,
-    /// When it begins to, unless it hears a seed.
-    mute_until: Option<Moment>,
-    /// Since when it has had a peer.
-    pub(super) in_since: Option<Moment>,
-    number: u64,
-    rounds: u64,
-    watched_at: Option<Moment>,
-    heard: BTreeMap<NodeId, Heard>,
-    /// Our own peers that do not want our beacons.
-    own_lazy: Vec<LinkId>,
-    /// Seeds that were not known before.
-    news: Bucket,
-}
-
-impl Beacons {
-    pub(super) fn new() -> Self {
-        Self {
-            is_seed: false,
-            is_substitute: false,
-            mute_until: None,
-            in_since: None,
-            number: 0,
-            rounds: 0,
-            watched_at: None,
-            heard: BTreeMap::new(),
-            own_lazy: Vec::new(),
-            news: Bucket::new(NEWS_BURST, NEWS_PER_SECOND, Moment::default()),
-        }
-    }
-
-    /// Whether this node sends beacons.
-    fn sends(&self) -> bool {
-        self.is_seed || self.is_substitute
-    }
-
-    /// Peers that broadcasts of an unknown origin are not pushed to at first.
-    pub(super) fn lazy_by_default(&self, me: &NodeId) -> &[LinkId] {
-        match self.heard.first_key_value() {
-            Some((id, heard)) if !self.sends() || id < me => &heard.lazy,
-            _ => &self.own_lazy,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Heard {
-    origin: Origin,
-    address: SocketAddr,
-    number: u64,
-    at: Moment,
-    /// Whether it was one of our own seeds when it was first heard.
-    is_ours: bool,
-    /// Whom it came from.
-    parent: Option<LinkId>,
-    /// Peers that do not want it from us.
-    lazy: Vec<LinkId>,
-    asked: bool,
-    /// Limits the relayed beacons.
-    relays: Bucket,
-}
 
 impl State {
     pub(super) fn start_beacons(&mut self) {

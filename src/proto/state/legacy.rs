@@ -2,51 +2,14 @@
 //!
 //! The [`Translator`] knows their wire; this file acts on their messages.
 
+mod fields;
 mod peer_requests;
 mod ping;
 
-use std::collections::BTreeMap;
-
 use super::State;
-use crate::proto::bucket::Bucket;
 use crate::proto::legacy::{Arrival, Sends, Translator, base36};
-use crate::proto::{
-    Class, Config, Event, LinkId, Moment, Native, NodeId, Packet, PeerAddress, Publish, Topic,
-    publish,
-};
-use ping::Ping;
-
-/// The data that a node keeps for legacy nodes.
-#[derive(Debug)]
-pub(super) struct Legacy {
-    pub(super) translator: Translator,
-    pings: BTreeMap<u32, Ping>,
-    next_ping: u32,
-    /// When peers were last asked for.
-    asked_at: Option<Moment>,
-    /// Whether [`Timer::Refill`](crate::proto::Timer::Refill) is set.
-    refill_set: bool,
-    /// Entry requests to flood: as many a second as a peer may pass on, and ten times as many at
-    /// once, because many nodes may start together.
-    floods: Bucket,
-    /// When nodes asked for entry.
-    askers: BTreeMap<NodeId, Moment>,
-}
-
-impl Legacy {
-    pub(super) fn new(config: &Config) -> Self {
-        let rate = config.peer_requests_per_second;
-        Self {
-            translator: Translator::new(config),
-            pings: BTreeMap::new(),
-            next_ping: 0,
-            asked_at: None,
-            refill_set: false,
-            floods: Bucket::new(rate * 10.0, rate, Moment::default()),
-            askers: BTreeMap::new(),
-        }
-    }
-}
+use crate::proto::{Class, Event, LinkId, Native, Packet, PeerAddress, Publish, Topic, publish};
+pub(super) use fields::Legacy;
 
 impl State {
     /// Floods a packet of our own and returns its id.

@@ -15,24 +15,23 @@
 //! HyParView: Leitão, Pereira, Rodrigues, "HyParView: a membership protocol for reliable gossip-based
 //! broadcast", 2007. The numbers are its own where nothing else is said.
 
+mod fields;
 mod forward_join;
 mod lost;
 mod room;
 mod shuffle;
 mod waiting;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::entry::take_for;
 use super::links::{Dial, DialEnd, Peer, count};
 use super::{State, jitter};
-use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
-use crate::proto::{Config, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Timer};
-use lost::Lost;
-use waiting::Waiting;
+use crate::proto::{Intent, LinkId, NodeId, PeerAddress, RemoveReason, Timer};
+use fields::Known;
+pub(super) use fields::Membership;
 
 /// How many addresses are kept.
 const PASSIVE: usize = 30;
@@ -57,75 +56,9 @@ const UNREACHABLE: usize = 64;
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// An address is not tried again before this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// Peers that make room for urgent ones: at once, and per second.
-const ROOM_BURST: f64 = 4.0;
-const ROOM_RATE: f64 = 2.0;
-/// Dials to addresses from the passive view, as multiples of [`Config::dials_per_second`]: at once,
-/// the whole view; per second, what finds the survivors of a mass failure.
-const SEEK_BURST: f64 = 8.0;
-const SEEK_RATE: f64 = 2.0;
 /// The same to one of them: at once, and per second, which is once in [`TRY_AGAIN`].
 const TARGET_BURST: f64 = 4.0;
 const TARGET_RATE: f64 = 0.5;
-
-/// What a node knows of others beside its peers.
-#[derive(Debug)]
-pub(super) struct Membership {
-    passive: Vec<Known>,
-    lost: VecDeque<Lost>,
-    /// Nodes that look for peers, as far as refused ones should know.
-    waiting: VecDeque<Waiting>,
-    /// The shuffle of ours that is under way.
-    nonce: u32,
-    /// Where other nodes' shuffles came from.
-    routes: VecDeque<(u32, LinkId)>,
-    /// How many peers we have told others that we have, and how many of those have others.
-    told: (u16, u16),
-    /// Rounds of seeking since a peer was added.
-    rounds: u32,
-    /// Nobody is sought before this: it was in vain for so long.
-    quiet_until: Option<Moment>,
-    /// Where nobody could be reached, and when.
-    unreachable: VecDeque<(SocketAddr, Moment)>,
-    seek_set: bool,
-    room: Bucket,
-    /// Dials to addresses that others told us of: whoever hands out a victim's gets no more of us.
-    dials: Bucket,
-    /// The same per address, under whatever ids it was told.
-    targets: BTreeMap<SocketAddr, Bucket>,
-    started: Moment,
-}
-
-#[derive(Clone, Debug)]
-struct Known {
-    who: PeerAddress,
-    tried: Option<Moment>,
-}
-
-impl Membership {
-    pub(super) fn new(config: &Config) -> Self {
-        Self {
-            passive: Vec::new(),
-            lost: VecDeque::new(),
-            waiting: VecDeque::new(),
-            nonce: 0,
-            routes: VecDeque::new(),
-            told: (0, 0),
-            rounds: 0,
-            quiet_until: None,
-            unreachable: VecDeque::new(),
-            seek_set: false,
-            room: Bucket::new(ROOM_BURST, ROOM_RATE, Moment::default()),
-            dials: Bucket::new(
-                SEEK_BURST * config.dials_per_second,
-                SEEK_RATE * config.dials_per_second,
-                Moment::default(),
-            ),
-            targets: BTreeMap::new(),
-            started: Moment::default(),
-        }
-    }
-}
 
 impl State {
     pub(super) fn start_membership(&mut self) {

@@ -2,6 +2,8 @@
 //!
 //! [`members`] and [`routing`] are state machines of their own; here they meet the links.
 
+mod fields;
+
 use std::collections::BTreeMap;
 
 use super::State;
@@ -12,6 +14,7 @@ use crate::proto::routing::{self, Roads, Routing};
 use crate::proto::{
     Event, Level, LinkId, NodeId, Origin, Output, Payload, PublicKey, Reject, Timer,
 };
+pub(super) use fields::Nodes;
 
 /// What one receiver may have outstanding: much less than for a peer, since a node may have
 /// thousands.
@@ -19,13 +22,6 @@ const WINDOW: usize = 1 << 20;
 
 /// What a peer loses for a forged record: four of them end its link.
 const FORGERY: i32 = -20;
-
-/// Both, between start and stop.
-#[derive(Debug)]
-pub(super) struct Nodes {
-    pub(super) members: Members,
-    pub(super) routing: Routing,
-}
 
 /// What routing may know of the rest of a node.
 struct Map<'a> {

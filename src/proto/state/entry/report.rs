@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::proto::state::State;
 use crate::proto::state::seeds::{Came, Seed};
-use crate::proto::{Event, Moment, SeedOutcome};
+use crate::proto::{Event, SeedOutcome};
 
 /// A node that is outside says so after this time.
 const FIRST_AFTER: Duration = Duration::from_secs(2);
@@ -12,20 +12,6 @@ const FIRST_AFTER: Duration = Duration::from_secs(2);
 const LATEST_AFTER: Duration = Duration::from_secs(6);
 /// And when nothing has changed since, again after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-
-/// The latest report to the application.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Since when there has been no peer.
-    since: Moment,
-    last: Option<(Moment, Vec<SeedOutcome>)>,
-}
-
-impl Told {
-    pub(super) fn since(since: Moment) -> Self {
-        Self { since, last: None }
-    }
-}
 
 impl State {
     /// An attempt to enter through a seed, or to look at it, has come to that.

@@ -2,15 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::fields::Ping;
 use crate::proto::legacy::{line, packet};
 use crate::proto::state::State;
 use crate::proto::{CloseHow, LinkId, Pong, RemoveReason, Timer, Topic};
-
-#[derive(Debug)]
-pub(super) struct Ping {
-    packet: String,
-    seed: usize,
-}
 
 impl State {
     /// Forgets all pings that wait for a pong.

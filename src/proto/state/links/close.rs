@@ -1,7 +1,7 @@
 //! The end of links.
 
-use super::Phase;
-use super::dial::{DialEnd, Purpose};
+use super::fields::Phase;
+use super::fields::{DialEnd, Purpose};
 use crate::proto::state::State;
 use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer, publish};
 

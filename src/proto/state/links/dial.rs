@@ -1,92 +1,12 @@
 //! Dialling: to become peers, or to deliver one line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Link, Phase, control};
+use super::fields::{Dial, Link, Phase, Purpose};
 use crate::proto::legacy::line;
 use crate::proto::state::State;
-use crate::proto::{CloseHow, Event, Intent, LinkId, NodeId, Output, PeerAddress, Target, Timer};
-
-/// The purpose of a dial.
-#[derive(Debug)]
-pub(in crate::proto::state) enum Purpose {
-    /// To become peers.
-    Peer(Dial),
-    /// To deliver a line and leave it at that; to a seed, if we ask one for peers.
-    Courier(bytes::Bytes, Option<usize>),
-}
-
-/// A dial to a node that should become a peer.
-#[derive(Clone, Debug)]
-pub(in crate::proto::state) struct Dial {
-    pub(super) target: Target,
-    /// Whom we expect there, if we know.
-    pub(in crate::proto::state) expected: Option<NodeId>,
-    /// The application's request, if it was the application's.
-    pub(super) request: Option<u32>,
-    /// What we want of a native node there.
-    pub(super) intent: Intent,
-    /// The seed that is dialled, if it is one.
-    pub(in crate::proto::state) seed: Option<usize>,
-    /// Whether a peer that has no other makes room for it.
-    pub(in crate::proto::state) displaces: bool,
-}
-
-/// How a dial ended that made no peer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::proto::state) enum DialEnd {
-    /// There was no connection.
-    Unreachable,
-    /// Our handshake was not answered in time.
-    Unanswered,
-    /// The other side reset the connection: a native node with too many unconnected links.
-    Reset,
-    /// The other side closed the connection.
-    Refused,
-}
-
-impl Dial {
-    fn to(target: Target) -> Self {
-        Self {
-            target,
-            expected: None,
-            request: None,
-            intent: Intent::Peer,
-            seed: None,
-            displaces: false,
-        }
-    }
-
-    /// To a node we have heard of.
-    pub(in crate::proto::state) fn to_node(who: &PeerAddress, intent: Intent) -> Self {
-        Self {
-            expected: Some(who.id.clone()),
-            intent,
-            ..Self::to(who.socket().into())
-        }
-    }
-
-    /// To a seed.
-    pub(in crate::proto::state) fn to_seed(seed: usize, target: Target, intent: Intent) -> Self {
-        Self {
-            seed: Some(seed),
-            intent,
-            ..Self::to(target)
-        }
-    }
-
-    /// The address that it goes to, if it is given as such.
-    pub(in crate::proto::state) fn address(&self) -> Option<SocketAddr> {
-        let ip: IpAddr = self.target.host.parse().ok()?;
-        Some(SocketAddr::new(ip.to_canonical(), self.target.port))
-    }
-
-    /// Whether it goes to that address, given as such.
-    pub(super) fn is_to(&self, address: IpAddr) -> bool {
-        self.target.host.parse() == Ok(address)
-    }
-}
+use crate::proto::{Class, CloseHow, Event, LinkId, Outgoing, Output, PeerAddress, Target, Timer};
 
 impl State {
     pub(in crate::proto::state) fn add_peer(&mut self, request: u32, target: Target) {
@@ -205,5 +125,14 @@ impl State {
         self.links
             .insert(link, Link::new(None, Phase::Dialing(purpose), self.now));
         self.out.push(Output::Dial { link, target });
+    }
+}
+
+/// A line or frame of the protocol's own.
+pub(super) fn control(head: bytes::Bytes) -> Outgoing {
+    Outgoing {
+        class: Class::Control,
+        head,
+        body: bytes::Bytes::new(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::dial::Dial;
-use super::{Link, Peer, Phase, WALKS_PER_SECOND, control, unicast};
+use super::dial::control;
+use super::fields::Dial;
+use super::fields::{Link, Peer, Phase, Window};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::legacy::line;
@@ -14,6 +15,9 @@ use crate::proto::{
     CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, Moment, NodeId, Output,
     PeerAddress, Place, RemoveReason, Target, Timer, Why, publish,
 };
+
+/// Forward joins that a native peer may hand us.
+const WALKS_PER_SECOND: f64 = 100.0;
 
 impl State {
     pub(in crate::proto::state) fn accepted(&mut self, link: LinkId, remote: SocketAddr) {
@@ -428,7 +432,7 @@ impl Peer {
                 .filter(|_| native)
                 .and_then(|native| native.max_message)
                 .map_or(usize::MAX, |max| max as usize),
-            direct: unicast::Window::new(mark),
+            direct: Window::new(mark),
         }
     }
 }

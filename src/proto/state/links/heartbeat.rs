@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::proto::codec::native;
-use crate::proto::state::State;
+use crate::proto::state::{HEARTBEAT_CHECK, State};
 use crate::proto::{CloseHow, RemoveReason, Timer, publish};
 
-/// How often silent links are looked for.
-pub(in crate::proto::state) const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
 /// After this long without sending anything, a heartbeat (overlay design, failure detection).
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
 /// After this long without hearing anything a native peer is dead (overlay design).

@@ -1,6 +1,6 @@
 //! Peer scoring: misbehaving peers are muted, then closed.
 
-use super::Link;
+use super::fields::Link;
 use crate::proto::state::State;
 use crate::proto::{CloseHow, LinkId, Moment, Reject, RemoveReason};
 

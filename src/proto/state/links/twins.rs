@@ -2,38 +2,15 @@
 
 use std::net::SocketAddr;
 
-use super::dial::Dial;
+use super::fields::Dial;
+use super::fields::{Link, Phase};
 use super::handshake::contact;
-use super::{Link, Phase};
-use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::seeds::Came;
 use crate::proto::{
-    CloseHow, Event, Hello, Intent, LinkId, Moment, NodeId, PeerAddress, RemoveReason, Why,
+    CloseHow, Event, Hello, Intent, LinkId, NodeId, PeerAddress, RemoveReason, Why,
 };
-
-/// Refusals and conflicts that the application is told of: at once, and per second.
-const TOLD_BURST: f64 = 10.0;
-const TOLD_PER_SECOND: f64 = 1.0;
-/// Dials to find out whether there is a twin, per second.
-const CHECKS_PER_SECOND: f64 = 1.0 / 60.0;
-
-/// Limits on reports and checks of identity.
-#[derive(Debug)]
-pub(in crate::proto::state) struct Twins {
-    told: Bucket,
-    checks: Bucket,
-}
-
-impl Twins {
-    pub(in crate::proto::state) fn new() -> Self {
-        Self {
-            told: Bucket::new(TOLD_BURST, TOLD_PER_SECOND, Moment::default()),
-            checks: Bucket::new(1.0, CHECKS_PER_SECOND, Moment::default()),
-        }
-    }
-}
 
 impl State {
     /// Why the sender of `hello` can be no peer of this node.

@@ -5,83 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::proto::codec::native;
-use crate::proto::publish::{DETACH_BELOW, Outstanding};
+use crate::proto::publish::DETACH_BELOW;
 use crate::proto::state::State;
-use crate::proto::{Event, LinkId, Mark, Moment, Output, Payload};
+use crate::proto::{Event, LinkId, Mark, Output, Payload};
 
-/// The cost of a message besides its bytes.
-const OVERHEAD: usize = 256;
-/// A receiver repeats its report while the link is busy and its last message came within this time.
-const REPEAT_FOR: Duration = Duration::from_secs(60);
 /// A link is busy if it brought something within this time.
 const BUSY_WITHIN: Duration = Duration::from_secs(1);
-
-/// How far both ends of a link have consumed each other's direct messages.
-///
-/// Each end numbers what it sends and what it receives. The receiver tells the number that its
-/// application has consumed; what lies between that and what was sent is outstanding.
-#[derive(Debug)]
-pub(super) struct Window {
-    sent: u64,
-    outstanding: Outstanding,
-    /// When the peer consumed something, or was sent something after it had consumed all.
-    since: Moment,
-    /// It has consumed nothing for so long that it is not waited for.
-    is_stalled: bool,
-    /// Names its messages in the application's marks.
-    mark: u32,
-    received: u64,
-    received_at: Moment,
-    consumed: u64,
-    /// Up to where it was told that we have consumed.
-    told: u64,
-}
-
-impl Window {
-    pub(super) fn new(mark: u32) -> Self {
-        Self {
-            sent: 0,
-            outstanding: Outstanding::default(),
-            since: Moment::default(),
-            is_stalled: false,
-            mark,
-            received: 0,
-            received_at: Moment::default(),
-            consumed: 0,
-            told: 0,
-        }
-    }
-
-    fn receive(&mut self, count: u32, now: Moment) -> Mark {
-        self.received_at = now;
-        self.received += u64::from(count);
-        Mark {
-            stream: self.mark,
-            last: self.received,
-        }
-    }
-
-    fn send(&mut self, count: u32, bytes: usize, now: Moment) {
-        if self.outstanding.bytes() == 0 {
-            self.since = now;
-        }
-        self.sent += u64::from(count);
-        self.outstanding.sent(self.sent, bytes + OVERHEAD);
-    }
-
-    /// Whether the application has consumed all that came, and more may be on its way.
-    fn repeats(&self, now: Moment) -> bool {
-        self.received > 0 && self.told == self.received && now.since(self.received_at) < REPEAT_FOR
-    }
-
-    /// Outstanding bytes that senders wait for.
-    fn awaited(&self) -> usize {
-        match self.is_stalled {
-            true => 0,
-            false => self.outstanding.bytes(),
-        }
-    }
-}
 
 impl State {
     pub(in crate::proto::state) fn direct(&mut self, link: LinkId, payload: &Payload) {

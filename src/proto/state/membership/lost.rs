@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::fields::Lost;
 use crate::proto::state::links::Dial;
 use crate::proto::state::{State, jitter};
-use crate::proto::{Intent, Moment, NodeId, PeerAddress};
+use crate::proto::{Intent, NodeId, PeerAddress};
 
 /// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
 const LOST: usize = 64;
@@ -15,17 +16,6 @@ const LOST_MAX: Duration = Duration::from_secs(30);
 const LOST_LATE: Duration = Duration::from_secs(300);
 /// How long that is after the loss.
 const LATE_AFTER: Duration = Duration::from_secs(120);
-
-/// A peer that was lost without a goodbye.
-#[derive(Debug)]
-pub(super) struct Lost {
-    pub(super) who: PeerAddress,
-    since: Moment,
-    at: Moment,
-    wait: Duration,
-    /// Whether the way to it broke, rather than its process.
-    silently: bool,
-}
 
 impl State {
     /// A peer was lost without a goodbye; `silently`: the way to it broke, rather than its process.

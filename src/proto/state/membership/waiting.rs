@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::fields::Waiting;
 use crate::proto::state::State;
 use crate::proto::state::links::Dial;
 use crate::proto::{Hello, Intent, Moment, PeerAddress};
@@ -17,19 +18,6 @@ const REMEMBERED: usize = 16;
 const NAMED: usize = 3;
 /// A node that was named so often is perhaps out of reach: no link is kept for its sake.
 const PATIENCE: u8 = 4;
-
-/// A node that looks for peers.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) who: PeerAddress,
-    /// Marks of the beacons that it hears.
-    part: Vec<u64>,
-    /// Whether it accepts more than one peer.
-    leads_on: bool,
-    /// How many refusals have named it.
-    named: u8,
-    since: Moment,
-}
 
 impl Waiting {
     /// Whether the sender of `hello` can become its peer, and both gain by it.
