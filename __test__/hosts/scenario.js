@@ -31,7 +31,7 @@ const PATIENCE_MEMBERS = 8000
 /** How often it is looked whether all have heard something. */
 const EVERY = 50
 
-/** What a run measures, in seconds, and the goals of the overlay design. */
+/** What a run measures, in seconds, and the goals of an overlay. */
 const STEPS = [
   { name: 'converged', goal: 5, what: 'all have peers, and everyone hears everyone' },
   { name: 'members joined', goal: 5, what: 'all know all as members' },

@@ -1,6 +1,6 @@
 'use strict'
 
-// legacy-protocol: packets, their hashes, forwarding, and what must never reach a legacy node.
+// Flooding on the legacy wire: packets, hashes, forwarding, and frames no legacy node may get.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')

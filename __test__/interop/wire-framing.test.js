@@ -1,6 +1,6 @@
 'use strict'
 
-// legacy-protocol, framing: what a scripted legacy peer may do to its lines.
+// Framing of the legacy wire: a scripted legacy peer sends its lines in odd ways.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')

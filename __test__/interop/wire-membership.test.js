@@ -1,7 +1,7 @@
 'use strict'
 
-// legacy-protocol: entry, peer requests, refusals, refill, leaving. A scripted legacy peer is the
-// other end. The slow ones wait for real timeouts of 5 s and run side by side.
+// Membership on the legacy wire: entry, peer requests, refusals, refill, leaving. The other end is a
+// scripted legacy peer. The slow tests wait for real timeouts of 5 s and run side by side.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')

@@ -1,6 +1,6 @@
 'use strict'
 
-// legacy-protocol: pings, pongs and netsplits. The tick of the protocol is 10 s and real here, so
+// Pings, pongs and netsplits on the legacy wire. The tick of the protocol is 10 s and real here, so
 // the tests run side by side.
 
 const assert = require('node:assert/strict')

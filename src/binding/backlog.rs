@@ -26,7 +26,7 @@ const OVERFULL: usize = 96 << 20;
 const TELL_LOST_EVERY: Duration = Duration::from_millis(500);
 /// Log lines that wait at most: a hostile network must not fill the memory with them.
 pub(super) const MAX_LOGS: usize = 1024;
-/// Where a chunk ends, in bytes of JSON text (measured: overlay design, section 7).
+/// Where a chunk ends, in bytes of JSON text.
 pub(super) const CHUNK: usize = 16 << 10;
 /// The same after a rewind. It doubles with every chunk that is consumed in full.
 const SMALL_CHUNK: usize = 512;

@@ -105,7 +105,7 @@ pub struct Config {
     pub slow_receiver_timeout: Duration,
     /// Addresses that may connect and be dialled. Default none, which allows all.
     pub allow: Vec<IpNet>,
-    /// How many bytes of broadcasts are kept for repair. Default 32 MiB (overlay design, tree).
+    /// How many bytes of broadcasts are kept for repair. Default 32 MiB.
     pub repair_bytes: usize,
     /// Whether to keep a record of all members, and pass on messages to any of them. Default true.
     pub members: bool,

@@ -25,8 +25,7 @@ use crate::proto::{Beacon, LinkId, NodeId, Timer};
 pub(super) use fields::Beacons;
 use fields::Heard;
 
-/// How often everything here is looked after; beacons are sent every second time (overlay design,
-/// netsplits: every second).
+/// The tick of beacons: every other tick sends one, so one a second.
 const EVERY: Duration = Duration::from_millis(500);
 /// When peers that were told to stop are asked to go on.
 const ASK_AFTER: Duration = Duration::from_millis(1500);

@@ -38,7 +38,7 @@ const PASSIVE: usize = 30;
 /// Peers and passive addresses that a shuffle offers, and our own.
 const SHUFFLE_ACTIVE: usize = 3;
 const SHUFFLE_PASSIVE: usize = 4;
-/// How often more peers are sought while there are too few (overlay design, membership).
+/// How often more peers are sought while there are too few.
 const SEEK_EVERY: Duration = Duration::from_secs(1);
 /// After this many rounds in vain somebody else has to make room.
 const PATIENCE: u32 = 3;
@@ -52,7 +52,7 @@ const SEEK_LATE: Duration = Duration::from_secs(90);
 /// Addresses where nobody could be reached are not kept for so long, and so many of them.
 const UNREACHABLE_FOR: Duration = Duration::from_secs(120);
 const UNREACHABLE: usize = 64;
-/// A dial without an answer after this is not waited for (overlay design: neighbour timeout).
+/// A dial without an answer after this is not waited for.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// An address is not tried again before this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);

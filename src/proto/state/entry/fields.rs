@@ -33,7 +33,7 @@ pub(in crate::proto::state) struct Entry {
     pub(in crate::proto::state) is_alone: bool,
     /// Tries to enter at once.
     pub(in crate::proto::state) entries: Bucket,
-    /// Dials that others make us do, pongs included: 4 a second, burst 8 (overlay design).
+    /// Dials that others make us do, pongs included: 4 a second, burst 8.
     pub(in crate::proto::state) dials: Bucket,
     pub(in crate::proto::state) pongs: Bucket,
     /// The same per target: three at once, then one per 10 s, so that nobody can be made the

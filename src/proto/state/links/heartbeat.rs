@@ -6,9 +6,9 @@ use crate::proto::codec::native;
 use crate::proto::state::{HEARTBEAT_CHECK, State};
 use crate::proto::{CloseHow, RemoveReason, Timer, publish};
 
-/// After this long without sending anything, a heartbeat (overlay design, failure detection).
+/// After this long without sending anything, a heartbeat.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
-/// After this long without hearing anything a native peer is dead (overlay design).
+/// After this long without hearing anything a native peer is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(6);
 
 impl State {

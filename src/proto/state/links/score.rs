@@ -5,9 +5,9 @@ use crate::proto::state::State;
 use crate::proto::{CloseHow, LinkId, Moment, Reject, RemoveReason};
 
 /// A link whose score falls to this is not believed and nothing of it is passed on, except native
-/// broadcasts, whose gaps others would have to repair (overlay design, abuse).
+/// broadcasts, whose gaps others would have to repair.
 const MUTE_SCORE: i32 = -50;
-/// A link whose score falls to this is closed (overlay design, abuse).
+/// A link whose score falls to this is closed.
 const DROP_SCORE: i32 = -80;
 
 impl State {

@@ -7,7 +7,7 @@ use crate::proto::state::links::Dial;
 use crate::proto::state::{State, jitter};
 use crate::proto::{Intent, NodeId, PeerAddress};
 
-/// Peers that fell silent and are looked for: how many, how long, how often (overlay design).
+/// Peers that fell silent and are looked for: how many, how long, how often.
 const LOST: usize = 64;
 const LOST_FOR: Duration = Duration::from_secs(3600);
 const LOST_FIRST: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use crate::proto::{LinkId, PeerAddress, Timer};
 
 /// Steps of a shuffle.
 const SHUFFLE_STEPS: u8 = 6;
-/// How often (overlay design, membership), with a fifth more or less.
+/// How often, with a fifth more or less.
 const SHUFFLE_EVERY: Duration = Duration::from_secs(10);
 /// How often in the beginning, and how long that is.
 const SHUFFLE_EARLY: Duration = Duration::from_secs(1);
