@@ -1,8 +1,8 @@
-//! The key of a node of a closed network: its id, its signature, and keys that it shares with others.
+//! The key of a node in a closed network: its id, its signatures, and keys shared with other nodes.
 //!
-//! One X25519 key does all of it. The id is a hash of the public key. Signatures are Ed25519 with the
-//! same key in its Edwards form, whose sign is 0 (as in XEdDSA). Any two nodes share a key by a
-//! Diffie-Hellman of their static keys; codes under it authenticate messages from one to the other.
+//! One X25519 key serves all of them. The id is a hash of the public key. Signatures are Ed25519
+//! with the same key in its Edwards form, whose sign is 0 (as in XEdDSA). Two nodes share a key by
+//! a Diffie-Hellman of their static keys. Codes under it authenticate messages between them.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ use super::NodeId;
 const ID_CONTEXT: &[u8] = b"smokesignal node id 1";
 const NONCE_CONTEXT: &[u8] = b"smokesignal signatures 1";
 const PAIR_CONTEXT: &[u8] = b"smokesignal pair of nodes 1";
-/// How many bytes of the hash of a public key make an id: too many to find another key for it.
+/// Bytes of the hash that form an id: enough that nobody finds another key with the same id.
 const ID_BYTES: usize = 16;
 
 /// Bytes of a signature.
@@ -30,7 +30,7 @@ pub const PUBLIC_KEY: usize = 32;
 /// Bytes of a [`Code`].
 pub const CODE: usize = 16;
 
-/// Says that a message between two nodes is of one of them.
+/// Authenticates a message between two nodes to each other.
 pub type Code = [u8; CODE];
 
 /// A node's key pair and its id.
@@ -78,7 +78,7 @@ impl Identity {
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE] {
         let mut secret = [0; 64];
         secret[..32].copy_from_slice(&self.private);
-        // Ed25519 makes its nonces of a second half; an X25519 key has none.
+        // Ed25519 derives nonces from the second half of its key; an X25519 key has none.
         let nonce = Blake2s256::new()
             .chain_update(NONCE_CONTEXT)
             .chain_update(self.private)
@@ -86,7 +86,7 @@ impl Identity {
         secret[32..].copy_from_slice(&nonce);
         let mut key = ExpandedSecretKey::from_bytes(&secret);
         let mut public = VerifyingKey::from(&key);
-        // A Montgomery point has no sign: that of the Edwards point is 0 by agreement.
+        // A Montgomery point has no sign, so the Edwards point's sign is 0 by convention.
         if public.as_bytes()[31] >> 7 == 1 {
             key.scalar = -key.scalar;
             public = VerifyingKey::from(&key);
@@ -94,10 +94,10 @@ impl Identity {
         raw_sign::<Sha512>(&key, message, &public).to_bytes()
     }
 
-    /// The key that this node shares with the one of `other`; `None` if that is no proper key.
+    /// The key shared with the node of `other`; `None` if `other` is invalid.
     pub fn pair_key(&self, other: &PublicKey) -> Option<PairKey> {
         let shared = MontgomeryPoint(other.0).mul_clamped(self.private);
-        // A point of small order gives everybody the same result.
+        // A point of small order gives everyone the same result.
         if shared.to_bytes() == [0; 32] {
             return None;
         }
@@ -117,7 +117,7 @@ impl Identity {
 pub struct PublicKey(pub [u8; PUBLIC_KEY]);
 
 impl PublicKey {
-    /// The id of the node with that key.
+    /// The id of the node with this key.
     pub fn id(&self) -> Option<NodeId> {
         let hash = Blake2s256::new()
             .chain_update(ID_CONTEXT)
@@ -126,7 +126,7 @@ impl PublicKey {
         NodeId::parse(&base32(hash.get(..ID_BYTES)?))
     }
 
-    /// Whether `signature` is one of this key's under `message`.
+    /// Whether `signature` is this key's signature of `message`.
     pub fn has_signed(&self, message: &[u8], signature: &[u8; SIGNATURE]) -> bool {
         let Some(point) = MontgomeryPoint(self.0).to_edwards(0) else {
             return false;
@@ -137,7 +137,7 @@ impl PublicKey {
     }
 }
 
-/// The key that two nodes share.
+/// A key shared by two nodes.
 #[derive(Clone)]
 pub struct PairKey([u8; 32]);
 
@@ -148,7 +148,7 @@ impl fmt::Debug for PairKey {
 }
 
 impl PairKey {
-    /// The code of a message, which is given in parts. It does not tell where one part ends.
+    /// The code of a message given in parts. The boundaries of the parts do not enter into it.
     pub fn code(&self, parts: &[&[u8]]) -> Code {
         let mut code = [0; CODE];
         if let Some(mac) = self.mac(parts) {
@@ -157,7 +157,7 @@ impl PairKey {
         code
     }
 
-    /// Whether that is the code of a message; takes the same time wherever it differs.
+    /// Whether `code` is the code of a message. Runs in constant time.
     pub fn is_code(&self, parts: &[&[u8]], code: &Code) -> bool {
         let mac = self.mac(parts);
         mac.is_some_and(|mac| mac.verify_truncated_left(code).is_ok())

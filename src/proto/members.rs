@@ -1,24 +1,23 @@
-//! Members: who is in the network, by link state.
+//! Members: the nodes of the network, found by link state.
 //!
-//! Each node floods one [`Record`] of itself, and again when it changes: where it listens, a text of
-//! its application's, and who its peers are. Two nodes are joined by an *edge* if the record of each
-//! names the other. **Members are the component of that graph that contains us.** So a member
-//! leaves the moment the last edge to it goes, whichever end drops it, and a whole part of the
-//! network that was cut off leaves at once.
+//! Each node floods a [`Record`] of itself: its address, a text of its application, and its peers.
+//! It floods a new one on each change. Two nodes are joined by an *edge* if each record names the
+//! other. **Members are the component of that graph that contains us.** So a member leaves with its
+//! last edge, whichever end drops it, and a part of the network that is cut off leaves at once.
 //!
-//! - *Flooding*: a node passes a record on to every peer but the one that sent it, at once, or in a
-//!   flood of them every 20 ms. A later record of a node replaces the earlier one ([`record::Stamp`]).
-//! - *Repair*: when a link comes up, and then every 10 s, the end with the greater id tells a digest
-//!   of its records. If it differs, both compare the digests of 256 parts, then the records of the
-//!   parts that differ, and send what the other lacks. A newcomer gets everything in this way.
-//! - *The end*: a node that stops floods a final record. A crash is seen by its peers, which no
-//!   longer name it.
-//! - *Lies*: in a closed network each node signs its record with the key that its id follows from. So
-//!   a node can lie about itself only.
-//! - *Nodes without a record*, legacy ones and those before this part of the wire, are named by their
-//!   peers alone, and are members, too.
+//! - *Flooding*: a node forwards a record to every peer except its sender, at once or, in a flood,
+//!   every 20 ms. A later record of a node replaces an earlier one ([`record::Stamp`]).
+//! - *Repair*: when a link comes up, and then every 10 s, the end with the greater id sends a
+//!   digest of its records. If the digests differ, both ends compare the digests of 256 parts, then
+//!   the records of the differing parts, and send the records that the other lacks. A newcomer gets
+//!   all records this way.
+//! - *Stop*: a node that stops floods a final record. A crashed node's peers drop it from theirs.
+//! - *Lies*: in a closed network each node signs its record with the key behind its id. So a node
+//!   can lie only about itself.
+//! - *Nodes without a record*, legacy ones and native ones from before these frames, are members,
+//!   too. Only their peers' records name them.
 //!
-//! A pure state machine, apart from [`State`](super::State): [`Input`]s in, [`Output`]s out.
+//! A pure state machine, separate from [`State`](super::State): [`Input`]s in, [`Output`]s out.
 
 mod census;
 mod event;
@@ -43,31 +42,31 @@ pub use frame::{Entry, Frame};
 pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
 use table::{Reach, Slot, Standing, Table};
 
-/// How often records are passed on at most: often beside a link's latency.
+/// The shortest time between two floods: short compared to a link's latency.
 const FLUSH: Duration = Duration::from_millis(20);
 /// How long changes of our own record are collected.
 const COLLECT: Duration = Duration::from_millis(20);
-/// Our record changes so often on the long run,
+/// Our own record changes at most this often in the long run.
 pub(super) const CHANGE_EVERY: Duration = Duration::from_secs(1);
-/// and this much ahead of that: a node that joins gets its first peers within a second.
+/// Burst on top of `CHANGE_EVERY`: a node that joins gets its first peers within a second.
 const CHANGE_AHEAD: Duration = Duration::from_secs(3);
-/// A record of one origin is taken this often on the long run: twice what an honest node sends,
+/// Records of one origin are accepted this often in the long run: twice an honest node's rate.
 pub(super) const RECORD_EVERY: Duration = Duration::from_millis(500);
-/// and this much ahead of that.
+/// Burst on top of `RECORD_EVERY`.
 const RECORD_AHEAD: Duration = Duration::from_secs(8);
-/// How long after another it is looked again who is a member, for each record: so that it takes a few
-/// hundredths of a core at most.
+/// The shortest time between two censuses, per record: bounds their cost to a few hundredths of a
+/// core.
 const STOCK_EVERY: Duration = Duration::from_micros(50);
-/// New records that one peer may bring per second, on the long run: to check their signatures takes
+/// New records that one peer may bring per second in the long run. Checking their signatures takes
 /// a tenth of a core.
 const NEW_RECORDS_PER_SECOND: f64 = 1000.0;
-/// How long the record of a node that cannot be reached is kept: a link that was cut may heal.
+/// How long the record of an unreachable node is kept: a link that was cut may heal.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
-/// How often digests are compared, and records that nobody needs are looked for.
+/// How often digests are compared and unneeded records are dropped.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
 
 impl Members {
-    /// A node that knows itself alone.
+    /// A node that knows only itself.
     pub fn new(config: Config, me: Origin, now: Moment) -> Self {
         let mut table = Table::default();
         let record = Record::new(
@@ -82,10 +81,10 @@ impl Members {
             Some(identity) => record.signed(identity),
             None => record,
         };
-        // The first of all: nobody else has its hash.
+        // The table is empty, so no other id can have this hash.
         let slot = table.put(&record).unwrap_or_default();
         let reach = table.reach(slot);
-        // Nodes that started together do not compare together.
+        // Nodes that started together compare at different times.
         let offset = record::key_of(&me.id) % COMPARE_EVERY.as_micros() as u64;
         Self {
             config,
@@ -115,7 +114,7 @@ impl Members {
         }
     }
 
-    /// Takes in `input` and appends what must be done, in order, to `out`.
+    /// Handles `input` and appends the resulting actions, in order, to `out`.
     pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
         if self.is_stopped {
             return;
@@ -136,7 +135,7 @@ impl Members {
         std::mem::swap(&mut self.out, out);
     }
 
-    /// How many members there are beside us.
+    /// The number of members besides us.
     pub fn len(&self) -> usize {
         self.by_handle.len()
     }
@@ -146,24 +145,24 @@ impl Members {
         self.len() == 0
     }
 
-    /// How many records are kept, our own included.
+    /// The number of records kept, including our own.
     pub fn records(&self) -> usize {
         self.table.records()
     }
 
-    /// Bytes that all of it takes, roughly.
+    /// Approximate memory use, in bytes.
     pub fn footprint(&self) -> usize {
         let pending: usize = self.links.values().map(|link| link.pending.len()).sum();
         let told = self.told.len() * size_of::<Option<Told>>() + self.by_handle.len() * 12;
         self.table.footprint() + told + pending * 8 + self.ways.len() * 6
     }
 
-    /// What was counted.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// The ids of all members that keep a record, in order, ourselves included, as far as we know now.
+    /// The ids of all members with a record, including our own, sorted, as of the last census.
     pub fn list(&self) -> Vec<NodeId> {
         let member = |slot: &Slot| self.reach.contains(*slot);
         let members = (0..self.table.len() as Slot).filter(member);
@@ -174,13 +173,13 @@ impl Members {
         ids
     }
 
-    /// Whether a node is a member, as far as we know now.
+    /// Whether a node is a member with a record, as of the last census.
     pub fn has(&self, id: &NodeId) -> bool {
         let slot = self.table.find(id);
         slot.is_some_and(|slot| self.reach.contains(slot))
     }
 
-    /// The member of that handle, unless it keeps no record.
+    /// The member with that handle, unless it keeps no record.
     pub fn origin(&self, handle: u32) -> Option<Origin> {
         let slot = *self.by_handle.get(&handle)?;
         let told = self.told.get(slot as usize)?.as_ref()?;
@@ -201,7 +200,7 @@ impl Members {
         })
     }
 
-    /// The handle of a member, in that life.
+    /// The handle of a member in the life that `origin` names.
     pub fn handle_of(&self, origin: &Origin) -> Option<u32> {
         let slot = self.table.find(&origin.id)?;
         let told = self.told.get(slot as usize)?.as_ref()?;
@@ -209,15 +208,15 @@ impl Members {
         (told.epoch == origin.epoch && told.key == node.key).then_some(told.handle)
     }
 
-    /// The key that a member has signed its record with.
+    /// The key that signed a member's record.
     pub fn key(&self, handle: u32) -> Option<PublicKey> {
-        // A slot may have another node already.
+        // The slot may have been reused for another node.
         self.origin(handle)?;
         let node = self.table.node(*self.by_handle.get(&handle)?)?;
         Record::parse(&node.record.as_ref()?.raw)?.key
     }
 
-    /// The link that leads to a node in the fewest steps, and how many those are.
+    /// The link on a shortest path to a node, and the length of that path in links.
     pub fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)> {
         let slot = self.table.find(id)?;
         if self.ways.is_empty() {
@@ -244,7 +243,7 @@ impl Members {
             id,
             stub,
             pending: BTreeSet::new(),
-            // A newcomer is told of everybody at once.
+            // A newcomer learns of all members in one burst.
             news: super::Bucket::new(most, most / 30.0, now),
             compares: super::Bucket::new(4.0, 0.5, now),
             wants: super::Bucket::new(2.0 * most, most / 10.0, now),
@@ -290,7 +289,7 @@ impl Members {
         self.compare_again(now);
     }
 
-    /// Asks to be woken for whatever is due next.
+    /// Asks to be woken when the next timer is due.
     fn sleep(&mut self, now: Moment) {
         if self.is_stopped {
             return;

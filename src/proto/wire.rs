@@ -13,7 +13,7 @@ pub(super) fn put_id(out: &mut impl BufMut, id: &NodeId) {
     out.put_slice(id.code().as_bytes());
 }
 
-/// Takes an id from the front of `body`, whose bytes are in one piece.
+/// Takes an id from the front of `body`, whose bytes must be contiguous.
 pub(super) fn take_id(body: &mut impl Buf) -> Option<NodeId> {
     let length = usize::from(body.try_get_u8().ok()?);
     let code = std::str::from_utf8(body.chunk().get(..length)?).ok()?;
@@ -28,7 +28,7 @@ pub(super) fn put_origin(out: &mut impl BufMut, origin: &Origin) {
     out.put_u64(origin.epoch);
 }
 
-/// Takes an origin from the front of `body`, whose bytes are in one piece.
+/// Takes an origin from the front of `body`, whose bytes must be contiguous.
 pub(super) fn take_origin(body: &mut impl Buf) -> Option<Origin> {
     let id = take_id(body)?;
     let epoch = body.try_get_u64().ok()?;

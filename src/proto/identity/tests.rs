@@ -5,7 +5,7 @@ fn identity(byte: u8) -> Identity {
 }
 
 #[test]
-fn base32_is_that_of_the_rfc_in_lower_case() {
+fn base32_is_lower_case_rfc_4648() {
     let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
     let texts = cases.map(|text| base32(text.as_bytes()));
     let expected = [

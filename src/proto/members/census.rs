@@ -1,4 +1,4 @@
-//! The census: who is a member now, and what the application is told of it.
+//! The census: finds the current members and reports changes to the application.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use super::table::{Reach, Slot, Standing};
 use super::{ALL_HANDLES, Event, FIRST_HANDLE, Member, Members, Moment, Output, STOCK_EVERY};
 
 impl Members {
-    /// Sees who is reached, and tells the application what has changed.
+    /// Finds the current members and reports changes to the application.
     pub(super) fn take_stock(&mut self, now: Moment) {
-        // That takes time in proportion to the number of records, so in a flood it is done seldom.
+        // The cost grows with the number of records, so a flood of them gets few censuses.
         let pause = STOCK_EVERY * self.table.records() as u32;
         if now.since(self.stocked_at) < pause && self.stocked_at > Moment::default() {
             self.stock_at = Some(self.stocked_at.after(pause));
@@ -51,7 +51,7 @@ impl Members {
         }
     }
 
-    /// What the application should know of a slot's node: its handle is 0 if that must be a new one.
+    /// The application's view of a slot's node. Handle 0 means that a new handle is needed.
     fn look_at(&self, slot: Slot, reach: &Reach, told: Option<Told>) -> Option<Told> {
         let standing = reach.standing(slot);
         if slot == self.slot || standing == Standing::Absent {
@@ -153,7 +153,7 @@ impl Members {
                 ALL_HANDLES => FIRST_HANDLE,
                 next => next,
             };
-            // After two billion members the first may still be there.
+            // Handles wrap around after two billion members, and early ones may still be in use.
             if !self.by_handle.contains_key(&handle) {
                 return handle;
             }

@@ -6,94 +6,94 @@ use crate::proto::{Identity, LinkId, Moment, NodeId};
 
 /// The first handle of a member; links have smaller ids.
 pub const FIRST_HANDLE: u32 = 1 << 31;
-/// Not a member's: stands for all of them.
+/// Stands for all members; no member has this handle.
 pub const ALL_HANDLES: u32 = u32::MAX;
 
-/// What a node is and how much it keeps.
+/// The configuration of [`Members`](super::Members).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The most records that are kept.
+    /// The largest number of records kept.
     pub max_members: usize,
     /// Where the node listens.
     pub address: Address,
-    /// The application's own text.
+    /// The application's text.
     pub body: String,
-    /// In a closed network, all records are signed: ours by this key.
+    /// Signs our record in a closed network, where every record must be signed.
     pub identity: Option<Identity>,
 }
 
-/// Something happened.
+/// An input of the state machine.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Input {
-    /// There is a new peer.
+    /// A peer was added.
     LinkUp {
         /// Its link.
         link: LinkId,
-        /// Who it is.
+        /// The peer's id.
         id: NodeId,
-        /// `None` if it keeps a record; otherwise where it is.
+        /// The peer's address if it keeps no record, otherwise `None`.
         stub: Option<Address>,
     },
-    /// A peer is gone.
+    /// A peer was removed.
     LinkDown(LinkId),
-    /// A frame came.
+    /// A frame arrived.
     Frame(LinkId, Frame),
     /// The application has changed its text.
     Body(String),
-    /// The time that was asked for has come.
+    /// The time of the last [`Output::WakeAt`] has come.
     Wake,
     /// The node stops.
     Stop,
 }
 
-/// Something must be done, in order.
+/// An action for the caller. Actions are executed in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
-    /// Send that.
+    /// Send a frame.
     Send(LinkId, Frame),
-    /// Give [`Input::Wake`] at that time; a later one of these moves it.
+    /// Give [`Input::Wake`] at that time. A later request replaces an earlier one.
     WakeAt(Moment),
-    /// That link has brought what is no record.
+    /// The link brought a malformed record.
     Malformed(LinkId),
-    /// That link has brought a record that its node has not signed. No honest node passes that on.
+    /// The link brought a record without a valid signature. No honest node forwards one.
     Forged(LinkId),
     /// Tell the application.
     Event(Event),
 }
 
-/// What the application is told.
+/// A report to the application.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// A node is a member now.
+    /// A node became a member.
     Joined(Member),
-    /// It has another address or body.
+    /// A member's address or body changed.
     Updated(Member),
-    /// It is no member any more, by its handle.
+    /// A member left. Holds its handle.
     Left(u32),
 }
 
 /// A member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Names it while it is one, and no other after that.
+    /// Identifies the member. Other members do not get it while this one is known.
     pub handle: u32,
-    /// Who it is.
+    /// Its id.
     pub id: NodeId,
     /// Where it listens.
     pub address: Address,
     /// Its application's text.
     pub body: String,
-    /// It keeps no record: nothing can be sent to it but by its peers.
+    /// It keeps no record: only its peers can send to it.
     pub is_stub: bool,
 }
 
-/// What is counted.
+/// Counters of records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
-    /// Records taken from others.
+    /// Accepted from others.
     pub taken: u64,
-    /// Records refused: too often, too many, or of nobody.
+    /// Refused: too frequent, or too many.
     pub refused: u64,
-    /// Records refused because the node that they are about has not signed them.
+    /// Refused for lack of a valid signature.
     pub forged: u64,
 }

@@ -9,41 +9,41 @@ use super::record::Address;
 use super::table::{Reach, Slot, Standing, Table};
 use crate::proto::{Bucket, LinkId, Moment, NodeId, Origin};
 
-/// How long one comparison keeps others from beginning: who is told of everything by its first peer
-/// need not be told it by all of them.
+/// How long one comparison keeps others from starting. A newcomer that gets all records from its
+/// first peer need not get them from the others.
 pub(super) const ONE_AT_A_TIME: Duration = Duration::from_secs(1);
 
-/// What a node knows of all nodes.
+/// A node's knowledge of all nodes.
 #[derive(Debug)]
 pub struct Members {
     pub(super) config: Config,
     pub(super) me: Origin,
-    /// Of our own record.
+    /// The version of our own record.
     pub(super) version: u64,
     pub(super) slot: Slot,
     pub(super) table: Table,
     pub(super) reach: Arc<Reach>,
     pub(super) links: BTreeMap<LinkId, Link>,
     pub(super) sync: Sync,
-    /// When our record is to be renewed.
+    /// When our own record must be renewed.
     pub(super) renew_at: Option<Moment>,
-    /// When we have earned the right to the next change of it.
+    /// When the rate limit allows its next change, bursts aside.
     pub(super) earned: Moment,
     pub(super) flush_at: Option<Moment>,
     pub(super) flushed_at: Option<Moment>,
-    /// When it is looked who is a member, once something has changed.
+    /// When the next census is due, if something has changed.
     pub(super) stock_at: Option<Moment>,
-    /// When that was done last.
+    /// When the last census was taken.
     pub(super) stocked_at: Moment,
     pub(super) compare_at: Moment,
-    /// When we asked to be woken.
+    /// The wake-up that we asked for.
     pub(super) wake_at: Option<Moment>,
     pub(super) is_stopped: bool,
-    /// What the application was told, by slot.
+    /// What the application knows, by slot.
     pub(super) told: Vec<Option<Told>>,
     pub(super) by_handle: HashMap<u32, Slot>,
     pub(super) next_handle: u32,
-    /// First steps towards everybody; empty until somebody asks.
+    /// First steps of the paths to all nodes. Empty until first needed.
     pub(super) ways: Vec<Option<(u16, u16)>>,
     pub(super) first_steps: Vec<LinkId>,
     pub(super) counters: Counters,
@@ -54,23 +54,23 @@ pub struct Members {
 pub(super) struct Link {
     pub(super) id: NodeId,
     pub(super) stub: Option<Address>,
-    /// Records that it is to be sent.
+    /// Records to send to it.
     pub(super) pending: BTreeSet<Slot>,
-    /// Unknown nodes that it may tell of.
+    /// Budget of unknown nodes that it may introduce.
     pub(super) news: Bucket,
-    /// Comparisons that it may ask for.
+    /// Budget of comparisons that it may start.
     pub(super) compares: Bucket,
-    /// Records that it may ask for.
+    /// Budget of records that it may request.
     pub(super) wants: Bucket,
-    /// New records that it may bring.
+    /// Budget of new records that it may bring.
     pub(super) brings: Bucket,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
-    /// 0 if it is to get one.
+    /// 0 if a new one is needed.
     pub(super) handle: u32,
-    /// The hash of its id: slots are used again.
+    /// The hash of its id: slots are reused.
     pub(super) key: u64,
     pub(super) epoch: u64,
     pub(super) version: u64,
@@ -78,7 +78,7 @@ pub(super) struct Told {
     pub(super) standing: Standing,
 }
 
-/// The comparison that is under way, and those that wait for it.
+/// The comparison in progress, and the links that wait for their turn.
 #[derive(Debug, Default)]
 pub(super) struct Sync {
     pub(super) busy: Option<(LinkId, Moment)>,
@@ -86,7 +86,7 @@ pub(super) struct Sync {
 }
 
 impl Sync {
-    /// Whether a comparison over `link` may go on; if not it waits, with the digest that came.
+    /// Whether a comparison over `link` may proceed. If not, it waits, with the received digest.
     pub(super) fn begins(&mut self, now: Moment, link: LinkId, digest: Option<u64>) -> bool {
         if self
             .busy
@@ -100,7 +100,7 @@ impl Sync {
         true
     }
 
-    /// Records come over `link`.
+    /// Records arrive over `link`: its comparison goes on.
     pub(super) fn goes_on(&mut self, now: Moment, link: LinkId) {
         if let Some((other, until)) = &mut self.busy
             && *other == link
@@ -117,7 +117,7 @@ impl Sync {
         }
     }
 
-    /// When the next one may begin, if one waits.
+    /// When the next waiting comparison may start.
     pub(super) fn due(&self) -> Option<Moment> {
         let until = self.busy.map_or(Moment::default(), |(_, until)| until);
         (!self.waiting.is_empty()).then_some(until)

@@ -1,4 +1,4 @@
-//! Records on their way from node to node.
+//! Flooding of records.
 
 use bytes::Bytes;
 
@@ -9,17 +9,16 @@ use super::{
 };
 use crate::proto::LinkId;
 
-/// What the records of as many members as may be take together, in bytes, for each of them: twice what
-/// the longest body takes.
+/// Bound on the size of all records, in bytes per allowed member: twice the longest body.
 const BYTES_EACH: usize = 4 << 10;
-/// How many nodes may be known for each, those included that records only name.
+/// Bound on known nodes per allowed member, including nodes that are only named in records.
 const NAMED_EACH: usize = 4;
-/// How much one link is sent at once: a newcomer's link carries other things, too.
+/// Most bytes sent over one link at once: a newcomer's link carries other traffic, too.
 const AT_ONCE: usize = 1 << 20;
 
 impl Members {
     pub(super) fn on_frame(&mut self, now: Moment, link: LinkId, frame: Frame) {
-        // Of a peer that has not said that it knows these frames, none is taken.
+        // Only peers that announced support for these frames may send them.
         let state = self.links.get(&link);
         if state.is_none_or(|state| state.stub.is_some()) {
             return;
@@ -40,7 +39,8 @@ impl Members {
                 continue;
             }
             if !self.may_bring(now, link) {
-                // What is more must cost next to nothing. A comparison brings what was of use.
+                // Excess records must cost next to nothing. A later comparison brings the useful
+                // ones.
                 self.counters.refused += (records.len() - number) as u64;
                 break;
             }
@@ -52,7 +52,7 @@ impl Members {
         self.flush_soon(now);
     }
 
-    /// Whether that is what we have; then the other side need not be told any more.
+    /// Whether we have this record already. If so, its sender need not get it from us.
     fn is_known(&mut self, link: LinkId, raw: &[u8]) -> bool {
         let slot = Record::id_of(raw).and_then(|id| self.table.find(&id));
         let node = slot.and_then(|slot| Some((slot, self.table.node(slot)?)));
@@ -78,9 +78,9 @@ impl Members {
             Some((_, earned, _)) if !is_own && earned > now.after(RECORD_AHEAD) => {
                 self.counters.refused += 1;
             }
-            // The most expensive question comes last.
+            // The most expensive check comes last.
             _ if !self.is_genuine(link, record) => {}
-            // Somebody tells of our last life, or lies. We have the last word.
+            // A record of our last life, or a lie. Our next version overrides it.
             _ if is_own => {
                 self.version = self.version.max(record.version);
                 self.renew_soon(now);
@@ -91,13 +91,13 @@ impl Members {
         }
     }
 
-    /// Whether a peer may bring one more record that we do not have.
+    /// Whether a peer may bring one more new record.
     fn may_bring(&mut self, now: Moment, link: LinkId) -> bool {
         let state = self.links.get_mut(&link);
         state.is_some_and(|state| state.brings.take(now))
     }
 
-    /// Whether the node that a record is about has made it, as far as that can be known.
+    /// Whether a record comes from the node that it describes, as far as can be checked.
     fn is_genuine(&mut self, link: LinkId, record: &Record) -> bool {
         if self.config.identity.is_none() {
             let is_signed = record.key.is_some();
@@ -130,14 +130,15 @@ impl Members {
         self.pend_all(slot, Some(link));
     }
 
-    /// Whether a record leaves room for others: nodes that are only named, and long texts, take memory, too.
+    /// Whether a record fits the memory bounds. Long texts and nodes that are only named count,
+    /// too.
     fn fits(&self, record: &Record) -> bool {
         let most = self.config.max_members;
         self.table.bytes() + record.raw().len() <= most.saturating_mul(BYTES_EACH)
             && self.table.known() + record.neighbours.len() <= most.saturating_mul(NAMED_EACH)
     }
 
-    /// Whether there is room for the record of a node that has none here.
+    /// Whether there is room for the record of a node that has none yet.
     fn may_come(&mut self, now: Moment, link: LinkId) -> bool {
         let has_means = self
             .links
@@ -146,7 +147,7 @@ impl Members {
         has_means && (self.table.records() < self.config.max_members || self.make_room())
     }
 
-    /// Gives up the record of the node that has been out of reach for the longest time.
+    /// Drops the record that has been unreachable for the longest time.
     fn make_room(&mut self) -> bool {
         let absent = self.table.recorded();
         let absent = absent.filter_map(|(slot, node, _)| Some((node.absent_since?, slot)));
@@ -187,7 +188,7 @@ impl Members {
     }
 
     pub(super) fn flush_soon(&mut self, now: Moment) {
-        // At rest at once; a flood of records in fewer frames.
+        // Sends at once when idle. A flood of records is collected into fewer frames.
         let at = self.flushed_at.map_or(now, |at| at.after(FLUSH).max(now));
         self.flush_at.get_or_insert(at);
     }

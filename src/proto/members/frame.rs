@@ -1,4 +1,4 @@
-//! What nodes tell each other of members.
+//! Frames about members.
 //!
 //! | type | name | body |
 //! |---|---|---|
@@ -12,22 +12,22 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::table::BUCKETS;
 
-/// Frames are filled up to this, in bytes.
+/// The target size of a frame, in bytes.
 pub(super) const FULL: usize = 32 << 10;
-/// Records in a frame: more than [`FULL`] bytes hold.
+/// The most records in a frame: more than [`FULL`] bytes hold.
 const MAX_RECORDS: usize = 1024;
 
-/// A frame of this part of the wire.
+/// A frame about members.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Frame {
-    /// Records as they travel, each later than what the receiver is thought to have. Most are known
-    /// already by the time they come, so they are not read before that is seen.
+    /// Records in wire form, each probably later than the receiver's. The receiver usually has most
+    /// of them already, so it parses only the unknown ones.
     Records(Vec<Bytes>),
     /// A hash over the records of all members that the sender has.
     Digest(u64),
-    /// The same for each 256th part of them, because the digests differ.
+    /// The same hash for each of 256 parts, sent because the digests differ.
     Buckets(Box<[u64; BUCKETS]>),
-    /// Of the parts that differ, every record.
+    /// All records of the differing parts.
     Summary(Vec<(u8, Vec<Entry>)>),
     /// Keys of records that the sender lacks.
     Want(Vec<u64>),
@@ -38,17 +38,17 @@ pub enum Frame {
 pub struct Entry {
     /// Hash of the id.
     pub key: u64,
-    /// Of the record.
+    /// The record's version.
     pub version: u64,
-    /// Of the record.
+    /// The record's hash.
     pub hash: u64,
 }
 
 impl Frame {
-    /// The types of these frames.
+    /// The type bytes of these frames.
     pub const TYPES: std::ops::RangeInclusive<u8> = 0x17..=0x1b;
 
-    /// Its type.
+    /// The type byte of this frame.
     pub fn kind(&self) -> u8 {
         match self {
             Self::Records(_) => 0x17,
@@ -91,7 +91,7 @@ impl Frame {
         match self {
             Self::Records(records) => {
                 for raw in records {
-                    // At most `MAX_RECORD`.
+                    // Fits: a record has at most `MAX_RECORD` bytes.
                     body.put_u16(raw.len() as u16);
                     body.put_slice(raw);
                 }

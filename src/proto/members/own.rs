@@ -1,4 +1,4 @@
-//! What a node says of itself: its own record.
+//! A node's own record.
 
 use super::record::{Neighbour, Record};
 use super::{
@@ -7,7 +7,7 @@ use super::{
 use crate::proto::LinkId;
 
 impl Members {
-    /// The last word: everybody shall know at once that we are gone.
+    /// Floods a final record, so that all nodes learn of the stop at once.
     pub(super) fn stop(&mut self) {
         self.is_stopped = true;
         self.version += 1;
@@ -26,7 +26,7 @@ impl Members {
         self.links.clear();
     }
 
-    /// What we say of ourselves.
+    /// Our own record.
     pub(super) fn own_record(&self, is_final: bool) -> Record {
         let neighbour = |link: &Link| Neighbour {
             id: link.id.clone(),

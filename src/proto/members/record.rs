@@ -1,4 +1,4 @@
-//! What a node says of itself.
+//! The record of a node.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use md5::{Digest as _, Md5};
@@ -8,66 +8,66 @@ use crate::proto::{Identity, NodeId, Origin, PUBLIC_KEY, PublicKey, SIGNATURE};
 
 /// The longest body, in bytes.
 pub const MAX_BODY: usize = 2048;
-/// The most neighbours that a record names. A node with more leaves out the latest.
+/// The most neighbours in a record. A node with more omits the latest.
 pub const MAX_NEIGHBOURS: usize = 512;
-/// The longest record on the wire: a body, and 512 neighbours with long ids.
+/// The longest record on the wire: a body and 512 neighbours with long ids.
 pub(super) const MAX_RECORD: usize = 48 << 10;
-/// Versions stay below this, so that a node can always go above what others say of it.
+/// Versions stay below this, so a node can always exceed the versions that others claim for it.
 const MAX_VERSION: u64 = 1 << 62;
 
 const FINAL: u8 = 1;
 const SIGNED: u8 = 2;
-/// What a signature is under, before the record.
+/// Prefix of the signed bytes.
 const CONTEXT: &[u8] = b"smokesignal record 1";
 const STUB: u8 = 1;
 
-/// One node's own word on itself, as it travels from node to node.
+/// A node's description of itself, as it is flooded.
 ///
-/// On the wire: an origin, `u64` version, `u8` flags (bit 0: final), `u8` length and host, `u16` port,
-/// `u16` length and body, `u16` count of neighbours. A neighbour is an id and `u8` kind: 0 = it has a
-/// record of its own, 1 = it has none, and `u8` length and host and `u16` port follow. In a closed
-/// network, flags have bit 1, and there follow the 32 bytes of the node's public key and the 64 of
-/// its signature under everything before it.
+/// On the wire: an origin, `u64` version, `u8` flags (bit 0: final), `u8` length and host, `u16`
+/// port, `u16` length and body, `u16` count of neighbours. A neighbour is an id and `u8` kind: 0 =
+/// it has a record of its own, 1 = it has none, and `u8` length and host and `u16` port follow. In
+/// a closed network, bit 1 of the flags is set, and the node's public key (32 bytes) and its
+/// signature under everything before it (64 bytes) follow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     raw: Box<[u8]>,
     hash: u64,
-    /// Whose.
+    /// The node and its epoch.
     pub origin: Origin,
-    /// Counts up with each change.
+    /// Increases with each change.
     pub version: u64,
     /// The node has stopped.
     pub is_final: bool,
     /// Where it listens.
     pub address: Address,
-    /// The application's own text.
+    /// The application's text.
     pub body: String,
     /// Its peers.
     pub neighbours: Vec<Neighbour>,
-    /// Whose signature it has.
+    /// The public key in a signed record.
     pub key: Option<PublicKey>,
 }
 
 /// A host, by name or literal, and a port.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Address {
-    /// Empty where it is not known.
+    /// Empty if unknown.
     pub host: String,
-    /// 0 where it is not known.
+    /// 0 if unknown.
     pub port: u16,
 }
 
-/// A peer, as its neighbour's record names it.
+/// A peer as a record names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Neighbour {
-    /// Who.
+    /// Its id.
     pub id: NodeId,
-    /// Set for a node that keeps no record: where it is.
+    /// The address of a node that keeps no record.
     pub stub: Option<Address>,
 }
 
 impl Record {
-    /// Writes a record. Parts beyond their limits are cut off.
+    /// Writes a record. Truncates parts that exceed their limits.
     pub fn new(
         origin: Origin,
         version: u64,
@@ -107,10 +107,10 @@ impl Record {
         }
     }
 
-    /// The same, signed.
+    /// Signs the record.
     pub fn signed(self, identity: &Identity) -> Self {
         let mut raw = self.raw.to_vec();
-        // The flags are behind the origin and the version.
+        // The flags follow the origin and the version.
         raw[1 + self.origin.id.code().len() + 16] |= SIGNED;
         raw.put_slice(&identity.public().0);
         let signature = identity.sign(&signed_part(&raw));
@@ -123,7 +123,7 @@ impl Record {
         }
     }
 
-    /// Reads a record; `None` unless all of `raw` is one.
+    /// Parses a record. `None` unless `raw` is exactly one record.
     pub fn parse(raw: &[u8]) -> Option<Self> {
         if raw.len() > MAX_RECORD {
             return None;
@@ -169,7 +169,7 @@ impl Record {
         })
     }
 
-    /// Whether its own node has signed it, whose id follows from the key.
+    /// Whether the record's own node has signed it. Its id follows from the key.
     pub(super) fn is_signed(&self) -> bool {
         let Some(key) = self
             .key
@@ -181,23 +181,23 @@ impl Record {
         parts.is_some_and(|(part, signature)| key.has_signed(&signed_part(part), signature))
     }
 
-    /// Whose a record is, without a look at the rest.
+    /// The id in a record, without parsing the rest.
     pub(super) fn id_of(raw: &[u8]) -> Option<NodeId> {
         take_id(&mut &*raw)
     }
 
-    /// The record as it travels.
+    /// The record in wire form.
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 
-    /// Which of two records of one node is the later one. A node that starts again begins with
-    /// version 1, hears of its last life, and goes above it; the rest only makes the order total.
+    /// The order of two records of one node. A node that restarts begins with version 1, hears of
+    /// its last life, and exceeds that version. The other fields only make the order total.
     pub(super) fn stamp(&self) -> Stamp {
         Stamp(self.version, self.origin.epoch, self.hash)
     }
 
-    /// A hash of what the application is told.
+    /// A hash of the fields that the application sees.
     pub(super) fn face(&self) -> u64 {
         let Self { address, body, .. } = self;
         hash_of(format!("{}\n{}\n{body}", address.host, address.port).as_bytes())
@@ -208,7 +208,7 @@ impl Record {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Stamp(pub(super) u64, pub(super) u64, pub(super) u64);
 
-/// The first eight bytes of the MD5: no secret, only the same everywhere.
+/// The first eight bytes of the MD5. Not for security: all nodes must compute the same hash.
 fn hash_of(bytes: &[u8]) -> u64 {
     let digest = Md5::digest(bytes);
     digest[..8]
@@ -220,7 +220,7 @@ fn signed_part(raw: &[u8]) -> Vec<u8> {
     [CONTEXT, raw].concat()
 }
 
-/// Takes a key from before a signature, and that.
+/// Takes a key from the front and skips the signature after it.
 fn take_key(rest: &mut &[u8]) -> Option<PublicKey> {
     let (key, after) = rest.split_first_chunk::<PUBLIC_KEY>()?;
     let (_, after) = after.split_first_chunk::<SIGNATURE>()?;
@@ -228,7 +228,7 @@ fn take_key(rest: &mut &[u8]) -> Option<PublicKey> {
     Some(PublicKey(*key))
 }
 
-/// The hash of an id, by which digests sort it.
+/// The hash of an id. It decides the id's part of a digest.
 pub(super) fn key_of(id: &NodeId) -> u64 {
     hash_of(id.code().as_bytes())
 }
@@ -243,7 +243,7 @@ fn cut(mut text: String, limit: usize) -> String {
 }
 
 fn put_address(raw: &mut BytesMut, address: &Address) {
-    // A name of the DNS has at most 253 bytes; what is longer leads nowhere.
+    // A DNS name has at most 253 bytes, so a longer host is unreachable.
     let host = &address.host;
     let host = if host.len() > 255 { "" } else { host };
     raw.put_u8(host.len() as u8);

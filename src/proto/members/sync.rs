@@ -1,8 +1,8 @@
 //! Comparing records with a neighbour.
 //!
-//! Between two neighbours, the one with the greater id tells its digest; if the other's differs, that
-//! one answers with its buckets, gets a summary of those that differ, sends what is missing there, and
-//! wants what it misses itself.
+//! The neighbour with the greater id sends its digest. If the other's differs, it answers with its
+//! buckets and gets a summary of the differing ones. It then sends the records that the summary
+//! lacks and requests the records that it lacks itself.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{Members, Moment, Output};
 use crate::proto::LinkId;
 
 impl Members {
-    /// Tells a neighbour our digest, if it is for us to do that.
+    /// Sends our digest to a neighbour with a smaller id.
     pub(super) fn compare_with(&mut self, link: LinkId) {
         let Some(state) = self.links.get(&link) else {
             return;
@@ -30,7 +30,7 @@ impl Members {
         }
     }
 
-    /// Begins the next comparison that waits, once there is none under way.
+    /// Starts the next waiting comparison once none is in progress.
     pub(super) fn compare_again(&mut self, now: Moment) {
         if self.sync.due().is_none_or(|due| due > now) {
             return;
@@ -44,7 +44,7 @@ impl Members {
         }
     }
 
-    /// What is reached with the records that we have by now.
+    /// The component, by the current records.
     fn reach_now(&mut self) -> std::sync::Arc<super::Reach> {
         self.table.reach(self.slot)
     }
@@ -126,7 +126,7 @@ impl Members {
                         theirs.remove(&node.key);
                     }
                 }
-                // What we cannot reach ourselves is of no use to others.
+                // A record that we cannot reach ourselves is useless to others.
                 None if reach.contains(slot) => newer.push(slot),
                 None => {}
             }

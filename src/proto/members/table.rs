@@ -1,4 +1,4 @@
-//! All records that a node has, and whom they lead to.
+//! All records that a node has, and the component that they form.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,39 +6,39 @@ use std::sync::Arc;
 use super::record::{Address, Record, Stamp, key_of};
 use crate::proto::{Moment, NodeId};
 
-/// How many parts a digest has.
+/// The number of parts of a digest.
 pub(super) const BUCKETS: usize = 256;
 
-/// Where a node stands in the table. A number is used again once its node is forgotten.
+/// A node's place in the table. It is reused once the node is forgotten.
 pub(super) type Slot = u32;
 
-/// Every node that has a record, or that a record names.
+/// All nodes that have a record or are named by one.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     nodes: Vec<Node>,
     free: Vec<Slot>,
-    /// By the hash of the id. Two ids of one hash are as good as never there, unless somebody has made them:
-    /// then the second is not known.
+    /// By the hash of the id. Hashes of two ids collide only by malice. The second id is then
+    /// ignored.
     index: HashMap<u64, Slot>,
     records: usize,
     /// Bytes of all records.
     bytes: usize,
-    /// What follows from the records, until one changes.
+    /// The component that follows from the records. Empty after a change.
     reach: Option<Arc<Reach>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) id: NodeId,
-    /// Of [`Self::id`].
+    /// The hash of [`Self::id`].
     pub(super) key: u64,
-    /// The record as it travels, and what of it is needed often.
+    /// The record in wire form, and the fields that are needed often.
     pub(super) record: Option<Kept>,
-    /// How many records name it, its own included.
+    /// The number of records that name it, its own included.
     named: u32,
-    /// Since when it has a record and cannot be reached.
+    /// Since when it has had a record and been unreachable.
     pub(super) absent_since: Option<Moment>,
-    /// When it has earned the right to its next record; see [`super::RECORD_EVERY`].
+    /// When the rate limit allows its next record, bursts aside; see [`super::RECORD_EVERY`].
     pub(super) earned: Moment,
 }
 
@@ -47,27 +47,27 @@ pub(super) struct Kept {
     pub(super) raw: Box<[u8]>,
     pub(super) stamp: Stamp,
     pub(super) is_final: bool,
-    /// The nodes that it names; those without a record of their own have the top bit set.
+    /// The nodes that it names. The top bit marks nodes without a record.
     links: Box<[Slot]>,
 }
 
 const STUB: Slot = 1 << 31;
 
-/// The component of the network that one node is in.
+/// The component of the network that contains one node.
 #[derive(Debug)]
 pub(super) struct Reach {
     standing: Vec<Standing>,
-    /// For each part of all ids, the records of those in it, summed up.
+    /// For each part of a digest, the XOR of its members' record hashes.
     pub(super) buckets: Box<[u64; BUCKETS]>,
 }
 
-/// What a node is to the component.
+/// A node's relation to the component.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Standing {
     Absent,
     /// Reached by edges that both ends claim.
     Member,
-    /// It keeps no record; a member claims it.
+    /// It keeps no record; a member names it.
     Stub,
 }
 
@@ -81,7 +81,7 @@ impl Reach {
         self.standing(slot) == Standing::Member
     }
 
-    /// All of it, summed up.
+    /// The digest of all parts.
     pub(super) fn digest(&self) -> u64 {
         let mix =
             |sum: u64, part: &u64| (sum.rotate_left(5) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -103,17 +103,17 @@ impl Table {
         self.node(slot).filter(|node| node.id == *id).map(|_| slot)
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub(super) fn records(&self) -> usize {
         self.records
     }
 
-    /// Bytes of all records.
+    /// The size of all records, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many nodes are known, those included that are only named.
+    /// The number of known nodes, including nodes that are only named.
     pub(super) fn known(&self) -> usize {
         self.nodes.len() - self.free.len()
     }
@@ -123,7 +123,7 @@ impl Table {
         self.nodes.len()
     }
 
-    /// Those with a record, in the order of their slots.
+    /// The nodes with a record, in the order of their slots.
     pub(super) fn recorded(&self) -> impl Iterator<Item = (Slot, &Node, &Kept)> {
         let kept = |(slot, node): (usize, &'_ Node)| node.record.is_some().then_some(slot as Slot);
         let slots = self.nodes.iter().enumerate().filter_map(kept);
@@ -133,7 +133,7 @@ impl Table {
         })
     }
 
-    /// Puts in a record in place of the one that was there; `None` if there can be none.
+    /// Inserts or replaces a record. `None` if another id has the same hash.
     pub(super) fn put(&mut self, record: &Record) -> Option<Slot> {
         let slot = self.name(&record.origin.id)?;
         let mut links = Vec::with_capacity(record.neighbours.len());
@@ -155,7 +155,7 @@ impl Table {
         Some(slot)
     }
 
-    /// Forgets a record.
+    /// Removes a record.
     pub(super) fn remove(&mut self, slot: Slot) {
         let Some(node) = self.nodes.get_mut(slot as usize) else {
             return;
@@ -168,7 +168,7 @@ impl Table {
         }
     }
 
-    /// A record names `id`.
+    /// Notes that one more record names `id`.
     fn name(&mut self, id: &NodeId) -> Option<Slot> {
         let key = key_of(id);
         if let Some(slot) = self.index.get(&key).copied() {
@@ -199,7 +199,7 @@ impl Table {
         Some(slot)
     }
 
-    /// A record is gone: nodes that nothing names any more are forgotten.
+    /// Releases a removed record, and forgets the nodes that no record names any more.
     fn release(&mut self, slot: Slot, record: Option<Kept>) {
         let Some(record) = record else { return };
         self.bytes -= record.raw.len();
@@ -213,7 +213,7 @@ impl Table {
         }
     }
 
-    /// Whether `from` and `to` both say that they are peers.
+    /// Whether `to` names `from`, too. The caller knows that `from` names `to`.
     fn is_edge(&self, from: Slot, to: Slot) -> bool {
         let record = self.node(to).and_then(|node| node.record.as_ref());
         record.is_some_and(|record| !record.is_final && record.links.contains(&from))
@@ -226,9 +226,9 @@ impl Table {
         }
     }
 
-    /// The component that `me` is in, members without a record included.
+    /// The component that contains `me`, including members without a record.
     pub(super) fn reach(&mut self, me: Slot) -> Arc<Reach> {
-        // Edges have no direction: all nodes of a component reach the same.
+        // Edges have no direction: all nodes of a component share one result.
         if let Some(reach) = self.reach.as_ref().filter(|reach| reach.contains(me)) {
             return reach.clone();
         }
@@ -263,8 +263,8 @@ impl Table {
         reach
     }
 
-    /// For each node the first step of a shortest way from `me`, as the number of the neighbour in
-    /// `first`, and its length; `None` for those that no way leads to.
+    /// The shortest path from `me` to each node: its first step, as an index into `first`, and its
+    /// length. `None` for unreachable nodes.
     pub(super) fn ways(&self, me: Slot, first: &[Slot]) -> Vec<Option<(u16, u16)>> {
         let mut ways: Vec<Option<(u16, u16)>> = vec![None; self.nodes.len()];
         let mut queue = VecDeque::new();
@@ -290,7 +290,7 @@ impl Table {
         ways
     }
 
-    /// Where a node without a record is, as one of those says that claim it.
+    /// The address of a node without a record, as one of its peers states it.
     pub(super) fn stub_address(&self, stub: Slot, reach: &Reach) -> Option<Address> {
         let claims = |(slot, _, kept): &(Slot, &Node, &Kept)| {
             reach.contains(*slot) && kept.links.contains(&(stub | STUB))
@@ -302,7 +302,7 @@ impl Table {
         neighbours.find(|neighbour| neighbour.id == *id)?.stub
     }
 
-    /// Notes who cannot be reached, and since when.
+    /// Notes which nodes are unreachable, and since when.
     pub(super) fn note_absent(&mut self, reach: &Reach, now: Moment) {
         for (slot, node) in self.nodes.iter_mut().enumerate() {
             if node.record.is_none() || reach.contains(slot as Slot) {
@@ -313,11 +313,11 @@ impl Table {
         }
     }
 
-    /// Bytes that the table takes, roughly.
+    /// Approximate size of the table, in bytes.
     pub(super) fn footprint(&self) -> usize {
         let of = |node: &Node| {
             let record = node.record.as_ref();
-            // What an allocation costs: eight bytes, and what it is rounded up by.
+            // An allocation's overhead: eight bytes, and rounding.
             let record = record.map_or(0, |kept| kept.raw.len() + kept.links.len() * 4 + 24);
             size_of::<Node>() + node.id.code().len() + 16 + 12 + record
         };

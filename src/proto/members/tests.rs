@@ -2,7 +2,7 @@ mod closed;
 
 use super::*;
 
-/// Nodes on a table, and the frames between them.
+/// Nodes and the frames between them.
 struct Room {
     now: Moment,
     nodes: Vec<Members>,
@@ -11,7 +11,7 @@ struct Room {
     links: Vec<(usize, usize)>,
     wire: std::collections::VecDeque<(usize, LinkId, Frame)>,
     events: Vec<Vec<Event>>,
-    /// Links that brought forged records.
+    /// Links that brought a forged record.
     forgers: Vec<LinkId>,
     bytes: usize,
 }
@@ -92,7 +92,7 @@ impl Room {
         self.input(other, Input::LinkDown(link));
     }
 
-    /// Lets frames arrive at once, and time pass.
+    /// Delivers frames without delay and lets time pass.
     fn run(&mut self, time: Duration) {
         let end = self.now.after(time);
         loop {
@@ -130,7 +130,7 @@ fn records(record: &Record) -> Frame {
 const A_WHILE: Duration = Duration::from_secs(5);
 
 #[test]
-fn all_of_a_line_know_each_other_and_nobody_else() {
+fn nodes_in_a_line_know_each_other_and_nobody_else() {
     let mut room = Room::new(5);
     for pair in [(0, 1), (1, 2), (3, 4)] {
         room.connect(pair.0, pair.1);
@@ -181,7 +181,7 @@ fn a_claim_of_one_side_is_no_edge() {
     let link = room.connect(0, 1);
     room.connect(1, 2);
     room.run(A_WHILE);
-    // Made up: it says that it is a peer of both, and neither says so.
+    // A forged record: it names both as peers, and neither names it.
     let (origin, address) = (
         Origin {
             id: id(9),
@@ -198,7 +198,7 @@ fn a_claim_of_one_side_is_no_edge() {
     room.input(1, Input::Frame(link, records(&claim)));
     room.run(A_WHILE);
     assert_eq!(room.nodes[2].records(), 4, "it was passed on");
-    // And one of us says so of it, of which it says nothing.
+    // One of us names it, and it does not name us.
     let (link, stub) = (LinkId(50), None);
     room.input(
         1,
@@ -222,7 +222,7 @@ fn a_goodbye_is_final_and_a_second_life_is_another_member() {
     let handle = |room: &Room, epoch| room.nodes[0].handle_of(&Origin { id: id(2), epoch });
     let first = handle(&room, 1).unwrap();
     assert_eq!(room.nodes[0].origin(first).unwrap().id, id(2));
-    // Its link is still up when its last word comes.
+    // Its link is still up when its final record arrives.
     room.input(2, Input::Stop);
     room.run(Duration::from_millis(100));
     assert_eq!(room.events[0].last(), Some(&Event::Left(first)));
@@ -264,7 +264,7 @@ fn a_node_without_a_record_is_named_by_its_peers() {
 }
 
 #[test]
-fn a_new_body_is_an_update_and_a_new_neighbour_is_none() {
+fn a_new_body_is_an_update_and_a_new_neighbour_is_not() {
     let mut room = Room::new(3);
     room.connect(0, 1);
     room.run(A_WHILE);
@@ -296,7 +296,7 @@ fn changes_are_collected() {
         room.input(1, Input::Body(change.to_string()));
         room.run(Duration::from_millis(10));
     }
-    // Ten seconds, and what may come ahead of them.
+    // Ten seconds, and the burst on top of them.
     let taken = room.nodes[0].counters().taken - before;
     assert!((10..=14).contains(&taken), "{taken}");
     assert_eq!(room.nodes[0].counters().refused, 0);
@@ -333,7 +333,7 @@ fn records_that_come_too_often_or_are_too_many_are_refused() {
         assert!(room.nodes[0].records() <= 64);
     }
     room.run(A_WHILE);
-    // Nobody names them: they are no members, and in time they are forgotten.
+    // No record names them, so they are not members, and are forgotten in time.
     assert_eq!(room.lists()[0], [0, 1].map(id));
     room.run(Duration::from_secs(80));
     assert_eq!(room.nodes[0].records(), 2);
@@ -411,7 +411,7 @@ fn a_node_has_the_last_word_on_itself() {
 }
 
 #[test]
-fn at_rest_only_digests_are_told() {
+fn idle_nodes_send_only_digests() {
     let mut room = Room::new(30);
     for node in 1..30 {
         room.connect(node, node / 2);
@@ -428,7 +428,7 @@ fn at_rest_only_digests_are_told() {
 }
 
 #[test]
-fn what_was_missed_is_repaired() {
+fn missed_records_are_repaired() {
     let mut room = Room::new(3);
     room.connect(0, 1);
     room.connect(1, 2);
@@ -443,7 +443,7 @@ fn what_was_missed_is_repaired() {
 }
 
 #[test]
-fn a_record_is_read_as_it_was_written_and_nothing_else_is() {
+fn records_round_trip_and_malformed_ones_are_refused() {
     let neighbours = vec![
         Neighbour {
             id: id(2),
@@ -487,7 +487,7 @@ fn ten_thousand_members_take_four_megabytes() {
     };
     node.handle(Moment(0), up, &mut out);
     let count = 10_000;
-    // A ring with chords: each has four neighbours, and the last also us.
+    // A ring with chords: each node has four neighbours, and the last also has us.
     for number in 1..=count {
         let steps = [1, count - 1, 77, count - 77];
         let around = steps.map(|step| id((number - 1 + step) % count + 1));

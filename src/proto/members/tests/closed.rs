@@ -1,4 +1,4 @@
-//! Records of a closed network: each is signed by its node.
+//! Records of a closed network: each node signs its own.
 
 use super::*;
 use crate::proto::Identity;
@@ -20,7 +20,7 @@ fn fresh(number: usize, epoch: u64, now: Moment) -> Members {
     Members::new(config, key_origin(number, epoch), now)
 }
 
-/// The nodes 0, 1 and 2 in a row, which know each other.
+/// The nodes 0, 1 and 2 in a row, all members.
 fn row() -> (Room, LinkId) {
     let mut room = Room::new(3);
     for number in 0..3 {
@@ -48,7 +48,7 @@ fn record(number: usize, version: u64, is_final: bool) -> Record {
     )
 }
 
-/// Takes the record from node 0 over the link to node 1, and sees what became of it.
+/// Sends a record from node 0 over the link to node 1.
 fn hand(room: &mut Room, link: LinkId, raw: &[u8]) {
     let frame = Frame::Records(vec![raw.to_vec().into()]);
     room.input(1, Input::Frame(link, frame));
@@ -59,7 +59,7 @@ fn hand(room: &mut Room, link: LinkId, raw: &[u8]) {
 fn a_member_lies_about_nobody_but_itself() {
     let (mut room, link) = row();
     let before = room.nodes[2].version;
-    // Not signed, signed by the liar, with its key, and under other words.
+    // Not signed, signed by the liar, with the liar's key, and with other fields.
     let unsigned = record(2, 1000, true);
     let by_another = record(2, 1000, true).signed(&identity(0));
     let mut changed = record(2, 1000, true).signed(&identity(2)).raw().to_vec();
@@ -74,7 +74,7 @@ fn a_member_lies_about_nobody_but_itself() {
     }
     assert_eq!(room.forgers, [link; 4]);
     assert_eq!(room.nodes[2].version, before, "it heard nothing of that");
-    // What it says of itself is taken.
+    // Its record of itself is accepted.
     hand(
         &mut room,
         link,
@@ -98,7 +98,7 @@ fn an_old_record_that_is_sent_again_changes_nothing() {
     assert_ne!(old, new);
     hand(&mut room, link, &old);
     assert_eq!(raw(&room), new);
-    // A node that starts again goes above what is said of its last life.
+    // A node that restarts exceeds the version of its last life.
     room.nodes[2] = fresh(2, 2, room.now);
     room.links.truncate(1);
     room.connect(1, 2);
