@@ -1,23 +1,23 @@
-//! Messages to any node, over the nodes between.
+//! Letters: messages to any node, forwarded by the nodes between.
 //!
-//! A [`Letter`] goes from link to link, on each node by a shortest way that it knows itself
-//! ([`Roads`]). What is promised, for one sender and one receiver as long as each is a member to the
-//! other:
+//! Each node forwards a [`Letter`] along a shortest path that it knows itself ([`Roads`]).
+//! Guarantees for one sender and one receiver while each is a member to the other:
 //!
-//! - *Order*: messages are delivered in the order in which they were sent. Each has a number; one that
-//!   comes after a later one, because the way has changed, is dropped.
-//! - *At most once*: no node sends a letter on twice.
-//! - *Loss*: a letter is lost when a node or a link dies with it. A node that has to drop one itself says so to
-//!   the sender. The receiver finds gaps, and the sender asks after what nothing is heard of.
-//! - *No loops*: a letter is not sent back where it came from, and crosses no more links than the
-//!   sender's own way has, and a few. So where the records of nodes disagree for a moment, it ends soon.
-//! - *Pressure*: a sender may be a window ahead of what the receiver's application has consumed. Only the
-//!   two ends keep anything; between them letters wait in the queues of links alone.
+//! - *Order*: messages are delivered in the order of sending. Each has a number. A message that
+//!   arrives after a later one, because the path has changed, is dropped.
+//! - *At most once*: no node forwards a letter twice.
+//! - *Loss*: a letter is lost when a node or a link dies with it. A node that must drop a letter
+//!   reports that to the sender. The receiver detects gaps, and a sender asks about letters that
+//!   nobody acknowledges.
+//! - *No loops*: a letter never goes back over the link it came from. It crosses at most a few more
+//!   links than the sender's own path has. So it soon ends where the records of nodes disagree.
+//! - *Pressure*: a sender may be one window ahead of the receiver's application. Only the two ends
+//!   keep state; between them, letters wait only in the queues of links.
 //!
-//! Letters to several nodes are one copy on each link, as long as their ways are the same.
+//! A letter to several nodes is one copy on each link while their paths are the same.
 //!
-//! A pure state machine, apart from [`State`](super::State); what it must know of the network, it asks
-//! of [`Roads`].
+//! A pure state machine, separate from [`State`](super::State). It asks [`Roads`] about the
+//! network.
 
 mod arrivals;
 mod ends;
@@ -39,26 +39,26 @@ pub use fields::Routing;
 pub use frame::{Frame, Letter, MAX_RECEIVERS, Note, Receiver, What};
 use seal::Seals;
 
-/// How many links more than the sender's own way has a letter may cross.
+/// A letter may cross this many more links than the sender's own path has.
 const DETOUR: u16 = 8;
-/// A sender that hears nothing asks this often.
+/// How often a sender asks a silent receiver.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// How long letters of a node wait that is no member yet: its record is on its way.
+/// How long letters wait for their sender's record, which is on its way.
 const HOLD_FOR: Duration = Duration::from_secs(2);
-/// How much of them is kept, in bytes.
+/// Bound on waiting letters, in bytes.
 const MAX_HELD: usize = 256 << 10;
-/// Members that left and whose numbers are remembered.
+/// How many members that left keep their numbers.
 const MAX_PAST: usize = 1024;
-/// Payloads below this are copied: they would keep a receive buffer alive.
+/// Smaller payloads are copied, because a slice would keep a whole receive buffer alive.
 const DETACH_BELOW: usize = 32 << 10;
-/// Notes of undelivered letters that a node sends per second.
+/// How many notes of undelivered letters a node sends per second.
 const COMPLAINTS_PER_SECOND: f64 = 100.0;
 
-/// Reports of undelivered messages to the application: so many at once, then one a second.
+/// Burst of reports of undelivered messages to the application; afterwards one per second.
 const REPORTS_AT_ONCE: f64 = 10.0;
 
 impl Routing {
-    /// Nothing was sent yet.
+    /// A node that has sent nothing yet.
     pub fn new(config: Config, me: Origin, now: Moment) -> Self {
         Self {
             seals: Seals::new(config.identity.clone()),
@@ -79,7 +79,7 @@ impl Routing {
         }
     }
 
-    /// Takes in `input` and appends what must be done, in order, to `out`.
+    /// Handles `input` and appends the resulting actions, in order, to `out`.
     pub fn handle(
         &mut self,
         now: Moment,
@@ -115,19 +115,19 @@ impl Routing {
         std::mem::swap(&mut self.out, out);
     }
 
-    /// What was counted.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// How many pairs are remembered, and how many bytes wait for a member's record.
+    /// The number of remembered pairs, and the bytes that wait for a member's record.
     pub fn footprint(&self) -> (usize, usize) {
         let ends = self.sending.len() + self.receiving.len() + self.past.len();
         let pairs = ends.max(self.seals.len());
         (pairs, self.held_bytes)
     }
 
-    /// Whether the application has something that it has not consumed, or a sender does not know.
+    /// Whether the application has unconsumed messages, or a sender does not know of its progress.
     pub fn is_waiting(&self) -> bool {
         self.receiving.values().any(|(_, end)| end.is_waiting())
     }
@@ -159,7 +159,7 @@ impl Routing {
                 first,
                 code: None,
             };
-            // Members whose key is no proper one can be sent nothing.
+            // Members with an invalid key can be sent nothing.
             match self.seals.of_letter(handle, &self.me, &to, payload, roads) {
                 Ok(code) => {
                     to.code = code;
@@ -211,7 +211,7 @@ impl Routing {
         }
     }
 
-    /// Puts a letter on a link, if its peer takes one of that size.
+    /// Queues a letter on a link, if its peer accepts messages of that size.
     fn pass(
         &mut self,
         now: Moment,
@@ -221,7 +221,7 @@ impl Routing {
         roads: &mut impl Roads,
     ) {
         let bytes = letter.payload.body().len();
-        // What others send makes room for itself: a queue drops the oldest of that.
+        // Forwards make room for themselves: a full queue drops the oldest ones.
         let has_room = class == Class::Forward || !roads.is_full(link);
         if has_room && roads.takes(link, bytes) {
             self.out
@@ -233,7 +233,7 @@ impl Routing {
         }
     }
 
-    /// Says what is outstanding: more than the window, if the way there is crowded.
+    /// Reports the outstanding bytes: more than the window while the next link is crowded.
     fn update_window(&mut self, handle: u32, roads: &mut impl Roads) {
         let Some(sending) = self.sending.get(&handle) else {
             return;
@@ -283,7 +283,7 @@ impl Routing {
         }
     }
 
-    /// Asks to be woken while something waits.
+    /// Asks to be woken while anything waits.
     fn sleep(&mut self, now: Moment) {
         if self.wake_at.is_none() && self.is_busy {
             let at = now.after(ASK_EVERY / 2);
@@ -293,7 +293,7 @@ impl Routing {
     }
 }
 
-/// How many links a letter or note may cross whose way is so long.
+/// How many links a letter or note may cross if its path has this length.
 fn hops(length: u16) -> u8 {
     (length + DETOUR).min(255) as u8
 }

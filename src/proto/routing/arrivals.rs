@@ -1,4 +1,4 @@
-//! Letters for this node: some wait for the record of their sender.
+//! Letters for this node. Some wait for their sender's record.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use super::fields::Held;
 use super::{HOLD_FOR, MAX_HELD, Mark, Moment, Origin, Output, Payload, Receiver, Roads, Routing};
 
 impl Routing {
-    /// A letter for us has come.
+    /// Receives a letter, or holds it until its sender is a member.
     pub(super) fn arrived(
         &mut self,
         now: Moment,
@@ -36,7 +36,7 @@ impl Routing {
         }
     }
 
-    /// What we know of a member as a sender, from before it left, too.
+    /// The receiving end for a member. A member that returns continues its former one.
     pub(super) fn receiving(&mut self, handle: u32, from: &Origin) -> &mut Receiving {
         let past = &mut self.past;
         let (_, receiving) = self.receiving.entry(handle).or_insert_with(|| {
@@ -67,7 +67,7 @@ impl Routing {
         let last = first + count - 1;
         match self.receiving(handle, from).receives(session, first, last) {
             Verdict::Late => self.counters.missed += count,
-            // Nodes between do not look into it.
+            // Nodes between do not check the depth of JSON.
             Verdict::Next(_) if payload.is_deep() => self.counters.missed += count,
             Verdict::Next(lost) => {
                 self.counters.missed += lost;
@@ -80,7 +80,7 @@ impl Routing {
         }
     }
 
-    /// Delivers what waited for that member's record.
+    /// Delivers the letters that waited for that member's record.
     pub(super) fn joined(&mut self, now: Moment, handle: u32, roads: &impl Roads) {
         let Some(origin) = roads.origin(handle).filter(|_| !self.held.is_empty()) else {
             return;

@@ -1,27 +1,27 @@
-//! The two ends of a pair: what one has sent, and what the other has got of it.
+//! The two ends of a pair: what one node has sent, and what the other has received of it.
 
 use std::collections::VecDeque;
 
 use crate::proto::Moment;
 
-/// What a message costs beside its bytes.
+/// The cost of a message on top of its bytes.
 const OVERHEAD: usize = 256;
 
-/// What was sent to one node.
+/// The sending end towards one node.
 #[derive(Debug)]
 pub(super) struct Sending {
-    /// Numbers begin anew with each session, and a later session has a greater number.
+    /// Numbers start anew with each session. A later session has a greater number.
     pub(super) session: u32,
     /// The number of the last message.
     pub(super) sent: u64,
-    /// Runs that were not consumed, as far as we know: the last number and the cost of each.
+    /// Runs that are not consumed yet, as far as we know: the last number and the cost of each.
     runs: VecDeque<(u64, usize)>,
     bytes: usize,
-    /// When something was consumed, or sent after all was consumed.
+    /// The time of the last progress, or of the first message sent after everything was consumed.
     since: Moment,
-    /// When the receiver was last told how much was sent.
+    /// When the receiver was last told the number of the last message sent.
     told_at: Moment,
-    /// It consumes nothing, and is not waited for.
+    /// The receiver consumes nothing, and senders no longer wait for it.
     is_stalled: bool,
 }
 
@@ -38,11 +38,11 @@ impl Sending {
         }
     }
 
-    /// Counts a run, and returns the number of its first message.
+    /// Counts a run. Returns the number of its first message.
     pub(super) fn sends(&mut self, count: u32, bytes: usize, now: Moment) -> u64 {
         let first = self.sent + 1;
         self.sent += u64::from(count);
-        // What is not waited for must not be remembered for ever either.
+        // A stalled receiver's runs are not remembered, so that memory stays bounded.
         if !self.is_stalled {
             if self.bytes == 0 {
                 (self.since, self.told_at) = (now, now);
@@ -53,8 +53,9 @@ impl Sending {
         first
     }
 
-    /// The receiver has consumed everything up to `number`; returns whether that is news. It says
-    /// nothing while its application hangs, so the same number again is progress, too.
+    /// Notes that the receiver has consumed everything up to `number`; returns whether that is
+    /// news. A receiver sends nothing while its application hangs, so a repeated number is
+    /// progress, too.
     pub(super) fn consumed(&mut self, number: u64, now: Moment) -> bool {
         let mut is_news = self.is_stalled && number > 0;
         while let Some((_, cost)) = self.runs.front().filter(|(last, _)| *last <= number) {
@@ -67,12 +68,12 @@ impl Sending {
         is_news
     }
 
-    /// Bytes that senders are to wait for.
+    /// The bytes that senders wait for.
     pub(super) fn outstanding(&self) -> usize {
         self.bytes
     }
 
-    /// Whether the receiver is to be told how much was sent, because it says nothing.
+    /// Whether to tell a silent receiver the number of the last message sent.
     pub(super) fn asks(&mut self, now: Moment, every: std::time::Duration) -> bool {
         let asks = self.bytes > 0 && now.since(self.told_at.max(self.since)) >= every;
         if asks {
@@ -81,7 +82,7 @@ impl Sending {
         asks
     }
 
-    /// Gives up a receiver that has consumed nothing for so long; whether that is news.
+    /// Gives up a receiver that has consumed nothing for `patience`; returns whether that is news.
     pub(super) fn gives_up(&mut self, now: Moment, patience: std::time::Duration) -> bool {
         let gives_up = self.bytes > 0 && now.since(self.since) >= patience;
         if gives_up {
@@ -93,30 +94,30 @@ impl Sending {
     }
 }
 
-/// What was received from one node.
+/// The receiving end towards one node.
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
     session: u32,
-    /// The number of the last message that came or is known to be lost.
+    /// The number of the last message that arrived or is known to be lost.
     received: u64,
-    /// The last one that the application was given, and the last that it has consumed.
+    /// The last messages that the application was given and has consumed.
     given: u64,
     consumed: u64,
-    /// What the sender was told.
+    /// The last number that the sender was told.
     told: u64,
 }
 
-/// What becomes of a run that has come.
+/// The fate of a run that arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
-    /// It is next; so many before it are lost.
+    /// It comes next. Holds the number of messages lost before it.
     Next(u64),
-    /// It comes after others that were sent later: to keep the order, it is lost.
+    /// It arrived after later messages, and is dropped to keep the order.
     Late,
 }
 
 impl Receiving {
-    /// The same for a member that was away.
+    /// The same end for a member that has returned.
     pub(super) fn again(self) -> Self {
         let (received, session) = (self.received, self.session);
         Self {
@@ -128,7 +129,7 @@ impl Receiving {
         }
     }
 
-    /// The messages `first` to `last` of a session have come.
+    /// Notes the arrival of the messages `first` to `last` of a session.
     pub(super) fn receives(&mut self, session: u32, first: u64, last: u64) -> Verdict {
         let is_first = self.session == 0;
         if session < self.session || session == self.session && first <= self.received {
@@ -140,7 +141,7 @@ impl Receiving {
                 ..Self::default()
             };
         }
-        // What was sent before we knew the sender is not ours to miss.
+        // Messages sent before we knew the sender do not count as lost.
         let lost = if is_first {
             0
         } else {
@@ -150,7 +151,8 @@ impl Receiving {
         Verdict::Next(lost)
     }
 
-    /// The sender has sent up to `number`, and nothing is on its way any more; how many are lost.
+    /// The sender has sent up to `number`, and nothing is on its way any more. Returns the number
+    /// of lost messages.
     pub(super) fn has_sent(&mut self, session: u32, number: u64) -> u64 {
         if session < self.session {
             return 0;
@@ -169,15 +171,15 @@ impl Receiving {
         lost
     }
 
-    /// Whether the application has messages that it has not consumed.
+    /// Whether the application has unconsumed messages.
     pub(super) fn has_unread(&self) -> bool {
         self.consumed < self.given
     }
 
-    /// The application has consumed up to `number`; returns whether that is news.
+    /// Notes that the application has consumed up to `number`; returns whether that is news.
     pub(super) fn consumes(&mut self, number: u64) -> bool {
         let before = self.consumed;
-        // Those behind it are lost, if it has no more.
+        // With nothing left to consume, the lost messages after it count as consumed.
         self.consumed = if number >= self.given {
             self.received
         } else {
@@ -186,7 +188,7 @@ impl Receiving {
         self.consumed > before
     }
 
-    /// What the sender should be told, if that is news, or `is_told` in any case.
+    /// The session and number to tell the sender, if they are news or `is_told` is set.
     pub(super) fn tells(&mut self, is_told: bool) -> Option<(u32, u64)> {
         let is_news = std::mem::replace(&mut self.told, self.consumed) != self.consumed;
         (is_news || is_told).then_some((self.session, self.consumed))

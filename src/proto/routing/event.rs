@@ -5,88 +5,88 @@ use std::time::Duration;
 use super::frame::Frame;
 use crate::proto::{Class, Identity, LinkId, Mark, Moment, NodeId, Origin, Payload, PublicKey};
 
-/// What routing must know of the network.
+/// The view of the network that routing needs.
 pub trait Roads {
-    /// The link towards a node, and how many links it is away.
+    /// The next hop towards a node, and the length of that path in links.
     fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)>;
     /// The handle of a member.
     fn handle_of(&self, origin: &Origin) -> Option<u32>;
-    /// The member of a handle.
+    /// The member with a handle.
     fn origin(&self, handle: u32) -> Option<Origin>;
     /// The public key of a member of a closed network.
     fn key(&self, handle: u32) -> Option<PublicKey>;
-    /// Whether the peer of a link takes messages of so many bytes.
+    /// Whether the peer of a link accepts messages of that many bytes.
     fn takes(&self, link: LinkId, bytes: usize) -> bool;
-    /// Whether so much waits for a link that senders should wait, too.
+    /// Whether a link's queue is so long that senders should wait.
     fn is_crowded(&self, link: LinkId) -> bool;
-    /// Whether there is no room for more.
+    /// Whether a link's queue is full.
     fn is_full(&self, link: LinkId) -> bool;
 }
 
-/// What a node does.
+/// The configuration of [`Routing`](super::Routing).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes that may be outstanding to one node before its senders are to wait.
+    /// Bytes outstanding to one node before its senders wait.
     pub window: usize,
-    /// Whether senders wait at all,
+    /// Whether senders wait at all.
     pub waits: bool,
-    /// and for how long for a receiver that consumes nothing.
+    /// How long they wait for a receiver that consumes nothing.
     pub patience: Duration,
-    /// In a closed network, authenticates what members send each other.
+    /// Authenticates messages between members in a closed network.
     pub identity: Option<Identity>,
 }
 
-/// Something happened.
+/// An input of the state machine.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Input {
     /// The application sends to these members.
     Send(Vec<u32>, Payload),
-    /// A frame came.
+    /// A frame arrived.
     Frame(LinkId, Frame),
-    /// The application has consumed a member's messages up to that number.
+    /// The application has consumed a member's messages up to this number.
     Consumed(u32, u64),
-    /// A node is a member now.
+    /// A node became a member.
     Joined(u32),
-    /// It is none any more.
+    /// A member left.
     Left(u32),
-    /// The queue of a link is fuller, or has room again.
+    /// The level of a link's queue changed.
     Pressure,
-    /// The time that was asked for has come.
+    /// The time of the last [`Output::WakeAt`] has come.
     Wake,
 }
 
-/// Something must be done, in order.
+/// An action for the caller. Actions are executed in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
-    /// Send that.
+    /// Send a frame.
     Send(LinkId, Frame, Class),
-    /// Give the application messages of a member.
+    /// Give a member's messages to the application.
     Deliver(u32, Payload, Mark),
-    /// So many bytes are outstanding to a member.
+    /// This many bytes are outstanding to a member.
     Window(u32, usize),
     /// A member's application consumes nothing.
     Slow(u32),
-    /// So many messages to a member were dropped on their way. Not told every time.
+    /// This many messages to a member were dropped on the way. The reports are rate-limited.
     Undelivered(u32, u64),
     /// Give [`Input::Wake`] at that time.
     WakeAt(Moment),
 }
 
-/// What is counted, in messages.
+/// Counters, in messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
-    /// Passed on for others.
+    /// Forwarded for others.
     pub routed: u64,
     /// Sent.
     pub sent: u64,
     /// Received.
     pub received: u64,
-    /// Of others to us, that were lost or came too late.
+    /// Sent to us, and lost or late.
     pub missed: u64,
-    /// That we could not pass on.
+    /// Dropped here because they could not be forwarded.
     pub dropped: u64,
-    /// Sent by us, and dropped on their way.
+    /// Sent by us, and dropped on the way.
     pub undelivered: u64,
-    /// Letters and notes to us that are not of the member that they name.
+    /// Letters and notes to us with a wrong or missing code.
     pub forged: u64,
 }

@@ -8,10 +8,10 @@ use super::frame::Receiver;
 use super::seal::Seals;
 use crate::proto::{Bucket, Moment, Origin, Payload};
 
-/// What one of them costs beside its bytes.
+/// The cost of one of them on top of its bytes.
 pub(super) const HELD_OVERHEAD: usize = 256;
 
-/// All that a node remembers of letters.
+/// All routing state of a node.
 #[derive(Debug)]
 pub struct Routing {
     pub(super) config: Config,
@@ -20,21 +20,21 @@ pub struct Routing {
     pub(super) sessions: u32,
     pub(super) sending: BTreeMap<u32, Sending>,
     pub(super) receiving: BTreeMap<u32, (Origin, Receiving)>,
-    /// How far those had come that left: what comes late then is late still.
+    /// The progress of members that left, so that a late letter stays late if they return.
     pub(super) past: VecDeque<(Origin, Receiving)>,
     pub(super) held: VecDeque<Held>,
     pub(super) held_bytes: usize,
     pub(super) complaints: Bucket,
-    /// Reports of undelivered messages to the application: anybody may claim such.
+    /// Reports of undelivered messages to the application: any node may claim some.
     pub(super) reports: Bucket,
-    /// Something was sent or held since the last look.
+    /// Something was sent or held since the last wake-up.
     pub(super) is_busy: bool,
     pub(super) wake_at: Option<Moment>,
     pub(super) counters: Counters,
     pub(super) out: Vec<Output>,
 }
 
-/// A letter of a node that is no member yet.
+/// A letter whose sender is not a member yet.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) at: Moment,

@@ -1,4 +1,4 @@
-//! What travels from one node to another over the nodes between them.
+//! Frames that nodes send each other over the nodes between.
 //!
 //! | type | name | body |
 //! |---|---|---|
@@ -7,40 +7,40 @@
 //! | `0x26` | sealed letter | the same as a letter, with the 16 bytes of a code after each receiver |
 //! | `0x27` | sealed note | the 16 bytes of a code, and then the same as a note |
 //!
-//! A receiver is an origin, the `u32` session and the `u64` number of the first message. Hops are those that are left. A note
-//! says 0 = consumed up to that number, 1 = sent up to it, 2 = so many messages were not delivered, and the
-//! origin that they were for follows. Nodes of closed networks send sealed frames only (see
-//! [`seal`](super::seal)), others send none.
+//! A receiver is an origin, the `u32` session and the `u64` number of the first message. Hops are
+//! the links that remain. A note says 0 = consumed up to that number, 1 = sent up to it, 2 = that
+//! many messages were not delivered, and the origin that they were for follows. Nodes of closed
+//! networks send only sealed frames (see [`seal`](super::seal)); other nodes never send them.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use crate::proto::wire::{put_origin, take_origin};
 use crate::proto::{CODE, Code, Kind, Origin, Payload};
 
-/// Receivers in one letter.
+/// The most receivers of one letter.
 pub const MAX_RECEIVERS: usize = 64;
 const LETTER: u8 = 0x24;
 const NOTE: u8 = 0x25;
 const SEALED_LETTER: u8 = 0x26;
 const SEALED_NOTE: u8 = 0x27;
-/// As in every frame with a payload.
+/// The same bound as in every frame with a payload.
 const MAX_MESSAGES: u32 = 1 << 15;
 
-/// A frame of this part of the wire.
+/// A frame of routing.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Frame {
     /// Messages.
     Letter(Letter),
-    /// What the ends tell each other of them.
+    /// A report about letters.
     Note(Note),
 }
 
-/// Messages of one node for one or several others.
+/// Messages from one node to one or several others.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Letter {
     /// How many more links it may cross.
     pub hops: u8,
-    /// The sender, in that life.
+    /// The sender and its epoch.
     pub from: Origin,
     /// The receivers.
     pub to: Vec<Receiver>,
@@ -48,52 +48,52 @@ pub struct Letter {
     pub payload: Payload,
 }
 
-/// Whom a letter is for.
+/// A receiver of a letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receiver {
-    /// The node, in that life.
+    /// The node and its epoch.
     pub origin: Origin,
-    /// Which of the sender's sessions with it.
+    /// The sender's session with it.
     pub session: u32,
     /// The number of the first message.
     pub first: u64,
-    /// In a closed network: authenticates the letter from its sender to this receiver.
+    /// In a closed network, authenticates the letter from its sender to this receiver.
     pub code: Option<Code>,
 }
 
-/// A word on letters.
+/// A report about letters.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Note {
     /// How many more links it may cross.
     pub hops: u8,
-    /// Who says it.
+    /// The sender of the note.
     pub from: Origin,
-    /// To whom.
+    /// The receiver of the note.
     pub to: Origin,
-    /// On which session.
+    /// The session that it is about.
     pub session: u32,
-    /// What.
+    /// The content.
     pub what: What,
-    /// In a closed network: authenticates it.
+    /// In a closed network, authenticates the note.
     pub code: Option<Code>,
 }
 
-/// What a [`Note`] says.
+/// The content of a [`Note`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum What {
     /// "My application has consumed your messages up to this number."
     Consumed(u64),
-    /// "I have sent messages up to this number: what you did not get of them is lost."
+    /// "I have sent messages up to this number. Those that did not reach you are lost."
     Sent(u64),
-    /// "I could not pass on so many messages for that node."
+    /// "I could not forward this many messages to that node."
     Undelivered(u64, Origin),
 }
 
 impl Frame {
-    /// The types of these frames.
+    /// The type bytes of these frames.
     pub const TYPES: std::ops::RangeInclusive<u8> = 0x24..=0x27;
 
-    /// Its type.
+    /// The type byte of this frame.
     pub fn kind(&self) -> u8 {
         match self {
             Self::Letter(letter) if letter.is_sealed() => SEALED_LETTER,
@@ -114,7 +114,7 @@ impl Frame {
         }
     }
 
-    /// Writes what comes before the payload, and returns the payload's own bytes, which are shared.
+    /// Writes the part before the payload, and returns the payload's bytes, which are shared.
     pub fn write(&self, head: &mut BytesMut) -> Bytes {
         match self {
             Self::Letter(letter) => {
@@ -142,14 +142,14 @@ impl Frame {
 }
 
 impl Letter {
-    /// Whether there is a code for each receiver.
+    /// Whether each receiver has a code.
     fn is_sealed(&self) -> bool {
         self.to.iter().all(|receiver| receiver.code.is_some())
     }
 }
 
 impl Note {
-    /// Writes what stays the same on the whole way.
+    /// Writes the part that no node changes on the way.
     pub(super) fn write(&self, out: &mut BytesMut) {
         put_origin(out, &self.from);
         put_origin(out, &self.to);

@@ -1,4 +1,4 @@
-//! Notes: what the two ends of a pair, and the nodes between, tell each other of letters.
+//! Notes: reports about letters between the two ends, and from the nodes between.
 
 use super::{
     Class, Frame, LinkId, Moment, Note, Origin, Output, Receiver, Roads, Routing, What, hops,
@@ -39,13 +39,13 @@ impl Routing {
             (What::Sent(number), Some(handle)) => {
                 let receiving = self.receiving(handle, &note.from);
                 let lost = receiving.has_sent(note.session, number);
-                // An application that hangs says nothing: the sender stops waiting for it.
+                // A hanging application is not reported, so that the sender stops waiting for it.
                 let is_told = !receiving.has_unread();
                 self.counters.missed += lost;
                 self.tell(handle, is_told, roads);
             }
             (What::Undelivered(count, about), _) => {
-                // Anybody may say so: it is told, and nothing follows from it.
+                // Any node may claim this, so it is only reported and changes no state.
                 let handle = roads.handle_of(&about);
                 if let Some(handle) = handle.filter(|it| self.sending.contains_key(it)) {
                     self.undelivered(now, handle, count);
@@ -55,7 +55,7 @@ impl Routing {
         }
     }
 
-    /// Says to the sender that a letter ends here.
+    /// Tells the sender that a letter ends here.
     pub(super) fn complain(
         &mut self,
         now: Moment,
@@ -75,7 +75,7 @@ impl Routing {
         }
     }
 
-    /// Messages to a member were dropped on their way, or somebody says so.
+    /// Messages to a member were dropped on the way, or a node claims so.
     pub(super) fn undelivered(&mut self, now: Moment, handle: u32, count: u64) {
         self.counters.undelivered = self.counters.undelivered.saturating_add(count);
         if self.reports.take(now) {
@@ -102,26 +102,26 @@ impl Routing {
             what,
             code: None,
         };
-        // There is nobody to believe it.
+        // Without a key shared with the receiver, it would not believe the note.
         let Ok(code) = self.seals.of_note(handle, &note, roads) else {
             return;
         };
         note.code = code;
-        // Not ahead of the letters that it speaks of.
+        // Class own keeps the note behind the letters that it is about.
         self.out
             .push(Output::Send(link, Frame::Note(note), Class::Own));
     }
 
     pub(super) fn on_consumed_here(&mut self, handle: u32, number: u64, roads: &mut impl Roads) {
         if let Some((_, receiving)) = self.receiving.get_mut(&handle) {
-            // The same number again: the application works on other messages first.
+            // Repeats the number, because the application works on other messages first.
             let is_news = receiving.consumes(number);
             let is_in_line = !is_news && receiving.has_unread();
             self.tell(handle, is_in_line, roads);
         }
     }
 
-    /// Tells a sender what was consumed, if that is news or `is_told` in any case.
+    /// Tells a sender what was consumed, if that is news or `is_told` is set.
     pub(super) fn tell(&mut self, handle: u32, is_told: bool, roads: &mut impl Roads) {
         let Some((origin, receiving)) = self.receiving.get_mut(&handle) else {
             return;

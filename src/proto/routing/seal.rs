@@ -1,10 +1,10 @@
-//! Codes of letters and notes in a closed network: they are of the node that they name as sender.
+//! Codes of letters and notes in a closed network. They prove who the sender is.
 //!
-//! Any two members share a key (see [`Identity`]). With it, the sender makes a code over everything
-//! that stays the same on the way: both ends in their present lives, session, number and messages.
-//! Nodes between can drop a letter, but neither change nor invent one. A letter that comes again is
-//! dropped by its number. Codes, not signatures: they cost a hundredth, and who could show a
-//! signature to a third node gains nothing here.
+//! Any two members share a key (see [`Identity`]). The sender computes a code with it over
+//! everything that stays the same on the way: both ends and their epochs, session, number and
+//! messages. Nodes between can drop a letter, but cannot change or invent one. The number exposes a
+//! repeated letter. Codes are enough, and cost a hundredth of a signature; no third node needs
+//! proof.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,15 +19,15 @@ use crate::proto::{Code, Identity, Origin, PairKey, Payload};
 const LETTER: u8 = 0;
 const NOTE: u8 = 1;
 
-/// The keys that this node shares with others; none of them in an open network.
+/// The keys that this node shares with others. There are none in an open network.
 #[derive(Debug)]
 pub(super) struct Seals {
     identity: Option<Identity>,
-    /// By handle, of the members that something came from or went to.
+    /// By handle, for the members that have sent or received something.
     keys: BTreeMap<u32, PairKey>,
 }
 
-/// Something has no code, or should have none.
+/// A code is missing, or present where none belongs.
 #[derive(Debug)]
 pub(super) struct NotSealed;
 
@@ -37,17 +37,17 @@ impl Seals {
         Self { identity, keys }
     }
 
-    /// Forgets the key of a member that has left.
+    /// Forgets the key of a member that left.
     pub(super) fn forget(&mut self, handle: u32) {
         self.keys.remove(&handle);
     }
 
-    /// How many keys are remembered.
+    /// The number of remembered keys.
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// The code of a letter that we send, if there has to be one.
+    /// The code of a letter that we send, if it needs one.
     pub(super) fn of_letter(
         &mut self,
         handle: u32,
@@ -64,7 +64,7 @@ impl Seals {
         Ok(Some(key.code(&[&head, payload.body()])))
     }
 
-    /// Whether a letter is of the member that it names.
+    /// Whether a letter comes from the member that it names.
     pub(super) fn is_letter(
         &mut self,
         handle: u32,
@@ -83,7 +83,7 @@ impl Seals {
         }
     }
 
-    /// The code of a note to the member `handle`, if there has to be one.
+    /// The code of a note to the member `handle`, if it needs one.
     pub(super) fn of_note(
         &mut self,
         handle: Option<u32>,
@@ -97,8 +97,8 @@ impl Seals {
         Ok(Some(key.ok_or(NotSealed)?.code(&[&note_text(note)])))
     }
 
-    /// Whether a note is of the member `handle`, whom it names. In an open network anybody may say
-    /// it.
+    /// Whether a note comes from the member `handle` that it names. In an open network, any node
+    /// may send it.
     pub(super) fn is_note(&mut self, handle: Option<u32>, note: &Note, roads: &impl Roads) -> bool {
         match (self.identity.is_some(), &note.code) {
             (false, None) => true,

@@ -7,23 +7,23 @@ use bytes::{Bytes, BytesMut};
 use super::*;
 use crate::proto::{Identity, NodeId, PublicKey};
 
-/// Nodes in a graph. What each knows of it may be old.
+/// Nodes in a graph. Their views of it may be old.
 struct World {
     now: Moment,
     nodes: Vec<Routing>,
     views: Vec<View>,
     wakes: Vec<Option<Moment>>,
     wire: VecDeque<(usize, LinkId, Frame)>,
-    /// What each application was given, and of whom.
+    /// The messages that each application was given, with their senders.
     given: Vec<Vec<(u32, String)>>,
     other: Vec<Vec<Output>>,
-    /// Applications that consume what they are given.
+    /// Applications consume messages at once.
     eager: bool,
     letters: usize,
 }
 
-/// The edges that a node believes in. A link is named after the node that it leads to, and so is a
-/// handle.
+/// The edges that a node believes in. A link and a handle have the number of the node at the other
+/// end.
 #[derive(Clone, Default)]
 struct View {
     me: usize,
@@ -38,7 +38,7 @@ fn origin(node: usize) -> Origin {
     Origin { id, epoch: 7 }
 }
 
-/// The key that a node has, if its network is a closed one.
+/// A node's key in a closed network.
 fn identity(node: usize) -> Identity {
     Identity::from_private([node as u8; 32]).unwrap()
 }
@@ -206,7 +206,7 @@ impl World {
             .collect()
     }
 
-    /// What is outstanding from one to another.
+    /// The bytes outstanding from one node to another.
     fn window(&self, from: usize, to: u32) -> usize {
         let windows = self.other[from].iter().rev();
         let mut bytes = windows.filter_map(|output| match output {
@@ -252,7 +252,7 @@ fn one_letter_to_several_is_one_copy_on_each_link() {
 #[test]
 fn a_letter_ends_where_the_views_of_nodes_disagree() {
     let mut world = World::new(5, &[]);
-    // Each believes that the way to 4 leads over the next one in the circle of 1, 2 and 3.
+    // Each of 1, 2 and 3 believes that the next one in their circle is the way to 4.
     world.views[0].edges = [(0, 1), (1, 4)].into();
     for (me, next) in [(1, 2), (2, 3), (3, 1)] {
         world.views[me].edges = [(0, 1), (me, next), (next, 4)].into();
@@ -272,7 +272,7 @@ fn a_letter_ends_where_the_views_of_nodes_disagree() {
 }
 
 #[test]
-fn of_many_undelivered_messages_all_are_counted_and_some_are_reported() {
+fn undelivered_messages_are_all_counted_and_some_are_reported() {
     let mut world = World::new(3, &LINE[..2]);
     world.views[1].largest = Some(100);
     for _ in 0..50 {
@@ -303,7 +303,7 @@ fn no_letter_goes_back_where_it_came_from() {
 }
 
 #[test]
-fn what_comes_late_is_dropped() {
+fn late_messages_are_dropped() {
     let mut world = World::new(2, &[(0, 1)]);
     for text in ["a", "b", "c"] {
         world.send(0, &[1], text);
@@ -317,7 +317,7 @@ fn what_comes_late_is_dropped() {
 }
 
 #[test]
-fn what_was_lost_is_not_waited_for() {
+fn senders_do_not_wait_for_lost_messages() {
     let mut world = World::new(4, &LINE);
     world.send(0, &[3], "a");
     world.deliver();
@@ -333,7 +333,7 @@ fn what_was_lost_is_not_waited_for() {
 }
 
 #[test]
-fn a_receiver_that_consumes_nothing_is_not_waited_for_in_the_end() {
+fn a_receiver_that_consumes_nothing_is_given_up() {
     let mut world = World::new(2, &[(0, 1)]);
     world.eager = false;
     world.send(0, &[1], "a");
@@ -379,12 +379,12 @@ fn a_member_that_comes_back_is_another_session() {
         world.send(0, &[1], text);
     }
     world.deliver();
-    // Only the sender has seen it leave.
+    // Only the sender has seen the member leave.
     world.input(0, Input::Left(1));
     world.send(0, &[1], "c");
     world.deliver();
     assert_eq!(world.texts(1).last(), Some(&"[\"c\"]"));
-    // And only the receiver.
+    // Only the receiver has.
     world.send(0, &[1], "late");
     let late = world.wire.pop_front().unwrap();
     world.send(0, &[1], "in time");
@@ -399,7 +399,7 @@ fn a_member_that_comes_back_is_another_session() {
 }
 
 #[test]
-fn a_peer_that_takes_no_such_size_is_not_sent_it() {
+fn messages_too_large_for_a_peer_are_not_sent() {
     let mut world = World::new(3, &LINE[..2]);
     world.views[1].largest = Some(100);
     world.send(0, &[2], &"x".repeat(200));
@@ -409,7 +409,7 @@ fn a_peer_that_takes_no_such_size_is_not_sent_it() {
 }
 
 #[test]
-fn who_sends_over_a_crowded_link_waits() {
+fn senders_over_a_crowded_link_wait() {
     let mut world = World::new(3, &LINE[..2]);
     world.send(0, &[2], "a");
     world.deliver();
@@ -445,7 +445,7 @@ fn forged_notes_change_nothing_but_a_count() {
         world.input(0, Input::Frame(LinkId(1), Frame::Note(note)));
     }
     assert_eq!(world.window(0, 2), before);
-    // A note of a node far beyond what it was sent.
+    // A note that claims far more than was sent.
     let note = Note {
         hops: 9,
         from: origin(2),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The frames on the wire after node 0 has sent something to node 2, past node 1.
+/// The letter on the wire after node 0 has sent one to node 2 through node 1.
 fn letter(world: &mut World, text: &str) -> Letter {
     world.send(0, &[2], text);
     let (_, _, frame) = world.wire.pop_front().unwrap();
@@ -60,7 +60,7 @@ fn a_letter_that_comes_again_or_that_is_for_another_is_dropped() {
         hand(&mut world, sent.clone());
     }
     assert_eq!(world.texts(2).len(), 1);
-    // Node 1 hands on to itself what was for node 2.
+    // Node 1 delivers to itself a letter for node 2.
     let mut stolen = sent;
     stolen.to[0].origin = origin(1);
     world.input(1, Input::Frame(LinkId(0), Frame::Letter(stolen)));
@@ -113,7 +113,7 @@ fn a_forged_note_neither_opens_a_window_nor_makes_a_receiver_skip() {
 }
 
 #[test]
-fn nothing_sealed_is_taken_in_an_open_network() {
+fn open_networks_refuse_sealed_frames() {
     let mut closed = World::closed(3, &LINE[..2]);
     let sealed = letter(&mut closed, "x");
     let mut open = World::new(3, &LINE[..2]);
