@@ -1,9 +1,9 @@
 //! Node-API: translation only.
 //!
-//! What JavaScript sends goes straight to [`net::Node`](crate::net::Node). What it is told goes
-//! through one bounded [`queue`]: the driver puts events in and rings a doorbell; JavaScript drains
-//! the queue in chunks of JSON text, so that a burst of messages costs one call and one
-//! `JSON.parse`, and messages that nobody listens for never cross.
+//! JavaScript's sends go straight to [`net::Node`](crate::net::Node). Events for JavaScript go
+//! through one bounded [`queue`]: the driver puts them in and rings a doorbell. JavaScript drains
+//! the queue in chunks of JSON text, so a burst of messages costs one call and one `JSON.parse`.
+//! Messages without a listener never cross.
 
 mod backlog;
 mod chunk;

@@ -1,4 +1,4 @@
-//! Everything that waits for JavaScript, under the queue's lock.
+//! The entries that wait for JavaScript, under the queue's lock.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -16,19 +16,20 @@ use super::filter::Filters;
 use super::notice::Notice;
 use super::text;
 
-/// Bytes of messages that wait for JavaScript at most. More are dropped and counted.
+/// The most bytes of messages that wait for JavaScript. Excess messages are dropped and counted.
 pub(super) const CAPACITY: usize = 128 << 20;
-/// Above this, links whose senders do not wait for JavaScript stop reading while it makes progress.
+/// Above this, links whose senders do not wait for JavaScript pause reading while it makes
+/// progress.
 const CONGESTED: usize = 4 << 20;
-/// Above this all links do: their senders ignore their windows.
+/// Above this, all links pause reading: their senders ignore their windows.
 const OVERFULL: usize = 96 << 20;
 /// The interval between two notices of dropped messages.
 const TELL_LOST_EVERY: Duration = Duration::from_millis(500);
-/// Log lines that wait at most: a hostile network must not fill the memory with them.
+/// The most log lines that wait: a hostile network must not fill the memory with them.
 pub(super) const MAX_LOGS: usize = 1024;
-/// Where a chunk ends, in bytes of JSON text.
+/// The size at which a chunk ends, in bytes of JSON text.
 pub(super) const CHUNK: usize = 16 << 10;
-/// The same after a rewind. It doubles with every chunk that is consumed in full.
+/// The same after a rewind. It doubles with every fully consumed chunk.
 const SMALL_CHUNK: usize = 512;
 /// Bytes searched for an event with a listener before the driver gets a turn.
 const SCAN: usize = 1 << 20;
@@ -48,9 +49,9 @@ pub(super) struct Backlog {
     tallies: Vec<Tally>,
     /// The buffers that items of the last chunk refer to.
     pub(super) buffers: Vec<Bytes>,
-    /// Where the next chunk ends, in bytes of text.
+    /// The size at which the next chunk ends, in bytes of text.
     budget: usize,
-    /// The last chunk left out messages that nobody listened for.
+    /// The last chunk omitted messages without a listener.
     pub(super) has_passed_over: bool,
     /// JavaScript was woken and has not yet found the queue empty.
     pub(super) awake: bool,
@@ -70,10 +71,10 @@ pub(super) struct Backlog {
 /// Bounds that follow from a node's options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Bytes that wait of one stream: more than a sender has outstanding that keeps to its window.
+    /// The most waiting bytes of one stream: more than an honest sender may have outstanding.
     pub(crate) per_stream: usize,
-    /// JavaScript that has not drained for this long is blocked: links read on, so that the node still
-    /// relays.
+    /// JavaScript counts as blocked if it has not drained for this long. Links then read on, so
+    /// that the node still relays.
     pub(crate) patience: Duration,
 }
 
@@ -86,7 +87,7 @@ impl Default for Bounds {
     }
 }
 
-/// Messages that were dropped.
+/// Dropped messages.
 #[derive(Debug, Default)]
 struct Lost {
     count: u64,
@@ -109,7 +110,7 @@ impl Backlog {
         }
     }
 
-    /// What remains when JavaScript is gone: it keeps nothing any more.
+    /// The backlog once JavaScript is gone: it keeps nothing.
     pub(super) fn dead() -> Self {
         Self {
             dead: true,
@@ -117,7 +118,7 @@ impl Backlog {
         }
     }
 
-    /// Begins a new life of the node. It has nothing to do with the last one.
+    /// Begins a new life of the node, with none of the old life's filters and counts.
     pub(super) fn begin(&mut self, bounds: Bounds) {
         self.filters.clear();
         self.bounds = bounds;
@@ -125,9 +126,10 @@ impl Backlog {
         self.entries.iter_mut().for_each(Entry::unmark);
     }
 
-    /// Takes in an entry. Returns whether JavaScript must be woken.
+    /// Adds an entry. Returns whether JavaScript must be woken.
     pub(super) fn push(&mut self, entry: Entry) -> bool {
-        // While JavaScript is draining, the handler of an earlier message may yet listen for this.
+        // While JavaScript is draining, the handler of an earlier message may still add a listener
+        // for it.
         if self.dead || (!self.awake && self.nobody_wants(&entry)) {
             self.pass_over(&entry);
             return false;
@@ -146,7 +148,7 @@ impl Backlog {
             self.logs += 1;
         }
         if cost > 0 && self.bytes == 0 {
-            // JavaScript may have been idle for long; only from now on is it slow.
+            // JavaScript may have been idle for long. Its slowness counts only from now on.
             self.drained_at = Some(Instant::now());
         }
         self.bytes += cost;
@@ -190,7 +192,7 @@ impl Backlog {
                 channel, payload, ..
             } => match payload.kind() {
                 Kind::Chunks => self.filters.wants_chunks(*channel),
-                // The names of several are looked at when JavaScript drains.
+                // A batch's names are checked when JavaScript drains.
                 Kind::Events if payload.count() == 1 => {
                     self.filters.wants_event(*channel, payload.body())
                 }
@@ -203,7 +205,7 @@ impl Backlog {
         !wanted
     }
 
-    /// How much of a burden the queue is for the node.
+    /// The load of the queue on the node.
     pub(super) fn congestion(&self) -> Congestion {
         let patience = self.bounds.patience;
         let drains = || self.drained_at.is_some_and(|at| at.elapsed() < patience);
@@ -221,10 +223,10 @@ impl Backlog {
         }
     }
 
-    /// JavaScript asks for the next chunk: it is through with the last one.
+    /// JavaScript asks for the next chunk, so it has consumed the last one.
     pub(super) fn drained(&mut self) {
         self.commit();
-        // Only read when a lot waits: then it is worth a look at the clock.
+        // The time is read only when many bytes wait, so only then is the clock worth its cost.
         if self.bytes > CONGESTED / 2 {
             self.drained_at = Some(Instant::now());
         }
@@ -261,7 +263,7 @@ impl Backlog {
         self.buffers.clear();
     }
 
-    /// Puts the next chunk together, or goes some way towards it.
+    /// Builds the next chunk, or part of it.
     pub(super) fn step(&mut self) -> Step {
         self.tell_lost();
         self.tally = Tally::of(&self.counters);
@@ -285,7 +287,8 @@ impl Backlog {
         Step::Chunk(finished.text)
     }
 
-    /// Tells JavaScript of dropped messages before everything that still waits: that may take long.
+    /// Puts the notice of dropped messages before all waiting entries, which may take long to
+    /// drain.
     fn tell_lost(&mut self) {
         let lately = |at: Instant| at.elapsed() < TELL_LOST_EVERY;
         let is_empty = self.cursor.entry >= self.entries.len();
@@ -299,7 +302,7 @@ impl Backlog {
         self.entries.insert(at.min(self.entries.len()), notice);
     }
 
-    /// Adds entries to `chunk`, from the cursor on.
+    /// Adds entries to `chunk`, starting at the cursor.
     fn fill(&mut self, chunk: &mut Chunk) {
         let mut scanned = 0;
         while !chunk.is_full() && scanned < SCAN {

@@ -1,4 +1,4 @@
-//! One JSON text for JavaScript, put together from many messages.
+//! One JSON text for JavaScript, built from many messages.
 //!
 //! The text is an array of items:
 //!
@@ -7,15 +7,15 @@
 //!   and the arguments of all of them, one event after the other. Events without arguments have a
 //!   `0` each in the array. V8 parses such a flat list in about two thirds of the time that one
 //!   array per event takes (`npm run bench:crossing`);
-//! - the same with a negative number, -1 minus that of the arguments: events with attachments.
-//!   Before the arguments of each stand the number of its attachments and the place of each;
+//! - the same with -1 minus the number of arguments: events with attachments. Before the arguments
+//!   of each event stand the number of its attachments and the place of each;
 //! - `null` and an array: consecutive stream chunks, the place of each;
 //! - an object with the type `t`: a raw line, a notice.
 //!
-//! A place is three numbers: of a buffer that [`Parcel`] has put together, and of the first byte
-//! and the length in it.
+//! A place is three numbers: the index of a buffer built by [`Parcel`], and the first byte and the
+//! length within it.
 //!
-//! A text from the network becomes part of it only after [`text`] has validated all of it.
+//! A text from the network enters it only after [`text`] has validated all of it.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -45,7 +45,7 @@ impl Cursor {
     }
 }
 
-/// A chunk that is being put together.
+/// A chunk that is being built.
 pub(crate) struct Chunk {
     text: String,
     budget: usize,
@@ -70,7 +70,7 @@ pub(crate) struct Finished {
     pub(crate) buffers: Vec<Bytes>,
 }
 
-/// Bytes besides the text that fill a chunk, per byte of text that does: they need no parsing.
+/// How many bytes outside the text fill a chunk like one byte of text: they need no parsing.
 const BYTES_PER_TEXT: usize = 4;
 
 /// The fate of a message.
@@ -93,7 +93,7 @@ enum List {
 }
 
 impl Chunk {
-    /// An empty chunk that starts at `start` and is full with `budget` bytes.
+    /// An empty chunk that starts at `start` and is full at `budget` bytes.
     pub(crate) fn new(start: Cursor, tally: Tally, budget: usize) -> Self {
         Self {
             text: String::new(),
@@ -116,7 +116,7 @@ impl Chunk {
         if self.tallies.len() > before {
             return;
         }
-        // Channels and names end where the item before them did.
+        // Channels and names end where the item before them ended.
         self.tallies.resize(before, self.tally);
         self.tally = Tally::of(counters);
         self.tallies.push(self.tally);
@@ -155,7 +155,7 @@ impl Chunk {
     }
 
     /// Adds the messages of `payload` from `cursor` on, until the chunk is full. Returns the place
-    /// of the first message that was not looked at.
+    /// of the first message not processed.
     pub(crate) fn messages(
         &mut self,
         channel: u32,
@@ -200,7 +200,7 @@ impl Chunk {
     }
 
     fn event(&mut self, channel: u32, text: &[u8], after: Cursor, filters: &Filters) -> Fate {
-        // The filter has passed the name of the list before.
+        // The filter has already passed the open list's name.
         if !self.lists(channel, text) && !filters.wants_event(channel, text) {
             return Fate::Unheard;
         }
@@ -268,7 +268,7 @@ impl Chunk {
         Some(Fate::Crossed)
     }
 
-    /// Puts `bytes` into the parcel, and their place into the text.
+    /// Puts `bytes` into the parcel and their place into the text.
     fn place(&mut self, bytes: Bytes) {
         let length = bytes.len();
         let (buffer, offset) = self.parcel.add(bytes);
@@ -293,7 +293,7 @@ impl Chunk {
                 .is_some_and(|rest| rest.starts_with(self.text[name.clone()].as_bytes()))
     }
 
-    /// Makes the text end in a list for `event`, ready for its arguments.
+    /// Ends the text with a list for `event`, ready for its arguments.
     fn begin_events(&mut self, channel: u32, event: &text::Event<'_>, with_attachments: bool) {
         if let Some(List::Events {
             name,
@@ -328,8 +328,8 @@ impl Chunk {
         }
     }
 
-    /// Begins an item that only leads up to messages. It ends where the item before did, so that a
-    /// rewind to it passes over no message that was filtered out since.
+    /// Begins an item that only introduces messages. It ends where the item before it ended, so a
+    /// rewind to it skips no message that the new filter may let through.
     fn leading_item(&mut self) {
         let after = self.marks.last().copied().unwrap_or(self.start);
         self.item(after);
@@ -347,14 +347,14 @@ impl Chunk {
     }
 }
 
-/// Where the line of `body` at `offset` is, and where the next one starts.
+/// The place of the line of `body` at `offset`, and the start of the next one.
 fn line(body: &[u8], offset: usize) -> Option<(Range<usize>, usize)> {
     let rest = body.get(offset..)?;
     let end = offset + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
     Some((offset..end, end + 1))
 }
 
-/// Where the length-prefixed part of `body` at `offset` is, and where the next one starts.
+/// The place of the length-prefixed part of `body` at `offset`, and the start of the next one.
 fn prefixed(body: &[u8], offset: usize) -> Option<(Range<usize>, usize)> {
     let start = offset.checked_add(4)?;
     let len = u32::from_be_bytes(body.get(offset..start)?.try_into().ok()?) as usize;

@@ -23,27 +23,27 @@ pub struct Seed {
     pub port: u16,
 }
 
-/// What the members of a closed network share.
+/// A secret shared by the members of a closed network.
 #[napi(object)]
 pub struct SharedSecret {
-    /// If it was given as words.
+    /// Set if it is a passphrase.
     pub passphrase: Option<String>,
-    /// If it was given as 32 bytes.
+    /// Set if it is a key of 32 bytes.
     pub key: Option<Buffer>,
 }
 
-/// What a node is started with. JavaScript has checked every value.
+/// The options that a node is started with. JavaScript has checked every value.
 #[napi(object)]
 pub struct StartConfig {
     /// The node's network-wide name.
     pub id: String,
     /// The address that others dial.
     pub address: String,
-    /// The port that others dial; 0 = the one that is listened on.
+    /// The port that others dial; 0 = the listening port.
     pub port: u16,
     /// The address to listen on; none = all of this machine's.
     pub listen_host: Option<String>,
-    /// The port to listen on, if it is not the one that others dial.
+    /// The port to listen on, if it differs from the port that others dial.
     pub listen_port: Option<u16>,
     /// How many peers to seek.
     pub min_peer_no: f64,
@@ -53,66 +53,66 @@ pub struct StartConfig {
     pub seeds: Vec<Seed>,
     /// The name of the network.
     pub network: Option<String>,
-    /// In milliseconds.
+    /// How long to wait for a pong, in milliseconds.
     pub ping_timeout: f64,
     /// The largest message, in bytes.
     pub max_message_size: f64,
-    /// What the members of a closed network share: the first is offered, each is accepted.
+    /// The secrets of a closed network: the first is offered, each is accepted.
     pub secrets: Option<Vec<SharedSecret>>,
-    /// The node's private key in a closed network: 32 bytes. `id` is then not looked at.
+    /// The node's private key in a closed network: 32 bytes. `id` is then ignored.
     pub identity: Option<Buffer>,
     /// Networks, such as `10.0.0.0/8`, whose addresses may connect and be dialled; none = all.
     pub allow: Vec<String>,
-    /// Bounds on what others can make the node spend.
+    /// Bounds on the work that others can cause.
     pub limits: Limits,
     /// The methods that the logger has, as bits: trace = 1, debug, info, warn, error, fatal = 32.
     pub log_levels: u32,
     /// Whether senders wait for slow receivers.
     pub waits_for_receivers: bool,
-    /// How long for one that makes no progress, in milliseconds; may be infinite.
+    /// How long senders wait for a receiver without progress, in milliseconds; may be infinite.
     pub slow_receiver_timeout: f64,
-    /// Whether the node knows all members of its network. Default no.
+    /// Whether the node knows all members of its network. Default: no.
     pub members: Option<bool>,
     /// The application's text in the node's record, of at most 2048 bytes in UTF-8.
     pub body: Option<String>,
-    /// Whether JavaScript's event loop is libuv's, so that it can wait for the node's sockets.
+    /// Whether JavaScript's event loop is libuv's and can wait for the node's sockets.
     pub uses_libuv: bool,
 }
 
-/// Bounds on what others can make a node spend. Times are in milliseconds.
+/// Bounds on the work that others can cause. Times are in milliseconds.
 #[napi(object)]
 pub struct Limits {
     /// From connection to handshake, and from handshake to its ack.
     pub handshake_timeout: f64,
     /// From dialling to a connection.
     pub dial_timeout: f64,
-    /// Connections that have not become peers.
+    /// Connections that are not peers yet.
     pub max_unconnected: f64,
-    /// The same of one address that is not loopback.
+    /// The same for one address, unless it is loopback.
     pub max_unconnected_per_address: f64,
-    /// Connections that are accepted.
+    /// Accepted connections.
     pub connections_per_second: f64,
     /// Incoming encrypted handshakes.
     pub handshakes_per_second: f64,
     /// Bytes that wait for one peer.
     pub queue_per_peer: f64,
-    /// Dials that others cause, at the same time.
+    /// Concurrent dials that others cause.
     pub max_dials: f64,
     /// Dials that others cause.
     pub dials_per_second: f64,
-    /// Requests for peers that one peer passes on.
+    /// Requests for peers that one peer may have forwarded.
     pub peer_requests_per_second: f64,
-    /// Pings that are answered.
+    /// Answered pings.
     pub pongs_per_second: f64,
-    /// Bytes of one peer's broadcasts that are passed on.
+    /// Bytes of one peer's broadcasts that are forwarded.
     pub relayed_bytes_per_second: f64,
-    /// Broadcasts that are kept for those that miss some.
+    /// Bytes of broadcasts kept for repair.
     pub repair_bytes: f64,
     /// Members whose records are kept.
     pub max_members: Option<f64>,
 }
 
-/// The identity that has this private key.
+/// The identity with this private key.
 pub(super) fn identity(private: &[u8]) -> Result<Identity> {
     let private = private.try_into().ok();
     private
@@ -143,7 +143,7 @@ fn secret(given: &SharedSecret) -> Result<Secret> {
     }
 }
 
-/// The text of the node's record, if it is not too long.
+/// Returns the text of the node's record unless it is too long.
 pub(super) fn checked_body(body: String) -> Result<String> {
     match body.len() <= MAX_BODY {
         true => Ok(body),
@@ -151,7 +151,7 @@ pub(super) fn checked_body(body: String) -> Result<String> {
     }
 }
 
-/// Reads networks and single addresses.
+/// Parses networks and single addresses.
 pub(super) fn networks(texts: &[String]) -> Result<Vec<IpNet>> {
     let network = |text: &String| {
         let net = text.parse().ok();
@@ -175,7 +175,7 @@ pub(super) fn bounds(config: &StartConfig) -> Bounds {
         true => milliseconds(config.slow_receiver_timeout),
         false => STUCK_AFTER,
     };
-    // A sender is refused at twice its window, and one message more may be as large as any.
+    // A sender is refused at twice its window, and one more message may have the largest size.
     let window = config.limits.queue_per_peer + config.max_message_size;
     Bounds {
         per_stream: 2 * window as usize,

@@ -1,26 +1,26 @@
-//! Up to where JavaScript has consumed each stream of messages.
+//! How far JavaScript has consumed each stream of messages.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::proto::Mark;
 
-/// Bytes consumed after which those who wait are told at once, not only when it is asked.
+/// After this many consumed bytes, waiting senders are told at once, without being asked.
 const PROMPT: usize = 128 << 10;
-/// How often streams are named whose turn has not come, while JavaScript works on others.
+/// How often streams that wait in line are reported while JavaScript works on others.
 const TURNS_EVERY: Duration = Duration::from_millis(250);
 
-/// What is known of all streams, in one life of a node.
+/// The consumption of all streams, in one life of a node.
 #[derive(Debug, Default)]
 pub(super) struct Consumption {
     streams: HashMap<u32, Stream>,
-    /// Channels whose stream chunks wait in JavaScript, where nobody reads them yet.
+    /// Channels whose stream chunks wait in JavaScript for their reader.
     holds: HashMap<u32, Hold>,
-    /// Streams that went on since that was asked.
+    /// Streams with progress since the last report.
     changed: BTreeSet<u32>,
-    /// Bytes consumed since then.
+    /// Bytes consumed since the last report.
     fresh: usize,
-    /// Whether JavaScript was through with anything since the streams in line were named.
+    /// Whether JavaScript has consumed anything since the streams in line were reported.
     has_moved: bool,
     named_at: Option<Instant>,
 }
@@ -30,11 +30,11 @@ struct Stream {
     /// Runs of messages that wait for JavaScript, and their bytes.
     waiting: usize,
     bytes: usize,
-    /// The last message that came, whether somebody wanted it or not.
+    /// The last message that arrived, with or without a listener.
     last: u64,
-    /// The last one that was consumed, chunks that are held apart.
+    /// The last message that was consumed, not counting held chunks.
     consumed: u64,
-    /// The first message of each run of chunks that is held.
+    /// The first message of each held run of chunks.
     held: VecDeque<u64>,
     /// Chunks were handed to JavaScript.
     has_chunks: bool,
@@ -44,17 +44,17 @@ struct Stream {
 struct Hold {
     /// The stream and the bytes of each run, oldest first.
     runs: VecDeque<(u32, usize)>,
-    /// Bytes read, of the first run.
+    /// How many bytes of the first run were read.
     read: usize,
 }
 
-/// A run of messages, as it counts here.
+/// A run of messages, as it is counted here.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) mark: Mark,
     pub(super) count: u32,
     pub(super) bytes: usize,
-    /// The channel, if they are stream chunks.
+    /// The channel, if the messages are stream chunks.
     pub(super) chunks: Option<u32>,
 }
 
@@ -65,7 +65,7 @@ impl Run {
 }
 
 impl Consumption {
-    /// The bytes of one stream that wait.
+    /// The waiting bytes of one stream.
     pub(super) fn waiting(&self, stream: u32) -> usize {
         self.streams.get(&stream).map_or(0, |stream| stream.bytes)
     }
@@ -75,7 +75,7 @@ impl Consumption {
         self.streams.get(&stream).is_some_and(|it| it.has_chunks)
     }
 
-    /// A run waits for JavaScript.
+    /// Counts a run that waits for JavaScript.
     pub(super) fn queued(&mut self, run: &Run) {
         let stream = self.streams.entry(run.mark.stream).or_default();
         if stream.waiting == 0 {
@@ -87,7 +87,7 @@ impl Consumption {
         stream.last = run.mark.last;
     }
 
-    /// A run is not for JavaScript: nobody wants it, or there is no room for it.
+    /// Counts a run that JavaScript does not get: it has no listener, or there is no room for it.
     pub(super) fn passed_over(&mut self, mark: Mark) {
         let stream = self.streams.entry(mark.stream).or_default();
         stream.last = mark.last;
@@ -97,7 +97,7 @@ impl Consumption {
         }
     }
 
-    /// JavaScript is through with a run.
+    /// Counts a run that JavaScript has consumed.
     pub(super) fn consumed(&mut self, run: &Run) {
         self.has_moved = true;
         let Some(stream) = self.streams.get_mut(&run.mark.stream) else {
@@ -121,7 +121,7 @@ impl Consumption {
         self.changed.insert(run.mark.stream);
     }
 
-    /// JavaScript is through with the first `count` messages of a run.
+    /// Counts the first `count` messages of a run as consumed.
     pub(super) fn consumed_partly(&mut self, run: &Run, count: u32) {
         self.has_moved = true;
         let is_held = run.chunks.is_some_and(|it| self.holds.contains_key(&it));
@@ -131,12 +131,12 @@ impl Consumption {
         }
     }
 
-    /// What comes for a channel's stream waits for its reader from now on.
+    /// From now on, chunks of a channel's stream wait for their reader.
     pub(super) fn hold(&mut self, channel: u32) {
         self.holds.entry(channel).or_default();
     }
 
-    /// The reader took so many bytes of what waited for it.
+    /// The reader took this many of the waiting bytes.
     pub(super) fn read(&mut self, channel: u32, bytes: usize) {
         let Some(hold) = self.holds.get_mut(&channel) else {
             return;
@@ -155,7 +155,7 @@ impl Consumption {
         }
     }
 
-    /// Nothing waits for the reader any more.
+    /// No chunk waits for the reader any more.
     pub(super) fn release(&mut self, channel: u32) {
         let hold = self.holds.remove(&channel).unwrap_or_default();
         for (stream, bytes) in hold.runs {
@@ -171,12 +171,12 @@ impl Consumption {
         }
     }
 
-    /// Whether so much was consumed that nobody should wait to be told.
+    /// Whether so much was consumed that waiting senders should be told now.
     pub(super) fn is_news(&self) -> bool {
         self.fresh >= PROMPT
     }
 
-    /// Names the streams that wait in line while JavaScript works on others. They are not stuck.
+    /// Reports the streams that wait in line while JavaScript works on others. They are not stuck.
     fn name_those_in_line(&mut self) {
         let is_early = self.named_at.is_some_and(|at| at.elapsed() < TURNS_EVERY);
         if is_early || !std::mem::take(&mut self.has_moved) {
@@ -188,7 +188,7 @@ impl Consumption {
         self.changed.extend(in_line.map(|(id, _)| *id));
     }
 
-    /// How far each stream is consumed that went on since the last call, or that waits in line.
+    /// The progress of each stream that has some since the last call, or that waits in line.
     pub(super) fn take(&mut self) -> Vec<Mark> {
         self.name_those_in_line();
         self.fresh = 0;
@@ -201,7 +201,7 @@ impl Consumption {
         };
         let marks = changed.iter().filter_map(|id| mark(*id)).collect();
         let is_idle = |stream: &Stream| stream.waiting == 0 && stream.held.is_empty();
-        // A stream that has gone quiet is counted anew when it goes on.
+        // A stream that resumes after a silence is counted anew.
         if self.streams.len() > MAX_IDLE {
             self.streams.retain(|_, stream| !is_idle(stream));
         }
@@ -209,7 +209,7 @@ impl Consumption {
     }
 }
 
-/// Streams that are remembered although nothing of them waits.
+/// How many streams are remembered while none of their messages wait.
 const MAX_IDLE: usize = 1024;
 
 #[cfg(test)]

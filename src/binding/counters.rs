@@ -14,11 +14,11 @@ pub(crate) struct Counters {
     pub(crate) lost: u64,
     /// Log lines dropped because too many waited.
     pub(crate) log_lines_lost: u64,
-    /// Bytes of messages that wait.
+    /// Bytes of waiting messages.
     pub(crate) waiting_bytes: u64,
 }
 
-/// The counters that a rewind takes back: a message that is drained twice counts once.
+/// The counters that a rewind restores, so that a message drained twice counts once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tally {
     crossed: u64,

@@ -30,7 +30,7 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    /// The entry of `event`, if the event says anything to JavaScript by itself.
+    /// The entry of `event`. `None` if JavaScript needs nothing for it.
     pub(crate) fn of(event: Event) -> Option<Self> {
         Some(match event {
             Event::Broadcast { payload, mark } => Self::Messages {
@@ -56,7 +56,7 @@ impl Entry {
         })
     }
 
-    /// What it counts for in the queue's bounds, in bytes.
+    /// Its cost within the queue's bounds, in bytes.
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Messages { payload, .. } => payload.body().len() + OVERHEAD,
@@ -74,7 +74,7 @@ impl Entry {
         }
     }
 
-    /// The messages as a run of their stream, if their sender waits for them.
+    /// The messages as a run of their stream, if their sender waits for their consumption.
     pub(crate) fn run(&self) -> Option<Run> {
         let (Self::Messages { mark, .. } | Self::Line { mark, .. }) = self else {
             return None;
@@ -87,7 +87,7 @@ impl Entry {
         })
     }
 
-    /// The channel of stream chunks.
+    /// The channel, if the entry holds stream chunks.
     pub(crate) fn chunks(&self) -> Option<u32> {
         match self {
             Self::Messages {
@@ -97,7 +97,7 @@ impl Entry {
         }
     }
 
-    /// Nobody waits for it any more.
+    /// Its sender no longer waits for its consumption.
     pub(crate) fn unmark(&mut self) {
         if let Self::Messages { mark, .. } | Self::Line { mark, .. } = self {
             *mark = None;

@@ -1,4 +1,4 @@
-//! What each channel of a node has listeners for.
+//! The listeners of each channel of a node.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,14 +6,14 @@ use crate::proto::members::{ALL_HANDLES, FIRST_HANDLE};
 
 use super::text;
 
-/// The channel of [`net::Node::broadcast`](crate::net::Node::broadcast); every other one is a
-/// peer's link.
+/// The channel of [`net::Node::broadcast`](crate::net::Node::broadcast). Every other channel is a
+/// peer's link or a member.
 pub(crate) const BROADCAST: u32 = 0;
 
-/// The channel whose filter holds for the messages of every member.
+/// The channel whose filter applies to the messages of all members.
 const MEMBERS: u32 = ALL_HANDLES;
 
-/// The channel whose filter holds for `channel`.
+/// The channel whose filter applies to `channel`.
 fn of(channel: u32) -> u32 {
     if channel >= FIRST_HANDLE {
         MEMBERS
@@ -22,12 +22,12 @@ fn of(channel: u32) -> u32 {
     }
 }
 
-/// Somebody reads the channel's stream.
+/// The channel's stream has a reader.
 const WANTS_CHUNKS: u32 = 1;
-/// Somebody listens for lines with a path of the application's own.
+/// Lines with a path of the application's own have a listener.
 const WANTS_LINES: u32 = 2;
 
-/// What the listeners of one channel want to hear.
+/// The messages that one channel has listeners for.
 #[derive(Debug)]
 pub(crate) struct Filter {
     names: Option<HashSet<String>>,
@@ -35,7 +35,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// `names`: the events that have a listener; `None` = take them all for wanted.
+    /// `names`: the events with a listener; `None` = all.
     pub(crate) fn new(names: Option<Vec<String>>, flags: u32) -> Self {
         Self {
             names: names.map(|names| names.into_iter().collect()),
@@ -44,8 +44,8 @@ impl Filter {
     }
 }
 
-/// The filters of all channels. A channel without one is heard in full: JavaScript has not got to
-/// know it yet.
+/// The filters of all channels. A channel without a filter gets everything, because JavaScript does
+/// not know it yet.
 #[derive(Debug, Default)]
 pub(crate) struct Filters(HashMap<u32, Filter>);
 
@@ -54,14 +54,14 @@ impl Filters {
         self.0.insert(channel, filter);
     }
 
-    /// The channel listens for one name more.
+    /// Adds a name to a channel's filter.
     pub(crate) fn listen(&mut self, channel: u32, name: String) {
         if let Some(names) = self.names(channel) {
             names.insert(name);
         }
     }
 
-    /// It no longer listens for these.
+    /// Removes names from a channel's filter.
     pub(crate) fn unlisten(&mut self, channel: u32, gone: &[String]) {
         if let Some(names) = self.names(channel) {
             for name in gone {
@@ -89,11 +89,11 @@ impl Filters {
         else {
             return true;
         };
-        // A name that cannot be read here (a lone surrogate) may still be one in JavaScript.
+        // A name that is unreadable here (a lone surrogate) may still be one in JavaScript.
         !names.is_empty() && text::event_name(json).is_none_or(|name| names.contains(&*name))
     }
 
-    /// Whether any event at all has a listener.
+    /// Whether any event has a listener.
     pub(crate) fn wants_some_event(&self, channel: u32) -> bool {
         let filter = self.0.get(&of(channel));
         filter

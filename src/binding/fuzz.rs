@@ -1,4 +1,4 @@
-//! The fuzz target `batch`: from messages that came over the wire to what JavaScript dispatches.
+//! The fuzz target `batch`: from messages on the wire to the items that JavaScript dispatches.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use super::text;
 use crate::net::Sink as _;
 use crate::proto::{Event, LinkId, Payload};
 
-/// One message, as JavaScript gets it: its channel, and the texts of the event's elements or the
+/// One message as JavaScript gets it: its channel, and the texts of the event's elements or the
 /// bytes of the chunk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Heard {
@@ -16,11 +16,11 @@ enum Heard {
     Chunk(u32, Bytes),
 }
 
-/// Queues what the data makes up and drains it as lib/crossing.js does, with rewinds: each message
-/// that is a well-formed event comes once and in order, and none can pass for anything else.
+/// Queues the messages in `data` and drains them as lib/crossing.js does, with rewinds. Each
+/// well-formed event must arrive once and in order, and no message may pass for another.
 ///
-/// The first byte decides about rewinds; the rest is messages of one peer, separated by zeros. What
-/// begins with `#` is a chunk, anything else events on lines.
+/// The first byte controls rewinds. The rest is messages of one peer, separated by zeros. A message
+/// that begins with `#` is a chunk; any other is events on lines.
 pub fn batch(data: &[u8]) {
     let Some((&pace, rest)) = data.split_first() else {
         return;
@@ -56,13 +56,13 @@ pub fn batch(data: &[u8]) {
     assert_eq!(drain(&queue, usize::from(pace)), sent);
 }
 
-/// All that the queue has, where after `pace` items a chunk is given back, if `pace` is not 0.
+/// Everything in the queue. If `pace` is not 0, chunks are rewound after `pace` items.
 fn drain(queue: &Queue, pace: usize) -> Vec<Heard> {
     let mut heard = Vec::new();
     let mut turn = 0;
     while let Some(chunk) = queue.drain() {
         turn += 1;
-        // Every other time, so that there is progress.
+        // Rewinds every other time, so that there is progress.
         let items = dispatch(queue, &chunk);
         if pace > 0 && turn % 2 == 1 && pace < items.len() {
             queue.rewind(pace);
@@ -74,7 +74,7 @@ fn drain(queue: &Queue, pace: usize) -> Vec<Heard> {
     heard
 }
 
-/// The items of a chunk as lib/crossing.js counts them, with the message that each brings.
+/// The items of a chunk as lib/crossing.js counts them, with the message of each.
 fn dispatch(queue: &Queue, chunk: &str) -> Vec<Option<Heard>> {
     let buffers = queue.buffers();
     let mut heard = Vec::new();

@@ -1,4 +1,4 @@
-//! Which of this machine's addresses lies in a subnet.
+//! Finds this machine's address in a subnet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
-/// The first of this machine's addresses that lies in `subnet` (CIDR, or an address and a netmask),
-/// or a list of those it has when none does; `null` when `subnet` is neither.
+/// The first of this machine's addresses in `subnet` (CIDR, or an address and a netmask). A list of
+/// its addresses if none matches; `null` if `subnet` is malformed.
 #[napi]
 #[allow(
     unreachable_pub,
@@ -30,7 +30,8 @@ pub fn local_ip(subnet: String) -> Option<Either<String, Vec<String>>> {
     })
 }
 
-/// The address of the interface that leads to `host`, an IP literal; `null` if none does. Sends nothing.
+/// The address of the interface that leads to `host`, an IP literal; `null` if none does. Sends
+/// nothing.
 #[napi]
 #[allow(
     unreachable_pub,

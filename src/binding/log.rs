@@ -1,4 +1,4 @@
-//! A node's `tracing` events on their way to the application's logger.
+//! Passes a node's `tracing` events to the application's logger.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::queue::Queue;
 
-/// The methods of a logger, as bits of the mask that JavaScript hands over.
+/// The methods of a logger, as bits of the mask from JavaScript.
 const LEVELS: [(u32, &str); 6] = [
     (1, "trace"),
     (2, "debug"),
@@ -23,8 +23,7 @@ const LEVELS: [(u32, &str); 6] = [
 const ERROR: u32 = 16;
 const FATAL: u32 = 32;
 
-/// Hands the events of one node to its queue, as far as the logger has a method for them: nothing
-/// is formatted for a level that it lacks.
+/// Passes the events of one node to its queue. Formats nothing for a level that the logger lacks.
 pub(crate) struct Log {
     queue: Arc<Queue>,
     levels: u32,
@@ -33,8 +32,9 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn dispatch(queue: Arc<Queue>, levels: u32) -> Dispatch {
-        // Also without levels: as long as a process has one dispatcher only, `tracing` asks whoever is
-        // the first to log at a place whether anyone wants to hear it, and that may be a node without.
+        // Needed without levels, too. While a process has only one dispatcher, `tracing` asks the
+        // first node that logs at a place whether it is enabled there. That may be a node without a
+        // logger.
         Dispatch::new(Self {
             queue,
             levels,
@@ -79,7 +79,7 @@ impl Subscriber for Log {
         self.queue.log(level, &line.text);
     }
 
-    // Spans are not shown; the ids only have to be told apart.
+    // Spans are not shown; their ids only have to differ.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed).max(1))
     }

@@ -20,7 +20,7 @@ use super::log::Log;
 use super::poll::{self, Poll};
 use super::queue::Queue;
 
-/// What became of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
+/// The outcome of a message, as the number that `emit`, `emitRich`, `write` and `line` return.
 mod outcome {
     pub(super) const ROOM: u32 = 0;
     pub(super) const PRESSED: u32 = 1;
@@ -29,11 +29,11 @@ mod outcome {
     pub(super) const TOO_LARGE: u32 = 4;
 }
 
-/// What another thread calls JavaScript by. Programs that look for open handles see it, so it is
-/// there only while the node runs.
+/// How other threads call JavaScript. Tools that list open handles show it, so it exists only while
+/// the node runs.
 type Bell = ThreadsafeFunction<(), (), (), Status, false, true>;
 
-/// A node of the network and the queue of what it tells JavaScript.
+/// A node of the network and its queue to JavaScript.
 #[napi]
 pub struct NativeNode {
     queue: Arc<Queue>,
@@ -53,7 +53,7 @@ struct Stats {
 
 #[napi]
 impl NativeNode {
-    /// `doorbell` is called when `drain()` has something, and not again before `drain()` has
+    /// `doorbell` is called when `drain()` has something, and not again until `drain()` has
     /// returned `null`. It does not keep the process alive.
     #[napi(constructor)]
     pub fn new(doorbell: Function<(), ()>) -> Result<Self> {
@@ -74,7 +74,7 @@ impl NativeNode {
         })
     }
 
-    /// Starts the node; the outcome comes through `drain()`.
+    /// Starts the node. The outcome comes through `drain()`.
     #[napi]
     pub fn start(&self, env: &Env, config: StartConfig) -> Result<()> {
         let id =
@@ -86,7 +86,7 @@ impl NativeNode {
         self.queue.begin(config::bounds(&config));
         self.hang_bell(env)?;
         let mut node = self.node();
-        // The old one first: it may hold the port.
+        // Drops the old node first, because it may hold the port.
         *node = None;
         let uses_libuv = config.uses_libuv;
         let config = Config {
@@ -113,13 +113,14 @@ impl NativeNode {
         }
     }
 
-    /// Rings no more, until the node is started again; then JavaScript must drain what came meanwhile.
+    /// Stops ringing until the node is started again. JavaScript must then drain the events of the
+    /// meantime.
     #[napi]
     pub fn rest(&self) {
         *lock(&self.bell) = None;
     }
 
-    /// Dials; `{"t":"dialed"}` with `request` follows.
+    /// Dials. `{"t":"dialed"}` with `request` follows.
     #[napi]
     pub fn add_peer(&self, request: u32, address: String, port: u16) {
         if let Some(node) = &*self.node() {
@@ -133,7 +134,7 @@ impl NativeNode {
         }
     }
 
-    /// Takes over these options of a node that runs.
+    /// Changes these options of a running node.
     #[napi]
     pub fn reconfigure(&self, max_peer_no: f64, seeds: Vec<Seed>, address: String) {
         if let Some(node) = &*self.node() {
@@ -155,22 +156,22 @@ impl NativeNode {
         self.send(channel, || Payload::events(Bytes::from(text)))
     }
 
-    /// The same, the text being the first `length` bytes of `buffer`, in UTF-8. Cheaper than a
-    /// string, which Node-API has to walk over twice.
+    /// The same for the first `length` bytes of `buffer`, in UTF-8. Cheaper than a string, which
+    /// takes Node-API two passes.
     #[napi]
     pub fn emit_bytes(&self, channel: u32, buffer: &[u8], length: u32) -> u32 {
         let text = buffer.get(..length as usize).unwrap_or(buffer);
         self.send(channel, || Payload::events(Bytes::copy_from_slice(text)))
     }
 
-    /// Sends one event with attachments, which stand in the JSON as `{"\u0000b":index}`.
+    /// Sends one event with attachments, which the JSON refers to as `{"\u0000b":index}`.
     #[napi]
     pub fn emit_rich(&self, channel: u32, json: String, attachments: Vec<Uint8Array>) -> u32 {
         self.send(channel, || rich(&json, &attachments))
     }
 
     /// Sends a run of `count` stream chunks or events with attachments (`kind`): the first `length`
-    /// bytes of `buffer`, as they travel.
+    /// bytes of `buffer`, in wire format.
     #[napi]
     pub fn emit_run(
         &self,
@@ -188,8 +189,8 @@ impl NativeNode {
         Ok(self.send(channel, || payload))
     }
 
-    /// Sends several members the same: a JSON array, whose attachments stand in it as in `emitRich`.
-    /// Returns what became of it, for each; nothing if there is no room for one, and none got it.
+    /// Sends a JSON array to several members, with attachments as in `emitRich`. Returns the
+    /// outcome for each. Empty if one of them has no room; then nothing was sent.
     #[napi]
     pub fn emit_to(
         &self,
@@ -208,7 +209,7 @@ impl NativeNode {
         outcomes.into_iter().map(outcome).collect()
     }
 
-    /// Gives this node's record another text, of at most 2048 bytes in UTF-8.
+    /// Replaces the text in this node's record, at most 2048 bytes in UTF-8.
     #[napi]
     pub fn set_body(&self, body: String) -> Result<()> {
         let body = config::checked_body(body)?;
@@ -233,21 +234,21 @@ impl NativeNode {
         }
     }
 
-    /// Says which events of a channel have listeners (`null`: take them all for listened to), and
-    /// whether its stream (bit 0) and its raw lines (bit 1) are read.
+    /// Sets the events of a channel that have listeners (`null`: all), and whether its stream (bit
+    /// 0) and its raw lines (bit 1) are read.
     #[napi]
     pub fn set_filter(&self, channel: u32, names: Option<Vec<String>>, flags: u32) {
         self.queue.set_filter(channel, Filter::new(names, flags));
     }
 
-    /// Says that a channel listens for one name more; returns whether the last drained text has left out
-    /// events that nobody listened for.
+    /// Adds a name to a channel's filter. Returns whether the last drained text omitted events
+    /// without a listener.
     #[napi]
     pub fn listen(&self, channel: u32, name: String) -> bool {
         self.queue.listen(channel, name)
     }
 
-    /// Says that a channel no longer listens for these.
+    /// Removes names from a channel's filter.
     #[napi]
     pub fn unlisten(&self, channel: u32, names: Vec<String>) {
         self.queue.unlisten(channel, &names);
@@ -268,13 +269,13 @@ impl NativeNode {
         text
     }
 
-    /// Says that the stream chunks of a channel wait for their reader from now on.
+    /// From now on, stream chunks of a channel wait for their reader.
     #[napi]
     pub fn hold(&self, channel: u32) {
         self.queue.hold(channel);
     }
 
-    /// Says that the reader took so many bytes of them, or (`null`) that none wait any more.
+    /// The reader took this many of their bytes, or (`null`) none wait any more.
     #[napi]
     pub fn read(&self, channel: u32, bytes: Option<u32>) {
         self.queue.read(channel, bytes.map(|bytes| bytes as usize));
@@ -301,7 +302,7 @@ impl NativeNode {
             .collect()
     }
 
-    /// What the node and the queue have counted, as JSON text.
+    /// The counters of the node and the queue, as JSON text.
     #[napi]
     pub fn stats(&self) -> String {
         let network = self.node().as_ref().map(Node::stats).unwrap_or_default();
@@ -352,7 +353,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The id of the node that has this private key in a closed network.
+/// The id of the node with this private key in a closed network.
 #[napi]
 #[allow(
     unreachable_pub,

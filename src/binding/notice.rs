@@ -11,14 +11,14 @@ use crate::proto::{Event, RemoveReason, SeedOutcome, Target};
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) json: String,
-    /// It is the last of its chunk: JavaScript sets a filter before it takes what follows.
+    /// It is the last item of its chunk, because JavaScript sets a filter before the next items.
     pub(crate) ends_chunk: bool,
     /// The channel that has ended.
     pub(crate) ends_channel: Option<u32>,
 }
 
 impl Notice {
-    /// The notice of `event`. `None` for messages, and for events whose notice needs to know more.
+    /// The notice of `event`. `None` for messages, and for events whose notice needs more data.
     pub(crate) fn of(event: &Event) -> Option<Self> {
         let json = of_node(event).or_else(|| of_seeds(event))?;
         let ends_channel = match event {

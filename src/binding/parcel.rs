@@ -2,30 +2,31 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Larger ones cross in a buffer of their own.
+/// Larger parts cross in a buffer of their own.
 const SMALL: usize = 8 << 10;
-/// Small ones share buffers of this size: to make a buffer for JavaScript costs more than to copy a
-/// kilobyte. What keeps one of them keeps as much alive, twice what Node.js has for its own.
+/// Small parts share buffers of this size, because making a buffer for JavaScript costs more than
+/// copying a kilobyte. A kept part keeps its whole buffer alive: twice the size of Node.js's own
+/// pool.
 const SHARED: usize = 16 << 10;
-/// Where the next one begins in a shared buffer: as typed arrays of any type may.
+/// The alignment of parts in a shared buffer: enough for typed arrays of any type.
 const ALIGNMENT: usize = 8;
 
-/// Buffers that are being put together, out of which JavaScript cuts what it is sent.
+/// Buffers in the making. JavaScript cuts its received bytes out of them.
 #[derive(Default)]
 pub(super) struct Parcel {
     buffers: Vec<Bytes>,
-    /// The last of the buffers, while it is filled, stands here.
+    /// The place among the buffers of the one that is being filled, and its content.
     shared: Option<(usize, BytesMut)>,
     len: usize,
 }
 
 impl Parcel {
-    /// How many bytes it has.
+    /// The total number of bytes.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds `bytes`; returns the number of the buffer that has them, and where they begin in it.
+    /// Adds `bytes`. Returns the index of their buffer, and their offset in it.
     pub(super) fn add(&mut self, bytes: Bytes) -> (usize, usize) {
         self.len += bytes.len();
         if bytes.len() > SMALL {

@@ -1,8 +1,8 @@
-//! libuv: has JavaScript's event loop wait for a node's sockets, so that a message for an idle process
-//! wakes one thread, not two (see [`Watch`]).
+//! libuv: JavaScript's event loop waits for a node's sockets, so that a message for an idle process
+//! wakes one thread instead of two (see [`Watch`]).
 //!
-//! All unsafe code of the crate is here. Its functions are libuv's, which Node.js exports and keeps
-//! compatible; where they are missing, the core's thread reads, as on other systems.
+//! All unsafe code of the crate is here. It calls libuv's functions, which Node.js exports and
+//! keeps compatible. Where they are missing, the network's thread reads, as on other systems.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -23,10 +23,11 @@ const POLL: c_int = 8;
 /// `UV_READABLE` of `uv_poll_event`.
 const READABLE: c_int = 1;
 
-/// How many wake-ups that brought JavaScript nothing are worth one that did. Beyond that, the core's
-/// thread alone waits, until there is something for JavaScript again: to relay costs it nothing.
+/// How many fruitless wake-ups of JavaScript one fruitful wake-up pays for. Beyond that, only the
+/// network's thread waits, until there is something for JavaScript again. So relaying costs
+/// JavaScript nothing.
 const WORTH: u32 = 8;
-/// How many are forgiven at most.
+/// The most fruitless wake-ups that are paid for in advance.
 const MAX_CREDIT: u32 = 32;
 
 type Handle = *mut c_void;
@@ -54,8 +55,8 @@ impl Uv {
         let program = Library::this();
         macro_rules! symbol {
             ($name:literal) => {
-                // SAFETY: the field it is for has the type that uv.h gives this function, and the
-                // program that exports it is never unloaded.
+                // SAFETY: the field has the type that uv.h gives this function, and the program
+                // that exports it is never unloaded.
                 *unsafe { program.get($name) }.ok()?
             };
         }
@@ -72,13 +73,13 @@ impl Uv {
     }
 }
 
-/// JavaScript's event loop waits for a node's sockets until this is dropped. Not `Send`: it is made,
-/// used and dropped on JavaScript's thread.
+/// JavaScript's event loop waits for a node's sockets until this is dropped. Not `Send`: it is
+/// made, used and dropped on JavaScript's thread.
 pub(super) struct Poll(Rc<Inner>);
 
 struct Inner {
     uv: &'static Uv,
-    /// The `uv_poll_t`, at an address that does not change; zeros until libuv makes something of it.
+    /// The `uv_poll_t`, at a fixed address. Zeros until libuv initialises it.
     handle: Box<[Cell<u128>]>,
     watch: Arc<Watch>,
     queue: Arc<Queue>,
@@ -88,15 +89,15 @@ struct Inner {
     is_started: Cell<bool>,
 }
 
-/// What JavaScript is called by.
+/// The function that calls JavaScript.
 pub(super) type Doorbell = FunctionRef<(), ()>;
 
 thread_local! {
-    /// Whether this thread is reading in the core's place, and the doorbell was rung meanwhile.
+    /// Set while this thread reads in place of the network's. True if the doorbell rang meanwhile.
     static VISIT: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Whether it is JavaScript's own thread that has something for it, and will call it in a moment.
+/// Whether JavaScript's own thread is ringing. It calls JavaScript itself once it has read.
 pub(super) fn is_at_the_door() -> bool {
     let is_visiting = VISIT.get().is_some();
     if is_visiting {
@@ -106,7 +107,7 @@ pub(super) fn is_at_the_door() -> bool {
 }
 
 impl Poll {
-    /// Nothing is waited for until [`Self::drained`]. `None` where it cannot be done.
+    /// Waits for nothing until [`Self::drained`]. `None` where libuv is not available.
     pub(super) fn open(
         env: Env,
         watch: Arc<Watch>,
@@ -115,7 +116,7 @@ impl Poll {
     ) -> Option<Self> {
         let uv = Uv::get()?;
         let event_loop = env.get_uv_event_loop().ok()?.cast();
-        // SAFETY: it has no preconditions.
+        // SAFETY: the function has no preconditions.
         let size = unsafe { (uv.handle_size)(POLL) };
         let inner = Rc::new(Inner {
             uv,
@@ -128,9 +129,9 @@ impl Poll {
             is_started: Cell::new(false),
         });
         let descriptor = inner.watch.as_fd().as_raw_fd();
-        // SAFETY: the loop is that of this environment, whose thread we are on. The handle's memory is
-        // large enough, aligned beyond any C type, and stays where it is until libuv has closed it:
-        // `inner` is kept alive for libuv by `into_raw`. The descriptor stays open as long, too.
+        // SAFETY: the loop belongs to this environment, and this is its thread. The handle's memory
+        // is large enough, aligned beyond any C type, and stays in place until libuv has closed it,
+        // because `into_raw` keeps `inner` alive. The descriptor stays open as long, too.
         unsafe {
             if (uv.poll_init)(event_loop, inner.handle(), descriptor) != 0 {
                 return None;
@@ -142,7 +143,7 @@ impl Poll {
         Some(Self(inner))
     }
 
-    /// JavaScript has dealt with all there was, and has nothing to do but wait.
+    /// JavaScript has drained everything and is idle.
     pub(super) fn drained(&self) {
         let credit = self.0.credit.get() + WORTH;
         self.0.credit.set(credit.min(MAX_CREDIT));
@@ -165,7 +166,8 @@ impl Inner {
 
     fn start(&self) {
         if !self.is_started.get() {
-            // SAFETY: the handle is initialised and not closing: `Poll` or a callback lives.
+            // SAFETY: the handle is initialised and not closing, because `Poll` or a callback is
+            // alive.
             let outcome = unsafe { (self.uv.poll_start)(self.handle(), READABLE, readable) };
             self.is_started.set(outcome == 0);
         }
@@ -183,11 +185,11 @@ impl Inner {
         VISIT.set(Some(false));
         let found_some = self.watch.visit();
         if VISIT.take() == Some(true) {
-            // It says when it is done.
+            // JavaScript attends again once it has drained.
             return self.ring();
         }
         if self.queue.is_awake() {
-            // So it does when it was called before.
+            // JavaScript is draining already, and attends again once it is done.
             return;
         }
         let credit = self.credit.get().saturating_sub(u32::from(found_some));
@@ -203,15 +205,15 @@ impl Inner {
     fn ring(&self) {
         let env = self.env.raw();
         let mut scope = null_mut();
-        // SAFETY: we are on JavaScript's thread, called by its event loop, and the environment lives:
-        // its end drops all `Poll`s.
+        // SAFETY: this is JavaScript's thread, called by its event loop. The environment is alive,
+        // because its end drops all `Poll`s.
         if unsafe { sys::napi_open_handle_scope(env, &mut scope) } != sys::Status::napi_ok {
             return;
         }
         if let Err(error) = self.call() {
             tracing::error!(%error, "cannot call JavaScript");
         }
-        // SAFETY: it was opened above, and nothing that was made in it is used any more.
+        // SAFETY: the scope was opened above, and no value in it is used any more.
         unsafe { sys::napi_close_handle_scope(env, scope) };
     }
 
@@ -219,8 +221,8 @@ impl Inner {
         let env = self.env.raw();
         let doorbell = self.doorbell.borrow_back(&self.env)?.raw();
         let (mut this, mut error) = (null_mut(), null_mut());
-        // SAFETY: as for `ring`; the values are of the scope that it has opened. Unlike a plain call,
-        // this one runs what JavaScript wants done at the end of a tick.
+        // SAFETY: as for `ring`; the values belong to the scope that it has opened. Unlike a plain
+        // call, this one also runs JavaScript's work for the end of a tick.
         unsafe {
             check_status!(sys::napi_get_global(env, &mut this))?;
             let outcome =
@@ -238,8 +240,8 @@ impl Inner {
 unsafe extern "C" fn readable(handle: Handle, status: c_int, _events: c_int) {
     let uv = Uv::get().map(|uv| uv.get_data);
     let Some(get_data) = uv else { return };
-    // SAFETY: the data were set in `open`, and are released in `closed`, after which libuv does not call
-    // this any more.
+    // SAFETY: the data were set in `open` and are released in `closed`; libuv does not call this
+    // after that.
     let inner = unsafe { &*get_data(handle).cast::<Inner>() };
     if status == 0 {
         inner.visit();
@@ -248,10 +250,10 @@ unsafe extern "C" fn readable(handle: Handle, status: c_int, _events: c_int) {
     }
 }
 
-/// Called by libuv when it has let go of the handle.
+/// libuv calls this when it has released the handle.
 unsafe extern "C" fn closed(handle: Handle) {
     if let Some(uv) = Uv::get() {
-        // SAFETY: the data come from `into_raw`, and this is the only place that takes them back.
+        // SAFETY: the data come from `into_raw`, and only this function takes them back.
         drop(unsafe { Rc::from_raw((uv.get_data)(handle).cast::<Inner>()) });
     }
 }

@@ -1,10 +1,10 @@
-//! Elsewhere, JavaScript's event loop does not wait for a node's sockets.
+//! Other systems: JavaScript's event loop does not wait for a node's sockets.
 
 pub(super) fn is_at_the_door() -> bool {
     false
 }
 
-/// Never there.
+/// Never made.
 pub(super) enum Poll {}
 
 impl Poll {

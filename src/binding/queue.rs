@@ -1,10 +1,9 @@
-//! From the driver to JavaScript: bounded, filtered, drained in chunks of JSON text.
+//! The queue from the driver to JavaScript: bounded, filtered, drained in chunks of JSON text.
 //!
-//! The driver puts events in and never waits. The first event that comes while JavaScript has
-//! nothing left to do rings the doorbell. JavaScript then drains until nothing is left, so that no
-//! second ring is needed. The source of a drained chunk stays in the queue until the next drain:
-//! when a handler registers a listener, JavaScript rewinds to the item it had got to, and the rest
-//! is filtered again.
+//! The driver puts events in and never waits. The first event while JavaScript is idle rings the
+//! doorbell. JavaScript then drains until the queue is empty, so one ring is enough. The source of
+//! a drained chunk stays in the queue until the next drain. When a handler adds a listener,
+//! JavaScript rewinds to its current item, and the rest is filtered again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -67,13 +66,13 @@ impl Queue {
         }
     }
 
-    /// Puts in a line for the application's logger.
+    /// Adds a line for the application's logger.
     pub(crate) fn log(&self, level: &str, message: &str) {
         self.push(Entry::Log(Notice::log(level, message)));
     }
 
     /// The next chunk: about 16 KiB of JSON text, an array of at least one item. `None` when
-    /// nothing is left. Forgets the source of the last chunk.
+    /// nothing is left. Frees the source of the last chunk.
     pub(crate) fn drain(&self) -> Option<String> {
         self.backlog().drained();
         loop {
@@ -92,7 +91,7 @@ impl Queue {
         self.backlog().rewind(consumed);
     }
 
-    /// Whether JavaScript has consumed so much that waiting senders should hear of it now.
+    /// Whether JavaScript has consumed so much that waiting senders should be told now.
     pub(crate) fn has_news(&self) -> bool {
         self.backlog().consumption.is_news()
     }
@@ -102,7 +101,7 @@ impl Queue {
         self.backlog().consumption.hold(channel);
     }
 
-    /// The reader took so many bytes of them; `None` = everything.
+    /// The reader took this many of their bytes; `None` = all.
     pub(crate) fn read(&self, channel: u32, bytes: Option<usize>) {
         let consumption = &mut self.backlog().consumption;
         match bytes {
@@ -121,15 +120,15 @@ impl Queue {
         self.backlog().filters.set(channel, filter);
     }
 
-    /// A channel listens for one name more. Returns whether the last chunk has passed over a
-    /// message that nobody listened for.
+    /// Adds a name to a channel's filter. Returns whether the last chunk omitted messages without a
+    /// listener.
     pub(crate) fn listen(&self, channel: u32, name: String) -> bool {
         let mut backlog = self.backlog();
         backlog.filters.listen(channel, name);
         backlog.has_passed_over
     }
 
-    /// A channel no longer listens for these names.
+    /// Removes names from a channel's filter.
     pub(crate) fn unlisten(&self, channel: u32, names: &[String]) {
         self.backlog().filters.unlisten(channel, names);
     }

@@ -106,7 +106,7 @@ fn the_doorbell_rings_once_until_the_queue_was_found_empty() {
 }
 
 #[test]
-fn what_nobody_listens_for_does_not_wake_javascript() {
+fn messages_without_a_listener_do_not_wake_javascript() {
     let (queue, rings) = queue();
     queue.set_filter(0, names(&["a"]));
     queue.event(events(&[r#"["b"]"#]));
@@ -124,7 +124,7 @@ fn what_nobody_listens_for_does_not_wake_javascript() {
 }
 
 #[test]
-fn a_rewind_looks_again_under_the_new_filter() {
+fn a_rewind_applies_the_new_filter() {
     let (queue, _) = queue();
     queue.set_filter(0, names(&["a"]));
     queue.event(events(&[
@@ -150,7 +150,7 @@ fn a_rewind_looks_again_under_the_new_filter() {
 }
 
 #[test]
-fn a_rewind_after_the_last_item_reaches_what_was_filtered_behind_it() {
+fn a_rewind_after_the_last_item_reaches_messages_filtered_after_it() {
     let (queue, _) = queue();
     queue.set_filter(0, names(&["a"]));
     queue.event(events(&[r#"["a"]"#, r#"["b",1]"#]));
@@ -243,7 +243,7 @@ fn bytes_are_referred_to_by_their_place() {
     assert_eq!(queue.drain(), Some(items.join(",\n")));
     let shared = b"one\0\0\0\0\0two\0\0\0\0\0";
     assert_eq!(queue.buffers(), [&shared[..], &large]);
-    // The channel, what leads up to the chunks, and the chunks.
+    // The channel, the item before the chunks, and the chunks.
     queue.rewind(4);
     assert!(
         queue
@@ -271,7 +271,7 @@ fn hostile_messages_are_dropped_and_counted() {
     let body = Bytes::from_static(b"\0\0\0\x08\0\0\0\x04[\"a\"");
     let unfinished = Payload::parse(Kind::Rich, 1, body).unwrap();
     queue.event(broadcast_of(unfinished));
-    // Attachments that do not add up do not get this far.
+    // Attachments with wrong lengths are refused before they get here.
     for body in [&b"\0\0\0\x0b\0\0\0\x05[\"a\"]\0\0"[..], b"\0\0\0\0"] {
         let body = Bytes::from_static(body);
         assert_eq!(Payload::parse(Kind::Rich, 1, body), None);
@@ -283,7 +283,7 @@ fn hostile_messages_are_dropped_and_counted() {
 }
 
 #[test]
-fn what_does_not_fit_is_dropped_and_told_before_what_waits() {
+fn dropped_messages_are_reported_before_waiting_ones() {
     let (queue, _) = queue();
     let large = format!("[\"a\",\"{}\"]", "x".repeat(4 << 20));
     let sent = CAPACITY / large.len() + 4;
@@ -327,7 +327,7 @@ fn log_lines_are_bounded() {
 }
 
 #[test]
-fn nothing_is_kept_for_a_javascript_that_is_gone() {
+fn nothing_is_kept_once_javascript_is_gone() {
     let queue = Queue::new(|| false);
     queue.event(events(&[r#"["a"]"#]));
     queue.event(events(&[r#"["a"]"#]));
@@ -336,7 +336,7 @@ fn nothing_is_kept_for_a_javascript_that_is_gone() {
 }
 
 #[test]
-fn what_is_given_back_is_not_counted_twice() {
+fn rewound_messages_are_not_counted_twice() {
     let (queue, _) = queue();
     queue.set_filter(0, names(&["a"]));
     queue.event(events(&[
@@ -354,7 +354,7 @@ fn what_is_given_back_is_not_counted_twice() {
         queue.drain().unwrap();
         assert_eq!(counted(), (3, 2), "{consumed}");
         queue.rewind(consumed);
-        // A channel, and a name before each list, stand before the events.
+        // A channel, and a name before each list, precede the events.
         assert_eq!(counted().0, [0, 0, 0, 1, 2, 2, 3][consumed], "{consumed}");
         queue.rewind(0);
         assert_eq!(counted(), (0, 0), "{consumed}");

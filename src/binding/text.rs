@@ -1,4 +1,4 @@
-//! JSON texts from the network, before JavaScript is to parse them.
+//! Validates JSON texts from the network before JavaScript parses them.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub(crate) struct Event<'a> {
 
 /// Validates an event: the JSON text of an array whose first element is a string.
 ///
-/// Chunks for JavaScript are put together from such texts, so a text that got past this could forge
+/// Chunks for JavaScript are built from such texts, so a text that slipped through could forge
 /// whole items.
 pub(crate) fn event(text: &[u8]) -> Option<Event<'_>> {
     name_start(text)?;
@@ -78,7 +78,7 @@ pub(crate) fn array(text: &[u8]) -> Option<&str> {
     Some(text)
 }
 
-/// The event's name: the first element of the array `text`, as far as one can be read.
+/// The event's name, the first element of the array `text`, if it is readable.
 pub(crate) fn event_name(text: &[u8]) -> Option<Cow<'_, str>> {
     let start = name_start(text)?;
     let rest = &text[start + 1..];
@@ -90,7 +90,7 @@ pub(crate) fn event_name(text: &[u8]) -> Option<Cow<'_, str>> {
     names.next()?.ok().map(Cow::Owned)
 }
 
-/// Where the opening quote of the first element is.
+/// The place of the opening quote of the first element.
 fn name_start(text: &[u8]) -> Option<usize> {
     let bracket = skip_blank(text, 0);
     if text.get(bracket) != Some(&b'[') {
@@ -100,7 +100,7 @@ fn name_start(text: &[u8]) -> Option<usize> {
     (text.get(quote) == Some(&b'"')).then_some(quote)
 }
 
-/// What JSON allows between its tokens.
+/// The characters that JSON allows between tokens.
 const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
 
 fn skip_blank(text: &[u8], from: usize) -> usize {
@@ -108,7 +108,7 @@ fn skip_blank(text: &[u8], from: usize) -> usize {
     from + blank.count()
 }
 
-/// Whether JSON allows `byte` between its tokens.
+/// Whether JSON allows `byte` between tokens.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
@@ -206,9 +206,10 @@ mod tests {
         assert_eq!(event_name(b"[\"open"), None);
     }
 
-    /// Two seconds, or `FUZZ_SECONDS`: whatever passes is one item of a chunk, and no more.
+    /// Runs for two seconds, or `FUZZ_SECONDS`. A text that passes must be exactly one item of a
+    /// chunk.
     #[test]
-    fn what_passes_is_one_item_of_a_chunk() {
+    fn a_text_that_passes_is_one_item_of_a_chunk() {
         let seconds = std::env::var("FUZZ_SECONDS").ok();
         let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(2);
         let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
