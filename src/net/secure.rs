@@ -2,11 +2,11 @@
 //!
 //! A link begins with [`MAGIC`] and the three messages of a Noise handshake
 //! (`XXpsk0_25519_ChaChaPoly_BLAKE2s`), each of a fixed length. Then both sides send Noise
-//! messages, each after its length in two bytes; their content is what a plaintext link would
-//! carry. An empty message announces a new key for its sender's next ones.
+//! messages, each preceded by its length in two bytes. They carry the bytes of a plaintext link. An
+//! empty message announces a new key for its sender's next messages.
 //!
-//! The first message is under the secret already: a dialer without it gets no answer and costs no
-//! Diffie-Hellman. (`snow` multiplies once all the same: it computes our own public key again.)
+//! The secret already protects the first message: a dialer without it gets no answer and costs no
+//! Diffie-Hellman. (`snow` still multiplies once, to compute our own public key again.)
 
 #[cfg(feature = "fuzzing")]
 mod ends;

@@ -1,4 +1,4 @@
-//! The bytes that a link has brought and that are not whole messages yet.
+//! A link's received bytes that are not whole messages yet.
 
 use std::cell::Cell;
 use std::io;
@@ -8,32 +8,32 @@ use bytes::{Bytes, BytesMut};
 
 use crate::net::wait::Socket;
 
-/// How much is read at once.
+/// The most bytes per read.
 pub(super) const READ: usize = 64 << 10;
-/// The size of the buffers that payloads share on a busy link. A payload that is kept keeps its
-/// buffer, so a buffer is used until it is half full at least.
+/// The size of the buffers that payloads share on a busy link. A kept payload keeps its whole
+/// buffer alive, so each buffer is used until it is at least half full.
 const BUFFER: usize = 2 * READ;
 /// The size of a link's first buffer. Each is twice as large as the one before.
 const FIRST: usize = 1 << 10;
 
-/// A frame of more bytes has memory of its own, just as long: it is neither moved while it grows nor
-/// kept alive by others, and its bytes are read straight into it.
+/// A frame larger than this gets memory of exactly its size. It is not moved while it grows, shares
+/// memory with no other payload, and is read straight into place.
 const LARGE: usize = READ / 2;
 
 /// Bytes that were read and are not decoded yet.
 ///
 /// A read goes into memory of the thread and is copied from there. So a link holds little more than
-/// it has brought, and no buffer has to be zeroed first.
+/// its received bytes, and no buffer has to be zeroed first.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     pub(super) filled: BytesMut,
     /// The size of the last buffer.
     size: usize,
-    /// A large frame that is not whole, and its length. `filled` is empty meanwhile.
+    /// A large, incomplete frame and its length. Meanwhile, `filled` is empty.
     large: Option<(Vec<u8>, usize)>,
 }
 
-/// What a thread has read and no buffer has taken in yet.
+/// Bytes that a thread has read and no buffer has taken yet.
 #[derive(Debug)]
 pub(super) struct Fresh {
     scratch: Vec<u8>,
@@ -83,9 +83,9 @@ impl Buffer {
         Ok((count > 0).then_some(fresh))
     }
 
-    /// Takes in what was read: all, or what belongs to a large frame. `frame` tells how long the
-    /// frame is that some bytes begin with. Returns whether anything is left, for after this is
-    /// decoded.
+    /// Takes the bytes that were read: all of them, or those of a large frame. `frame` returns the
+    /// length of the frame at the front of some bytes. Returns whether bytes are left for after the
+    /// next decoding.
     pub(super) fn take_in(
         &mut self,
         fresh: &mut Fresh,
@@ -120,10 +120,10 @@ impl Buffer {
         !fresh.range.is_empty()
     }
 
-    /// Hands a large frame that is whole to the decoder.
+    /// Hands a complete large frame to the decoder.
     fn end_frame(&mut self) {
         if let Some((mut large, len)) = self.large.take_if(|(large, len)| large.len() >= *len) {
-            // The memory may be larger than was asked for.
+            // The allocation may be larger than requested.
             let next = large.split_off(len);
             self.filled = Bytes::from(large).into();
             self.filled.extend_from_slice(&next);
@@ -137,11 +137,11 @@ impl Buffer {
         self.filled.extend_from_slice(bytes);
     }
 
-    /// Returns to a buffer of the usual size after a large message: the next payloads must not keep
-    /// the large buffer alive, nor an idle link.
+    /// Returns to a buffer of the usual size after a large message, so that neither the next
+    /// payloads nor an idle link keep the large buffer alive.
     pub(super) fn end_large(&mut self) {
         if self.filled.capacity() == 0 {
-            // It may be the end of a frame's own memory.
+            // It may be the rest of a large frame's own memory.
             self.filled = BytesMut::new();
         }
         if self.size > BUFFER && self.filled.len() < READ {
@@ -151,15 +151,15 @@ impl Buffer {
         }
     }
 
-    /// Makes room for so many bytes, in the same buffer if no payload holds it any more, or in
-    /// another.
+    /// Makes room for `room` bytes: in the same buffer if no payload holds it any more, otherwise
+    /// in a new one.
     fn renew(&mut self, room: usize) {
         if self.filled.try_reclaim(room) {
             return;
         }
         let needed = self.filled.len() + room;
         self.size = if needed > BUFFER {
-            // Doubling: a large message is moved a few times only.
+            // Doubles, so that a large message is moved only a few times.
             2 * needed
         } else {
             needed.max((2 * self.size).clamp(FIRST, BUFFER))
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    /// A frame here is a `u32` length and so many bytes.
+    /// The frame of these tests: a `u32` length and that many bytes.
     fn frame(front: &[u8]) -> Option<usize> {
         let length = u32::from_be_bytes(*front.first_chunk::<4>()?);
         Some(4 + length as usize)
@@ -303,7 +303,7 @@ mod tests {
                 if let Some(piece) = pieces.next() {
                     let mut rest = piece;
                     while !rest.is_empty() {
-                        // In parts, as nobody reads meanwhile.
+                        // In parts, because nobody reads meanwhile.
                         let (part, after) = rest.split_at(rest.len().min(30_000));
                         near.write_all(part).unwrap();
                         rest = after;
@@ -317,7 +317,7 @@ mod tests {
         }
     }
 
-    /// Reads until nothing is there, and decodes.
+    /// Reads and decodes until the socket is empty.
     fn frames(input: &mut Buffer, socket: &Socket, got: &mut Vec<Vec<u8>>) {
         while let Ok(Some(mut fresh)) = input.read(socket) {
             loop {

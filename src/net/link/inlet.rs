@@ -9,8 +9,8 @@ use crate::net::api::{Congestion, Sink};
 use crate::net::lock::{lock, try_lock};
 use crate::net::wait::{Visit, Visited};
 
-/// A link's reader, and the right to use it. Either thread that finds the socket readable may read
-/// once; pauses and the end of the link are left to the link's task.
+/// A link's reader, and the right to use it. Any thread that finds the socket readable may read
+/// once. Pauses and the end of the link are left to the link's task.
 pub(super) struct Inlet {
     turn: Mutex<Turn>,
     sink: Arc<dyn Sink>,
@@ -18,7 +18,7 @@ pub(super) struct Inlet {
 
 struct Turn {
     reader: Reader,
-    /// What a visit has left to the link's task.
+    /// The step that a visit has left to the link's task.
     left: Option<Step>,
     /// The link's task reads, or is about to.
     is_taken: bool,
@@ -43,15 +43,15 @@ impl Inlet {
         }
     }
 
-    /// Whether the link's task must not read now: messages arrive faster than the application takes
-    /// them, and the sender does not know.
+    /// Whether the link's task must pause: messages arrive faster than the application consumes
+    /// them, and the sender does not wait.
     ///
     /// Thread: the network's, in the link's task. Locks held: none.
     pub(super) fn shall_rest(&self) -> bool {
         self.is_congested(&lock(&self.turn).reader)
     }
 
-    /// Reads once. The task must go on until nothing is left.
+    /// Reads once. The task must repeat this until nothing is left.
     ///
     /// Thread: the network's, in the link's task. Locks held: none.
     pub(super) fn step(&self) -> Step {
@@ -77,7 +77,7 @@ impl Inlet {
 impl Visit for Inlet {
     fn visit(&self, is_last: bool) -> Visited {
         let Some(mut turn) = try_lock(&self.turn) else {
-            // The thread that reads may have looked before this arrived.
+            // The reading thread may have checked the socket before these bytes arrived.
             return Visited::ForTask;
         };
         if turn.is_taken {
@@ -87,7 +87,8 @@ impl Visit for Inlet {
             match turn.reader.step() {
                 Step::Idle if !is_last => return Visited::Done,
                 Step::Read { is_full: true } if !is_last => return Visited::More,
-                // There was room for more: the socket is empty, and the next bytes are announced.
+                // The read was not full, so the socket is empty, and epoll announces the next
+                // bytes.
                 Step::Read { .. } if !is_last => return Visited::Done,
                 Step::Idle | Step::Read { .. } => {}
                 left => turn.left = Some(left),

@@ -11,12 +11,12 @@ use super::writer::{Progress, Writer};
 use crate::net::lock::{lock, try_lock};
 use crate::proto::{CloseHow, Level, Outgoing};
 
-/// A link that took no bytes for so long no longer holds senders back, where senders do not wait
-/// for receivers. Elsewhere it takes as long as any slow receiver has.
+/// Without waiting for receivers, a link that took no bytes for this long no longer holds senders
+/// back. Otherwise, the timeout of slow receivers applies.
 pub const STUCK_AFTER: Duration = Duration::from_millis(250);
 
-/// A link's queue, and the right to write from it to the socket. Either thread that has queued
-/// something may write; the link's task writes the rest.
+/// A link's queue, and the right to write from it to the socket. Any thread that has queued data
+/// may write; the link's task writes the rest.
 #[derive(Debug)]
 pub(in crate::net) struct Outlet {
     queue: Mutex<Queue>,
@@ -24,7 +24,7 @@ pub(in crate::net) struct Outlet {
     writer: Mutex<Option<Writer>>,
     /// Wakes the link's task.
     wake: Notify,
-    /// How long a link may take no bytes and still hold senders back.
+    /// How long a link that takes no bytes still holds senders back.
     patience: Duration,
 }
 
@@ -44,7 +44,7 @@ impl Outlet {
         lock(&self.queue).push(data)
     }
 
-    /// Ends the link. What is queued is still written, unless `how` says otherwise.
+    /// Ends the link. Queued data is still written, unless `how` says otherwise.
     pub(in crate::net) fn close(&self, how: CloseHow) {
         lock(&self.queue).close(how);
         self.wake.notify_one();
@@ -55,44 +55,44 @@ impl Outlet {
         lock(&self.queue).is_aborted()
     }
 
-    /// Whether the link ends, and does not wait for the other side.
+    /// Whether the link ends without waiting for the other side.
     pub(in crate::net) fn is_ending(&self) -> bool {
         lock(&self.queue).is_ending()
     }
 
-    /// Whether the other end has taken bytes lately, or there are none to take.
+    /// Whether the other end has taken bytes lately, or none wait.
     pub(in crate::net) fn is_moving(&self) -> bool {
         !self.is_stuck(self.patience)
     }
 
-    /// Whether bytes wait and some were taken lately.
+    /// Whether bytes wait and the other end has taken some lately.
     pub(in crate::net) fn is_draining(&self) -> bool {
         lock(&self.queue).is_draining()
     }
 
-    /// Whether bytes wait and none was taken for so long.
+    /// Whether bytes wait and none was taken for the time `after`.
     pub(in crate::net) fn is_stuck(&self, after: Duration) -> bool {
         lock(&self.queue).is_stuck(after)
     }
 
-    /// How many bytes wait.
+    /// The number of waiting bytes.
     pub(in crate::net) fn bytes(&self) -> usize {
         lock(&self.queue).bytes()
     }
 }
 
 impl Outlet {
-    /// Writes what is queued as far as a few system calls get, and leaves the rest to the link's
-    /// task. Returns the queue's new level if that changed it.
+    /// Writes queued data with a few system calls, and leaves the rest to the link's task. Returns
+    /// the queue's level if this changed it.
     ///
     /// Thread: the one that queued. Locks held: the core's.
     pub(in crate::net) fn flush(&self) -> Option<Level> {
         let Some(mut writer) = try_lock(&self.writer) else {
-            // The task is writing, and may just have found the queue empty.
+            // The task is writing, and may have found the queue empty just before this data.
             self.wake.notify_one();
             return None;
         };
-        // Without a writer the link is not ready yet. Its task begins with what is queued.
+        // Without a writer the link is not ready yet. Its task will write the queued data.
         let (progress, level) = writer.as_mut()?.write(&self.queue);
         if !matches!(progress, Progress::Idle) {
             self.wake.notify_one();
@@ -100,7 +100,7 @@ impl Outlet {
         level
     }
 
-    /// Like [`Self::flush`], and tells the task how far it got.
+    /// Like [`Self::flush`], and also returns the progress to the task.
     ///
     /// Thread: the network's, in the link's task. Locks held: none.
     pub(super) fn write(&self) -> (Progress, Option<Level>) {
@@ -113,19 +113,19 @@ impl Outlet {
         }
     }
 
-    /// The link can be written to from now on, until the guard is dropped.
+    /// Allows writing until the guard is dropped.
     pub(super) fn open(&self, writer: Writer) -> Opened<'_> {
         *lock(&self.writer) = Some(writer);
         Opened(self)
     }
 
-    /// Waits until there may be something to write, or the link shall end.
+    /// Waits until there may be data to write, or the link must end.
     pub(super) async fn changed(&self) {
         self.wake.notified().await;
     }
 }
 
-/// Gives up the socket when the link's task ends: others still hold the outlet.
+/// Drops the socket when the link's task ends, because others still hold the outlet.
 pub(super) struct Opened<'a>(&'a Outlet);
 
 impl Drop for Opened<'_> {

@@ -1,11 +1,11 @@
-//! What a link tells its node, and how.
+//! A link's reports to its node.
 
 use std::time::Duration;
 
 use crate::net::secure::Refusal;
 use crate::proto::{Level, LinkId, Message};
 
-/// What a link tells its node.
+/// A link's report to its node.
 #[derive(Debug)]
 pub(in crate::net) enum Report {
     /// Messages arrived, in this order.
@@ -21,7 +21,7 @@ pub(in crate::net) enum Report {
 pub(in crate::net) enum End {
     /// The connection ended, with this error code.
     Because(&'static str),
-    /// The other side is not to be trusted.
+    /// The other side is refused.
     Refused(Refusal),
 }
 
@@ -31,26 +31,26 @@ impl From<&'static str> for End {
     }
 }
 
-/// What a link is to its node.
+/// A link's standing with its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Standing {
-    /// Not a peer: its handshake is not done.
+    /// Not a peer: its handshake is not complete.
     Stranger,
     /// A peer.
     Peer {
-        /// It waits for what this node consumes.
+        /// The peer waits for this node's consumption.
         has_windows: bool,
     },
 }
 
-/// A link's way to its node.
+/// A link's connection to its node.
 ///
 /// Thread: the one that reads or writes the link, be it JavaScript's or the network's.
 /// Locks held: at most the link's reading lock; the implementation takes the core's.
 pub(in crate::net) trait Port: Send + Sync {
-    /// Has the node act on `report`. Returns how long the link must pause reading.
+    /// Passes `report` to the node. Returns how long the link must pause reading.
     fn report(&self, link: LinkId, report: Report) -> Duration;
 
-    /// What the link is to the node now.
+    /// The link's current standing.
     fn standing(&self, link: LinkId) -> Standing;
 }

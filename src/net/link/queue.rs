@@ -8,25 +8,25 @@ use tokio::time::Instant;
 
 use crate::proto::{Class, CloseHow, Level, Outgoing};
 
-/// Control data and the application's own may exceed the limit by this factor. Gates hold senders
-/// to the limit itself; the factor is for what encoding adds.
+/// Control data and the application's own data may exceed the limit by this factor. Gates keep
+/// senders to the limit itself; the factor leaves room for encoding.
 const SLACK: usize = 2;
-/// A link that took bytes within this time goes on, if slowly.
+/// A link that took bytes within this time counts as moving, if slowly.
 const MOVING_WITHIN: Duration = Duration::from_secs(1);
 
-/// The bytes that wait for one link, with a policy for when there are too many.
+/// The bytes that wait for one link, with a policy for overload.
 ///
-/// Control data leaves first. The application's own data and forwards leave in order of arrival;
-/// they differ in what is dropped when the queue is full: the oldest forwards.
+/// Control data leaves first. The application's own data and forwards leave in order of arrival. A
+/// full queue drops the oldest forwards.
 #[derive(Debug)]
 pub(super) struct Queue {
     limit: usize,
     control: VecDeque<Outgoing>,
     own: VecDeque<(u64, Outgoing)>,
     forward: VecDeque<(u64, Outgoing)>,
-    /// The number of the last data pushed, for order between `own` and `forward`.
+    /// The number of the last push, which orders `own` and `forward`.
     stamp: u64,
-    /// Bytes that wait, including those taken and not yet written.
+    /// Waiting bytes, including those taken and not yet written.
     bytes: usize,
     /// When bytes were last written, or first queued.
     progress: Instant,
@@ -41,11 +41,11 @@ pub(in crate::net) enum Pushed {
     Queued,
     /// Queued, and the queue's level changed.
     Level(Level),
-    /// Queued, in the place of older forwards.
+    /// Queued in place of older forwards.
     Displaced,
     /// Dropped: the queue is full.
     Refused,
-    /// Dropped, and the link must go: not even control data fits.
+    /// Dropped, and the link must end: not even control data fits.
     Hopeless,
 }
 
@@ -101,7 +101,7 @@ impl Queue {
     fn push_ordered(&mut self, data: Outgoing, most: usize) -> Pushed {
         let len = data.len();
         let has_dropped = self.drop_forwards(len);
-        // A message larger than the limit still passes through an empty queue.
+        // A message larger than the limit may still pass through an empty queue.
         if self.bytes > 0 && self.bytes + len > most {
             self.level = Level::Full;
             return Pushed::Refused;
@@ -183,7 +183,7 @@ impl Queue {
         }
     }
 
-    /// Notes that `bytes` were written; returns the new level if that changed it.
+    /// Notes that `bytes` were written. Returns the new level if this changed it.
     pub(super) fn written(&mut self, bytes: usize) -> Option<Level> {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.progress = Instant::now();
@@ -199,7 +199,7 @@ impl Queue {
         self.progress = Instant::now();
     }
 
-    /// Takes no more. What is queued is still written, unless `how` says otherwise.
+    /// Refuses new data. Queued data is still written, unless `how` says otherwise.
     pub(super) fn close(&mut self, how: CloseHow) {
         self.closing = Some(how);
     }
@@ -209,22 +209,22 @@ impl Queue {
         self.closing == Some(CloseHow::Abort)
     }
 
-    /// Whether the link ends, and does not wait for the other side.
+    /// Whether the link ends without waiting for the other side.
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.closing, Some(CloseHow::Abort | CloseHow::Flush))
     }
 
-    /// Whether bytes wait and some were taken lately.
+    /// Whether bytes wait and the other end has taken some lately.
     pub(super) fn is_draining(&self) -> bool {
         self.bytes > 0 && self.progress.elapsed() < MOVING_WITHIN
     }
 
-    /// Whether bytes wait and none was taken for so long.
+    /// Whether bytes wait and none was taken for the time `after`.
     pub(super) fn is_stuck(&self, after: Duration) -> bool {
         self.bytes > 0 && self.progress.elapsed() >= after
     }
 
-    /// How many bytes wait.
+    /// The number of waiting bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! Reads a link's socket, decodes, and hands the messages to the node.
+//! Reads a link's socket, decodes its bytes, and hands the messages to the node.
 
 use std::io;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::proto::{LinkId, Message, NodeId, join_runs};
 /// The outcome of reading once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
-    /// Nothing was there.
+    /// The socket was empty.
     Idle,
-    /// Something was there; there may be more. `is_full`: as much as there was room for.
+    /// Bytes were read, and there may be more. `is_full`: they filled the buffer.
     Read { is_full: bool },
-    /// Reading must pause for so long.
+    /// Reading must pause for this long.
     Rest(Duration),
     /// The link has ended.
     Ended(End),
@@ -29,11 +29,11 @@ pub(super) enum Step {
 
 /// Why decoding stopped.
 enum Decoded {
-    /// The bytes are used up.
+    /// All bytes are decoded.
     All,
-    /// A handshake: what follows may be a peer's.
+    /// A handshake: the link may be a peer's after it.
     Greeting,
-    /// The bytes make no sense.
+    /// The bytes are malformed.
     Failed(End),
 }
 
@@ -42,21 +42,21 @@ pub(super) struct Reader {
     socket: Arc<Socket>,
     buffer: Buffer,
     decoder: Decoder,
-    /// Set on an encrypted link.
+    /// Present on an encrypted link.
     opener: Option<Opener>,
     /// The decrypted bytes of an encrypted link.
     plain: BytesMut,
     /// The id of the key at the other end.
     who: Option<NodeId>,
-    /// The bytes so far could be the beginning of an encrypted link.
+    /// The bytes so far may be the start of an encrypted link.
     may_be_magic: bool,
-    /// The standing of the link, when last asked for.
+    /// The standing of the link, at the last check.
     standing: Standing,
     port: Arc<dyn Port>,
 }
 
 impl Reader {
-    /// `secure`: the key to decrypt with, and the id of the sender.
+    /// `secure`: the decryption key, and the id of the sender.
     pub(super) fn new(
         link: LinkId,
         socket: Arc<Socket>,
@@ -79,7 +79,7 @@ impl Reader {
         }
     }
 
-    /// Whether the other side waits for what this node consumes.
+    /// Whether the other side waits for this node's consumption.
     pub(super) fn has_windows(&self) -> bool {
         self.standing == Standing::Peer { has_windows: true }
     }
@@ -93,7 +93,7 @@ impl Reader {
             Ok(Some(fresh)) => fresh,
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => return Step::Idle,
-                // Like a full read: there may be more.
+                // As after a full read, there may be more.
                 io::ErrorKind::Interrupted => return Step::Read { is_full: true },
                 _ => return Step::Ended(error_code(&error).into()),
             },
@@ -106,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// Digests what was read, piece by piece; returns how long to pause then.
+    /// Decodes the bytes that were read, piece by piece. Returns how long to pause afterwards.
     fn take_in(&mut self, mut fresh: Fresh) -> Result<Duration, End> {
         let mut rest = Duration::ZERO;
         loop {
@@ -120,7 +120,7 @@ impl Reader {
         }
     }
 
-    /// Reports the whole messages that were read; returns how long to pause then.
+    /// Reports the complete messages. Returns how long to pause afterwards.
     fn digest(&mut self) -> Result<Duration, End> {
         self.decrypt()?;
         let mut rest = Duration::ZERO;
@@ -166,8 +166,8 @@ impl Reader {
         }
     }
 
-    /// Decodes into `messages`, up to a handshake or the end. Fails if the sender claims an id that
-    /// is not its own.
+    /// Decodes into `messages`, up to a handshake or the end. Fails if the sender claims an id
+    /// other than its own.
     fn decode(&mut self, messages: &mut Vec<Message>) -> Result<Decoded, End> {
         let bytes = match &self.opener {
             Some(_) => &mut self.plain,
@@ -199,7 +199,7 @@ fn is_greeting(message: &Message) -> bool {
     matches!(message, Message::Handshake(_) | Message::HandshakeAck(_))
 }
 
-/// Whether a message claims another id than that of the key at the other end.
+/// Whether a message claims an id other than that of the key at the other end.
 fn is_impostor(message: &Message, who: Option<&NodeId>) -> bool {
     match message {
         Message::Handshake(hello) | Message::HandshakeAck(hello) => {

@@ -1,4 +1,5 @@
-//! The task of a link: shakes hands, reads and writes what other threads have left, ends the link.
+//! The task of a link: does the handshake, reads and writes what other threads leave, ends the
+//! link.
 
 use std::io;
 use std::sync::Arc;
@@ -22,30 +23,30 @@ use crate::net::wait::{Socket, Watch, Watched};
 use crate::proto::codec::Decoder;
 use crate::proto::{CloseHow, LinkId, NodeId};
 
-/// A link that takes no bytes for so long is closed.
+/// A link that takes no bytes for this long is closed.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
-/// How often a link that pauses reading looks whether it may go on. The application needs far
-/// longer for the messages that wait.
+/// How often a link that pauses reading checks whether it may resume. The application needs far
+/// longer for the waiting messages.
 const CONGESTION_CHECK: Duration = Duration::from_millis(2);
-/// How long we read on after our FIN. Closing earlier would turn data that is still on its way to
-/// us into a reset, and the other side would lose what it has not read.
+/// How long we read on after our FIN. Closing earlier would turn data still on its way to us into a
+/// reset, and the other side would lose its unread data.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How a link is encrypted.
 #[derive(Clone)]
 pub(in crate::net) enum Security {
-    /// Not at all.
+    /// Unencrypted.
     Plain,
-    /// With these keys; we dialled.
+    /// Encrypted with these keys; we dialled.
     Dials(Arc<Keys>),
-    /// With these keys; we were dialled.
+    /// Encrypted with these keys; we were dialled.
     Accepts(Arc<Keys>),
 }
 
 /// The two directions of an encrypted link, and the id at the other end.
 type Session = (Sealer, (Opener, NodeId));
 
-/// Everything that a link's task needs.
+/// The state of a link's task.
 pub(in crate::net) struct Link {
     pub(in crate::net) id: LinkId,
     pub(in crate::net) stream: TcpStream,
@@ -82,7 +83,7 @@ impl Link {
         }
     }
 
-    /// Reads and writes; returns why the link ended, unless the node has ended it.
+    /// Reads and writes. Returns why the link ended, unless the node has ended it.
     async fn exchange(self, session: Option<Session>) -> Option<End> {
         let socket = match Socket::new(self.stream) {
             Ok(socket) => Arc::new(socket),
@@ -133,8 +134,8 @@ async fn shake_hands(stream: &mut TcpStream, security: Security) -> Result<Optio
     }
 }
 
-/// Shakes hands by the first of our secrets that the node knows. While a secret is being changed,
-/// some nodes know only the old one; each is offered on a connection of its own.
+/// Does a handshake with the first of our secrets that the node knows. While a secret is being
+/// changed, some nodes know only the old one. Each secret is offered on a connection of its own.
 async fn offer(stream: &mut TcpStream, keys: &Keys) -> Result<secure::Session, Failure> {
     let unreachable = |error| Failure::Ended(error_code(&error));
     let remote = stream.peer_addr().map_err(unreachable)?;
@@ -157,8 +158,8 @@ async fn offer(stream: &mut TcpStream, keys: &Keys) -> Result<secure::Session, F
     outcome
 }
 
-/// Closes without an answer, and without the reset that unread data would cause: to the other side
-/// a reset looks like a broken network.
+/// Closes without an answer, and without the reset that unread data would cause. To the other side,
+/// a reset would look like a broken network.
 async fn turn_away(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
     let mut ignored = [0; 4096];
@@ -177,7 +178,7 @@ async fn ending(outlet: &Outlet) {
     }
 }
 
-/// Reads what visits leave, until the other side closes; returns why the link ended.
+/// Reads what visits leave, until the other side closes. Returns why the link ended.
 async fn read(inlet: &Inlet, watched: &Watched) -> End {
     loop {
         watched.needs_task().await;
@@ -187,7 +188,7 @@ async fn read(inlet: &Inlet, watched: &Watched) -> End {
             }
             match inlet.step() {
                 Step::Idle => break,
-                // There may be more. Other tasks first.
+                // There may be more, but other tasks come first.
                 Step::Read { .. } => yield_now().await,
                 Step::Rest(rest) => sleep(rest).await,
                 Step::Ended(end) => return end,
@@ -196,7 +197,7 @@ async fn read(inlet: &Inlet, watched: &Watched) -> End {
     }
 }
 
-/// Writes what flushes leave, until the node closes the link; returns how it shall end.
+/// Writes what flushes leave, until the node closes the link. Returns how it must end.
 async fn write(
     id: LinkId,
     socket: &Socket,

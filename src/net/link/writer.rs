@@ -13,24 +13,24 @@ use crate::net::secure::Sealer;
 use crate::net::wait::Socket;
 use crate::proto::{CloseHow, Level};
 
-/// The most bytes, and slices, that one system call gets.
+/// The most bytes and slices per system call.
 const WRITE: usize = 256 << 10;
 const SLICES: usize = 128;
-/// The most bytes that are encrypted at once: the core may be locked meanwhile.
+/// The most bytes per encryption, because the core may be locked meanwhile.
 const SEAL: usize = 64 << 10;
-/// Steps in one go: encrypt a batch, write it, see that nothing is left. More would let a peer that
-/// reads as fast as we write keep the thread to itself.
+/// Steps per call: encrypt a batch, write it, see that nothing is left. With more, a peer that
+/// reads as fast as we write would keep the thread to itself.
 const STEPS: usize = 3;
 
-/// A socket, and the bytes that left the queue for it and are not written yet.
+/// A socket, and the bytes taken from the queue that are not written yet.
 #[derive(Debug)]
 pub(super) struct Writer {
     socket: Arc<Socket>,
     batch: VecDeque<Bytes>,
     sealed: Option<Sealed>,
-    /// The socket took no more. The link's task waits until it does.
+    /// The socket is full. The link's task waits until it is not.
     is_blocked: bool,
-    /// Why nothing more can be written. The system reports an error only once.
+    /// Why writing failed. The system reports an error only once.
     failed: Option<&'static str>,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Writer {
 #[derive(Debug)]
 struct Sealed {
     sealer: Sealer,
-    /// How many of the encrypted bytes are written.
+    /// The number of encrypted bytes already written.
     written: usize,
-    /// How many bytes the batch had before.
+    /// The size of the batch before encryption.
     weight: usize,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Progress {
     Idle,
     /// There may be more to write.
     More,
-    /// There is more to write, and the socket takes none now.
+    /// There is more to write, and the socket is full.
     Blocked,
     /// The queue is closed, and everything is written.
     Ended(CloseHow),
@@ -75,13 +75,13 @@ impl Writer {
         }
     }
 
-    /// The socket may take more.
+    /// The socket may accept more.
     pub(super) fn unblock(&mut self) {
         self.is_blocked = false;
     }
 
-    /// Writes from `queue` as far as it gets in a few steps; also returns the queue's new level if
-    /// that changed it.
+    /// Writes from `queue` in a few steps. Returns the progress, and the queue's new level if this
+    /// changed it.
     ///
     /// Thread: any, one at a time. Locks held: this writer's, in a flush the core's, too. It locks
     /// `queue` between system calls, not during them.
@@ -159,7 +159,7 @@ impl Sealed {
     }
 }
 
-/// Writes as much of `batch` as one system call takes; returns how much that was.
+/// Writes as much of `batch` as one system call takes. Returns that number of bytes.
 fn write_batch(socket: &Socket, batch: &mut VecDeque<Bytes>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
@@ -171,7 +171,7 @@ fn write_batch(socket: &Socket, batch: &mut VecDeque<Bytes>) -> io::Result<usize
     Ok(written)
 }
 
-/// A socket that takes nothing and gives no reason will not take more later.
+/// A socket that takes nothing and reports no error will not take more later.
 fn some(written: usize) -> io::Result<usize> {
     match written {
         0 => Err(io::ErrorKind::BrokenPipe.into()),

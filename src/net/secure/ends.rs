@@ -23,7 +23,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Two ends that have shaken hands.
+    /// Two ends after a handshake.
     pub fn connect() -> Self {
         let both = run(async {
             let (mut near, mut far) = duplex(4096);
@@ -42,7 +42,7 @@ impl Ends {
         }
     }
 
-    /// Encrypts a batch of one part; returns the number of encrypted bytes.
+    /// Encrypts a batch of one part. Returns the number of encrypted bytes.
     pub fn seal(&mut self, part: &Bytes) -> usize {
         self.batch.push_back(part.clone());
         let sealed = self.sealer.seal(&mut self.batch);
@@ -50,7 +50,7 @@ impl Ends {
         self.sealer.bytes().len()
     }
 
-    /// Encrypts a batch of one part, and decrypts it in the pieces that a socket gives.
+    /// Encrypts a batch of one part, and decrypts it in pieces, as read from a socket.
     pub fn pass(&mut self, part: &Bytes) -> Bytes {
         self.seal(part);
         for piece in self.sealer.bytes().chunks(READ) {

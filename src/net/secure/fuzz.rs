@@ -10,12 +10,12 @@ use super::handshake::{Session, accept, dial};
 use super::key::{Credentials, Identity, Keys, Secret};
 use super::refusal::{MAGIC, Refusal};
 
-/// The secret of the members.
+/// The members' secret.
 pub(super) const SECRET: [u8; 32] = [1; 32];
 
-/// The data are the first bytes of a stranger, or changes to the handshake of two members, or to
-/// the messages after it. A stranger gets no answer and no link; members agree on a session only if
-/// nothing was changed; and the decrypted bytes are a prefix of those sent.
+/// `data` is the first bytes of a stranger, or changes to the handshake of two members or to their
+/// later messages. A stranger must get no answer and no link. Members must agree on a session only
+/// if nothing was changed. The decrypted bytes must be a prefix of those sent.
 pub fn transport(data: &[u8]) {
     let Some((&kind, data)) = data.split_first() else {
         return;
@@ -51,8 +51,8 @@ pub(super) async fn keys(secret: [u8; 32], private: u8) -> Keys {
     .unwrap_or_else(|| unreachable!("keys"))
 }
 
-/// Each input has a secret of its own. A fuzzer sees the comparisons of this process: with a
-/// constant secret it found out the tag of a first message, piece by piece.
+/// Each input has its own secret. A fuzzer sees the comparisons of this process, and with a
+/// constant secret it found the tag of a first message, piece by piece.
 async fn stranger(data: &[u8]) {
     let secret = Blake2s256::digest(data).into();
     let (mut near, mut far) = duplex(1 << 20);
@@ -70,7 +70,7 @@ async fn stranger(data: &[u8]) {
     assert_eq!(heard, b"", "an answer to a stranger");
 }
 
-/// A handshake with an attacker in the middle, who may change each message.
+/// A handshake with an attacker in the middle that may change each message.
 async fn handshake(data: &[u8]) {
     let mut changes = Source(data);
     let (mut near, mut near_wire) = duplex(4096);
@@ -99,7 +99,7 @@ async fn handshake(data: &[u8]) {
     assert_eq!(accepted.is_ok(), changed == Some(false), "{accepted:?}");
 }
 
-/// Passes a message of `length` bytes on; returns whether it was changed, or `None` if it never
+/// Passes on a message of `length` bytes. Returns whether it was changed, or `None` if it never
 /// came.
 async fn pass(
     from: &mut DuplexStream,
@@ -117,7 +117,7 @@ async fn pass(
     if changes.byte() & 15 == 15 {
         message.truncate(changes.below(length));
     }
-    // The receiver may be gone.
+    // The receiver may have ended.
     drop(to.write_all(&message).await);
     if message.len() < length {
         drop(to.shutdown().await);
@@ -132,7 +132,7 @@ async fn messages(data: &[u8], kind: u8) {
     let (Ok(Session { mut sealer, .. }), Ok(Session { mut opener, .. })) = both else {
         unreachable!("two members");
     };
-    // Some inputs renew keys often, so that announcements of keys get lost, too.
+    // Some inputs renew keys often, so that key announcements get lost, too.
     sealer.rekey_messages = if kind & 4 == 0 { 3 } else { u64::MAX };
     let mut source = Source(data);
     let (mut sent, mut plain, mut sealed) = (Vec::new(), BytesMut::new(), BytesMut::new());
@@ -149,7 +149,7 @@ async fn messages(data: &[u8], kind: u8) {
         };
         assert_eq!(count, length);
         let record = sealer.bytes().to_vec();
-        // Bytes behind a change cannot be read.
+        // Bytes after a change are unreadable.
         if intact {
             sent.extend_from_slice(&content);
         }
@@ -170,7 +170,7 @@ async fn messages(data: &[u8], kind: u8) {
     }
 }
 
-/// Changes a record, or not; returns whether it is the same.
+/// May change a record. Returns whether it is unchanged.
 fn tamper(mut record: Vec<u8>, source: &mut Source<'_>) -> (Vec<u8>, bool) {
     let original = record.clone();
     let what = source.byte();
@@ -189,7 +189,7 @@ fn tamper(mut record: Vec<u8>, source: &mut Source<'_>) -> (Vec<u8>, bool) {
     (record, is_same)
 }
 
-/// Decisions, read from the data; zeros when it is used up.
+/// Decisions read from the data; zeros once it is used up.
 struct Source<'a>(&'a [u8]);
 
 impl Source<'_> {

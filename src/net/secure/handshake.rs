@@ -12,14 +12,14 @@ use crate::proto::{NodeId, PublicKey};
 const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";
 const TAG: usize = 16;
 const POINT: usize = 32;
-/// An ephemeral key, under the secret.
+/// An ephemeral key, protected by the secret.
 const FIRST: usize = POINT + TAG;
-/// An ephemeral key, and a static one, encrypted.
+/// An ephemeral key and an encrypted static key.
 const SECOND: usize = POINT + POINT + TAG + TAG;
-/// A static key, encrypted.
+/// An encrypted static key.
 const THIRD: usize = POINT + TAG + TAG;
 
-/// Why there is no session.
+/// Why a handshake made no session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Failure {
     /// The other side was refused.
@@ -42,7 +42,7 @@ pub(in crate::net) struct Session {
     pub(in crate::net) remote: NodeId,
 }
 
-/// Shakes hands on a connection that we dialled, by one of the secrets.
+/// Does the handshake on a connection that we dialled, with one of the secrets.
 ///
 /// Thread: the network's. Locks held: none.
 pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
@@ -64,8 +64,8 @@ pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     finish(noise)
 }
 
-/// Shakes hands on a connection that we accepted. Writes nothing before the other side has proved
-/// that it knows the secret.
+/// Does the handshake on a connection that we accepted. Writes nothing until the other side has
+/// proved that it knows the secret.
 ///
 /// Thread: the network's. Locks held: none.
 pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
@@ -86,7 +86,7 @@ pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     let mut noise = recognise(keys, &opening[MAGIC.len()..])?;
-    // The rest is expensive, and the first message may be a recorded one.
+    // The rest is expensive, and the first message may be a replay.
     if !keys.afford() {
         return Err(Refusal::Crowded.into());
     }
@@ -104,7 +104,7 @@ fn node_id(public: &[u8]) -> Option<NodeId> {
     PublicKey(public.try_into().ok()?).id()
 }
 
-/// Begins a handshake whose first message is under one of our secrets.
+/// Begins a handshake with the secret that the first message was made with.
 fn recognise(keys: &Keys, first: &[u8]) -> Result<HandshakeState, Failure> {
     for secret in 0..keys.secrets() {
         let mut noise = begin(keys, secret, false)?;
@@ -129,7 +129,7 @@ fn begin(keys: &Keys, secret: usize, dials: bool) -> Result<HandshakeState, Fail
         }
     };
     build().map_err(|error: snow::Error| {
-        // This fails only without random numbers from the system.
+        // Fails only if the system has no random numbers.
         tracing::error!(%error, "cannot encrypt");
         Failure::Ended("EIO")
     })

@@ -14,15 +14,15 @@ use crate::net::lock::lock;
 pub use crate::proto::Identity;
 use crate::proto::{Bucket, Moment};
 
-/// Argon2id's cost for a passphrase: the first of the OWASP password storage cheat sheet's choices
-/// that fits a small machine, 19 MiB and two passes.
+/// Argon2id's cost for a passphrase: 19 MiB and two passes. Of the choices in the OWASP password
+/// storage cheat sheet, it is the first that fits a small machine.
 const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
 const ARGON2_PASSES: u32 = 2;
-/// The same for all networks: members share nothing but the passphrase. So two networks with the
+/// The same for all networks, because members share only the passphrase. So two networks with the
 /// same passphrase have the same key.
 const ARGON2_SALT: &[u8] = b"smokesignal network passphrase 1";
 const KEY_CONTEXT: &[u8] = b"smokesignal network key 1";
-/// How many nodes are remembered that know only the secret that is to be given up.
+/// How many nodes are remembered that know only an old secret.
 const MAX_KNOWN: usize = 1024;
 
 /// The secret that the members of a network share.
@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a member of a closed network needs.
+/// The credentials of a member of a closed network.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The network's secrets: the first is offered, each is accepted.
@@ -51,18 +51,18 @@ pub struct Credentials {
 
 /// [`Credentials`], ready for handshakes.
 pub(in crate::net) struct Keys {
-    /// One of each secret.
+    /// The derived key of each secret.
     pub(super) networks: Vec<[u8; 32]>,
     pub(super) private: [u8; 32],
     began: Instant,
-    /// The rate of incoming handshakes to compute.
+    /// The rate limit of incoming handshakes.
     budget: Mutex<Bucket>,
-    /// Which secret the nodes that were dialled know, where it is not the first.
+    /// The secret that a dialled node knows, if it is not the first.
     known: Mutex<HashMap<SocketAddr, usize>>,
 }
 
 impl Keys {
-    /// Takes long if the secret is a passphrase that is new to this process.
+    /// Slow if a secret is a passphrase that is new to this process.
     ///
     /// Thread: the network's. Locks held: none.
     pub(in crate::net) async fn derive(
@@ -87,26 +87,26 @@ impl Keys {
         })
     }
 
-    /// How many secrets there are.
+    /// The number of secrets.
     pub(in crate::net) fn secrets(&self) -> usize {
         self.networks.len()
     }
 
-    /// The secrets in the order in which a node is to be offered them.
+    /// The order in which to offer the secrets to a node.
     pub(in crate::net) fn order(&self, remote: SocketAddr) -> Vec<usize> {
         let known = self.known().get(&remote).copied();
         let others = (0..self.secrets()).filter(|secret| Some(*secret) != known);
         known.into_iter().chain(others).collect()
     }
 
-    /// That node knows that secret.
+    /// Notes that a node knows a secret.
     pub(in crate::net) fn note(&self, remote: SocketAddr, secret: usize) {
         let mut known = self.known();
         known.remove(&remote);
         if secret == 0 {
             return;
         }
-        // Only who knows a secret gets in here, so it is hardly ever full: begin anew.
+        // Only nodes that know a secret get here, so it is hardly ever full. Then it starts anew.
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
@@ -117,7 +117,7 @@ impl Keys {
         lock(&self.known)
     }
 
-    /// Whether one more handshake may be computed now.
+    /// Whether the rate limit allows one more handshake.
     pub(super) fn afford(&self) -> bool {
         let now = Moment(self.began.elapsed().as_micros() as u64);
         lock(&self.budget).take(now)
@@ -133,7 +133,7 @@ fn network_key(secret: &[u8; 32]) -> Option<[u8; 32]> {
 /// The keys of passphrases, computed or being computed.
 type Known = Mutex<HashMap<String, Arc<tokio::sync::OnceCell<[u8; 32]>>>>;
 
-/// Argon2id, off the network's thread, once per process and passphrase.
+/// Argon2id, off the network's thread, once per passphrase and process.
 async fn stretch(words: &str) -> Result<[u8; 32], &'static str> {
     static KNOWN: OnceLock<Known> = OnceLock::new();
     once(KNOWN.get_or_init(Known::default), words, argon2id).await

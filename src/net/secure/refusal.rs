@@ -1,7 +1,6 @@
 //! Why links are refused.
 
-/// The first bytes of an encrypted link; the last one is the version. A plaintext link begins with
-/// `[`.
+/// The first bytes of an encrypted link; the last is the version. A plaintext link begins with `[`.
 pub(in crate::net) const MAGIC: [u8; 5] = *b"SMKS\x01";
 
 /// Why a link was refused.
@@ -11,22 +10,22 @@ pub(in crate::net) enum Refusal {
     Plaintext,
     /// It is encrypted, and this node has no secret.
     Encrypted,
-    /// Its secret is another, or it sends no valid handshake.
+    /// It has a different secret, or sends an invalid handshake.
     Secret,
-    /// The node that we dialled ended the handshake: it has no secret, or another one.
+    /// The dialled node ended the handshake: it has no secret, or a different one.
     Unanswered,
-    /// The id that it claims does not belong to its key.
+    /// Its claimed id does not belong to its key.
     Identity,
-    /// A message was changed, repeated or dropped on its way.
+    /// A message was changed, repeated or dropped on the way.
     Corrupted,
-    /// There are more handshakes than the configured rate.
+    /// Handshakes exceed the configured rate.
     Crowded,
     /// Its address is not in [`Config::allow`](crate::proto::Config::allow).
     Address,
 }
 
 impl Refusal {
-    /// The name of the reason, for the application.
+    /// The name of the reason that the application gets.
     pub(in crate::net) fn name(self) -> &'static str {
         match self {
             Self::Plaintext => "plaintext",
@@ -48,7 +47,7 @@ impl Refusal {
         }
     }
 
-    /// The line of the log.
+    /// The log line.
     pub(in crate::net) fn sentence(self) -> &'static str {
         match self {
             Self::Plaintext => "refused a link that is not encrypted; this node has a secret",

@@ -18,12 +18,12 @@ const TAG: usize = 16;
 const MAX_PLAIN: usize = MAX_MESSAGE - TAG;
 const LENGTH: usize = 2;
 const KEY: usize = 32;
-/// After so many messages, or so long, a link takes a new key: a key that is stolen later cannot
+/// A link takes a new key after this many messages, or this long, so that a key stolen later cannot
 /// read earlier recordings.
 const REKEY_MESSAGES: u64 = 1 << 20;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The two directions after a handshake. Each has a key of its own, so neither waits for the other.
+/// The two directions after a handshake. Each has its own key, so neither waits for the other.
 pub(super) fn session(mut noise: HandshakeState) -> Result<(Sealer, Opener), Unspecified> {
     let (ours, theirs) = match (noise.is_initiator(), noise.dangerously_get_raw_split()) {
         (true, (first, second)) => (first, second),
@@ -64,7 +64,7 @@ impl Cipher {
             .seal_in_place_separate_tag(nonce, Aad::empty(), content)
     }
 
-    /// Decrypts a message, with its tag, in place; returns what it contains.
+    /// Decrypts a message, with its tag, in place; returns its content.
     fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Unspecified> {
         let nonce = self.nonce()?;
         let content = self.key.open_in_place(nonce, Aad::empty(), message)?;
@@ -73,12 +73,12 @@ impl Cipher {
 
     fn nonce(&mut self) -> Result<Nonce, Unspecified> {
         let number = self.next;
-        // The last number makes new keys.
+        // Noise reserves the last number for rekeying.
         self.next = number.checked_add(1).ok_or(Unspecified)?;
         Ok(nonce_of(number))
     }
 
-    /// The next key, as Noise defines it: the beginning of encrypted zeros.
+    /// The next key, as Noise defines it: the first bytes of encrypted zeros.
     fn renew(&mut self) -> Result<(), Unspecified> {
         let mut key = [0; KEY];
         let _tag =
@@ -120,7 +120,7 @@ impl fmt::Debug for Sealer {
 
 impl Sealer {
     /// Encrypts all of `batch` into [`Self::bytes`], which must be written before the next batch.
-    /// Returns how many bytes the batch had.
+    /// Returns the size of the batch.
     pub(in crate::net) fn seal(
         &mut self,
         batch: &mut VecDeque<Bytes>,
@@ -141,7 +141,7 @@ impl Sealer {
         Ok(bytes)
     }
 
-    /// Encrypts as much of `batch` as fits in one message; returns how much that is.
+    /// Encrypts as much of `batch` as fits in one message. Returns that number of bytes.
     fn message(&mut self, batch: &mut VecDeque<Bytes>) -> Result<usize, Unspecified> {
         let start = self.sealed.len();
         let body = start + LENGTH;
@@ -185,8 +185,8 @@ impl fmt::Debug for Opener {
 }
 
 impl Opener {
-    /// Decrypts the whole messages at the front of `sealed` and appends their content to `plain`.
-    /// After an error the link must be closed.
+    /// Decrypts the complete messages at the front of `sealed` and appends their content to
+    /// `plain`. After an error, the link must be closed.
     pub(in crate::net) fn open(
         &mut self,
         sealed: &mut BytesMut,

@@ -83,7 +83,7 @@ fn messages_larger_than_a_noise_message_are_split_and_joined() {
         let large: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
         let came = send(&mut near.sealer, &mut far.opener, &[b"<", &large, b">"]).unwrap();
         assert_eq!(came, [b"<", &large[..], b">"].concat());
-        // In pieces, as a socket gives them.
+        // In pieces, as read from a socket.
         let mut batch = VecDeque::from([Bytes::from(large.clone())]);
         near.sealer.seal(&mut batch).unwrap();
         let (mut sealed, mut plain) = (BytesMut::new(), BytesMut::new());
@@ -177,7 +177,7 @@ fn another_secret_is_refused_at_the_first_message_and_gets_no_answer() {
     });
 }
 
-/// The answer of a node to these first bytes.
+/// A node's answer to the first bytes of a connection.
 async fn answer(opening: &[u8], keys: &Keys) -> Vec<u8> {
     let (mut near, mut far) = duplex(4096);
     near.write_all(opening).await.unwrap();
@@ -191,7 +191,7 @@ async fn answer(opening: &[u8], keys: &Keys) -> Vec<u8> {
 
 #[test]
 fn a_first_message_is_answered_only_under_its_secret_and_unchanged() {
-    // From a fuzzer that saw the comparisons of this process.
+    // Found by a fuzzer that saw the comparisons of this process.
     let opening = &include_bytes!("../../../tests/data/transport-stranger.bin")[1..];
     run(async {
         let member = keys_at(1, 3, f64::MAX).await;
@@ -236,7 +236,7 @@ fn each_of_two_secrets_is_accepted_and_no_third() {
 }
 
 #[test]
-fn a_node_that_knows_the_second_secret_only_is_offered_that_one_first_the_next_time() {
+fn a_node_that_knows_only_the_second_secret_is_offered_it_first_next_time() {
     run(async {
         let keys = keys_of(&[1, 2], 3, 100.0).await;
         let at = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
@@ -268,7 +268,7 @@ fn plaintext_is_refused_at_its_first_byte() {
 #[test]
 fn a_replayed_dial_fails_in_the_handshake_and_its_cost_is_bounded() {
     run(async {
-        // A recorder sits between the two.
+        // A proxy between the two records the bytes.
         let (mut near, mut proxy) = duplex(4096);
         let (mut out, mut far) = duplex(4096);
         let (dialer, accepter) = (keys(1, 2).await, keys_at(1, 3, 0.5).await);

@@ -1,8 +1,8 @@
-//! Two threads may read: JavaScript's while it is idle, the network's otherwise.
+//! Two threads may read: JavaScript's while it is idle, otherwise the network's.
 //!
-//! A wake-up of a thread costs more than everything else that a message needs. If only the
-//! network's thread read, each message for an idle process would wake two threads in turn. So all
-//! sockets of a node are in an epoll instance of its own, which both threads can wait for.
+//! Waking a thread costs more than all other work for a message. If only the network's thread read,
+//! each message for an idle process would wake two threads in turn. So each node has an epoll
+//! instance for its sockets, and both threads can wait for it.
 
 mod socket;
 mod watch;

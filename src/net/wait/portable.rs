@@ -15,7 +15,7 @@ use crate::proto::LinkId;
 #[derive(Debug)]
 pub(in crate::net) struct Socket(TcpStream);
 
-/// Thread: the network's, in the link's task; writes also JavaScript's.
+/// Thread: the network's, in the link's task. JavaScript's may write, too.
 impl Socket {
     pub(in crate::net) fn new(stream: TcpStream) -> io::Result<Self> {
         Ok(Self(stream))
@@ -25,7 +25,7 @@ impl Socket {
         self.0.try_read(buffer)
     }
 
-    /// Reads as much as `buffer` has room for, without growing it.
+    /// Reads into the free capacity of `buffer`, without growing it.
     pub(in crate::net) fn try_read_into(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let room = buffer.capacity() - buffer.len();
         self.0.try_read_buf(&mut buffer.limit(room))
@@ -48,7 +48,7 @@ impl Socket {
     }
 }
 
-/// Stands for nothing here: no other thread reads.
+/// A placeholder: no other thread reads.
 #[derive(Debug)]
 pub struct Watch;
 
@@ -69,14 +69,14 @@ impl Watch {
     pub(in crate::net) async fn run(self: Arc<Self>) {}
 }
 
-/// A link whose task is told when to read.
+/// A link whose task Tokio wakes to read.
 #[derive(Debug)]
 pub(in crate::net) struct Watched(Arc<Socket>);
 
 impl Watched {
     /// Waits until the link's task must read.
     pub(in crate::net) async fn needs_task(&self) {
-        // The next read tells of an error.
+        // The next read reports the error.
         self.0.0.readable().await.ok();
     }
 }

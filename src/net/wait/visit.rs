@@ -1,8 +1,8 @@
-//! A link, to the thread that finds its socket readable.
+//! A link as seen by the thread that finds its socket readable.
 
 use std::fmt::Debug;
 
-/// A link that can be read.
+/// A readable link.
 #[cfg_attr(not(shared_reads), expect(dead_code, reason = "only its task reads"))]
 pub(in crate::net) trait Visit: Debug + Send + Sync {
     /// Reads once. `is_last`: the other side has closed, so nothing will announce the rest.
@@ -12,10 +12,10 @@ pub(in crate::net) trait Visit: Debug + Send + Sync {
     fn visit(&self, is_last: bool) -> Visited;
 }
 
-/// What a visit leaves to be done.
+/// The work that a visit leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Visited {
-    /// Nothing: the next bytes will be announced.
+    /// None: the next bytes will be announced.
     Done,
     /// There may be more to read.
     More,

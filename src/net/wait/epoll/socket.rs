@@ -1,5 +1,5 @@
-//! A link's socket. Tokio waits only until it can be written to; [`Watch`](super::watch::Watch)
-//! sees when it can be read.
+//! A link's socket. Tokio waits only until it is writable; [`Watch`](super::watch::Watch) waits
+//! until it is readable.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
@@ -24,7 +24,7 @@ impl Socket {
         self.0.get_ref().read(buffer)
     }
 
-    /// Reads as much as `buffer` has room for, without growing it.
+    /// Reads into the free capacity of `buffer`, without growing it.
     pub(in crate::net) fn try_read_into(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         Ok(rustix::io::read(&self.0, spare_capacity(buffer))?)
     }
@@ -40,7 +40,8 @@ impl Socket {
     pub(in crate::net) async fn writable(&self) -> io::Result<()> {
         loop {
             let mut ready = self.0.writable().await?;
-            // Threads that write do not tell Tokio when the socket is full, so its news may be old.
+            // Other threads do not tell Tokio when they fill the socket, so its readiness may be
+            // stale.
             let mut socket = [PollFd::new(&self.0, PollFlags::OUT)];
             if poll(&mut socket, Some(&Timespec::default()))? > 0 {
                 return Ok(());
@@ -60,7 +61,7 @@ impl AsFd for Socket {
     }
 }
 
-/// Has Tokio wait for `owner`'s descriptor.
+/// Registers `owner`'s descriptor with Tokio.
 #[expect(
     deprecated,
     reason = "its successor is unsafe, for types that do not own the descriptor they name"

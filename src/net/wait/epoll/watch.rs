@@ -1,4 +1,4 @@
-//! Waits for the sockets of a node, for either of two threads.
+//! Waits for a node's sockets, on behalf of two threads.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,11 +21,10 @@ use crate::net::lock::lock;
 use crate::net::wait::visit::{Visit, Visited};
 use crate::proto::LinkId;
 
-/// How long the network's thread leaves readable sockets to JavaScript's thread. It delays once
-/// what a node forwards while its JavaScript is busy; and a thread that wakes up that rarely costs
-/// nothing.
+/// How long the network's thread leaves readable sockets to JavaScript's thread. It delays a node's
+/// forwards once while JavaScript is busy. A thread that wakes this rarely costs nothing.
 const NAP: Duration = Duration::from_millis(4);
-/// How many links are visited before epoll is asked again.
+/// How many links are visited per call to epoll.
 const BATCH: usize = 64;
 
 /// The events of a link's socket; each is reported once.
@@ -37,10 +36,10 @@ fn data_of(link: LinkId) -> EventData {
     EventData::new_u64(u64::from(link.0))
 }
 
-/// The outcome of a look at all links.
+/// The outcome of visiting the readable links.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Found {
-    /// There was nothing to read.
+    /// No socket was readable.
     Nothing,
     /// Something was read.
     Some,
@@ -53,13 +52,13 @@ enum Found {
 pub struct Watch {
     epoll: OwnedFd,
     entries: Mutex<HashMap<LinkId, Arc<Entry>>>,
-    /// JavaScript's thread waits for `epoll`, or will at once.
+    /// JavaScript's thread waits for `epoll`, or is about to.
     is_attended: AtomicBool,
-    /// How often JavaScript's thread has looked.
+    /// How many times JavaScript's thread has visited the links.
     visits: AtomicU64,
-    /// Wakes the network's thread: JavaScript's will not look again soon.
+    /// Wakes the network's thread, because JavaScript's will not visit soon.
     resigned: Notify,
-    /// Receives the log of JavaScript's thread.
+    /// The log of JavaScript's thread.
     log: Dispatch,
 }
 
@@ -101,15 +100,14 @@ impl Watch {
         Ok(watched)
     }
 
-    /// Tells whether JavaScript's thread waits for [`Self::as_fd`] and calls [`Self::visit`] when
-    /// that is readable.
+    /// Sets whether JavaScript's thread waits for [`Self::as_fd`] and then calls [`Self::visit`].
     ///
     /// Thread: any. Locks held: none.
     pub fn attend(&self, is_attended: bool) {
         self.is_attended.store(is_attended, SeqCst);
     }
 
-    /// JavaScript's thread waits no longer, and has no reason to look again soon.
+    /// JavaScript's thread no longer waits, and will not visit soon.
     ///
     /// Thread: JavaScript's. Locks held: none.
     pub fn resign(&self) {
@@ -117,7 +115,7 @@ impl Watch {
         self.resigned.notify_one();
     }
 
-    /// Reads what is there; returns whether anything was.
+    /// Reads the readable links; returns whether anything was read.
     ///
     /// Thread: JavaScript's. Locks held: none.
     pub fn visit(&self) -> bool {
@@ -126,7 +124,7 @@ impl Watch {
         with_default(&self.log, || self.look()) != Found::Nothing
     }
 
-    /// Reads what JavaScript's thread does not.
+    /// Reads whatever JavaScript's thread leaves.
     ///
     /// Thread: the network's, in a task of its own. Locks held: none.
     pub(in crate::net) async fn run(self: Arc<Self>) {
@@ -148,19 +146,19 @@ impl Watch {
                     yield_now().await;
                 }
             }
-            // While JavaScript's thread reads, nothing wakes this one: a sender would pay for both.
+            // While JavaScript's thread reads, this one must not wake: a sender would pay for both.
             drop(epoll);
             self.oversee().await;
         }
     }
 
-    /// Waits until JavaScript's thread has nothing to read, or does not read it.
+    /// Waits until JavaScript's thread has resigned, or leaves sockets unread.
     async fn oversee(&self) {
         loop {
             let visits = self.visits.load(SeqCst);
             tokio::select! {
                 () = sleep(NAP) => {}
-                // It may have begun again since.
+                // JavaScript's thread may be waiting again.
                 () = self.resigned.notified() => match self.is_attended.load(SeqCst) {
                     true => continue,
                     false => return,
@@ -175,12 +173,12 @@ impl Watch {
         }
     }
 
-    /// Visits the links that have something to read, a bounded number of them.
+    /// Visits a bounded number of readable links.
     fn look(&self) -> Found {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
         let ready = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
         let Ok((events, _)) = ready else {
-            // It fails only when interrupted. The next look gets the events.
+            // It fails only when interrupted. The next call gets the events.
             return Found::More;
         };
         let mut found = match events.len() {
@@ -197,11 +195,11 @@ impl Watch {
             match entry.link.visit(is_last) {
                 Visited::Done => {}
                 Visited::ForTask => entry.wake.notify_one(),
-                // Have it reported anew: another link's turn first, or JavaScript's.
+                // Requests a new event, so that other links, or JavaScript's thread, come first.
                 Visited::More => {
                     match epoll::modify(&self.epoll, &entry.socket, data_of(id), FLAGS) {
                         Ok(()) => found = Found::More,
-                        // It is no longer watched.
+                        // The link is no longer watched.
                         Err(error) => tracing::debug!(link = %id, %error, "cannot read on"),
                     }
                 }
@@ -255,7 +253,7 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         lock(&self.watch.entries).remove(&self.id);
-        // Adding it may have failed.
+        // Adding the socket may have failed.
         epoll::delete(&self.watch.epoll, &self.entry.socket).ok();
     }
 }
