@@ -1,7 +1,7 @@
-//! Configurations that people have: which seeds, which limits, which addresses.
+//! Realistic configurations: seeds, limits and addresses.
 //!
-//! [`Layout::play`] starts a network of each kind, waits until it is whole, lets it come to rest
-//! and counts what happens although nothing changes.
+//! [`Layout::play`] starts a network of each kind, waits until it is whole, lets it settle, and
+//! counts the events at rest, when nothing changes.
 
 use std::time::Duration;
 
@@ -9,45 +9,45 @@ use super::network::{HostId, Network, Options};
 use super::scenario::{await_that, is_whole};
 use crate::proto::{Config, Event, Moment, Target};
 
-/// The name that leads to any node that runs.
+/// A name that resolves to a random running node.
 const BALANCER: &str = "balancer.example";
-/// One host is started after the other at this distance.
+/// The interval between the starts of two hosts.
 const TURN: Duration = Duration::from_millis(50);
 /// How long a network may take to become whole before the run gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a network has to come to rest.
+/// How long a network has to settle.
 const SETTLING: Duration = Duration::from_secs(180);
 /// How long it is watched at rest.
 const WATCHED: Duration = Duration::from_secs(120);
-/// How long the first part of a network runs before the late seed comes.
+/// How long the first part of a network runs before the late seed starts.
 const LATE: Duration = Duration::from_secs(15);
 
-/// What a network is configured like.
+/// The configuration of a network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
-    /// All have the same list of all hosts.
+    /// All know all hosts, from the same list.
     EveryHost,
-    /// All have the same list of the first so many hosts.
+    /// All know the first so many hosts, from the same list.
     Seeds(usize),
-    /// All have one address, which leads to a random node that runs.
+    /// All know one address, which leads to a random running node.
     Balancer,
-    /// One seed; so many percent of the others accept only so many links.
+    /// One seed. A share of the other nodes accepts only a few links.
     Leaves {
         /// Their `maxPeerNo`.
         links: usize,
-        /// How many of a hundred they are.
+        /// Their percentage.
         percent: usize,
     },
-    /// One seed; nobody can dial a third of the others.
+    /// One seed. A third of the other nodes cannot be dialled.
     Undiallable,
-    /// Three seeds, of which the last never runs.
+    /// Three seeds, one of which never runs.
     DeadSeed,
-    /// Half of the hosts know two seeds; the other half, the second seed among it, starts later and
-    /// knows only that one.
+    /// Half of the hosts know two seeds. The other half includes the second seed, starts later, and
+    /// knows only that seed.
     LateSeed,
 }
 
-/// In which order nodes start.
+/// The order in which nodes start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
     /// All at the same moment.
@@ -57,7 +57,7 @@ pub enum Start {
 }
 
 impl Start {
-    /// Both.
+    /// Both orders.
     pub const ALL: [Self; 2] = [Self::AtOnce, Self::InTurn];
 
     /// Its name.
@@ -69,29 +69,29 @@ impl Start {
     }
 }
 
-/// What one run showed.
+/// The results of one run.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Outcome {
-    /// From the last start until all were one network, in seconds; infinite = never.
+    /// Seconds from the last start until the network was whole; infinite = never.
     pub whole_after: f64,
     /// Components at the end.
     pub components: usize,
     /// Nodes without a peer at the end.
     pub alone: usize,
-    /// Events at rest other than peers that come and go.
+    /// Events at rest, other than added and removed peers.
     pub events: usize,
     /// Peers removed at rest.
     pub removals: usize,
     /// Dials per node and minute at rest.
     pub dials: f64,
-    /// The same of the node that dials most.
+    /// The same for the node that dials most.
     pub most_dials: f64,
     /// Bytes of control traffic per node and second at rest.
     pub traffic: f64,
 }
 
 impl Outcome {
-    /// Whether it is what every configuration must show.
+    /// Whether the results meet the requirements for every configuration.
     pub fn is_good(&self) -> bool {
         self.whole_after <= 10.0
             && self.components == 1
@@ -101,7 +101,7 @@ impl Outcome {
 }
 
 impl Layout {
-    /// Those that are played when none is named.
+    /// The layouts that are played by default.
     pub const ALL: [Self; 14] = [
         Self::EveryHost,
         Self::Seeds(1),
@@ -119,7 +119,7 @@ impl Layout {
         Self::LateSeed,
     ];
 
-    /// One seed, and so many leaves of so many links.
+    /// One seed, and leaves with so many links.
     pub const fn leaves(links: usize, percent: usize) -> Self {
         Self::Leaves { links, percent }
     }
@@ -137,7 +137,7 @@ impl Layout {
         }
     }
 
-    /// The layout of that name.
+    /// The layout with that name.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('-');
         let number = |text: &str| text.parse().ok();
@@ -151,7 +151,7 @@ impl Layout {
         }
     }
 
-    /// The hosts, none of them started. `seed` decides everything that is left to chance.
+    /// The hosts, not started yet. `seed` decides all random choices.
     pub fn build(self, nodes: usize, seed: u64) -> Network {
         let mut network = Network::new(Options {
             seed,
@@ -199,7 +199,7 @@ impl Layout {
             ..Config::default()
         };
         match self {
-            // Spread evenly, whichever the percentage; the seed is none of them.
+            // Spread evenly at any percentage. The seed is not among them.
             Self::Leaves { links, percent } if host > 0 && is_nth(host, percent) => Config {
                 min_peers: links.min(default.min_peers),
                 max_peers: links,
@@ -209,7 +209,7 @@ impl Layout {
         }
     }
 
-    /// Starts it and sees what becomes of it.
+    /// Starts the network and measures it.
     pub fn play(self, nodes: usize, start: Start, seed: u64) -> Outcome {
         let mut network = self.build(nodes, seed);
         let hosts: Vec<HostId> = match self {
@@ -272,7 +272,7 @@ impl Layout {
     }
 }
 
-/// Whether that host is one of `percent` in a hundred.
+/// Whether that host belongs to the `percent` of a hundred.
 fn is_nth(host: usize, percent: usize) -> bool {
     host * percent / 100 > (host - 1) * percent / 100
 }

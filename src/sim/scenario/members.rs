@@ -1,4 +1,4 @@
-//! Members: who knows of whom, how soon, and at what cost.
+//! Members: how soon nodes learn of changes, and at what cost.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use super::watch::{Figures, await_that, seconds};
 use crate::proto::{Config, Event, NodeId, Payload, Target};
 use crate::sim::{Death, HostId, Network};
 
-/// How often each single event is played.
+/// How many times each single event is played.
 const ROUNDS: usize = 5;
-/// Longer than anything may take.
+/// Longer than any event may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) fn members(network: &mut Network) -> Figures {
@@ -37,7 +37,7 @@ pub(super) fn members(network: &mut Network) -> Figures {
     figures
 }
 
-/// Nodes that come and go, one at a time.
+/// Nodes that join and leave, one at a time.
 fn one_by_one(network: &mut Network) -> Figures {
     let worst = |times: Vec<Option<Duration>>| {
         let each = times
@@ -89,7 +89,7 @@ fn one_by_one(network: &mut Network) -> Figures {
     ]
 }
 
-/// How many leaves are told of while a node's process does not run.
+/// How many leaves are reported while a node's process is paused.
 fn starved(network: &mut Network) -> f64 {
     network.take_happenings();
     let middle = network.living()[network.living().len() / 2];
@@ -117,7 +117,7 @@ fn letters(network: &mut Network) -> Figures {
         let from = hosts[rng.usize(..hosts.len())];
         let to = network.id(hosts[rng.usize(..hosts.len())]).clone();
         let handle = network.state(from).and_then(|state| state.handle_of(&to));
-        // To itself it sends nothing.
+        // A node sends nothing to itself.
         if let Some(link) = handle {
             let text = format!("[\"letter\",{number}]");
             let payload = Payload::events(text.into());
@@ -145,7 +145,7 @@ fn letters(network: &mut Network) -> Figures {
     ]
 }
 
-/// A third is cut off for 20 s; how long after the cut is mended all lists are equal.
+/// Cuts a third off for 20 s. Returns how long after the repair all lists are equal.
 fn split(network: &mut Network) -> f64 {
     for host in network.living().into_iter().filter(|host| host.0 % 3 == 1) {
         network.set_group(host, 1);
@@ -162,7 +162,7 @@ fn split(network: &mut Network) -> f64 {
     equal.map_or(f64::INFINITY, seconds)
 }
 
-/// Whether all who live know of all who live, and of nobody else.
+/// Whether all running nodes know exactly the running nodes.
 pub(in crate::sim) fn all_agree(network: &Network) -> bool {
     let living = network.living();
     let counts = |host: &HostId| network.counters(*host).members as usize + 1 == living.len();
