@@ -7,14 +7,14 @@ const { setImmediate } = require('./globals')
 
 const HIGH_WATER_MARK = 64 * 1024
 /**
- * What waits for a reader that has paused, at most. Senders that are waited for have no more on its
- * way: all their windows together (src/proto/publish/window.rs), twice.
+ * The most bytes that wait for a paused reader: twice the sum of all windows
+ * (src/proto/publish/window.rs), and so more than waiting senders can have on the way.
  */
 const MAX_UNREAD = 64 * 1024 * 1024
 
 /**
- * The byte stream of a channel. A chunk that comes while nobody reads is dropped; one that comes
- * while the reader has paused waits, and holds its sender back.
+ * The byte stream of a channel. A chunk that arrives without a reader is dropped. A chunk for a
+ * paused reader waits, and holds its sender back.
  */
 class ChannelStream extends Duplex {
   #outbox
@@ -23,18 +23,18 @@ class ChannelStream extends Duplex {
   #onLost
   #pace
   #isPolled = false
-  // What the reader has no room for, from #next on, and its bytes.
+  // Chunks that the reader has no room for, from #next on, and their bytes.
   #waiting = []
   #next = 0
   #unread = 0
   #hasRoom = true
-  // Whoever pipes into this stream listens for its errors, but does nothing about them.
+  // Pipes into this stream, which listen for its errors but do not handle them.
   #pipes = 0
 
   /**
-   * `onReaders(isRead)` is called when somebody begins to read, or may have stopped; `onLost(bytes)`
-   * when chunks were dropped and nobody hears the stream's errors. `pace.hold()` says that chunks
-   * wait from now on, `pace.read(bytes)` that some of them no longer do (`null`: none does).
+   * `onReaders(isRead)` is called when a reader starts, or may have stopped; `onLost(bytes)` when
+   * chunks were dropped and the stream's errors have no listener. `pace.hold()` reports that chunks
+   * wait from now on, `pace.read(bytes)` that some no longer wait (`null`: none does).
    */
   constructor({ outbox, maxMessageSize, allowHalfOpen, onReaders, onLost, pace }) {
     super({
@@ -51,12 +51,12 @@ class ChannelStream extends Duplex {
     super.on('unpipe', () => this.#pipes--)
   }
 
-  /** Whether somebody listens, pipes, iterates or polls. */
+  /** Whether anything listens, pipes, iterates or polls. */
   get isRead() {
     return this.listenerCount('data') > 0 || this.listenerCount('readable') > 0 || this.#isPolled
   }
 
-  /** A chunk came. */
+  /** A chunk arrived. */
   receive(chunk) {
     if (!this.isRead || this.readableEnded || this.destroyed) return
     if (this.#unread === 0 && this.#hasRoom) {
@@ -74,8 +74,8 @@ class ChannelStream extends Duplex {
   }
 
   /**
-   * Some of the stream cannot be had any more. Destroys it with an error if somebody hears that;
-   * returns whether that is so.
+   * Part of the stream was lost. Destroys it with an error if errors have a listener. Returns
+   * whether they do.
    */
   lose(what, reason, bytes) {
     if (!this.isRead || this.destroyed || !this.#hearsErrors) return false
@@ -84,16 +84,16 @@ class ChannelStream extends Duplex {
     return true
   }
 
-  /** No chunk will come any more, and none can be sent. */
+  /** No more chunks will arrive or be sent. */
   finish() {
     if (this.destroyed) return
     this.#pushWaiting(Infinity)
     this.push(null)
-    // Nobody would take the end from the buffer.
+    // Without a reader, the end would stay in the buffer.
     if (!this.isRead) this.resume()
   }
 
-  // Not by the events 'newListener' and 'removeListener': Node's streams do not always emit them.
+  // The events 'newListener' and 'removeListener' do not do: Node's streams may not emit them.
   on(event, listener) {
     super.on(event, listener)
     return this.#listened(event)
@@ -132,7 +132,7 @@ class ChannelStream extends Duplex {
     return super.end(bound(chunk), bound(encoding), bound(callback))
   }
 
-  /** A chunk that is written arrives as one. */
+  /** A written chunk arrives as one, so its size is checked. */
   #checkSize(chunk, encoding) {
     const most = this.#maxMessageSize
     if (typeof chunk !== 'string') {
@@ -159,17 +159,17 @@ class ChannelStream extends Duplex {
   }
 
   _write(chunk, _encoding, done) {
-    // An error that nobody hears would end the process: 'close' of the peer has to do for those.
+    // An error without a listener would end the process. Then the peer's 'close' must be enough.
     this.#outbox.chunk(chunk, (error) => done(this.#hearsErrors ? error : undefined))
   }
 
-  /** Whatever was written has left when the stream has finished. */
+  /** When the stream has finished, everything written has been sent. */
   _final(done) {
     this.#outbox.flush()
     done()
   }
 
-  /** A callback of a write: so it has then, too. */
+  /** Wraps a callback of a write, so that its data is sent first. */
   #flushed(value) {
     if (typeof value !== 'function') return value
     return bound((error) => {
@@ -187,7 +187,7 @@ class ChannelStream extends Duplex {
     done(error)
   }
 
-  /** Gives the reader what waits for it while it has room, and this many chunks in any case. */
+  /** Gives the reader waiting chunks while it has room, and at least this many. */
   #pushWaiting(atLeast) {
     const before = this.#unread
     for (let given = 0; this.#unread > 0 && (given < atLeast || this.#hasRoom); given++) {
@@ -217,13 +217,13 @@ class ChannelStream extends Duplex {
   #unlistened() {
     if (this.isRead) return this
     this.#onReaders(false)
-    // Who stops reading is not waited for; who pipes elsewhere reads on in the same turn.
+    // Senders do not wait for a reader that stopped. One that re-pipes resumes in the same turn.
     if (this.#waiting.length > 0) setImmediate(() => this.isRead || this.#forgetWaiting())
     return this
   }
 }
 
-/** A callback that is called in the context it was given in; other values as they are. */
+/** A callback bound to its caller's context. Other values stay as they are. */
 function bound(value) {
   return typeof value === 'function' ? AsyncResource.bind(value, 'SMOKESIGNAL_WRITE') : value
 }

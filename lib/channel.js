@@ -14,21 +14,21 @@ const symbols = require('./symbols')
 const WANTS_CHUNKS = 1
 const WANTS_LINES = 2
 
-/** What a channel's own listeners hear of its stream. */
+/** The stream's events that the channel emits to its own listeners. */
 const STREAM_EVENTS = [
   ...['data', 'readable', 'end', 'close', 'error'],
   ...['drain', 'finish', 'pause', 'resume'],
 ]
-/** What Node's stream code listens for on a stream that it is given. */
+/** The events that Node's stream code listens for on a given stream. */
 const PLUMBING_EVENTS = new Set([...STREAM_EVENTS, 'pipe', 'unpipe', 'prefinish'])
 
 const emitLocally = EventEmitter.prototype.emit
 
 /**
- * Speaks to other nodes: `emit` is remote, `on` is local, and there is a byte stream besides.
+ * Sends to other nodes: `emit` is remote, `on` is local. It also has a byte stream.
  *
- * The stream is an object of its own, `stream`; the channel has its methods and properties too, so
- * that it can be piped to and from and given to `stream.pipeline`.
+ * The stream is a separate object, `stream`. The channel has its methods and properties, too, so
+ * that it can be piped and passed to `stream.pipeline`.
  */
 class Channel extends Stream {
   #crossing
@@ -36,32 +36,32 @@ class Channel extends Stream {
   #maxMessageSize
   #outbox
   #stream = null
-  // Streams whose writing has ended and that are still read.
+  // Streams that are still read after their writing side has ended.
   #halves = new Set()
-  // Our listeners on the stream, by event; each stands for the channel's own listeners.
+  // Our listeners on the stream, by event. Each represents the channel's own listeners.
   #forwarders = new Map()
-  // The filter that the addon has: the names (null = all) and the flags.
+  // The addon's current filter: the names (null = all) and the flags.
   #names = null
   #flags = WANTS_CHUNKS | WANTS_LINES
-  // Names that the addon has still, although nobody listens for them any more.
+  // Names still in the addon's filter, although they have no listener any more.
   #gone = new Set()
-  // EventEmitter is adding or removing a listener, and may say so by `this.emit`.
+  // EventEmitter is adding or removing a listener, and may call `this.emit` about it.
   #isRegistering = false
 
   #forwarded
   #allowHalfOpen
-  // What is taken from others although no listener is there: functions, by event.
+  // Functions that handle other nodes' events without a listener, by event.
   #ownEvents
   #onLost
-  // Streams in which chunks wait for a reader.
+  // Streams whose chunks wait for a reader.
   #holders = new Set()
   #isClosed = false
-  // Somebody was told to wait although nothing goes out; 'drain' is due to them.
+  // A sender was told to wait while the channel is closed, so it is owed a 'drain'.
   #isWaitedFor = false
 
   /**
-   * `localEvents`: events of the stream's that the channel emits on its own account. `ownEvents`: functions
-   * that are called with what others send by these names.
+   * `localEvents`: events of the stream that the channel emits itself. `ownEvents`: functions that
+   * are called with other nodes' events of these names.
    */
   constructor(crossing, handle, options) {
     const {
@@ -84,14 +84,14 @@ class Channel extends Stream {
 
   /**
    * Sends an event to the other side. Returns false when the application should wait for 'drain'
-   * before it sends more, or when there is nobody to send to any more.
+   * before it sends more, or when the channel is closed.
    */
   emit(...message) {
     const texts = leads.get(message[0])
     return texts === undefined ? this.#emitNew(message) : this.#emitPlain(texts, message)
   }
 
-  /** Sends an event whose name was sent before, and means nothing to a channel. */
+  /** Sends an event whose name was sent before and has no meaning to a channel. */
   #emitPlain({ lead, alone }, message) {
     for (let index = 1; index < message.length; index++) {
       if (needsWriting(message[index])) return this.#emitWritten(message)
@@ -116,7 +116,7 @@ class Channel extends Stream {
       this.stream.emit(...message)
       return emitLocally.apply(this, message)
     }
-    // Readable#pipe hands on an error that the stream has told already.
+    // Readable#pipe forwards an error that the stream has already reported.
     if (event === 'error' && message[1] instanceof Error && message[1] === this.#stream?.errored) {
       return this.#stream.emit('error', message[1])
     }
@@ -169,15 +169,15 @@ class Channel extends Stream {
     return this.#stream
   }
 
-  /** Lets messages out. */
+  /** Starts sending messages. */
   [symbols.open]() {
-    // The addon has forgotten its filters when the node starts.
+    // The addon forgets its filters when the node starts.
     this.#names = null
     this.#outbox.open()
     if (this.#isWaitedFor) this.#drainSoon()
   }
 
-  /** Calls `done` when everything that was written or emitted so far has left. */
+  /** Calls `done` when everything written or emitted so far is sent. */
   [symbols.finish](done) {
     const stream = this.#stream
     const finish = () => this.#outbox.finish(done)
@@ -187,11 +187,11 @@ class Channel extends Stream {
   }
 
   /**
-   * Lets no more messages out. `isFinal`: nor will any come in; the stream ends. Returns what is to be
-   * called then.
+   * Stops sending messages. With `isFinal`, it never restarts, and the stream ends. Returns
+   * functions to call afterwards.
    */
   [symbols.close](isFinal) {
-    // The stream would not say it any more.
+    // A final close ends the stream, which then emits no 'drain' itself.
     const needsDrain = isFinal && this.#stream?.writableNeedDrain === true
     const isAwaited = this.#outbox.close(isFinal) || needsDrain
     if (isFinal) {
@@ -201,7 +201,7 @@ class Channel extends Stream {
     return isAwaited ? [() => emitLocally.call(this, 'drain')] : []
   }
 
-  /** The channel's stream was destroyed. The channel lives on, with a new one. */
+  /** The channel's stream was destroyed. The channel lives on with a new one. */
   [symbols.streamClosed]() {
     this.#replaceStream()
   }
@@ -211,12 +211,12 @@ class Channel extends Stream {
     Promise.reject(error)
   }
 
-  /** Sends what was collected in this tick. */
+  /** Sends the batch of this tick. */
   [symbols.flush]() {
     this.#outbox.flush()
   }
 
-  /** There is room for more messages. */
+  /** The addon has room for more messages. */
   [symbols.drained]() {
     if (this.#outbox.drained()) emitLocally.call(this, 'drain')
   }
@@ -225,7 +225,7 @@ class Channel extends Stream {
     return this.#outbox.line(text)
   }
 
-  /** An event came. */
+  /** An event arrived. */
   [symbols.receive](event, ...args) {
     if (event.charCodeAt(0) === 0 && this.#ownEvents.has(event)) {
       return this.#ownEvents.get(event)(...args)
@@ -234,22 +234,22 @@ class Channel extends Stream {
     emitLocally.call(this, isUnheard ? errorMonitor : event, ...args)
   }
 
-  /** A chunk of the stream came. */
+  /** A chunk of the stream arrived. */
   [symbols.receiveChunk](chunk) {
     this.#stream?.receive(chunk)
     if (this.#halves.size > 0) for (const stream of this.#halves) stream.receive(chunk)
   }
 
   /**
-   * Chunks of the stream cannot be had any more; how many `bytes`, if that is known. Returns whether
-   * the stream has told its reader.
+   * Chunks of the stream were lost: `bytes` of them, if known. Returns whether the stream has told
+   * its reader.
    */
   [symbols.lose](what, reason, bytes) {
     const told = this.#streams().map((stream) => stream.lose(what, reason, bytes))
     return told.includes(true)
   }
 
-  /** Tells the addon what is listened for. `wantsLines`: raw lines, too. */
+  /** Sets the addon's filter to the current listeners. `wantsLines`: raw lines, too. */
   [symbols.setFilter](native, wantsLines = false) {
     const isRead = this.#streams().some((stream) => stream.isRead)
     const flags = (isRead ? WANTS_CHUNKS : 0) | (wantsLines ? WANTS_LINES : 0)
@@ -264,7 +264,7 @@ class Channel extends Stream {
     this.#gone.clear()
   }
 
-  /** Makes sure that everything comes in until the filter is set again. */
+  /** Lets everything in until the filter is set again. */
   [symbols.widen]() {
     this.#names = null
     this.#flags = WANTS_CHUNKS | WANTS_LINES
@@ -276,7 +276,7 @@ class Channel extends Stream {
     for (const stream of this.#halves) stream[name](...args)
   }
 
-  /** Nothing was sent, as the channel is closed: for good, or until the node is started again. */
+  /** A message was refused, because the channel is closed for good or until a restart. */
   #onRefused() {
     if (this.#isClosed && !this.#isWaitedFor) this.#drainSoon()
     this.#isWaitedFor = true
@@ -287,7 +287,7 @@ class Channel extends Stream {
       this.#isWaitedFor = false
       this.#crossing.run(() => emitLocally.call(this, 'drain'))
     }
-    // Whoever sends for ever is not to keep the process alive.
+    // An endless sender must not keep the process alive.
     setImmediate(drain).unref()
   }
 
@@ -297,7 +297,7 @@ class Channel extends Stream {
     this.#holders.add(stream)
   }
 
-  /** It took some; where there are several, the slowest counts. `bytes` is null when it took all. */
+  /** A reader took bytes; the slowest reader counts. `bytes` is null when it took all. */
   #read(stream, bytes) {
     if (bytes === null) this.#holders.delete(stream)
     const isLast = this.#holders.size === 0
@@ -326,7 +326,7 @@ class Channel extends Stream {
         read: (bytes) => this.#read(stream, bytes),
       },
     })
-    // A pipeline that fails destroys its streams.
+    // A failing pipeline destroys its streams.
     stream.once('close', () => {
       this.#halves.delete(stream)
       setImmediate(() => {
@@ -337,7 +337,7 @@ class Channel extends Stream {
     return stream
   }
 
-  /** What the channel's own listeners and settings were on the old stream, they are on a new one. */
+  /** Replaces the stream. The channel's listeners and settings move to the new one. */
   #replaceStream() {
     const old = this.#stream
     const events = [...this.#forwarders]
@@ -351,8 +351,8 @@ class Channel extends Stream {
   }
 
   /**
-   * Once a stream has ended and all of it is sent, the next source is piped into a new one. Whoever
-   * still reads the old one goes on with it.
+   * Once a stream has ended and all of it is sent, the next source is piped into a new one. Readers
+   * of the old stream stay with it.
    */
   #renewStream() {
     const stream = this.#stream
@@ -363,12 +363,12 @@ class Channel extends Stream {
     if (stream.isRead) this.#halves.add(stream)
   }
 
-  /** The stream at hand, if there is one, and those that are only read. */
+  /** The current stream, if there is one, and the streams that are only read. */
   #streams() {
     return this.#stream === null ? [] : [this.#stream, ...this.#halves]
   }
 
-  /** Has the channel's own listeners hear the stream's `event`. */
+  /** Forwards the stream's `event` to the channel's own listeners. */
   #forward(event) {
     if (this.#forwarders.has(event)) return
     const forwarder = (...args) => emitLocally.call(this, event, ...args)
@@ -377,10 +377,10 @@ class Channel extends Stream {
   }
 
   #addListener(add, event, listener) {
-    // Were the stream's plumbing to listen here, any node could unplug it with an event named
+    // Plumbing must listen on the stream. Here, any node could unplug it with an event named
     // 'close' or 'error'.
     if (PLUMBING_EVENTS.has(event) && isPlumbing(listener)) {
-      // With these a source begins.
+      // A source that is piped here starts with one of these listeners.
       if (event === 'unpipe' || event === 'drain') this.#renewStream()
       const method = add === super.prependListener ? 'prependListener' : 'on'
       this.stream[method](event, listener)
@@ -393,7 +393,7 @@ class Channel extends Stream {
     return this
   }
 
-  /** Has the addon know one name more: however many there are, that costs the same. */
+  /** Adds one name to the addon's filter. The cost does not depend on their number. */
   #listenFor(name) {
     this.#names.add(name)
     if (!this.#gone.delete(name)) this.#crossing.listen(this.#handle, name)
@@ -413,7 +413,7 @@ class Channel extends Stream {
     this.#crossing.narrow(this.#handle)
   }
 
-  /** Calls a method of EventEmitter's that may emit 'newListener' or 'removeListener'. */
+  /** Calls a method of EventEmitter that may emit 'newListener' or 'removeListener'. */
   #register(method, ...args) {
     const wasRegistering = this.#isRegistering
     this.#isRegistering = true
@@ -425,7 +425,7 @@ class Channel extends Stream {
   }
 
   #emitOddly(message) {
-    // EventEmitter says so before it emits 'error', by `this.emit`.
+    // EventEmitter emits this, by `this.emit`, before it emits 'error'.
     if (message[0] === errorMonitor) return emitLocally.apply(this, message)
     if (typeof message[0] === 'number') return this.emit(String(message[0]), ...message.slice(1))
     const name = String(message[0])
@@ -433,13 +433,13 @@ class Channel extends Stream {
   }
 }
 
-/** What later versions of Node.js have given to readable streams, as far as this one has it. */
+/** Methods of readable streams in later versions of Node.js, where this version has them. */
 const READERS = [
   ...['compose', 'drop', 'every', 'filter', 'find', 'flatMap', 'forEach', 'iterator', 'map'],
   ...['reduce', 'some', 'take', 'toArray'],
 ].filter((name) => name in Readable.prototype)
 
-// The channel as a stream: what `stream` has, for those who were given the channel instead.
+// The members of `stream`, for code that was given the channel instead.
 for (const name of [
   ...['write', 'end', 'cork', 'uncork', 'setDefaultEncoding'],
   ...['read', 'pipe', 'isPaused', 'setEncoding', 'unshift', Symbol.asyncIterator],
@@ -451,7 +451,7 @@ for (const name of [
   }
   Object.defineProperty(Channel.prototype, name, { value, writable: true, configurable: true })
 }
-// What concerns readers reaches those of older streams, too.
+// Methods for readers apply to older streams, too.
 for (const name of ['unpipe', 'pause', 'resume', 'destroy']) {
   const value = function (...args) {
     this[symbols.halves](name, args)
@@ -473,7 +473,7 @@ for (const name of [
   Object.defineProperty(Channel.prototype, name, { get, configurable: true })
 }
 
-/** The name that others give the events that a listener for `event` hears. */
+/** The wire name of the events that a listener for `event` hears. */
 function nameOf(event) {
   if (event === errorMonitor) return 'error'
   return typeof event === 'string' ? event : undefined

@@ -5,63 +5,63 @@ const { setFilter, receive, receiveChunk, receiveLine } = require('./symbols')
 const { attach } = require('./attachments')
 const { nextTick, now, parse, queueMicrotask, setImmediate } = require('./globals')
 
-/** How much of the addon's queue is worked off in one turn of the event loop. */
+/** Bounds on the work of one turn of the event loop. */
 const MAX_CHUNKS = 8
 const MAX_MS = 10
-/** How many items are dispatched between two looks at the clock, while they take no time. */
+/** How many quick items are dispatched between two checks of the clock. */
 const CLOCK_EVERY = 32
-/** Items that take this long, in ms, have the clock looked at sooner. */
+/** After items that take this long, in ms, the clock is checked more often. */
 const SLOW = 1
-/** Stands for the number of arguments in a list of chunks. */
+/** Marks a list of chunks, in place of the number of arguments. */
 const CHUNKS = -1
-/** Buffers of this size or less may be shared by several messages (src/binding/parcel.rs). */
+/** Buffers of at most this size may be shared by several messages (src/binding/parcel.rs). */
 const SHARED = 16 * 1024
 
 /**
- * The way between a node and the addon.
+ * Connects a node with the addon.
  *
- * Inward: the addon rings a doorbell when it has something; we drain chunks of JSON text until it
- * has nothing left, and dispatch their items to the channels, or to `onNotice`. A handler that
- * throws stops neither: its error surfaces as an uncaught exception, and we go on in the next turn.
+ * Inward: the addon rings a doorbell when it has something. We drain chunks of JSON text until
+ * nothing is left, and dispatch their items to the channels, or to `onNotice`. A handler that
+ * throws does not stop us: its error becomes an uncaught exception, and we go on in the next turn.
  *
- * The addon drops what nobody listens for. So channels report here when listeners come and go:
- * when one comes, what was drained before under the old filter is given back and drained again;
- * when one goes, that can wait until the end of the turn.
+ * The addon drops messages without a listener. So channels report here when listeners are added or
+ * removed. After an addition, items that were drained under the old filter are rewound and drained
+ * again. A removal can wait until the end of the turn.
  */
 class Crossing {
   #native
   #onNotice
   #channels = new Map()
-  // Channels whose filter in the addon is not exactly what they listen for.
+  // Channels whose filter in the addon differs from their listeners.
   #changed = new Set()
-  // A listener came that the items at hand were not filtered for.
+  // A listener was added after the current items were filtered.
   #isStale = false
-  // The chunk at hand: its items, the next one, the channel it is for, the buffers.
+  // The current chunk: its items, the next one, the channel it is for, the buffers.
   #items = null
   #next = 0
-  // The list at hand, of events with one name and the same number of arguments each: the name, the
-  // number, the arguments of all of them, the first argument of the next event. If the number is
-  // negative they have attachments; if the name is null they are chunks.
+  // The current list, of events with the same name and number of arguments: the name, the number,
+  // all arguments, and the index of the next event's first argument. If the number is negative,
+  // they have attachments. If the name is null, they are chunks.
   #event = ''
   #arity = 0
   #list = null
   #nextInList = 0
-  // The number of items, events of lists included, that were dispatched.
+  // The number of dispatched items, including the events of lists.
   #consumed = 0
   #channel = undefined
   #buffers = null
-  // Items until the next look at the clock, and how many there are from one to the next.
+  // Items until the next check of the clock, and items between two checks.
   #clockIn = CLOCK_EVERY
   #clockEvery = CLOCK_EVERY
   #lookedAt = 0
-  // Listeners run in the context in which the node was created, whatever thread or path delivers.
+  // Listeners run in the context that created the node, whatever thread or path delivers.
   #context = new Context('SMOKESIGNAL_NODE')
   #drain = () => this.#work()
   #sync = () => this.#setFilters()
 
   constructor(NativeNode, onNotice) {
     this.#onNotice = onNotice
-    // The addon holds on to its doorbell; through it, it must not hold on to the node.
+    // The addon keeps its doorbell alive. The doorbell must not keep the node alive.
     const weak = new WeakRef(this)
     this.#native = new NativeNode(() => weak.deref()?.#work())
   }
@@ -70,23 +70,23 @@ class Crossing {
     return this.#native
   }
 
-  /** Calls a function, as a method of this, in the context of the node's listeners. */
+  /** Calls one of our methods in the context of the node's listeners. */
   run(method) {
     return this.#context.runInAsyncScope(method, this)
   }
 
-  /** Works off what came while the addon did not ring. */
+  /** Drains what the addon has queued without ringing. */
   wake() {
     setImmediate(this.#drain)
   }
 
-  /** Dispatches what comes for `handle` to `channel` from now on. */
+  /** From now on, dispatches messages of `handle` to `channel`. */
   attach(handle, channel) {
     this.#channels.set(handle, channel)
     this.#change(channel)
   }
 
-  /** Nothing is to come for `handle` any more. */
+  /** Stops dispatching messages of `handle`. */
   detach(handle) {
     const channel = this.#channels.get(handle)
     this.#channels.delete(handle)
@@ -99,7 +99,7 @@ class Crossing {
     return this.#channels.get(handle)
   }
 
-  /** `channel` listens for something new: it must get everything that was not dispatched yet. */
+  /** `channel` has a new listener, which must get everything that is not dispatched yet. */
   widen(handle) {
     const channel = this.#channels.get(handle)
     if (channel === undefined) return
@@ -108,13 +108,13 @@ class Crossing {
     this.#change(channel)
   }
 
-  /** The channel of `handle` listens for `name`, too: as for {@link widen}, if it has missed anything. */
+  /** The channel of `handle` listens for `name`, too. Rewinds if messages were filtered out. */
   listen(handle, name) {
     if (!this.#channels.has(handle)) return
     if (this.#native.listen(handle, name) && this.#items !== null) this.#isStale = true
   }
 
-  /** `channel` no longer listens for something. */
+  /** A listener of `channel` was removed. */
   narrow(handle) {
     const channel = this.#channels.get(handle)
     if (channel !== undefined) this.#change(channel)
@@ -139,14 +139,14 @@ class Crossing {
     setImmediate(this.#drain)
   }
 
-  /** Returns whether nothing is left; false when the turn's budget is used up. */
+  /** Returns true if nothing is left, and false once the turn's budget is used up. */
   #workOff() {
     this.#lookedAt = now()
     const deadline = this.#lookedAt + MAX_MS
     for (let chunks = 0; chunks < MAX_CHUNKS; chunks++) {
       if (this.#items === null && !this.#fetch()) return true
       if (!this.#dispatch(deadline)) {
-        // What is given back is not taken for consumed: senders wait for it.
+        // Rewound items do not count as consumed: senders wait for them.
         if (this.#items !== null) this.#rewind()
         return false
       }
@@ -167,7 +167,7 @@ class Crossing {
     return true
   }
 
-  /** Dispatches the chunk at hand; returns false when there was no time for all of it. */
+  /** Dispatches the current chunk. Returns false if the time was too short for all of it. */
   #dispatch(deadline) {
     const items = this.#items
     while (this.#list !== null || this.#next < items.length) {
@@ -182,7 +182,7 @@ class Crossing {
     return now() <= deadline
   }
 
-  /** Looks at the clock, and decides when to do so next: handlers may be slow. */
+  /** Checks the clock, and sets the next check: handlers may be slow. */
   #isLate(deadline) {
     const time = now()
     const took = time - this.#lookedAt
@@ -213,7 +213,7 @@ class Crossing {
     const channel = this.#channel
     const at = this.#nextInList
     const arity = this.#arity
-    // An event without arguments has a zero in the list.
+    // An event without arguments takes one place in the list, a zero.
     this.#nextInList += arity || 1
     if (this.#nextInList >= list.length) this.#list = null
     if (channel === undefined) return
@@ -231,7 +231,7 @@ class Crossing {
     }
   }
 
-  /** A chunk, or an event with attachments. */
+  /** Dispatches a chunk, or an event with attachments. */
   #dispatchBytes() {
     const list = this.#list
     const event = this.#event
@@ -251,7 +251,7 @@ class Crossing {
     channel?.[receive](event, ...attach(args, attachments))
   }
 
-  /** The bytes at the place that comes next in `list`. */
+  /** The bytes at the next place in `list`. */
   #cut(list) {
     const at = this.#nextInList
     this.#nextInList += 3
@@ -264,7 +264,7 @@ class Crossing {
 
   #takeBuffers() {
     const buffers = this.#native.take()
-    // Whoever gave a shared one away, with one message, would take the others from their owners.
+    // Transferring a shared buffer with one message would take it from other messages' owners.
     for (const { buffer } of buffers) {
       if (buffer.byteLength <= SHARED) markAsUntransferable(buffer)
     }
@@ -285,7 +285,7 @@ class Crossing {
   }
 }
 
-/** Whoever looks for open handles asks whether this is one. */
+/** Tools that list open handles ask whether this is one. */
 class Context extends AsyncResource {
   hasRef() {
     return false
@@ -294,7 +294,7 @@ class Context extends AsyncResource {
 
 let mark = null
 
-/** Its module is loaded when it is first needed, as few applications do. */
+/** Loads the module on first use, because few applications have attachments. */
 function markAsUntransferable(buffer) {
   mark ??= require('node:worker_threads').markAsUntransferable
   mark(buffer)

@@ -8,10 +8,10 @@ const { setImmediate } = require('./globals')
 const BATCH = 64 * 1024
 
 /**
- * The way to several members: one copy on each link, as long as their ways are the same.
+ * The route to several members: one copy on each link while their paths are the same.
  *
- * The first message of a tick goes at once, the others as one. Messages to one of the members alone
- * keep their place: whatever waits elsewhere for a member goes first.
+ * The first message of a tick is sent at once, the others as one batch. Messages to single members
+ * keep their order: messages that wait elsewhere for a member are sent first.
  */
 class Group {
   #native
@@ -28,13 +28,13 @@ class Group {
     this.#maxSize = maxSize
   }
 
-  /** Whether it is the way to these. */
+  /** Whether the group has exactly these routes. */
   leadsTo(routes) {
     const own = this.#routes
     return own.length === routes.length && own.every((route, index) => route === routes[index])
   }
 
-  /** Sends what `write` has written; returns the routes that have no room. */
+  /** Sends the output of `write`. Returns the routes without room. */
   send({ json, attachments }) {
     this.#check(json, attachments)
     if (attachments.length > 0 || json.length >= BATCH) {
@@ -55,7 +55,7 @@ class Group {
     return this.#routes.filter((route) => !route.hasRoom)
   }
 
-  /** Sends what was collected in this tick. */
+  /** Sends the batch of this tick. */
   flush() {
     const batch = this.#batch
     this.#batch = ''
@@ -70,7 +70,7 @@ class Group {
     if (outcomes.length > 0) {
       return this.#routes.filter((route, index) => !route.passed(outcomes[index]))
     }
-    // One of them must wait, so each waits for itself.
+    // One route has no room, so each route queues its own copy.
     return this.#routes.filter((route) => !route.pass(text, attachments))
   }
 

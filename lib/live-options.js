@@ -23,12 +23,12 @@ class LiveOptions {
     Object.assign(options, read)
   }
 
-  /** The addon gets the options as they are. */
+  /** The addon gets the current options. */
   begin() {
     this.#inForce = inForce(this.#node.options)
   }
 
-  /** Takes over `seeds` and `maxPeerNo` if they have changed, then calls `proceed`. */
+  /** Applies `seeds` and `maxPeerNo` if they have changed, then calls `proceed`. */
   takeOver(proceed) {
     const { options, logger } = this.#node
     const wanted = inForce(options)

@@ -3,7 +3,7 @@
 const { EventEmitter } = require('node:events')
 const { add, remove, update } = require('./symbols')
 
-/** Who is in the network, this node included: a read-only map from ids to members. */
+/** The nodes in the network, including this one: a read-only map from ids to members. */
 class Members extends EventEmitter {
   #members = new Map()
 
@@ -39,7 +39,7 @@ class Members extends EventEmitter {
     return this.#members.entries()
   }
 
-  /** This node is not told of itself. */
+  /** No event reports this node to itself. */
   [add](member) {
     this.#members.set(member.id, member)
     if (!member.self) this.emit('join', member)

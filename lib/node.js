@@ -25,7 +25,7 @@ const { add, asyncDispose, close, drained, open, remove } = require('./symbols')
 
 /** The broadcast channel; every other handle is a peer's. */
 const BROADCAST = 0
-/** Other runtimes have these functions too, but end the process when they are called. */
+/** Other runtimes have libuv's functions, too, but end the process when they are called. */
 const USES_LIBUV = process.versions.bun === undefined && process.versions.deno === undefined
 
 // The states of a node.
@@ -212,9 +212,9 @@ class Node extends EventEmitter {
   }
 
   /**
-   * Makes the node at `address` and `port` a peer, once the node listens. `callback(error, peer)` and
-   * the promise both tell the outcome; both may be ignored. `options`, which may be left out, has a
-   * `signal` that aborts the dial.
+   * Makes the node at `address` and `port` a peer, once the node listens.
+   * `callback(error, peer)` and the promise both report the outcome; both may be ignored. `options`
+   * may be omitted. Its `signal` aborts the dial.
    */
   addPeer(address, port, options, callback) {
     if (typeof options === 'function') return this.addPeer(address, port, undefined, options)
@@ -230,23 +230,23 @@ class Node extends EventEmitter {
     return dial.promise
   }
 
-  /** One node of the network, or several: {@link Target}. */
+  /** The {@link Target} for one node of the network, or for several. */
   to(ids) {
     return this.#routes.to(ids)
   }
 
-  /** Answers the requests `name` of other nodes, and of this one. */
+  /** Answers requests with the name `name`, of other nodes and of this one. */
   handle(name, handler) {
     this.#routes.handle(name, handler)
     return this
   }
 
-  /** Takes a handler off; returns whether there was one. */
+  /** Removes a handler. Returns whether there was one. */
   unhandle(name) {
     return this.#routes.unhandle(name)
   }
 
-  /** Asks any one node that handles it. */
+  /** Asks any one node that handles the request. */
   request(name, ...args) {
     return this.#requester.request(name, ...args)
   }
@@ -259,12 +259,12 @@ class Node extends EventEmitter {
     return this.#requester.signal(signal)
   }
 
-  /** Resolves when so many members are there. */
+  /** Resolves when the requested number of members is present. */
   ready(options) {
     return this.#routes.ready(options)
   }
 
-  /** Tells everyone something about this node. */
+  /** Changes this node's `meta`, which all members see. */
   setMeta(meta) {
     this.#routes.setMeta(meta)
   }
@@ -386,9 +386,9 @@ class Node extends EventEmitter {
   }
 
   #onFailed({ code, message }) {
-    // It was to stop anyway.
+    // The node was stopping anyway.
     if (this.#state === STOPPING) return this.#onStopped()
-    // Another program has the port now; any other will do.
+    // Another program has taken the port, which was not the application's choice.
     if (this.#state === STARTING && code === 'EADDRINUSE' && this.options.port === this.#anyPort) {
       this.options.port = 0
       return this.#launch()
@@ -418,7 +418,7 @@ class Node extends EventEmitter {
     ])
   }
 
-  /** Nothing runs any more. */
+  /** The core has stopped. */
   #end(reason) {
     const stopped = this.#stopped
     this.#stopped = null
@@ -460,7 +460,7 @@ function outcome() {
   return { promise, resolve }
 }
 
-/** Two random numbers in base 36, like in 0.x but of a size that makes a clash unlikely. */
+/** Two random numbers in base 36, as in 0.x but large enough that a clash is unlikely. */
 function randomId() {
   const part = () => randomBytes(6).readUIntBE(0, 6).toString(36)
   return part() + part()

@@ -140,7 +140,7 @@ class Outbox {
     return !this.#isPressed
   }
 
-  /** Whether what is sent now goes to the addon now. */
+  /** Whether a message sent now goes to the addon at once. */
   get isClear() {
     return this.#isOpen && this.#held.length === 0
   }
@@ -150,19 +150,19 @@ class Outbox {
     return !this.#isPressed
   }
 
-  /** Sends events that were checked, one a line; returns whether there is room for more. */
+  /** Sends checked events, one per line. Returns whether there is room for more. */
   events(text) {
     if (!this.#isOpen) return this.#refuse()
     this.flush()
     return this.#send(EVENTS, text, undefined, text.length)
   }
 
-  /** What became of something that was sent past this; returns whether there is room for more. */
+  /** Notes the outcome of a message sent past this outbox. Returns whether there is room. */
   passed(outcome) {
     return this.#passed(outcome, undefined)
   }
 
-  /** Sends an event with attachments; returns whether there is room for more. */
+  /** Sends an event with attachments. Returns whether there is room for more. */
   rich(json, attachments) {
     let size = Buffer.byteLength(json) + 8
     for (const { byteLength } of attachments) size += byteLength + 4

@@ -6,11 +6,11 @@ const { Call } = require('./call')
 const { Poll, Question } = require('./questions')
 
 /**
- * The names of what requests are made of. Events that begin like this are not an application's.
+ * Names of the messages of requests. Applications cannot use names with this prefix.
  *
- * REQUEST [number, ms, name, args], ANSWER [number, value], FAILURE [number, reason, code, message],
- * CANCEL [number]. Numbers are the requester's; `ms` is how long it waits. A request that is broadcast
- * has the requester's id behind that.
+ * REQUEST [number, ms, name, args], ANSWER [number, value], FAILURE [number, reason, code,
+ * message], CANCEL [number]. The requester assigns the numbers; `ms` is its timeout. A broadcast
+ * request also has the requester's id at the end.
  */
 const REQUEST = '\u0000q'
 const ANSWER = '\u0000a'
@@ -18,28 +18,28 @@ const FAILURE = '\u0000e'
 const CANCEL = '\u0000c'
 const KINDS = [REQUEST, ANSWER, FAILURE, CANCEL]
 
-// Why there is no answer.
+// Reasons of a FAILURE.
 const THREW = 0
 const NO_HANDLER = 1
 const OVERLOADED = 2
 
 const MAX_DELAY = 2 ** 31 - 1
-/** How much of an error's message and code travels, in characters. */
+/** The most characters of an error's message and code that are sent. */
 const MAX_MESSAGE = 1024
 const MAX_CODE = 128
 
 /**
  * Requests and their answers, on both sides. A request ends exactly once: with an answer, an error
- * of the handler, the end of its time, an abort, the leave of the other node or the end of this one.
+ * of the handler, a timeout, an abort, the leave of the other node or the stop of this one.
  *
- * The transport has `send(id, kind, payload)`, which throws when nothing was sent, and delivers nothing
+ * The transport has `send(id, kind, payload)`. It throws if it sent nothing, and delivers nothing
  * before it returns.
  */
 class Requests {
   #transport
   #limits
   #handlers = new Map()
-  // What is open between this node and another: { asked, served }, both by number.
+  // Open requests between this node and another: { asked, served }, both by number.
   #talks = new Map()
   // Requests to several nodes, by number.
   #polls = new Map()
@@ -49,14 +49,14 @@ class Requests {
   #counters = newCounters()
   #clock
 
-  /** `limits`: maxRequests, maxHandled and maxHandledPerNode. `clock`: tests have one of their own. */
+  /** `limits`: maxRequests, maxHandled and maxHandledPerNode. Tests have their own `clock`. */
   constructor(transport, limits, clock = globals) {
     this.#transport = transport
     this.#limits = limits
     this.#clock = clock
   }
 
-  /** A new life begins: answers to requests of the one before must not pass for others. */
+  /** Starts a new life. Answers to requests of the last one must not match new ones. */
   begin(limits, firstNumber) {
     this.#limits = limits
     this.#last = firstNumber
@@ -99,8 +99,8 @@ class Requests {
   }
 
   /**
-   * Asks the nodes `ids` at once, by `send(kind, payload)`. Resolves to what came of it, at the latest
-   * after `timeout` ms. `errors`: who is not asked, and why.
+   * Asks the nodes `ids` at once, by `send(kind, payload)`. Resolves to the replies, at the latest
+   * after `timeout` ms. `errors`: the nodes that are not asked, and why.
    */
   askAll(ids, send, name, args, { timeout, signal }, errors = new Map()) {
     if (signal?.aborted) return Promise.reject(abortError(signal))
@@ -133,7 +133,7 @@ class Requests {
     })
   }
 
-  /** Ends a question when its time is over or its signal is aborted. */
+  /** Ends a question at its timeout or when its signal is aborted. */
   #watch(question, timeout, signal, { onTime, onAbort }) {
     const timer = this.#clock.setTimeout(onTime, timeout)
     question.forget = () => this.#clock.clearTimeout(timer)
@@ -149,7 +149,7 @@ class Requests {
     }
   }
 
-  /** Something of requests came from a sender, see {@link Route}; it may be anything. */
+  /** A message of requests arrived, with any payload. For `sender`, see {@link Route}. */
   received(sender, kind, payload) {
     const id = sender.from
     const number = Array.isArray(payload) ? payload[0] : undefined
@@ -164,7 +164,7 @@ class Requests {
     }
   }
 
-  /** The node `id` has left: nothing comes of what was asked of it, and nobody waits for its answers. */
+  /** The node `id` has left. Its pending answers fail, and its requests are aborted. */
   left(id) {
     const talk = this.#talks.get(id)
     this.#talks.delete(id)
@@ -261,7 +261,7 @@ class Requests {
     const talk = this.#talk(id)
     talk.served.set(number, call)
     this.#serving++
-    // Until the handler is through, even if nobody waits any more: what runs is what is bounded.
+    // Counts until the handler is done, even if the requester left: running handlers are bounded.
     const settled = () => {
       talk.served.delete(number)
       this.#serving--
@@ -277,14 +277,14 @@ class Requests {
     try {
       this.#transport.send(id, ANSWER, value === undefined ? [number] : [number, value])
     } catch (error) {
-      // The other node has left, or takes nothing; otherwise the value cannot be sent.
+      // A SmokeError means that the other node is unreachable. Other errors are the value's.
       if (!(error instanceof SmokeError)) this.#threw(id, number, error)
     }
   }
 
   #threw(id, number, error) {
     const { message, code } = describe(error)
-    // The least message that may be sent is smaller than what a text can come to.
+    // A text may exceed the smallest `maxMessageSize`.
     if (!this.#trySend(id, FAILURE, [number, THREW, code, message])) {
       this.#trySend(id, FAILURE, [number, THREW])
     }
@@ -294,7 +294,7 @@ class Requests {
     this.#trySend(id, FAILURE, [number, reason])
   }
 
-  /** Where the other node has left, or takes nothing any more, there is nobody to tell. */
+  /** Sends a message unless the other node is unreachable. Returns false if it cannot be sent. */
   #trySend(id, kind, payload) {
     try {
       this.#transport.send(id, kind, payload)
@@ -309,7 +309,7 @@ function newCounters() {
   return { requests: 0, timeouts: 0, requestsHandled: 0, requestsRefused: 0, answersIgnored: 0 }
 }
 
-/** A request that could not be sent: mistakes in the call are thrown. */
+/** The outcome of a request that could not be sent. Mistakes in the call are thrown. */
 function refusal(error) {
   if (error instanceof SmokeError) return Promise.reject(error)
   throw error
@@ -320,7 +320,7 @@ function tooMany() {
   return new SmokeError('ERR_SMOKE_OVERLOADED', message)
 }
 
-/** There is no way to these nodes. */
+/** These nodes cannot be reached. */
 function unreachable(ids) {
   const message = `not in the network, or of an older version: ${ids.slice(0, 8).join(', ')}`
   return Object.assign(new SmokeError('ERR_SMOKE_UNREACHABLE', message), { ids })
@@ -331,7 +331,7 @@ function noHandler(id) {
   return Object.assign(error, { from: id })
 }
 
-/** What the other node says why it has no answer; it may say anything. */
+/** The error for another node's FAILURE, whose payload may be anything. */
 function remoteError(id, [, reason, code, message]) {
   switch (reason) {
     case NO_HANDLER:
@@ -350,7 +350,7 @@ function remoteError(id, [, reason, code, message]) {
   }
 }
 
-/** What may travel of what a handler threw, which can be anything: never its stack. */
+/** The part of a thrown value that is sent. The value may be anything; its stack is never sent. */
 function describe(error) {
   try {
     const { message, code } = Object(error)

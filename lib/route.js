@@ -7,7 +7,7 @@ const { parse, setImmediate, stringify } = require('./globals')
 const { Outbox } = require('./outbox')
 const symbols = require('./symbols')
 
-/** How much of what a node sends itself may wait, in characters and bytes, before it should; at most. */
+/** How much a node's messages to itself may hold before senders wait, and at most. */
 const MUCH_OWN = 1024 * 1024
 const MAX_OWN = 8 * MUCH_OWN
 
@@ -17,22 +17,22 @@ function write(message, maxSize) {
   return detach(message, maxSize)
 }
 
-/** The way to one member, and from it. */
+/** The route to one member, and from it. */
 class Route {
   member
-  /** What listeners learn of whoever sent something. */
+  /** The sender information that listeners get. */
   context
   handle
   #crossing
   #maxMessageSize
   #onReceived
   #outbox = null
-  // The group that has collected something for this member.
+  // The group that has batched messages for this member.
   #group = null
   // Targets that were told to wait.
   #waiting = new Set()
 
-  /** `onReceived(route, event, args)` is called with what comes. */
+  /** `onReceived(route, event, args)` is called with received events. */
   constructor(handle, member, { crossing, maxMessageSize, isClosed, onReceived }) {
     this.handle = handle
     this.member = member
@@ -43,14 +43,14 @@ class Route {
     crossing.attach(handle, this)
   }
 
-  /** Sends what `write` has written; returns whether there is room. */
+  /** Sends the output of `write`. Returns whether there is room for more. */
   send({ json, attachments }) {
     if (this.#group !== null) this.waitsFor(null)
     const outbox = this.#open()
     return attachments.length > 0 ? outbox.rich(json, attachments) : outbox.event(json)
   }
 
-  /** What waits for this member goes now; from here on, something of `group` waits. */
+  /** Flushes all waiting messages for this member. From now on, `group` has some waiting. */
   waitsFor(group) {
     if (this.#group === group && group !== null) return
     const before = this.#group
@@ -60,7 +60,7 @@ class Route {
     this.#group = group
   }
 
-  /** Whether what is sent now goes to the addon now. */
+  /** Whether a message sent now goes to the addon at once. */
   get isClear() {
     return this.#open().isClear
   }
@@ -69,12 +69,12 @@ class Route {
     return this.#open().hasRoom
   }
 
-  /** What became of something that was sent to several members; returns whether there is room. */
+  /** Notes the outcome of a message to several members. Returns whether there is room for more. */
   passed(outcome) {
     return this.#open().passed(outcome)
   }
 
-  /** Sends checked events, one a line, or one with attachments; returns whether there is room. */
+  /** Sends checked events, one per line, or one with attachments. Returns whether there is room. */
   pass(text, attachments) {
     const outbox = this.#open()
     return attachments.length > 0 ? outbox.rich(text, attachments) : outbox.events(text)
@@ -105,7 +105,7 @@ class Route {
     else this.#outbox.finish(done)
   }
 
-  /** Nothing goes there any more. */
+  /** Stops sending to this member. */
   [symbols.close]() {
     if (this.#group !== null) this.waitsFor(null)
     this.#outbox?.close(true)
@@ -121,13 +121,13 @@ class Route {
     this.#onReceived(this, event, args)
   }
 
-  // One filter holds for all members, and nobody sends these.
+  // All members share one filter, and members send neither chunks nor lines.
   [symbols.setFilter]() {}
   [symbols.receiveChunk]() {}
   [symbols.receiveLine]() {}
 }
 
-/** The way of a node to itself: as far as listeners can tell, like that to any other. */
+/** The route of a node to itself. Listeners cannot tell it from other routes. */
 class Loop {
   member
   context
@@ -140,7 +140,7 @@ class Loop {
 
   constructor(member, { crossing, maxMessageSize, onReceived }) {
     this.member = member
-    // Nobody sends to itself in another's name.
+    // A message of a node to itself cannot come from another.
     this.context = Object.freeze({ from: member.id, authenticated: true })
     this.#crossing = crossing
     this.#maxMessageSize = maxMessageSize

@@ -16,12 +16,12 @@ const { Loop, Route, write } = require('./route')
 const { Target, readName } = require('./target')
 const symbols = require('./symbols')
 
-/** The beginnings of the messages of requests. */
+/** The first bytes of request messages, by kind. */
 const LEADS = new Map(KINDS.map((kind) => [kind, `[${stringify(kind)},`]))
-/** A request that nodes do not take is not offered to all of them. */
+/** A request that nodes refuse is offered to at most this many. */
 const MAX_TRIES = 3
 
-/** Everyone in the network: who is there, what is sent to them, and what is asked of them. */
+/** The members of the network, the routes to them, and the requests. */
 class Routes {
   members = new Members()
   direct
@@ -31,7 +31,7 @@ class Routes {
   #isClosed
   #requests
   #providers = new Providers()
-  // By id, this node included while it runs.
+  // By id, including this node while it runs.
   #routes = new Map()
   #targets = new Map()
   #own = null
@@ -39,7 +39,7 @@ class Routes {
   #waiters = new Waiters(this.members)
 
   /**
-   * `options` are the node's, and so is `broadcast`. In a closed network, letters are authenticated.
+   * `options` and `broadcast` are the node's. In a closed network, letters are authenticated.
    */
   constructor(crossing, options, broadcast, isClosed) {
     this.#isClosed = isClosed
@@ -52,7 +52,7 @@ class Routes {
     this.#requests = new Requests({ send }, options.limits)
   }
 
-  /** What this node tells everyone of itself, as text. */
+  /** The application's part of this node's record, as text. */
   get body() {
     return writeRecord(this.#options.meta, this.#handles)
   }
@@ -65,19 +65,19 @@ class Routes {
     return [...this.#requests.handlers.keys()]
   }
 
-  /** The ways to others; see [finish] of each. */
+  /** The routes to others, and to this node itself. */
   get list() {
     return [...this.#routes.values()]
   }
 
   /** The node is started. */
   begin() {
-    // Answers to requests of an earlier life are not to be taken for others.
+    // Answers to requests of an earlier life must not match new ones.
     this.#requests.begin(this.#options.limits, randomInt(2 ** 47))
     this.direct[symbols.open]()
   }
 
-  /** The node listens, as `id` and at `address` and `port`. */
+  /** The node listens, with this id, address and port. */
   listening({ id, address, port }) {
     const member = this.#member({ id, address, port, self: true, body: this.body })
     this.#own = new Loop(member, this.#parts())
@@ -99,13 +99,13 @@ class Routes {
     if (route !== undefined) this.#remove(route.member.id)
   }
 
-  /** Messages to a member were dropped on their way. Of one that has left, `leave` says so. */
+  /** Messages to a member were dropped on the way. After it has left, 'leave' reports that. */
   undelivered({ member: handle, count }, tell) {
     const route = this.#crossing.channel(handle)
     if (route !== undefined) tell({ id: route.member.id, count })
   }
 
-  /** The node stops: nothing more is sent or asked. */
+  /** The node stops: it sends and requests nothing more. */
   stop() {
     const error = new SmokeError('ERR_SMOKE_STOPPED')
     this.#own = null
@@ -113,13 +113,13 @@ class Routes {
     this.#waiters.fail(error)
   }
 
-  /** It has stopped; returns what is to be called then. */
+  /** The node has stopped. Returns functions to call afterwards. */
   end() {
     this.stop()
     return [...this.#routes.keys()].map((id) => () => this.#remove(id))
   }
 
-  /** One node, or several. */
+  /** The target for one node, or for several. */
   to(ids) {
     if (Array.isArray(ids)) {
       const several = [...new Set(ids.map(readId))]
@@ -135,12 +135,12 @@ class Routes {
     const target = this.#newTarget([id], this.#senderTo([id]), (name, args, settings) => {
       return this.#requests.ask(id, name, args, settings)
     })
-    // Where there is somebody to wait for, all are told.
+    // Cached only for known nodes, so that all its users share one 'drain'.
     if (this.#routes.has(id)) this.#targets.set(id, target)
     return target
   }
 
-  /** Answers requests by that name. */
+  /** Answers requests with this name. */
   handle(name, handler) {
     readName(name)
     if (typeof handler !== 'function') {
@@ -156,7 +156,7 @@ class Routes {
     this.#announce()
   }
 
-  /** Returns whether that was handled. */
+  /** Removes a handler. Returns whether there was one. */
   unhandle(name) {
     const wasHandled = this.#requests.handlers.delete(name)
     if (wasHandled) this.#announce()
@@ -172,7 +172,7 @@ class Routes {
     return this.#waiters.wait(options)
   }
 
-  /** Asks one node of those that handle it, and others if it does not take it. */
+  /** Asks one node that handles the request, and further ones if it refuses. */
   request(name, args, settings) {
     const tried = []
     const next = (otherwise) => {
@@ -180,7 +180,7 @@ class Routes {
       if (id === undefined) return Promise.reject(otherwise)
       tried.push(id)
       return this.#requests.ask(id, name, args, settings).catch((error) => {
-        // It has not begun there.
+        // The node refused, so its handler has not started.
         if (error.from !== undefined && error.code !== 'ERR_SMOKE_REMOTE') return next(error)
         throw error
       })
@@ -188,7 +188,7 @@ class Routes {
     return next(new SmokeError('ERR_SMOKE_NO_HANDLER', `no node handles "${name}"`))
   }
 
-  /** Asks everyone else. */
+  /** Asks all other nodes. */
   askAll(name, args, settings) {
     if (this.#own === null) return Promise.reject(new SmokeError('ERR_SMOKE_STOPPED'))
     const ids = []
@@ -203,15 +203,15 @@ class Routes {
     return this.#requests.askAll(ids, send, name, args, settings, errors)
   }
 
-  /** Somebody's broadcast asks for an answer; it says itself whose it is. */
+  /** A broadcast asks for an answer. The requester's id is in its payload. */
   asked(payload) {
     const from = Array.isArray(payload) ? payload[4] : undefined
-    // Broadcasts are not authenticated: anybody may say so.
+    // Broadcasts are not authenticated, so the id may be forged.
     const sender = { from, authenticated: false }
     if (this.#routes.get(from) instanceof Route) this.#requests.received(sender, REQUEST, payload)
   }
 
-  /** Sends what is written to all of `ids`; returns the routes that have no room. */
+  /** Returns a function that sends to all of `ids`. It returns the routes without room. */
   #senderTo(ids) {
     if (ids.length === 1) {
       return (written) => {
@@ -243,7 +243,7 @@ class Routes {
 
   #newTarget(ids, send, ask) {
     const target = new Target((message) => {
-      // Who is not there is told before what cannot be sent.
+      // Reports missing nodes before messages that cannot be sent.
       this.#find(ids)
       const full = send(write(message, this.#maxMessageSize))
       for (const route of full) route.await(target)
@@ -253,7 +253,7 @@ class Routes {
     return target
   }
 
-  /** The routes to all of `ids`; throws if there is none to one of them. */
+  /** The routes to all of `ids`. Throws if one is missing. */
   #find(ids) {
     if (this.#own === null) throw new SmokeError('ERR_SMOKE_STOPPED')
     const routes = ids.map((id) => this.#routes.get(id))
@@ -267,7 +267,7 @@ class Routes {
     else this.direct[symbols.receive](route.context, event, args)
   }
 
-  /** What is told of this node has changed. */
+  /** This node's record has changed. */
   #announce() {
     this.#broadcast[symbols.takeRequests](this.#requests.handlers.size > 0)
     if (this.#own === null) return
