@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_consumed_as_far_as_everything_before_is() {
+    fn a_stream_is_consumed_up_to_its_first_unconsumed_message() {
         let mut consumption = Consumption::default();
         consumption.queued(&run(1, 2, None));
         consumption.queued(&run(1, 4, None));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_nobody_reads_are_not_consumed() {
+    fn chunks_without_a_reader_are_not_consumed() {
         let mut consumption = Consumption::default();
         consumption.hold(7);
         for last in [2, 4, 6] {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn much_that_was_consumed_is_news() {
+    fn many_consumed_bytes_are_news() {
         let mut consumption = Consumption::default();
         let run = Run {
             bytes: PROMPT,
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_in_line_are_named_while_others_go_on() {
+    fn streams_in_line_are_reported_while_others_go_on() {
         let mut consumption = Consumption::default();
         consumption.queued(&run(1, 2, None));
         consumption.queued(&run(2, 12, None));

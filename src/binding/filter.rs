@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_passes_what_it_names() {
+    fn a_filter_passes_its_names() {
         let mut filters = Filters::default();
         filters.set(
             7,

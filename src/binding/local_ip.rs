@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subnet_is_refused() {
+    fn malformed_subnets_are_refused() {
         for text in [
             "",
             "here",

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_small_shares_buffers_and_is_aligned() {
+    fn small_parts_share_buffers_and_are_aligned() {
         let sent: Vec<Bytes> = [3, 0, 8, SMALL + 1, 9, 5000, SMALL, 1]
             .iter()
             .zip(1..)

@@ -27,7 +27,7 @@ const LATE: Duration = Duration::from_secs(15);
 pub enum Layout {
     /// All know all hosts, from the same list.
     EveryHost,
-    /// All know the first so many hosts, from the same list.
+    /// All know the same list of this many first hosts.
     Seeds(usize),
     /// All know one address, which leads to a random running node.
     Balancer,
@@ -119,7 +119,7 @@ impl Layout {
         Self::LateSeed,
     ];
 
-    /// One seed, and leaves with so many links.
+    /// One seed, and this percentage of leaves with this many links.
     pub const fn leaves(links: usize, percent: usize) -> Self {
         Self::Leaves { links, percent }
     }

@@ -19,7 +19,7 @@ const SECOND: usize = POINT + POINT + TAG + TAG;
 /// An encrypted static key.
 const THIRD: usize = POINT + TAG + TAG;
 
-/// Why a handshake made no session.
+/// Why a handshake failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::net) enum Failure {
     /// The other side was refused.

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_passphrase_is_stretched_once_also_if_several_nodes_start_at_a_time() {
+    fn a_passphrase_is_stretched_once_even_if_several_nodes_start_together() {
         static COUNT: AtomicU8 = AtomicU8::new(0);
         let compute = |_: &[u8]| Ok([COUNT.fetch_add(1, Ordering::Relaxed); 32]);
         let known = Known::default();

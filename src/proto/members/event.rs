@@ -75,7 +75,7 @@ pub enum Event {
 /// A member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Identifies the member. Other members do not get it while this one is known.
+    /// Identifies the member. Reused only after two billion others.
     pub handle: u32,
     /// Its id.
     pub id: NodeId,

@@ -87,6 +87,6 @@ pub struct Counters {
     pub dropped: u64,
     /// Sent by us, and dropped on the way.
     pub undelivered: u64,
-    /// Letters and notes to us with a wrong or missing code.
+    /// Letters and notes to us with a wrong, missing or unexpected code.
     pub forged: u64,
 }

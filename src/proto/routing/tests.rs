@@ -423,7 +423,7 @@ fn senders_over_a_crowded_link_wait() {
 }
 
 #[test]
-fn forged_notes_change_nothing_but_a_count() {
+fn forged_notes_change_only_a_count() {
     let mut world = World::new(3, &LINE[..2]);
     world.eager = false;
     world.send(0, &[2], "a");

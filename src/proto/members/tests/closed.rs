@@ -123,7 +123,7 @@ fn the_records_that_one_peer_brings_are_bounded() {
 }
 
 #[test]
-fn an_open_network_takes_no_signed_records() {
+fn open_networks_refuse_signed_records() {
     let mut members = Members::new(
         config(),
         Origin {

@@ -69,7 +69,7 @@ fn a_letter_that_comes_again_or_that_is_for_another_is_dropped() {
 }
 
 #[test]
-fn a_letter_that_waited_for_the_record_of_its_sender_is_looked_at_then() {
+fn a_letter_that_waited_for_its_senders_record_is_then_checked() {
     let mut world = World::closed(3, &LINE[..2]);
     world.views[2].strangers.insert(0);
     let sent = letter(&mut world, "pay 1");
