@@ -235,7 +235,7 @@ class Node extends EventEmitter {
     return this.#routes.to(ids)
   }
 
-  /** Answers requests with the name `name`, of other nodes and of this one. */
+  /** Answers requests named `name`, from other nodes and from this one. */
   handle(name, handler) {
     this.#routes.handle(name, handler)
     return this

@@ -39,7 +39,7 @@ class Requests {
   #transport
   #limits
   #handlers = new Map()
-  // Open requests between this node and another: { asked, served }, both by number.
+  // Open requests between this node and another, by id: { asked, served }, both by number.
   #talks = new Map()
   // Requests to several nodes, by number.
   #polls = new Map()
@@ -164,7 +164,7 @@ class Requests {
     }
   }
 
-  /** The node `id` has left. Its pending answers fail, and its requests are aborted. */
+  /** The node `id` has left. Requests to it fail, and requests from it are aborted. */
   left(id) {
     const talk = this.#talks.get(id)
     this.#talks.delete(id)
@@ -277,7 +277,7 @@ class Requests {
     try {
       this.#transport.send(id, ANSWER, value === undefined ? [number] : [number, value])
     } catch (error) {
-      // A SmokeError means that the other node is unreachable. Other errors are the value's.
+      // A SmokeError: the other node is unreachable. Any other: the value cannot be sent.
       if (!(error instanceof SmokeError)) this.#threw(id, number, error)
     }
   }

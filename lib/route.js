@@ -7,7 +7,7 @@ const { parse, setImmediate, stringify } = require('./globals')
 const { Outbox } = require('./outbox')
 const symbols = require('./symbols')
 
-/** How much a node's messages to itself may hold before senders wait, and at most. */
+/** Limits of a node's messages to itself, in bytes: senders wait, or sends fail. */
 const MUCH_OWN = 1024 * 1024
 const MAX_OWN = 8 * MUCH_OWN
 
