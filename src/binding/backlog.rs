@@ -118,7 +118,7 @@ impl Backlog {
         }
     }
 
-    /// Begins a new life of the node, with none of the old life's filters and counts.
+    /// Begins a new life of the node, without the old life's filters and consumption.
     pub(super) fn begin(&mut self, bounds: Bounds) {
         self.filters.clear();
         self.bounds = bounds;
@@ -226,7 +226,7 @@ impl Backlog {
     /// JavaScript asks for the next chunk, so it has consumed the last one.
     pub(super) fn drained(&mut self) {
         self.commit();
-        // The time is read only when many bytes wait, so only then is the clock worth its cost.
+        // The time matters only while many bytes wait, so the clock is not read otherwise.
         if self.bytes > CONGESTED / 2 {
             self.drained_at = Some(Instant::now());
         }

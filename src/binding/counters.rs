@@ -6,7 +6,7 @@
 pub(crate) struct Counters {
     /// Messages handed to JavaScript.
     pub(crate) crossed: u64,
-    /// Messages that nobody listened for.
+    /// Messages without a listener.
     pub(crate) unheard: u64,
     /// Messages whose text was not the JSON of an event.
     pub(crate) unreadable: u64,
