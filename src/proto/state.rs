@@ -1,15 +1,15 @@
-//! One node: all that it knows, and its reaction to each [`Input`].
+//! The state machine of one node: it reacts to each [`Input`].
 //!
-//! Each part is an `impl State` of its own, and keeps its fields in its file `fields.rs`. So imports
-//! point one way: from the parts to [`State`], and from there to the fields.
+//! Each part is an `impl State` and keeps its fields in its own file `fields.rs`. Imports point one
+//! way: from the parts to [`State`], and from there to the fields.
 //!
-//! - [`links`]: connections from dial or accept to peer, and their end;
-//! - [`entry`]: getting into a network through seeds, and legacy nodes that do;
-//! - [`membership`]: whom to know and whom to have as a peer, among native nodes;
-//! - [`beacons`]: the beacons of seeds, along a tree; parts of the network;
-//! - [`seeds`]: netsplits: a seed is out of reach, or in another part of the network;
-//! - [`legacy`]: nodes of the legacy wire: packets, pings, peer requests;
-//! - [`broadcasts`]: inputs for [`publish`], and its outputs carried out;
+//! - [`links`]: connections, from dial or accept to peer to close;
+//! - [`entry`]: entry into a network through seeds, for this node and for legacy nodes;
+//! - [`membership`]: the active and the passive view of native nodes;
+//! - [`beacons`]: the beacons of seeds, their trees, and the parts of the network;
+//! - [`seeds`]: netsplits: seeds that are unreachable or in another part of the network;
+//! - [`legacy`]: packets, pings and peer requests of legacy nodes;
+//! - [`broadcasts`]: connects the state of broadcasts, [`publish`], to the links;
 //! - [`nodes`]: members of the network, and messages to any of them.
 
 mod beacons;
@@ -40,7 +40,7 @@ use links::{Link, Phase, Twins};
 use membership::Membership;
 use nodes::Nodes;
 
-/// How often silent links are looked for.
+/// Interval between checks for silent links.
 const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
 
 /// The state machine of one node, from start to stop.
@@ -53,9 +53,9 @@ pub struct State {
     running: bool,
     next_link: u32,
     links: BTreeMap<LinkId, Link>,
-    /// The peers, in the order in which they came.
+    /// The peers, oldest first.
     peers: Vec<LinkId>,
-    /// When silent links were looked for last.
+    /// Time of the last check for silent links.
     heartbeat_at: Option<Moment>,
     entry: Entry,
     membership: Membership,
@@ -65,44 +65,43 @@ pub struct State {
     publish: publish::State,
     /// Whether [`Timer::Window`] is set.
     watches_windows: bool,
-    /// Members and routing, while the node runs and they are switched on.
+    /// Members and routing. `None` while the node is stopped or members are switched off.
     nodes: Option<Nodes>,
     counters: Counters,
     out: Vec<Output>,
-    /// Kept for its memory.
+    /// Reused buffer: saves an allocation per input.
     publish_out: Vec<publish::Output>,
 }
 
-/// The data that other nodes can make a node hold. All of it is bounded.
+/// How much data other nodes make a node hold. Every count has a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Footprint {
     /// Connections, of any kind.
     pub links: usize,
     /// Addresses of other nodes.
     pub addresses: usize,
-    /// Seeds whose beacons are passed on.
+    /// Seeds whose beacons this node relays.
     pub beacons: usize,
-    /// Origins whose broadcasts are followed.
+    /// Origins with a stream.
     pub streams: usize,
-    /// Bytes of broadcasts kept for peers that missed them.
+    /// Bytes of broadcasts cached for peers that missed them.
     pub cached_bytes: usize,
-    /// Bytes of broadcasts held back behind gaps.
+    /// Bytes of broadcasts held behind gaps.
     pub held_bytes: usize,
-    /// Origins whose broadcasts a receiver has not consumed.
+    /// Origins with broadcasts that some receiver has not consumed yet.
     pub flowing: usize,
     /// Records of members.
     pub records: usize,
-    /// Bytes that they take, roughly.
+    /// Approximate bytes of those records.
     pub members_bytes: usize,
-    /// Members that something was sent to or received from.
+    /// Members that this node has sent letters to or received letters from.
     pub pairs: usize,
     /// Bytes of letters that wait for a record.
     pub waiting_bytes: usize,
 }
 
 impl State {
-    /// A node that has not started. `seed` decides everything that is left to chance, the epoch
-    /// included.
+    /// Creates a stopped node. `seed` determines all its random choices, its epoch included.
     pub fn new(config: Config, me: NodeId, seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let origin = Origin {
@@ -133,13 +132,13 @@ impl State {
         }
     }
 
-    /// A fresh id, for a connection that the driver accepted.
+    /// Returns an unused id for a connection that the driver accepted.
     pub fn next_link(&mut self) -> LinkId {
         loop {
-            // Greater numbers are members' handles.
+            // Numbers from `FIRST_HANDLE` on are handles of members.
             self.next_link = (self.next_link % (FIRST_HANDLE - 1)) + 1;
             let link = LinkId(self.next_link);
-            // After two billion connections one of the first may still be there.
+            // After two billion connections the ids start over while old links may still be open.
             if !self.links.contains_key(&link) {
                 return link;
             }
@@ -168,26 +167,25 @@ impl State {
         counters
     }
 
-    /// The members of the network as this node knows them, itself included, but not those without a
-    /// record. In order.
+    /// The known members of the network, in order: this node and every node with a record.
     pub fn members(&self) -> Vec<NodeId> {
         let nodes = self.nodes.as_ref();
         nodes.map_or_else(Vec::new, |nodes| nodes.members.list())
     }
 
-    /// What messages to a member are sent by.
+    /// The handle that addresses messages to a member.
     pub fn handle_of(&self, id: &NodeId) -> Option<LinkId> {
         let nodes = self.nodes.as_ref()?;
         nodes.members.handle_of_id(id).map(LinkId)
     }
 
-    /// Whether a node is among them.
+    /// Whether `id` is a known member.
     pub fn has_member(&self, id: &NodeId) -> bool {
         let nodes = self.nodes.as_ref();
         nodes.is_some_and(|nodes| nodes.members.has(id))
     }
 
-    /// The data that other nodes make this node hold.
+    /// Measures the data that other nodes make this node hold.
     pub fn footprint(&self) -> Footprint {
         let [streams, cached_bytes, held_bytes] = self.publish.footprint();
         let nodes = self.nodes.as_ref();
@@ -214,7 +212,7 @@ impl State {
             .filter_map(|id| Some((*id, self.links.get(id)?.peer_id()?)))
     }
 
-    /// Takes `input` and appends the actions that follow from it to `out`, in order.
+    /// Handles `input` and appends the resulting actions to `out`, in order.
     ///
     /// `now` must not go backwards.
     pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
@@ -311,14 +309,14 @@ impl State {
                 if matches!(state.phase, Phase::Refused(_)) =>
             {
                 let bridges = matches!(state.phase, Phase::Refused(true));
-                // The first so many wait as we do.
+                // The first `nonce` contacts wait for a peer, too.
                 self.try_waiting(&contacts[..contacts.len().min(nonce as usize)]);
                 if bridges {
                     self.bridge_to(&contacts);
                 }
                 self.meet_all(contacts);
             }
-            _ if !is_peer => tracing::debug!(%link, "message before a handshake ignored"),
+            _ if !is_peer => tracing::debug!(%link, "ignoring a message before the handshake"),
             Message::PeerRequest(_) | Message::Pong(_) => {}
             Message::Packet(packet) => self.on_packet(link, packet),
             Message::Direct(payload) => self.on_direct(link, &payload),
@@ -411,7 +409,7 @@ impl State {
     }
 }
 
-/// `time`, more or less by a random part of `share` of it, so that nodes do not act together.
+/// `time` plus or minus a random part of up to `share` of it, so that nodes do not act in step.
 fn jitter(rng: &mut fastrand::Rng, time: Duration, share: f64) -> Duration {
     time.mul_f64(1.0 - share + 2.0 * share * rng.f64())
 }

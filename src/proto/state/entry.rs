@@ -1,5 +1,5 @@
-//! Getting into a network through seeds, and letting others in: on the legacy wire, and on the
-//! native one as far as seeds are concerned (the rest is [`membership`](super::membership)).
+//! Covers the legacy wire and the seeds of the native wire. [`membership`](super::membership) has
+//! the rest.
 
 mod fields;
 mod limits;
@@ -18,9 +18,9 @@ pub(super) use fields::Entry;
 use fields::Told;
 pub(super) use limits::take_for;
 
-/// Seeds that are asked at the same time.
+/// Seeds asked at the same time.
 const AT_ONCE: usize = 4;
-/// A seed is dialled this long after the request, if no node has dialled us by then.
+/// Wait after a request for entry before this node dials the seed itself.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
 
 impl State {
@@ -42,7 +42,7 @@ impl State {
         }
     }
 
-    /// The application has changed options while the node runs. Peers that are too many now stay.
+    /// Applies changed options to a running node. Peers above a lower limit stay.
     pub(super) fn reconfigure(&mut self, max_peers: usize, seeds: &[Target]) {
         self.config.max_peers = max_peers;
         self.config.min_peers = self.config.min_peers.min(max_peers);
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Whether `target` is where we listen.
+    /// Whether `target` is the address of this node.
     pub(super) fn is_self(&self, target: &Target) -> bool {
         target.port == self.config.port && target.host == self.config.address
     }
@@ -79,7 +79,7 @@ impl State {
         })
     }
 
-    /// Asks seeds to let us in: all, or the next few if there are many.
+    /// Asks seeds for entry: all of them, or the next few of a long list.
     pub(super) fn enter(&mut self) {
         if self.entry.round.is_empty() {
             let mut all: Vec<usize> = (0..self.entry.seeds.len()).collect();
@@ -88,7 +88,7 @@ impl State {
                 !seed.retired && !self.is_self(&seed.target)
             });
             if all.len() > AT_ONCE {
-                // Others that have the same list shall not all ask the first ones.
+                // Nodes with the same list must not all ask the first seeds.
                 self.rng.shuffle(&mut all);
             }
             self.entry.round = all.into();
@@ -110,8 +110,8 @@ impl State {
         if seed.retired || self.is_self(&target) {
             return;
         }
-        // A legacy seed knows only requests; whoever may be one is asked so first. It belongs to no
-        // network that has a name.
+        // A seed that may be legacy is asked first, because a legacy node understands requests
+        // only. In a named network no seed can be legacy.
         let may_be_legacy = self.config.network.is_none();
         let is_legacy = seed.legacy == Some(true) || seed.legacy.is_none() && !seed.asked;
         if !self.config.native || may_be_legacy && is_legacy {
@@ -132,7 +132,7 @@ impl State {
         self.dial_peer(Dial::to_seed(index, target, Intent::Join));
     }
 
-    /// Enters as legacy nodes do: asks to be dialled.
+    /// Enters as legacy nodes do: asks the network to dial this node.
     fn request_entry(&mut self, index: usize) {
         let seed = &mut self.entry.seeds[index];
         seed.asked = true;
@@ -149,7 +149,8 @@ impl State {
         self.send_courier(target, line::peer_request(&own), Some(index));
     }
 
-    /// A seed has our request. If no node dials us and the seed may be native, dial it.
+    /// A courier has delivered the request to a seed. If no node dials us and the seed may be
+    /// native, this node dials it after [`JOIN_AFTER`].
     pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
         match code {
             "REFUSED" => self.seed_was_asked(index),
@@ -170,27 +171,28 @@ impl State {
         }
     }
 
-    /// A dial to a seed did not make it a peer.
+    /// A dial to a seed ended without a new peer.
     pub(super) fn seed_dial_failed(&mut self, index: usize, end: DialEnd, code: &str) {
         match end {
             DialEnd::Unreachable => return self.seed_failed(index, code),
-            // It is dialled again in a while: a request would only be one connection more.
+            // The next tick dials it again. A request would only add a connection to an overloaded
+            // seed.
             DialEnd::Reset => return,
             DialEnd::Unanswered | DialEnd::Refused => {}
         }
         self.seed_came_to(index, Came::of(code));
-        // Perhaps a legacy node that is full, whoever said that it is none: next time it is asked
-        // again, to pass it on.
+        // It may be a full legacy node, even if another node claimed that the seed is native. The
+        // next attempt sends a request, which a full legacy node passes on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
             (seed.asked, seed.legacy) = (false, None);
         }
-        // One that said nothing for so long has cost the time of several tries.
+        // The timeout has cost the time of several attempts: retry at once.
         if end == DialEnd::Unanswered && self.peers.is_empty() {
             self.enter_through(index);
         }
     }
 
-    /// A seed could not be reached: the next one, if this node is alone.
+    /// A seed is unreachable. A node without peers tries the next one.
     pub(super) fn seed_failed(&mut self, index: usize, code: &str) {
         self.seed_came_to(index, Came::of(code));
         self.seed_unreachable(index);
@@ -208,8 +210,7 @@ impl State {
             self.entry.retry = ENTRY_RETRY;
             self.config.tick
         };
-        // Earlier or later, so that nodes started together do not act together: a seed can take in
-        // only so many at a time.
+        // Jitter: a seed can admit only a few nodes at a time, and many nodes may start together.
         let share = if self.peers.is_empty() { 0.5 } else { 0.1 };
         let after = jitter(&mut self.rng, after, share);
         self.set_timer(Timer::Tick, after);
@@ -229,7 +230,7 @@ impl State {
         }
     }
 
-    /// Legacy seeds send no beacons: they are pinged, and so are those that may be legacy nodes.
+    /// Pings seeds that are legacy nodes or may be: they send no beacons.
     fn keep_in_touch(&mut self, index: usize) {
         let all_native = self.config.native && !self.legacy.translator.has_legacy_peers();
         let seed = &self.entry.seeds[index];
@@ -252,13 +253,13 @@ impl State {
         }
     }
 
-    /// A peer came or went.
+    /// The list of peers has changed.
     pub(super) fn peers_changed(&mut self) {
         if !self.running {
             return;
         }
         if self.peers.is_empty() {
-            // The last one went: back in through the seeds, at once.
+            // The last peer has gone: enter again at once.
             self.entry.retry = ENTRY_RETRY;
             self.entry.is_alone = true;
             self.entry.told = Told::since(self.now);

@@ -1,6 +1,7 @@
-//! The network beyond our peers: who is in it, and messages to any of them.
+//! Members of the network beyond the peers, and messages to any of them.
 //!
-//! [`members`] and [`routing`] are state machines of their own; here they meet the links.
+//! [`members`] and [`routing`] are state machines of their own. This file connects them to the
+//! links.
 
 mod fields;
 
@@ -16,14 +17,14 @@ use crate::proto::{
 };
 pub(super) use fields::Nodes;
 
-/// What one receiver may have outstanding: much less than for a peer, since a node may have
-/// thousands.
+/// Most bytes outstanding per receiver. Less than for a peer, because a node may have thousands of
+/// receivers.
 const WINDOW: usize = 1 << 20;
 
-/// What a peer loses for a forged record: four of them end its link.
+/// Score of a forged record: four of them close the link.
 const FORGERY: i32 = -20;
 
-/// What routing may know of the rest of a node.
+/// The view of this node that routing may use.
 struct Map<'a> {
     members: &'a mut Members,
     links: &'a BTreeMap<LinkId, Link>,
@@ -54,7 +55,7 @@ impl Roads for Map<'_> {
 
     fn takes(&self, link: LinkId, bytes: usize) -> bool {
         let peer = self.links.get(&link).and_then(Link::peer);
-        // Eight bytes around a message of the largest size.
+        // Framing adds eight bytes to the largest message.
         peer.is_some_and(|peer| bytes <= peer.max_message.saturating_add(8))
     }
 
@@ -95,7 +96,7 @@ impl State {
         self.tell_members(members::Input::Wake);
     }
 
-    /// Says goodbye to everybody, before the links end.
+    /// Tells the network that this node leaves. Call it before the links close.
     pub(super) fn stop_nodes(&mut self) {
         self.tell_members(members::Input::Stop);
         if self.nodes.take().is_some() {
@@ -104,7 +105,7 @@ impl State {
         }
     }
 
-    /// There is a new peer.
+    /// A node has become a peer. `is_aware`: it keeps records, too.
     pub(super) fn nodes_link_up(&mut self, link: LinkId, is_aware: bool) {
         if self.nodes.is_none() {
             return;
@@ -125,13 +126,13 @@ impl State {
         self.tell_members(members::Input::LinkDown(link));
     }
 
-    /// The application has a new text for our record.
+    /// Sets the text of this node's record.
     pub(super) fn set_body(&mut self, body: String) {
         self.config.body.clone_from(&body);
         self.tell_members(members::Input::Body(body));
     }
 
-    /// The application speaks to members.
+    /// Sends a message of the application to members.
     pub(super) fn send_to(&mut self, handles: Vec<u32>, payload: Payload) {
         self.tell_routing(routing::Input::Send(handles, payload));
     }
@@ -152,12 +153,12 @@ impl State {
         self.tell_routing(routing::Input::Wake);
     }
 
-    /// The queue of a link is fuller, or has room again.
+    /// The pressure of a link has changed.
     pub(super) fn nodes_pressure(&mut self) {
         self.tell_routing(routing::Input::Pressure);
     }
 
-    /// The application has consumed a member's messages, if that stream is a member's.
+    /// Handles a mark if it belongs to a member's stream; returns whether it does.
     pub(super) fn member_consumed(&mut self, stream: u32, last: u64) -> bool {
         let is_members = stream >= FIRST_HANDLE;
         if is_members {
@@ -166,7 +167,7 @@ impl State {
         is_members
     }
 
-    /// Whether the application has messages of members that it has not consumed.
+    /// Whether the application has yet to consume messages from members.
     pub(super) fn nodes_wait(&self) -> bool {
         let nodes = self.nodes.as_ref();
         nodes.is_some_and(|nodes| nodes.routing.is_waiting())

@@ -8,10 +8,11 @@ use crate::proto::bucket::Bucket;
 use crate::proto::state::seeds::Seed;
 use crate::proto::{Config, Moment, NodeId, SeedOutcome, Target};
 
-/// Without a peer, entry is tried again after this, doubling up to [`Config::tick`].
+/// First wait of a node without peers before it tries to enter again. Doubles up to
+/// [`Config::tick`].
 pub(in crate::proto::state) const ENTRY_RETRY: Duration = Duration::from_secs(1);
-/// When the last peer goes, entry is tried at once: so often in a row, and per second. Anybody can
-/// come and go.
+/// Limits on immediate attempts to enter after the last peer goes. Any node can connect and leave
+/// to provoke them.
 const ENTRY_BURST: f64 = 3.0;
 const ENTRIES_PER_SECOND: f64 = 1.0;
 
@@ -21,25 +22,26 @@ pub(in crate::proto::state) struct Entry {
     pub(in crate::proto::state) seeds: Vec<Seed>,
     /// The seeds whose ids are known, by id.
     pub(in crate::proto::state) named: BTreeMap<NodeId, Vec<usize>>,
-    /// The seeds that are no names, by address.
+    /// The seeds given as IP addresses, by address.
     pub(in crate::proto::state) placed: BTreeMap<SocketAddr, usize>,
-    /// Seeds that are still to be tried in this round.
+    /// Seeds still to try in this round.
     pub(in crate::proto::state) round: VecDeque<usize>,
-    /// How long it is until the next seed is looked at, while there are peers.
+    /// Time until this node checks the next seed, while it has peers.
     pub(in crate::proto::state) roam_wait: Duration,
     pub(in crate::proto::state) told: Told,
     pub(in crate::proto::state) retry: Duration,
-    /// Whether there is no peer, as far as the tick goes.
+    /// Whether the tick runs at the pace of a node without peers.
     pub(in crate::proto::state) is_alone: bool,
-    /// Tries to enter at once.
+    /// Limits immediate attempts to enter.
     pub(in crate::proto::state) entries: Bucket,
-    /// Dials that others make us do, pongs included: 4 a second, burst 8.
+    /// Limits dials on behalf of other nodes: 4 a second, burst 8.
     pub(in crate::proto::state) dials: Bucket,
+    /// Limits pongs in total.
     pub(in crate::proto::state) pongs: Bucket,
-    /// The same per target: three at once, then one per 10 s, so that nobody can be made the
-    /// victim of a network, while a node that restarts quickly is still let in.
+    /// Limits dials per target: three at once, then one per 10 s. Other nodes cannot aim a network
+    /// at a victim, and a node that restarts quickly still gets in.
     pub(in crate::proto::state) targets: BTreeMap<SocketAddr, Bucket>,
-    /// Likewise for pongs, which may be as frequent as pings are: one per 2 s.
+    /// Limits pongs per target: three at once, then one per 2 s, which is as often as pings come.
     pub(in crate::proto::state) answered: BTreeMap<SocketAddr, Bucket>,
 }
 
@@ -76,7 +78,7 @@ impl Entry {
 }
 
 impl Entry {
-    /// Takes one more seed; returns its index.
+    /// Adds a seed; returns its index.
     pub(in crate::proto::state) fn add_seed(&mut self, target: Target) -> usize {
         let (seed, index) = (Seed::new(target), self.seeds.len());
         if let Some(address) = seed.address {
@@ -86,17 +88,17 @@ impl Entry {
         index
     }
 
-    /// Whether one of our seeds has said that this is its id.
+    /// Whether a seed of this node has shown this id.
     pub(in crate::proto::state) fn knows_seed(&self, id: &NodeId) -> bool {
         self.named.contains_key(id)
     }
 
-    /// Whether that is one of our seeds, as far as we know.
+    /// Whether a seed of this node has this id or this address.
     pub(in crate::proto::state) fn is_seed(&self, id: &NodeId, address: SocketAddr) -> bool {
         self.knows_seed(id) || self.placed.contains_key(&address)
     }
 
-    /// The seeds that have that id or address.
+    /// The seeds with this id or this address.
     pub(in crate::proto::state) fn seeds_of(&self, id: &NodeId, at: SocketAddr) -> Vec<usize> {
         let mut found = self.named.get(id).cloned().unwrap_or_default();
         found.extend(self.placed.get(&at));
@@ -105,12 +107,12 @@ impl Entry {
         found
     }
 
-    /// The seed that has that address.
+    /// The seed with this address.
     pub(in crate::proto::state) fn seed_at(&self, address: SocketAddr) -> Option<usize> {
         self.placed.get(&address).copied()
     }
 
-    /// A seed is known to be that node.
+    /// Notes the id of a seed.
     pub(in crate::proto::state) fn set_seed_id(&mut self, index: usize, id: NodeId) {
         let Some(seed) = self.seeds.get_mut(index) else {
             return;
@@ -133,7 +135,7 @@ impl Entry {
 /// The latest report to the application.
 #[derive(Debug, Default)]
 pub(in crate::proto::state) struct Told {
-    /// Since when there has been no peer.
+    /// When the node lost its last peer.
     pub(in crate::proto::state) since: Moment,
     pub(in crate::proto::state) last: Option<(Moment, Vec<SeedOutcome>)>,
 }

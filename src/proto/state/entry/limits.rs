@@ -1,4 +1,4 @@
-//! Limits on the dials and pongs that others cause: where to, and how often.
+//! Limits on dials and pongs that other nodes ask for: targets and rates.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use crate::proto::{Moment, PeerAddress};
 const MAX_TARGETS: usize = 1024;
 
 impl State {
-    /// Whether the limits on dials that others cause leave one to that node.
+    /// Whether the limits allow a dial to `who` on behalf of another node.
     pub(in crate::proto::state) fn may_dial_for(&mut self, who: &PeerAddress) -> bool {
         let target = who.socket();
         let may = self.may_dial(target) && self.dials_under_way() < self.config.max_dials;
@@ -22,26 +22,26 @@ impl State {
         may
     }
 
-    /// Whether a pong may be sent to where a ping claims to come from.
+    /// Whether the limits allow a pong to the claimed sender of a ping.
     pub(in crate::proto::state) fn may_answer(&mut self, target: SocketAddr) -> bool {
         self.is_somewhere_else(target)
             && take_for(&mut self.entry.answered, target, (3.0, 0.5), self.now)
             && self.entry.pongs.take(self.now)
     }
 
-    /// Whether `target` is an address at which there can be another node.
+    /// Whether another node can listen at `target`.
     pub(in crate::proto::state) fn is_somewhere_else(&self, target: SocketAddr) -> bool {
         let ip = target.ip().to_canonical();
         let own = self.config.address.parse::<IpAddr>().ok();
         let nowhere = ip.is_unspecified() || ip.is_multicast() || target.port() == 0;
         let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
-        // Other nodes must not reach this machine's loopback through us.
+        // Other nodes must not reach the loopback of this machine through this node.
         let inside = ip.is_loopback() && own.is_some_and(|own| !own.is_loopback());
         let here = own == Some(ip) && target.port() == self.config.port;
         !(nowhere || broadcast || inside || here) && self.config.allows(ip)
     }
 
-    /// Whether `target` may be dialled on behalf of another node.
+    /// Whether the limits allow a dial to `target` on behalf of another node.
     fn may_dial(&mut self, target: SocketAddr) -> bool {
         self.is_somewhere_else(target)
             && take_for(&mut self.entry.targets, target, (3.0, 0.1), self.now)

@@ -6,15 +6,15 @@ use crate::proto::state::State;
 use crate::proto::state::seeds::{Came, Seed};
 use crate::proto::{Event, SeedOutcome};
 
-/// A node that is outside says so after this time.
+/// First report of a node without peers, once every seed has an outcome.
 const FIRST_AFTER: Duration = Duration::from_secs(2);
-/// And then at the latest, even if some seed has not answered.
+/// First report even if some seeds have no outcome yet.
 const LATEST_AFTER: Duration = Duration::from_secs(6);
-/// And when nothing has changed since, again after this time.
+/// Interval at which an unchanged report repeats.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 impl State {
-    /// An attempt to enter through a seed, or to look at it, has come to that.
+    /// Notes the outcome of an attempt to enter through a seed or to check it.
     pub(in crate::proto::state) fn seed_came_to(&mut self, index: usize, why: Came) {
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return;
@@ -22,11 +22,11 @@ impl State {
         let before = seed.came_to.replace(why);
         if before != Some(why) && matches!(why, Came::Failed(_)) && !self.peers.is_empty() {
             let (host, port) = (&seed.target.host, seed.target.port);
-            tracing::warn!(host, port, reason = why.name(), "a seed cannot be used");
+            tracing::warn!(host, port, reason = why.name(), "cannot use a seed");
         }
     }
 
-    /// A seed has our request. That says less than an answer to a handshake, whatever it was.
+    /// A seed has got the request. Any answer to a handshake says more, so it is kept.
     pub(super) fn seed_was_asked(&mut self, index: usize) {
         let seed = self.entry.seeds.get(index);
         if seed.is_some_and(|seed| seed.came_to.is_none_or(Came::is_no_answer)) {
@@ -34,7 +34,7 @@ impl State {
         }
     }
 
-    /// Tells why this node has no peer, seed by seed.
+    /// Reports, for each seed, why this node has no peer.
     pub(super) fn report_entry(&mut self) {
         let outside = self.now.since(self.entry.told.since);
         let seeds = self.entry.seeds.iter();

@@ -3,7 +3,7 @@
 use crate::proto::members::Members;
 use crate::proto::routing::Routing;
 
-/// Both, between start and stop.
+/// Members and routing while the node runs.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Nodes {
     pub(in crate::proto::state) members: Members,
