@@ -1,14 +1,12 @@
-//! Noticing that the network broke apart, and mending it.
+//! Beacons: they detect netsplits and lead to repair.
 //!
-//! A node through which others have entered is a seed. Every second it sends a beacon, which
-//! travels along a tree of its own: whoever gets one twice tells the second sender to stop, whoever
-//! misses one asks all its peers. A node that has three beacons of one of its seeds missed dials it
-//! ([`seeds`](super::seeds)): if the seed cannot be reached, that is a netsplit, and it is dialled
-//! again and again; if it can, and is in another part of the network ([`parts`]), the node joins
-//! it, which mends the split for all of its part.
+//! A node through which others have entered is a seed. It sends a beacon every second along a tree
+//! of its own: a node prunes the second sender of a beacon, and asks all its peers when one is
+//! missing. A node that misses three beacons of one of its seeds dials that seed
+//! ([`seeds`](super::seeds)). An unreachable seed is a netsplit: the node keeps dialling it. A seed
+//! in another part of the network ([`parts`]) is joined, which heals the split for the whole part.
 //!
-//! The tree of the seed with the smallest id serves as the first guess for the trees of origins
-//! that have not been heard of yet.
+//! The tree of the seed with the smallest id is the first guess for the trees of unknown origins.
 
 mod fields;
 mod parts;
@@ -25,18 +23,18 @@ use crate::proto::{Beacon, LinkId, NodeId, Timer};
 pub(super) use fields::Beacons;
 use fields::Heard;
 
-/// The tick of beacons: every other tick sends one, so one a second.
+/// Interval of the beacon timer. Every other round sends a beacon, which makes one per second.
 const EVERY: Duration = Duration::from_millis(500);
-/// When peers that were told to stop are asked to go on.
+/// Silence after which all peers are asked for beacons, pruned ones included.
 const ASK_AFTER: Duration = Duration::from_millis(1500);
-/// Three beacons missed: the seed is suspected.
+/// Silence after which a seed is suspected: three missed beacons.
 pub(super) const MISSED_AFTER: Duration = Duration::from_millis(3200);
-/// So many seeds' beacons travel through a network, those of the smallest ids; and as many of each
-/// node's own seeds. Anybody can make seeds of other nodes, or make some up: these displace no
-/// beacon of a seed that all nodes were given.
+/// Most seeds whose beacons a node relays, the smallest ids first; and as many again of its own
+/// seeds. Any node can turn others into seeds or make some up: these never displace a seed that all
+/// nodes were given.
 const MAX_BEACONS: usize = 8;
-/// Of one seed's beacons so many are passed on at once, and per second: twice what it sends, and
-/// what came while this node did not get to run.
+/// Relay limit per seed: twice its rate, and a burst for beacons that piled up during a pause of
+/// this node.
 const RELAY_BURST: f64 = 4.0;
 const RELAYS_PER_SECOND: f64 = 2.0;
 
@@ -51,7 +49,7 @@ impl State {
         self.beacons.in_since = None;
     }
 
-    /// Others enter through us.
+    /// Another node has asked this node for entry.
     pub(super) fn become_seed(&mut self) {
         self.beacons.is_seed = true;
     }
@@ -65,7 +63,7 @@ impl State {
         }
         let now = self.now;
         let watched_at = self.beacons.watched_at.replace(now).unwrap_or(now);
-        // Whatever kept this node from running kept it from hearing, too.
+        // A pause of this node delayed the receipt of beacons, too.
         let lag = now.since(watched_at).saturating_sub(EVERY);
         for heard in self.beacons.heard.values_mut() {
             heard.at = heard.at.after(lag).min(now);
@@ -115,7 +113,8 @@ impl State {
         }
         let id = beacon.origin.id.clone();
         if id == self.me {
-            // Our own, on a way round. Of an earlier life, perhaps: no reason to prune.
+            // A beacon of this node came back around a loop. Prune the sender, unless the beacon is
+            // from an earlier epoch.
             if beacon.origin == *self.publish.origin() {
                 self.send(link, native::beacon_tree(&id, false));
             }
@@ -127,8 +126,8 @@ impl State {
             let newer = known.origin != beacon.origin || beacon.number > known.number;
             if !newer {
                 if known.parent.is_none() {
-                    // The answer of somebody who was asked. Is it below us in the tree, no more
-                    // will come from there, and we shall ask again.
+                    // An answer to our question. If the sender is our child in the tree, it will
+                    // bring no more and we ask again.
                     (known.parent, known.asked) = (Some(link), false);
                 } else if known.parent != Some(link) {
                     self.send(link, native::beacon_tree(&id, false));
@@ -188,7 +187,7 @@ impl State {
         }
     }
 
-    /// Tells a peer that comes from another part which seeds are heard here.
+    /// Tells a peer from another part which seeds this node hears.
     pub(super) fn tell_beacons(&mut self, link: LinkId) {
         let heard = self.beacons.heard.values();
         let fresh = heard.filter(|heard| self.now.since(heard.at) < ASK_AFTER);
@@ -218,7 +217,7 @@ impl State {
             return;
         }
         self.parent_asks(link, seed);
-        // The sender has missed a beacon: it need not wait for the next one.
+        // The sender has missed a beacon: repeat the latest one now.
         let latest = self
             .beacons
             .heard
@@ -234,8 +233,7 @@ impl State {
         }
     }
 
-    /// A peer that asks for beacons and has brought them so far has lost its way to the seed, and so
-    /// have we.
+    /// If the parent asks for beacons, it has lost the path to the seed, and so has this node.
     fn parent_asks(&mut self, link: LinkId, seed: &NodeId) {
         let Some(heard) = self.beacons.heard.get_mut(seed) else {
             return;
@@ -280,20 +278,20 @@ impl State {
         }
     }
 
-    /// Whether a beacon of that seed has come lately.
+    /// Whether this node hears the beacons of a seed with this id or address.
     pub(super) fn hears(&self, id: Option<&NodeId>, address: Option<SocketAddr>) -> bool {
         let heard = &self.beacons.heard;
         id.is_some_and(|id| heard.contains_key(id))
             || address.is_some_and(|it| heard.values().any(|heard| heard.address == it))
     }
 
-    /// Whether any beacon has come that the next one is not overdue for.
+    /// Whether the latest beacon of any seed is recent, so that the next is not overdue.
     fn hears_lately(&self) -> bool {
         let mut heard = self.beacons.heard.values();
         heard.any(|heard| self.now.since(heard.at) < ASK_AFTER)
     }
 
-    /// How many seeds' beacons are passed on.
+    /// How many seeds this node hears.
     pub(super) fn beacons(&self) -> usize {
         self.beacons.heard.len()
     }

@@ -6,29 +6,29 @@ use std::net::SocketAddr;
 use crate::proto::bucket::Bucket;
 use crate::proto::{LinkId, Moment, NodeId, Origin};
 
-/// Seeds that were not known before are taken note of: at once, as many as there is room for, and
-/// per second. Where all nodes are seeds, each part hears smaller and smaller ids while it grows.
+/// Limits on new seeds. The burst fills the table. Where all nodes are seeds, a part meets ever
+/// smaller ids as it grows.
 const NEWS_BURST: f64 = 16.0;
 const NEWS_PER_SECOND: f64 = 4.0;
 
-/// The seeds that are alive, as a node knows them.
+/// The seeds that a node hears, and its own role.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Beacons {
     /// Whether this node is a seed.
     pub(in crate::proto::state) is_seed: bool,
     /// Whether it sends beacons because no other node does.
     pub(in crate::proto::state) is_substitute: bool,
-    /// When it begins to, unless it hears a seed.
+    /// When it becomes a substitute, unless it hears a seed before.
     pub(in crate::proto::state) mute_until: Option<Moment>,
-    /// Since when it has had a peer.
+    /// When it got its first peer.
     pub(in crate::proto::state) in_since: Option<Moment>,
     pub(in crate::proto::state) number: u64,
     pub(in crate::proto::state) rounds: u64,
     pub(in crate::proto::state) watched_at: Option<Moment>,
     pub(in crate::proto::state) heard: BTreeMap<NodeId, Heard>,
-    /// Our own peers that do not want our beacons.
+    /// Peers that have pruned the beacons of this node.
     pub(in crate::proto::state) own_lazy: Vec<LinkId>,
-    /// Seeds that were not known before.
+    /// Limits new seeds.
     pub(in crate::proto::state) news: Bucket,
 }
 
@@ -53,7 +53,7 @@ impl Beacons {
         self.is_seed || self.is_substitute
     }
 
-    /// Peers that broadcasts of an unknown origin are not pushed to at first.
+    /// Peers that start as lazy for an unknown origin.
     pub(in crate::proto::state) fn lazy_by_default(&self, me: &NodeId) -> &[LinkId] {
         match self.heard.first_key_value() {
             Some((id, heard)) if !self.sends() || id < me => &heard.lazy,
@@ -62,18 +62,20 @@ impl Beacons {
     }
 }
 
+/// A seed that this node hears.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Heard {
     pub(in crate::proto::state) origin: Origin,
     pub(in crate::proto::state) address: SocketAddr,
     pub(in crate::proto::state) number: u64,
     pub(in crate::proto::state) at: Moment,
-    /// Whether it was one of our own seeds when it was first heard.
+    /// Whether it was a seed of this node when it was first heard.
     pub(in crate::proto::state) is_ours: bool,
-    /// Whom it came from.
+    /// The peer that brought the latest beacon.
     pub(in crate::proto::state) parent: Option<LinkId>,
-    /// Peers that do not want it from us.
+    /// Peers that have pruned it.
     pub(in crate::proto::state) lazy: Vec<LinkId>,
+    /// Whether peers have been asked for its beacons since the latest one.
     pub(in crate::proto::state) asked: bool,
     /// Limits the relayed beacons.
     pub(in crate::proto::state) relays: Bucket,

@@ -1,7 +1,7 @@
-//! Parts of the network: telling whether two nodes are in the same one.
+//! Parts of the network: whether two nodes are in the same one.
 //!
 //! All nodes of a part hear the beacons of the same few seeds, those with the smallest ids.
-//! Handshakes carry marks of them. Two nodes without a common mark are in different parts.
+//! Handshakes carry marks of these seeds. Two nodes without a common mark are in different parts.
 
 #[cfg(test)]
 mod tests;
@@ -12,31 +12,32 @@ use crate::proto::codec::hello::MAX_MARKS;
 use crate::proto::state::State;
 use crate::proto::{Hello, Moment, Origin};
 
-/// A node that has just got its first peer may not have heard the beacons of its part yet.
+/// Wait after the first peer before a node without a common mark counts as in another part. The
+/// beacons of this node's own part may take that long to arrive.
 const HEARS_AFTER: Duration = Duration::from_millis(1500);
-/// The same, when it has heard none.
+/// The same for a node that has heard no beacon.
 const HEARS_NONE_AFTER: Duration = Duration::from_secs(2);
-/// A part without a seed gets a substitute after this time, at most twice as late.
+/// A part without a seed gets a substitute after one to two times this.
 const SUBSTITUTE_AFTER: Duration = Duration::from_millis(1500);
 
-/// The part of another node, by its marks.
+/// The part that another node is in, by its marks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::proto::state) enum Part {
-    /// It is in our part of the network.
+    /// The same part.
     Same,
-    /// It is in another.
+    /// Another part.
     Other,
     /// It is too early to tell.
     Unknown,
-    /// It is an older node, which does not say.
+    /// An older node, which sends no marks.
     Unsaid,
 }
 
 impl State {
-    /// The marks of the beacons that are heard here.
+    /// The marks of the seeds that this node hears.
     pub(in crate::proto::state) fn marks(&self) -> Vec<u64> {
         let own = self.beacons.sends().then(|| self.publish.origin());
-        // A seed without a way to it may be in another part by now.
+        // Without a parent in its tree, a seed may be in another part by now.
         let heard = self.beacons.heard.values();
         let heard = heard.filter(|heard| heard.parent.is_some());
         let heard = heard.map(|heard| &heard.origin);
@@ -46,7 +47,7 @@ impl State {
         origins.into_iter().map(mark).collect()
     }
 
-    /// In which part the sender of `hello` is.
+    /// The part that the sender of `hello` is in.
     pub(in crate::proto::state) fn part_of(&self, hello: &Hello) -> Part {
         let Some(native) = &hello.native else {
             return Part::Unsaid;
@@ -79,8 +80,8 @@ impl State {
         Part::Other
     }
 
-    /// Where nobody is heard, somebody has to send beacons although nobody has entered through it;
-    /// and where several do, the one with the smallest id is enough.
+    /// Starts or stops substitute beacons: a part without a seed needs a node that sends them. Of
+    /// several substitutes, the one with the smallest id goes on.
     pub(super) fn substitute_seeds(&mut self) {
         let beacons = &mut self.beacons;
         let is_mute = beacons.heard.is_empty() && !beacons.is_seed && !self.peers.is_empty();
@@ -98,7 +99,7 @@ impl State {
     }
 }
 
-/// A number for a seed in one of its lives: FNV-1a.
+/// A mark: the FNV-1a hash of a seed's id and epoch.
 fn mark(origin: &Origin) -> u64 {
     let id = origin.id.code().bytes();
     let bytes = id.chain(origin.epoch.to_be_bytes());

@@ -2,7 +2,7 @@ use super::*;
 use crate::proto::NodeId;
 
 #[test]
-fn a_seed_has_another_mark_in_each_life() {
+fn a_seed_has_a_new_mark_in_each_epoch() {
     let origin = |id: &str, epoch| Origin {
         id: NodeId::parse(id).unwrap(),
         epoch,
