@@ -1,19 +1,20 @@
-//! Whom a node knows, and whom it has as peers, among native nodes: HyParView.
+//! The active and the passive view of native nodes: HyParView.
 //!
-//! The *active view* is the list of peers: [`Config::min_peers`](crate::proto::Config) are sought,
-//! `max_peers` accepted. The *passive view* is a random handful of other nodes' addresses; whoever
-//! loses a peer dials from it at once. It is kept fresh by trading addresses with nodes a few random
-//! steps away (SHUFFLE, whose answer walks back the way it came, so that it needs no connection).
+//! The *active view* is the list of peers: a node seeks [`Config::min_peers`](crate::proto::Config)
+//! and accepts up to `max_peers`. The *passive view* is a random handful of other addresses. A node
+//! that loses a peer dials one of them at once. Shuffles keep the passive view fresh: a node trades
+//! addresses with a node a few random steps away, and the answer walks back the same way, so it
+//! needs no extra connection.
 //!
-//! A node enters by a handshake with a seed that says `join`. A seed with room takes it; a full one
-//! refuses, tells it of others, and sends its address for a walk (FORWARD JOIN), at whose end somebody
-//! with room dials it. So seeds are ways in and have no more peers than others. A node that has no
-//! peer at all dials urgently: then somebody else makes room, with a GOODBYE that says so. A legacy node
-//! cannot say how urgent it is; when it asks again, the walks on its behalf do. Peers of the legacy wire
-//! are never asked to make room: they would not find their way back.
+//! A node enters by a handshake with a seed that says `join`. A seed with room accepts it. A full
+//! one refuses, names other nodes, and sends the address on random walks (FORWARD JOIN); the node
+//! at the end of a walk dials it if it has room. So seeds have no more peers than other nodes. A
+//! node without any peer dials urgently: another node then makes room with a GOODBYE that says so.
+//! A legacy node cannot send an urgent request; when it asks again, the walks on its behalf are
+//! urgent. Legacy peers are never closed to make room, because they would not find their way back.
 //!
-//! HyParView: Leitão, Pereira, Rodrigues, "HyParView: a membership protocol for reliable gossip-based
-//! broadcast", 2007. The numbers are its own where nothing else is said.
+//! HyParView: Leitão, Pereira, Rodrigues, "HyParView: a membership protocol for reliable
+//! gossip-based broadcast", 2007. The numbers come from there unless noted otherwise.
 
 mod fields;
 mod forward_join;
@@ -33,30 +34,30 @@ use crate::proto::{Intent, LinkId, NodeId, PeerAddress, RemoveReason, Timer};
 use fields::Known;
 pub(super) use fields::Membership;
 
-/// How many addresses are kept.
+/// Size of the passive view.
 const PASSIVE: usize = 30;
-/// Peers and passive addresses that a shuffle offers, and our own.
+/// Addresses in a shuffle, besides the sender's own: from the active and the passive view.
 const SHUFFLE_ACTIVE: usize = 3;
 const SHUFFLE_PASSIVE: usize = 4;
-/// How often more peers are sought while there are too few.
+/// Interval of seeking while there are too few peers.
 const SEEK_EVERY: Duration = Duration::from_secs(1);
-/// After this many rounds in vain somebody else has to make room.
+/// Rounds in vain before dials become urgent, so that another node makes room.
 const PATIENCE: u32 = 3;
-/// Dials at a time for a node that has no peer: most may be to nodes that died with the peers.
+/// Dials at a time for a node without peers: many targets may have died along with its peers.
 const DIALS_WHEN_ALONE: usize = 4;
-/// After so many rounds in vain they become rare: nobody has room, or nobody else is there. That is
-/// also the most that a node without any peer waits, and one that has some.
+/// Rounds in vain before the interval grows, because every node is full or gone: up to the first
+/// limit without peers, to the second with some.
 const BUSY_ROUNDS: u32 = 8;
 const SEEK_ALONE: Duration = Duration::from_secs(10);
 const SEEK_LATE: Duration = Duration::from_secs(90);
-/// Addresses where nobody could be reached are not kept for so long, and so many of them.
+/// How long unreachable addresses stay out of the passive view, and how many are remembered.
 const UNREACHABLE_FOR: Duration = Duration::from_secs(120);
 const UNREACHABLE: usize = 64;
-/// A dial without an answer after this is not waited for.
+/// Dials older than this no longer count as under way when seeking.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-/// An address is not tried again before this.
+/// Pause before the same address is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// The same to one of them: at once, and per second, which is once in [`TRY_AGAIN`].
+/// Limits on dials to one address: burst, and per second, which is once in [`TRY_AGAIN`].
 const TARGET_BURST: f64 = 4.0;
 const TARGET_RATE: f64 = 0.5;
 
@@ -70,15 +71,15 @@ impl State {
         self.start_beacons();
     }
 
-    /// How we tell others where to dial us; `None` as long as our address is a name.
+    /// The address that other nodes can dial. `None` if the own address is a name or unspecified.
     pub(super) fn own_contact(&self) -> Option<PeerAddress> {
         let own = self.own_address()?;
         (!own.address.is_unspecified()).then_some(own)
     }
 
-    // Who is known
+    // The passive view
 
-    /// Keeps an address, in the place of another if there are many.
+    /// Adds an address to the passive view, in place of a random one if the view is full.
     pub(super) fn meet(&mut self, who: PeerAddress) {
         self.suspect_twin(&who);
         if self.is_unreachable(who.socket())
@@ -108,7 +109,7 @@ impl State {
         self.peer(link)?.contact()
     }
 
-    /// A random few of those we know, `except` excepted.
+    /// A few random addresses from both views, without `except`.
     pub(super) fn sample(&mut self, except: Option<&NodeId>) -> Vec<PeerAddress> {
         let with_leaves = self.tells_of_leaves();
         let peers = self.peers.iter();
@@ -127,7 +128,7 @@ impl State {
         active
     }
 
-    /// A random native peer but `except`.
+    /// A random native peer other than `except`.
     fn random_peer(&mut self, except: Option<LinkId>) -> Option<LinkId> {
         let mut peers = self.native_peers();
         peers.retain(|link| Some(*link) != except);
@@ -137,7 +138,7 @@ impl State {
 
     // Peers come and go
 
-    /// Tells native peers how many peers we have.
+    /// Tells native peers how many peers this node has.
     pub(super) fn tell_peers(&mut self) {
         let told = (count(self.peers.len()), self.ways());
         self.membership.told = told;
@@ -158,7 +159,7 @@ impl State {
         }
     }
 
-    /// How many of our peers have others.
+    /// How many peers of this node have other peers.
     pub(super) fn ways(&self) -> u16 {
         let mut peers = self.peers.iter().filter_map(|link| self.peer(*link));
         let leads_on = |peer: &&Peer| peer.max_peers.is_none() || peer.has > 1;
@@ -177,14 +178,14 @@ impl State {
         self.forget_known(&id);
         self.seed_added(link);
         if self.membership.passive.is_empty() && self.config.native {
-            // Hardly in: the sooner we know others the better.
+            // A newcomer knows no other nodes: get addresses now.
             self.on_shuffle_timer();
         }
     }
 
     pub(super) fn peer_lost(&mut self, link: LinkId, peer: &Peer, reason: RemoveReason) {
         self.membership.routes.retain(|(_, from)| *from != link);
-        // Others are sought as if it were for the first time.
+        // Seeking starts afresh.
         self.membership.rounds = 0;
         self.membership.quiet_until = None;
         self.membership.seek_set = false;
@@ -205,7 +206,8 @@ impl State {
         }
     }
 
-    /// Tells a native peer that we close the link: `keep`: to make room.
+    /// Tells a native peer that this node closes the link. `keep`: to make room, so the peer may
+    /// keep the address.
     pub(super) fn say_goodbye(&mut self, link: LinkId, keep: bool) {
         self.say_goodbye_to(link, self.is_native(link), keep);
     }
@@ -216,7 +218,7 @@ impl State {
         }
     }
 
-    /// A peer is about to close the link.
+    /// A peer will close the link.
     pub(super) fn on_goodbye(&mut self, link: LinkId, keep: bool) {
         if let Some(peer) = self.peer_mut(link) {
             peer.leaving = Some(keep);
@@ -225,7 +227,7 @@ impl State {
 
     // Seeking
 
-    /// Dials nodes from the passive view, if there are too few peers.
+    /// Dials nodes from the passive view while there are too few peers.
     pub(super) fn seek(&mut self) {
         if !self.config.native || self.is_sufficiently_filled() {
             return;
@@ -286,12 +288,12 @@ impl State {
         }
     }
 
-    /// Whether peers are still sought each second.
+    /// Whether this node still seeks peers every second.
     pub(super) fn seeks_often(&self) -> bool {
         self.membership.rounds <= BUSY_ROUNDS
     }
 
-    /// How long it is until more peers are sought again.
+    /// Time until the next round of seeking.
     fn seek_wait(&self) -> Duration {
         let late = self.membership.rounds.saturating_sub(BUSY_ROUNDS).min(10);
         let most = match self.peers.is_empty() {
@@ -301,7 +303,7 @@ impl State {
         (SEEK_EVERY * (1 << late)).min(most)
     }
 
-    /// Whether nobody could be reached at that address a short while ago.
+    /// Whether a dial to that address has failed recently.
     fn is_unreachable(&self, address: SocketAddr) -> bool {
         let mut unreachable = self.membership.unreachable.iter();
         unreachable.any(|(other, at)| *other == address && self.now.since(*at) < UNREACHABLE_FOR)
@@ -316,7 +318,7 @@ impl State {
         unreachable.push_back((address, self.now));
     }
 
-    /// Whether an address that others told us may be dialled once more.
+    /// Whether the limit per target allows another dial to an address that came from other nodes.
     fn may_try(&mut self, target: SocketAddr) -> bool {
         let limits = (TARGET_BURST, TARGET_RATE);
         let may = take_for(&mut self.membership.targets, target, limits, self.now);
@@ -334,7 +336,7 @@ impl State {
         self.seek();
     }
 
-    /// A dial that was to make a peer did not.
+    /// A dial ended without a new peer.
     pub(super) fn dial_came_to_nothing(&mut self, dial: &Dial, end: DialEnd, code: &str) {
         if !self.running {
             return;
@@ -352,7 +354,7 @@ impl State {
         self.seek();
     }
 
-    /// Keeps what others had to offer, and makes use of it if there are too few peers.
+    /// Adds addresses to the passive view, and dials some if there are too few peers.
     pub(super) fn meet_all(&mut self, contacts: Vec<PeerAddress>) {
         for who in contacts {
             self.meet(who);
@@ -360,7 +362,7 @@ impl State {
         self.seek();
     }
 
-    /// How many addresses of others are kept, one way or another.
+    /// How many addresses of other nodes this node stores.
     pub(super) fn addresses(&self) -> usize {
         let Membership {
             passive,

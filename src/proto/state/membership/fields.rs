@@ -7,38 +7,41 @@ use std::time::Duration;
 use crate::proto::bucket::Bucket;
 use crate::proto::{Config, LinkId, Moment, PeerAddress};
 
-/// Peers that make room for urgent ones: at once, and per second.
+/// Limits on peers closed to make room: burst, and per second.
 const ROOM_BURST: f64 = 4.0;
 const ROOM_RATE: f64 = 2.0;
-/// Dials to addresses from the passive view, as multiples of [`Config::dials_per_second`]: at once,
-/// the whole view; per second, what finds the survivors of a mass failure.
+/// Limits on dials to addresses from the passive view, as multiples of
+/// [`Config::dials_per_second`]. The burst covers the whole view; the rate finds the survivors of a
+/// mass failure.
 const SEEK_BURST: f64 = 8.0;
 const SEEK_RATE: f64 = 2.0;
 
-/// What a node knows of others beside its peers.
+/// Other nodes that a node knows, besides its peers.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Membership {
     pub(in crate::proto::state) passive: Vec<Known>,
     pub(in crate::proto::state) lost: VecDeque<Lost>,
-    /// Nodes that look for peers, as far as refused ones should know.
+    /// Nodes that look for peers, to be named in refusals.
     pub(in crate::proto::state) waiting: VecDeque<Waiting>,
-    /// The shuffle of ours that is under way.
+    /// The nonce of this node's latest shuffle.
     pub(in crate::proto::state) nonce: u32,
-    /// Where other nodes' shuffles came from.
+    /// The nonces of relayed shuffles and the links that they came from.
     pub(in crate::proto::state) routes: VecDeque<(u32, LinkId)>,
-    /// How many peers we have told others that we have, and how many of those have others.
+    /// The latest numbers that peers were told: peers, and how many of them have other peers.
     pub(in crate::proto::state) told: (u16, u16),
     /// Rounds of seeking since a peer was added.
     pub(in crate::proto::state) rounds: u32,
-    /// Nobody is sought before this: it was in vain for so long.
+    /// No seeking before this, after many rounds in vain.
     pub(in crate::proto::state) quiet_until: Option<Moment>,
-    /// Where nobody could be reached, and when.
+    /// Addresses that could not be reached, and when.
     pub(in crate::proto::state) unreachable: VecDeque<(SocketAddr, Moment)>,
     pub(in crate::proto::state) seek_set: bool,
+    /// Limits peers closed to make room.
     pub(in crate::proto::state) room: Bucket,
-    /// Dials to addresses that others told us of: whoever hands out a victim's gets no more of us.
+    /// Limits dials to addresses that came from other nodes: a node that hands out a victim's
+    /// address cannot cause more.
     pub(in crate::proto::state) dials: Bucket,
-    /// The same per address, under whatever ids it was told.
+    /// The same per address, whatever ids it came with.
     pub(in crate::proto::state) targets: BTreeMap<SocketAddr, Bucket>,
     pub(in crate::proto::state) started: Moment,
 }
@@ -81,7 +84,7 @@ pub(in crate::proto::state) struct Lost {
     pub(in crate::proto::state) since: Moment,
     pub(in crate::proto::state) at: Moment,
     pub(in crate::proto::state) wait: Duration,
-    /// Whether the way to it broke, rather than its process.
+    /// Whether it fell silent, so that the network may be at fault rather than its process.
     pub(in crate::proto::state) silently: bool,
 }
 

@@ -6,13 +6,13 @@ use crate::proto::{LinkId, PeerAddress};
 
 /// Steps of a forward join.
 const JOIN_STEPS: u8 = 6;
-/// Steps before its end at which it leaves its address in a passive view.
+/// Remaining steps at which the address enters a passive view.
 const PASSIVE_STEPS: u8 = 3;
-/// Walks on behalf of somebody who was refused.
+/// Walks per newcomer.
 const WALKS: usize = 3;
 
 impl State {
-    /// Tells the network of a node that entered through us.
+    /// Announces a node that entered through this node.
     pub(in crate::proto::state) fn introduce(&mut self, link: LinkId) {
         let contacts = self.sample(None);
         let Some(who) = self.peer_contact(link) else {
@@ -25,8 +25,8 @@ impl State {
         }
     }
 
-    /// Sends the address of a node that looks for peers for walks through the network. `urgent`: room
-    /// shall be made for it.
+    /// Sends the address of a node that looks for peers on random walks. `urgent`: the node at the
+    /// end of a walk makes room for it.
     pub(in crate::proto::state) fn send_walks(
         &mut self,
         who: &PeerAddress,
@@ -80,7 +80,7 @@ impl State {
         self.send(next, native::forward_join(urgent, ttl, &who));
     }
 
-    /// Where a walk goes on that came over `from`.
+    /// The next step of a walk that came over `from`.
     fn next_step(&mut self, from: LinkId) -> Option<LinkId> {
         let mut peers = self.native_peers();
         peers.retain(|link| *link != from && !self.is_dead_end(*link));
@@ -88,7 +88,7 @@ impl State {
         peers.get(index).copied()
     }
 
-    /// Whether a peer accepts no other than this node.
+    /// Whether a peer accepts no peer besides this node.
     fn is_dead_end(&self, link: LinkId) -> bool {
         self.peer(link).and_then(|peer| peer.max_peers) == Some(1)
     }

@@ -1,4 +1,4 @@
-//! Peers that were lost without a goodbye, and are looked for.
+//! Peers that were lost without a goodbye: this node dials them again.
 
 use std::time::Duration;
 
@@ -7,20 +7,22 @@ use crate::proto::state::links::Dial;
 use crate::proto::state::{State, jitter};
 use crate::proto::{Intent, NodeId, PeerAddress};
 
-/// Peers that fell silent and are looked for: how many, how long, how often.
+/// Limits on lost peers: how many, for how long, first and longest interval.
 const LOST: usize = 64;
 const LOST_FOR: Duration = Duration::from_secs(3600);
 const LOST_FIRST: Duration = Duration::from_secs(1);
 const LOST_MAX: Duration = Duration::from_secs(30);
-/// Later each waits this long for every one that is lost, so that all together cost little.
+/// Longest interval per lost peer after [`LATE_AFTER`]. It is multiplied by their number, which
+/// bounds the cost of all together.
 const LOST_LATE: Duration = Duration::from_secs(300);
-/// How long that is after the loss.
+/// Age of a loss from which [`LOST_LATE`] applies.
 const LATE_AFTER: Duration = Duration::from_secs(120);
 
 impl State {
-    /// A peer was lost without a goodbye; `silently`: the way to it broke, rather than its process.
+    /// A peer was lost without a goodbye. `silently`: it fell silent, so the network may be at
+    /// fault rather than its process.
     pub(super) fn miss(&mut self, who: PeerAddress, silently: bool) {
-        // It is where the peer said that it listens.
+        // The peer only claimed this address.
         if !self.is_somewhere_else(who.socket()) {
             return;
         }
@@ -36,7 +38,7 @@ impl State {
         });
     }
 
-    /// Looks for lost peers whose time has come.
+    /// Dials the lost peers that are due.
     pub(in crate::proto::state) fn look_for_lost(&mut self) {
         let now = self.now;
         self.membership
@@ -56,14 +58,14 @@ impl State {
             dials.push((lost.who.clone(), lost.silently));
         }
         for (who, silently) in dials {
-            // Seeds that are missed are dialled in any case.
+            // Missed seeds are dialled by their own timer.
             let is_seed = self.entry.seed_at(who.socket());
             let is_seed =
                 is_seed.is_some_and(|index| self.entry.seeds[index].health.is_suspected());
             if is_seed || self.peer_link(&who.id).is_some() || self.is_dialing(&who) {
                 continue;
             }
-            // A way that is open again may lead to a part of the network we were cut off from.
+            // A repaired path may lead to a part of the network that this node was cut off from.
             let intent = match (silently, self.is_full()) {
                 (true, _) => Intent::Urgent,
                 (false, false) => Intent::Peer,
@@ -80,7 +82,7 @@ impl State {
         }
     }
 
-    /// A node that was dialled answers, though not to be a peer.
+    /// A dialled node answers without becoming a peer: it is no longer lost.
     pub(in crate::proto::state) fn found_lost(&mut self, id: &NodeId) {
         let lost = &mut self.membership.lost;
         let found = lost.iter().position(|lost| lost.who.id == *id);

@@ -1,28 +1,28 @@
-//! Room: whose link is given up for whose.
+//! Room: which peer a full node closes for which newcomer.
 //!
-//! Nobody gives up a peer that has no other: it would be outside, and would make somebody else give
-//! one up. So links move from nodes that have many to nodes that have few, until none has two more
-//! than the one that asks, and then the network is at rest.
+//! A node never closes a peer that has no other: that peer would be outside and make another node
+//! close one. So links move from nodes with many peers to nodes with few, until no node has two
+//! more than the node that asks. Then the network is stable.
 
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::links::{Dial, Peer, count};
 use crate::proto::{CloseHow, Hello, Intent, LinkId, PeerAddress, RemoveReason};
 
-/// A node that accepts no more peers than this leads nowhere, or only on: it is a leaf.
+/// A node that accepts at most this many peers is a leaf: it ends the network or extends a chain.
 const LEAF: usize = 2;
-/// Links that a node keeps for nodes that are no leaves, as far as others need them.
+/// Links that a node reserves for peers with other peers.
 const TRUNK: usize = 2;
-/// How many peers an older node is taken to have, which does not say it.
+/// Assumed number of peers of an older node, which does not report it.
 const USUAL: u16 = 3;
 
 impl State {
-    /// Whether this node accepts only a few peers.
+    /// Whether this node is a leaf.
     pub(in crate::proto::state) fn is_leaf(&self) -> bool {
         self.config.max_peers <= LEAF
     }
 
-    /// Whether the sender of `hello` does.
+    /// Whether the sender of `hello` is a leaf.
     pub(in crate::proto::state) fn says_leaf(hello: &Hello) -> bool {
         let native = hello.native.as_ref();
         let max = native.and_then(|native| native.place.max_peers);
@@ -35,25 +35,25 @@ impl State {
         place.is_some_and(|place| place.max_peers.is_some_and(|max| place.peers < max))
     }
 
-    /// Whether a peer accepts only a few peers.
+    /// Whether a peer is a leaf.
     pub(super) fn is_leaf_peer(&self, link: LinkId) -> bool {
         let max = self.peer(link).and_then(|peer| peer.max_peers);
         max.is_some_and(|max| usize::from(max) <= LEAF)
     }
 
-    /// The same, and it has as many as it accepts.
+    /// Whether a peer is a leaf without room.
     pub(super) fn is_full_leaf(&self, link: LinkId) -> bool {
         let is_full = |peer: &Peer| peer.max_peers.is_some_and(|max| peer.has >= max);
         self.is_leaf_peer(link) && self.peer(link).is_some_and(is_full)
     }
 
-    /// Whether all its peers are leaves without room.
+    /// Whether all peers of this node are leaves without room.
     fn has_full_leaves_only(&self) -> bool {
         self.peers.iter().all(|link| self.is_full_leaf(*link))
     }
 
-    /// Whether addresses of leaves are of use to this node and its peers: only where there is nobody
-    /// else. All that others could do with them is to find them full.
+    /// Whether this node passes on addresses of leaves: only if it and its peers are all leaves.
+    /// Elsewhere a leaf is usually full, and its address useless.
     pub(in crate::proto::state) fn tells_of_leaves(&self) -> bool {
         self.is_leaf()
             && self
@@ -62,7 +62,7 @@ impl State {
                 .all(|link| self.is_leaf_peer(*link))
     }
 
-    /// How many of that one's peers have others, and how many peers it has, as far as it has said.
+    /// How many peers of a peer have other peers, and how many peers it has, as far as it reports.
     fn riches_of(&self, link: LinkId) -> (u16, u16) {
         match self.peer(link) {
             Some(peer) if peer.max_peers.is_some() => (peer.ways, peer.has),
@@ -70,12 +70,12 @@ impl State {
         }
     }
 
-    /// Lets a native peer go for the sake of a node that has only so many peers.
+    /// Closes a native peer to make room for a node with `for_one_with` peers.
     pub(in crate::proto::state) fn make_room(&mut self, for_one_with: u16) -> bool {
         self.let_go_of_one_with(for_one_with.saturating_add(2), None)
     }
 
-    /// The same for the sender of `hello`, which listens at `instead`.
+    /// Makes room for the sender of `hello`, which listens at `instead`.
     pub(in crate::proto::state) fn make_room_for(
         &mut self,
         hello: &Hello,
@@ -83,11 +83,11 @@ impl State {
     ) -> bool {
         let native = hello.native.as_ref();
         let has = native.map_or(0, |native| native.place.peers);
-        // What holds the network together is not given up for one that leads nowhere; and where leaves
-        // have taken that place, one of them has to go.
+        // A peer that leads on is not closed for a leaf. Where leaves hold too many links, one of
+        // them has to go.
         let hangers = self.hangers().len();
         let is_trunk = match Self::says_leaf(hello) {
-            // Among leaves there is nobody else.
+            // Where all are leaves, a leaf may take any place.
             true if self.is_leaf() => false,
             true => hangers >= self.most_hangers(),
             false => hangers > self.most_hangers(),
@@ -96,30 +96,30 @@ impl State {
             Some(Intent::Rejoin) => 2,
             _ => has.saturating_add(2),
         };
-        // A leaf that gives up a link cuts its part in two. Nobody else need be cut off where
-        // another node waits.
+        // A leaf that closes a link cuts its part in two. It keeps the link while another node
+        // waits that the sender can join instead.
         let is_spared = self.is_leaf() && self.has_waiting_for(hello);
         !is_trunk && !is_spared && self.let_go_of_one_with(least, instead)
     }
 
-    /// Makes room for a node of another part of the network that we have dialled.
+    /// Makes room for a node of another part of the network that this node has dialled.
     pub(in crate::proto::state) fn make_room_for_bridge(&mut self, to: &PeerAddress) -> bool {
         self.displace(to) || self.let_go_of_one_with(2, Some(to))
     }
 
-    /// How many peers may have no other before those that have are short of room.
+    /// Most peers without other peers before those that lead on run short of room.
     fn most_hangers(&self) -> usize {
         self.config.max_peers.saturating_sub(TRUNK)
     }
 
-    /// Whether there would be room for a link to another part of the network.
+    /// Whether this node has or can make room for a link to another part of the network.
     pub(in crate::proto::state) fn has_room_for_bridge(&self) -> bool {
         !self.is_full() || !self.rich(2).is_empty() || self.has_hangers_to_spare()
     }
 
-    /// The native peers that have at least so many peers, and others to lead on.
+    /// The native peers with at least `least` peers that also lead on to others.
     fn rich(&self, least: u16) -> Vec<LinkId> {
-        // Whoever has one peer only must not leave it to become the peer of one that has none.
+        // A node must not close its only peer for a node without any.
         if self.peers.len() < 2 {
             return Vec::new();
         }
@@ -143,7 +143,7 @@ impl State {
         true
     }
 
-    /// Says goodbye to a peer, which may come back, and tells it of `instead`.
+    /// Closes a peer with a goodbye, keeps its address, and tells it about `instead`.
     fn let_go(&mut self, link: LinkId, instead: Option<&PeerAddress>) {
         tracing::debug!(%link, "making room");
         if let Some(who) = instead {
@@ -154,14 +154,15 @@ impl State {
         self.end_link(link, CloseHow::Flush, RemoveReason::Local, "ROOM");
         if let Some(who) = who {
             if self.is_leaf() {
-                // Two leaves that join each other leave two others behind, which can do the same.
+                // Two full leaves that become peers each close one peer. The two closed nodes can
+                // join each other.
                 self.note_waiting(&who, Vec::new(), true);
             }
             self.meet(who);
         }
     }
 
-    /// The native peers that nothing but we leads on from.
+    /// The native peers that have no peer besides this node.
     fn hangers(&self) -> Vec<LinkId> {
         let mut peers = self.native_peers();
         peers.retain(|link| self.riches_of(*link).0 <= 1);
@@ -172,8 +173,9 @@ impl State {
         self.hangers().len() > self.most_hangers()
     }
 
-    /// Gives the place of a peer that has no other to a node that can be dialled and has room itself,
-    /// for that peer as well. Otherwise a node that nothing but leaves hang on would be closed to all.
+    /// Closes a peer without other peers for a node that accepts dials and has room, which the
+    /// closed peer can join. Otherwise a node with only leaves as peers would be closed to all
+    /// others.
     pub(in crate::proto::state) fn displace(&mut self, newcomer: &PeerAddress) -> bool {
         if !self.has_hangers_to_spare() || !self.membership.room.take(self.now) {
             return false;
@@ -186,8 +188,8 @@ impl State {
         true
     }
 
-    /// Whom else the sender of `hello` should ask, which is refused: first those that wait as it does;
-    /// how many these are.
+    /// Names nodes that the refused sender of `hello` should ask instead, waiting nodes first;
+    /// returns how many of them wait.
     pub(in crate::proto::state) fn alternatives(
         &mut self,
         hello: &Hello,
@@ -213,12 +215,12 @@ impl State {
         (waiting, contacts)
     }
 
-    /// A node presses for room and there is none but a hanger's: dials it, to see whether others
-    /// could, too. [`State::displace`] follows when it answers.
+    /// Dials a node that needs room if only a peer without other peers could give it: the dial
+    /// tests that others can reach the node. [`State::displace`] follows when it answers.
     fn try_displacing(&mut self, hello: &Hello, who: &PeerAddress) {
         let intent = match hello.intent() {
             Some(intent @ (Intent::Urgent | Intent::Rejoin)) => intent,
-            // There is nobody to tell it of.
+            // This node has no other node to name.
             Some(Intent::Join) if self.has_full_leaves_only() => Intent::Urgent,
             _ => return,
         };

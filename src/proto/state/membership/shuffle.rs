@@ -1,4 +1,4 @@
-//! Shuffles: addresses are traded with nodes a few random steps away.
+//! Shuffles: a node trades addresses with nodes a few random steps away.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::proto::{LinkId, PeerAddress, Timer};
 
 /// Steps of a shuffle.
 const SHUFFLE_STEPS: u8 = 6;
-/// How often, with a fifth more or less.
+/// Interval, plus or minus a fifth.
 const SHUFFLE_EVERY: Duration = Duration::from_secs(10);
-/// How often in the beginning, and how long that is.
+/// Interval after the start, and how long it applies.
 const SHUFFLE_EARLY: Duration = Duration::from_secs(1);
 const EARLY: Duration = Duration::from_secs(30);
-/// Shuffles whose way back is remembered.
+/// Most relayed shuffles whose way back is remembered.
 const ROUTES: usize = 64;
 
 impl State {
@@ -87,7 +87,7 @@ impl State {
             return self.meet_all(contacts);
         }
         let routes = &mut self.membership.routes;
-        // A walk may have come through here more than once: it goes back the last way first.
+        // A walk may pass a node more than once: the answer retraces the latest step first.
         let route = routes.iter().rposition(|(name, _)| *name == nonce);
         let Some((_, back)) = route.and_then(|index| routes.remove(index)) else {
             return;
@@ -97,14 +97,14 @@ impl State {
         }
     }
 
-    /// Whether a peer may hand us one more shuffle.
+    /// Whether the limit allows another shuffle from a peer.
     fn takes_shuffle(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)
             .is_some_and(|peer| peer.shuffles.take(now))
     }
 
-    /// Whether we may hand a peer one more shuffle; otherwise the walk ends here.
+    /// Whether the limit allows another shuffle to a peer. If not, the walk ends here.
     fn may_hand_on(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)
@@ -112,7 +112,7 @@ impl State {
     }
 
     fn offer(&mut self) -> Vec<PeerAddress> {
-        // Nobody has any use for the address of a leaf that is full.
+        // The address of a full leaf is useless to other nodes.
         let is_told = !self.is_leaf() || self.tells_of_leaves();
         let own = self.own_contact().filter(|_| is_told);
         let mut contacts: Vec<_> = own.into_iter().collect();

@@ -1,7 +1,8 @@
-//! Nodes that were refused a short while ago and still look for peers.
+//! Waiting nodes: refused recently and still looking for peers.
 //!
-//! Where all but the ends of two parts are full, these ends cannot find each other: others know of
-//! full nodes only. Both ask the same seed, so the seed tells one of the other.
+//! Two parts may be full except for one node at the end of each. These two cannot find each other,
+//! because other nodes know only full ones. Both ask the same seed, so the seed names one to the
+//! other.
 
 use std::time::Duration;
 
@@ -10,31 +11,31 @@ use crate::proto::state::State;
 use crate::proto::state::links::Dial;
 use crate::proto::{Hello, Intent, Moment, PeerAddress};
 
-/// How long a refused node is taken to wait: it asks again sooner.
+/// How long a refused node counts as waiting. It asks again sooner.
 const WAITS_FOR: Duration = Duration::from_secs(3);
 /// How many such nodes are remembered.
 const REMEMBERED: usize = 16;
 /// How many of them a refusal names.
 const NAMED: usize = 3;
-/// A node that was named so often is perhaps out of reach: no link is kept for its sake.
+/// A node named this often may be unreachable: it no longer spares a link.
 const PATIENCE: u8 = 4;
 
 impl Waiting {
-    /// Whether the sender of `hello` can become its peer, and both gain by it.
+    /// Whether the sender of `hello` can become its peer, to the benefit of both.
     fn suits(&self, hello: &Hello, now: Moment) -> bool {
         let Some(native) = &hello.native else {
             return false;
         };
         let place = &native.place;
         let is_same = self.part.iter().any(|mark| place.part.contains(mark));
-        // Two nodes of one link each would be a part of their own.
+        // Two nodes that accept one peer each would form an island.
         let is_pair = place.max_peers == Some(1) && !self.leads_on;
         self.who.id != hello.id && now.since(self.since) < WAITS_FOR && !is_same && !is_pair
     }
 }
 
 impl State {
-    /// Remembers a node that was refused, if it has room itself.
+    /// Remembers a refused node that has room itself.
     pub(super) fn note_refused(&mut self, hello: &Hello, who: &PeerAddress) {
         if let Some(native) = hello.native.as_ref().filter(|_| Self::says_room(hello)) {
             let place = &native.place;
@@ -63,7 +64,7 @@ impl State {
         });
     }
 
-    /// Nodes that wait and that the sender of `hello` should try, the latest first.
+    /// Names waiting nodes that suit the sender of `hello`, the latest first.
     pub(super) fn name_waiting(&mut self, hello: &Hello) -> Vec<PeerAddress> {
         let now = self.now;
         let waiting = self.membership.waiting.iter_mut().rev();
@@ -75,13 +76,14 @@ impl State {
         suitable.map(name).collect()
     }
 
-    /// Whether a node waits that the sender of `hello` can have as a peer at nobody's cost.
+    /// Whether a waiting node could become a peer of the sender of `hello` without another node
+    /// losing a link.
     pub(super) fn has_waiting_for(&self, hello: &Hello) -> bool {
         let mut waiting = self.membership.waiting.iter();
         waiting.any(|one| one.leads_on && one.named < PATIENCE && one.suits(hello, self.now))
     }
 
-    /// Dials nodes that wait as we do.
+    /// Dials nodes that wait for a peer, too.
     pub(in crate::proto::state) fn try_waiting(&mut self, waiting: &[PeerAddress]) {
         for who in waiting.iter().take(NAMED) {
             let is_new = self.peer_link(&who.id).is_none() && !self.is_dialing(who);
