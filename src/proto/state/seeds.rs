@@ -1,9 +1,9 @@
-//! Our seeds: noticing that one is lost or leads to another part of the network, and mending it.
+//! Seeds: detection and repair of seeds that are lost or in another part of the network.
 //!
-//! A seed whose beacons are missed is dialled at once. All others are looked at now and then, in
-//! turn: nobody hears the beacons of more than a few, an address may lead to another node each
-//! time, and a seed that was down may be up. Both ends compare marks. A seed of another part is
-//! joined, also where both ends have to give up a peer for it.
+//! A seed whose beacons are missed is dialled at once. All others are checked now and then, in
+//! turn: a node hears the beacons of a few seeds only, a name may lead to another node each time,
+//! and a seed that was down may be up again. Both ends compare marks. A seed in another part is
+//! joined, even if both ends have to close a peer for it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,25 +18,25 @@ use crate::proto::{Event, Hello, Intent, LinkId, NodeId, PeerAddress, Target, Ti
 use health::Health;
 pub(super) use seed::{Came, Seed};
 
-/// A seed that is missed is dialled within this time. The design's 1 s would add up with the rest
-/// to more than 6 s from a cut to the event.
+/// A missed seed is dialled within this time. With 1 s, more than 6 s would pass from a cut to the
+/// event.
 const PROBE_WITHIN: Duration = Duration::from_millis(500);
-/// A seed that has not taken our connection after this is lost: a dial to a host that is cut off
+/// A seed that has not accepted the connection by then is lost: a dial to a host that is cut off
 /// takes longer to fail.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-/// A seed that is away is dialled again after a quarter of the time that it has been away, with
-/// half more or less. So what was away for a short time is back soon, and what is away for good is
-/// dialled less than once a minute.
+/// Limits on the interval between dials of a missed seed: a quarter of the time since it was
+/// missed, plus or minus half. A seed that was away briefly is found soon after it is back. A seed
+/// that is gone for good is dialled less than once a minute.
 const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(75)];
 const AGAIN_SHARE: u32 = 4;
-/// Seeds that are not heard are looked at in turn: one after this time, the next after twice as
-/// long, or four times if the seed was in this part of the network, and so on up to this.
+/// First and longest interval between checks of seeds that this node does not hear, one at a time.
+/// It doubles after each check, and again if the seed was in this part of the network.
 const ROAM: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(75)];
-/// A part that had no room for us is tried again after this time, doubling up to this.
+/// First and longest interval between attempts to join a part without room. It doubles.
 const BRIDGE_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(600)];
-/// So many attempts to reach another part fail before the application is told.
+/// Failed attempts to reach another part before the application is told.
 const ISLAND_AFTER: u32 = 4;
-/// So many of the nodes that a full seed tells of are dialled in its place.
+/// How many nodes named by a full seed are dialled in its place.
 const WAYS_AROUND: usize = 2;
 
 impl State {
@@ -61,7 +61,7 @@ impl State {
         self.set_timer(Timer::Probe(index as u32), after);
     }
 
-    /// Whether that seed's beacons come, or it is a peer that speaks.
+    /// Whether this node hears a seed, or has it as a peer that is not silent.
     pub(super) fn is_in_contact(&self, index: usize) -> bool {
         let seed = &self.entry.seeds[index];
         self.is_in_contact_with(seed.id.as_ref(), seed.address)
@@ -97,8 +97,8 @@ impl State {
         let seed = &mut self.entry.seeds[index];
         seed.looked = Some(now);
         seed.away.get_or_insert(now);
-        // An older seed does not say in which part it is. It may only have been busy: give it time
-        // for a beacon before others have to make room for us.
+        // An older seed sends no marks. It may only have been busy: give it time for a beacon
+        // before other nodes have to make room.
         let again = seed.health.dials() > 0;
         seed.health = seed.health.dialled();
         let intent = match again && seed.is_unsaid {
@@ -109,7 +109,7 @@ impl State {
         self.dial_peer(Dial::to_seed(index, target, intent));
     }
 
-    /// A dial to a seed that is missed failed, or was refused: it is tried again.
+    /// A dial to a missed seed failed or was refused: schedules the next.
     fn probe_again(&mut self, index: usize) {
         let lost = self
             .entry
@@ -126,7 +126,7 @@ impl State {
         self.seed_lost(index);
     }
 
-    /// One of our seeds could not be dialled, or asked.
+    /// A seed could not be dialled, or asked.
     pub(super) fn seed_unreachable(&mut self, index: usize) {
         let now = self.now;
         let Some(seed) = self.entry.seeds.get_mut(index) else {
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    /// One of our seeds cannot be reached, or only over there; whether that is news.
+    /// A seed is unreachable or in another part; returns whether that is news.
     pub(super) fn seed_lost(&mut self, index: usize) -> bool {
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return false;
@@ -161,7 +161,7 @@ impl State {
         is_news
     }
 
-    /// One of our seeds is there, and in our part of the network.
+    /// A seed is alive and in this part of the network.
     pub(super) fn seed_answered(&mut self, index: usize) {
         let Some(seed) = self.entry.seeds.get_mut(index) else {
             return;
@@ -184,7 +184,7 @@ impl State {
         }
     }
 
-    /// A beacon of `id` has come, or it has become a peer.
+    /// A beacon of `id` has arrived, or `id` has become a peer.
     pub(super) fn seed_alive(&mut self, id: &NodeId, address: SocketAddr) {
         for index in self.entry.seeds_of(id, address) {
             self.seed_answered(index);
@@ -192,7 +192,7 @@ impl State {
         }
     }
 
-    /// We have become a peer of somebody, perhaps of a seed.
+    /// This node has a new peer, which may be a seed.
     pub(super) fn seed_added(&mut self, link: LinkId) {
         let now = self.now;
         self.beacons.in_since.get_or_insert(now);
@@ -209,7 +209,8 @@ impl State {
         self.seed_alive(&id, listens);
     }
 
-    /// A seed has told us who it is. `who`: where it listens itself; `is_peer`: it takes us.
+    /// A seed has answered a dial with its handshake. `who`: its address for dials; `is_peer`: it
+    /// accepts this node.
     pub(super) fn seed_is(
         &mut self,
         index: usize,
@@ -241,16 +242,16 @@ impl State {
         }
         match part {
             Part::Same => {
-                // It may be one of those whose beacons do not come here.
+                // Its beacons may not travel this far: only a few seeds' do.
                 self.seed_answered(index);
-                // All is well: the next look can wait.
+                // All is well: the next check can wait.
                 self.entry.roam_wait *= 2;
                 if !self.is_in_contact(index) {
                     self.entry.seeds[index].health = Health::Unheard;
                 }
             }
             Part::Other if intent == Intent::Rejoin => self.bridge_failed(index),
-            // Whoever was busy needs time for a beacon.
+            // A seed that was busy needs time for a beacon.
             Part::Other if self.entry.seeds[index].health.dials() == 1 => {}
             Part::Other => {
                 self.bridge(index, who);
@@ -283,7 +284,7 @@ impl State {
             port = seed.target.port,
             "joining another part of the network"
         );
-        // An address that leads to another node each time would lead elsewhere.
+        // Dial the address from the handshake: a name may lead to another node each time.
         let target = match who {
             Some(who) if self.is_somewhere_else(who.socket()) => who.socket().into(),
             _ => seed.target.clone(),
@@ -291,7 +292,7 @@ impl State {
         self.dial_peer(Dial::to_seed(index, target, Intent::Rejoin));
     }
 
-    /// The part that a seed is in has no room for us, or we have none.
+    /// An attempt to join a seed's part failed: no room there, or none here.
     fn bridge_failed(&mut self, index: usize) {
         let [least, most] = BRIDGE_AGAIN;
         let seed = &mut self.entry.seeds[index];
@@ -325,10 +326,10 @@ impl State {
         self.emit(Event::Island { seed, is_over });
     }
 
-    /// A node of another part told of others there, for it has no room itself.
+    /// Dials nodes of another part that a full node there has named.
     pub(super) fn bridge_to(&mut self, contacts: &[PeerAddress]) {
         let mut free = WAYS_AROUND;
-        // Others that were refused shall not all go to the same ones.
+        // Refused nodes should not all go to the same ones.
         let mut contacts: Vec<&PeerAddress> = contacts.iter().collect();
         self.rng.shuffle(&mut contacts);
         for who in contacts {
@@ -343,9 +344,9 @@ impl State {
         }
     }
 
-    // Seeds that nobody misses
+    // Checks of seeds that are not missed
 
-    /// Looks at a seed before long.
+    /// Schedules the next check of a seed soon.
     pub(super) fn roam_soon(&mut self) {
         if self.config.native && !self.entry.seeds.is_empty() {
             self.entry.roam_wait = ROAM[0];
@@ -355,7 +356,7 @@ impl State {
 
     fn schedule_roam(&mut self) {
         let wait = self.entry.roam_wait.clamp(ROAM[0], ROAM[1]);
-        // The end of a chain of leaves finds another one only through a seed that both ask.
+        // The ends of two chains of leaves find each other only through a seed that both ask.
         let presses = self.is_leaf() && !self.is_sufficiently_filled() && self.seeks_often();
         self.entry.roam_wait = if presses { wait } else { wait * 2 };
         let after = jitter(&mut self.rng, wait, 0.3);
@@ -399,11 +400,11 @@ impl State {
             return false;
         }
         if !self.is_sufficiently_filled() {
-            // It may know of somebody with room.
+            // It may know a node with room.
             let link = seed.id.as_ref().and_then(|id| self.peer_link(id));
             return link.is_none();
         }
-        // Whoever was behind a name the last time need not be the one who is there now.
+        // A name may lead to another node than the last time.
         seed.address.is_none() || !self.is_in_contact_with(None, seed.address)
     }
 }

@@ -1,23 +1,23 @@
-//! Whether a seed is in reach.
+//! Whether a seed is reachable.
 
 #[cfg(test)]
 mod tests;
 
-/// Whether a seed is in reach.
+/// Whether a seed is reachable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::proto::state) enum Health {
-    /// It was never heard: nobody misses it.
+    /// This node has never heard it, so does not miss it.
     Unheard,
-    /// Its beacons come, or it is a peer. If that ends, it is missed.
+    /// This node hears it, or has it as a peer. Silence makes it suspected.
     Heard,
-    /// Its beacons are missed: it is dialled, and has been so many times.
+    /// Its beacons are missing: this node dials it.
     Suspected {
-        /// How often.
+        /// Dials so far.
         dials: u32,
     },
-    /// It cannot be reached, and the application was told of the netsplit.
+    /// It is unreachable, and the application knows of the netsplit.
     Lost {
-        /// How often it was dialled; `None` for a seed that is only pinged.
+        /// Dials so far; `None` for a seed that is only pinged.
         dials: Option<u32>,
     },
 }
@@ -28,17 +28,17 @@ impl Health {
         matches!(self, Self::Suspected { .. } | Self::Lost { dials: Some(_) })
     }
 
-    /// Whether the application was told of a netsplit.
+    /// Whether the application knows of a netsplit.
     pub(in crate::proto::state) fn is_lost(self) -> bool {
         matches!(self, Self::Lost { .. })
     }
 
-    /// Whether it is missed as soon as it is not heard.
+    /// Whether silence of the seed counts.
     pub(super) fn is_watched(self) -> bool {
         !matches!(self, Self::Unheard | Self::Lost { dials: None })
     }
 
-    /// How often it was dialled since it is suspected.
+    /// Dials since it is suspected.
     pub(super) fn dials(self) -> u32 {
         match self {
             Self::Suspected { dials } | Self::Lost { dials: Some(dials) } => dials,
@@ -46,7 +46,7 @@ impl Health {
         }
     }
 
-    /// The same after one more dial.
+    /// The health after another dial.
     pub(super) fn dialled(self) -> Self {
         let dials = self.dials().saturating_add(1);
         match self {
@@ -56,7 +56,7 @@ impl Health {
         }
     }
 
-    /// The same once it cannot be reached.
+    /// The health once it is unreachable.
     pub(super) fn lost(self) -> Self {
         match self {
             Self::Unheard => Self::Lost { dials: None },
@@ -66,7 +66,7 @@ impl Health {
         }
     }
 
-    /// The same once it has answered.
+    /// The health once it has answered.
     pub(super) fn answered(self) -> Self {
         match self.is_watched() {
             true => Self::Heard,

@@ -6,64 +6,65 @@ use std::time::Duration;
 use super::health::Health;
 use crate::proto::{Config, Moment, NodeId, Target};
 
-/// One of our seeds.
+/// One seed.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Seed {
     pub(in crate::proto::state) target: Target,
-    /// The same, if it is no name.
+    /// The target as an address, unless it is a name.
     pub(in crate::proto::state) address: Option<SocketAddr>,
-    /// Who it is, once it has said so.
+    /// Its id, once a handshake has shown it.
     pub(in crate::proto::state) id: Option<NodeId>,
-    /// Whether it speaks the legacy wire only, once we know.
+    /// Whether it is a legacy node, once known.
     pub(in crate::proto::state) legacy: Option<bool>,
-    /// Whether it has been asked for peers as legacy nodes do.
+    /// Whether it has got a legacy request for peers.
     pub(in crate::proto::state) asked: bool,
-    /// When it was last asked for entry although we have peers.
+    /// When this node last asked it for entry despite having peers.
     pub(in crate::proto::state) entered: Option<Moment>,
     pub(in crate::proto::state) health: Health,
-    /// It does not say in which part it is.
+    /// Whether it is an older node, which sends no marks.
     pub(in crate::proto::state) is_unsaid: bool,
-    /// When it was looked at last.
+    /// When it was last checked.
     pub(in crate::proto::state) looked: Option<Moment>,
-    /// Since when it has not been found in our part of the network.
+    /// Since when it has not been in this part of the network.
     pub(in crate::proto::state) away: Option<Moment>,
     pub(in crate::proto::state) bridge: Bridge,
-    /// What the latest attempt to enter through it came to.
+    /// The outcome of the latest attempt to enter through it.
     pub(in crate::proto::state) came_to: Option<Came>,
-    /// The application has taken it out. It stays here, as others refer to it by its index.
+    /// Whether the application has removed it. It stays in the list, because seeds are referred to
+    /// by index.
     pub(in crate::proto::state) retired: bool,
 }
 
 /// Attempts to join the part of the network that a seed is in.
 #[derive(Default, Debug)]
 pub(in crate::proto::state) struct Bridge {
-    /// No attempt is made before this.
+    /// No attempt before this.
     pub(in crate::proto::state) at: Option<Moment>,
     /// How long the latest pause was.
     pub(in crate::proto::state) wait: Duration,
-    /// How many attempts have failed.
+    /// Failed attempts.
     pub(in crate::proto::state) failures: u32,
-    /// The application has been told that the seed is in another part.
+    /// Whether the application knows that the seed is in another part.
     pub(in crate::proto::state) is_told: bool,
 }
 
-/// What an attempt to enter through a seed came to.
+/// The outcome of an attempt to enter through a seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::proto::state) enum Came {
-    /// It is a peer.
+    /// It has become a peer.
     Peer,
-    /// It is this node itself.
+    /// It is this node.
     Own,
-    /// It has our request, and may pass it on.
+    /// It has got the request and may pass it on.
     Asked,
-    /// It is a smokesignal node that has no room for us; it told of others.
+    /// It is a smokesignal node without room; it named other nodes.
     Full,
-    /// There was no connection, or not a smokesignal node, for this reason.
+    /// The connection failed, or it is not a usable smokesignal node, for this reason.
     Failed(&'static str),
 }
 
 impl Came {
-    /// The reason for an error code.
+    /// The outcome for an error code.
     pub(in crate::proto::state) fn of(code: &str) -> Self {
         Self::Failed(match code {
             "ECONNREFUSED" => "refused",
@@ -80,7 +81,7 @@ impl Came {
         })
     }
 
-    /// Whether there was no connection.
+    /// Whether the connection failed.
     pub(in crate::proto::state) fn is_no_answer(self) -> bool {
         let words = [
             "refused",
@@ -92,7 +93,7 @@ impl Came {
         matches!(self, Self::Failed(why) if words.contains(&why))
     }
 
-    /// The word for it in logs and events.
+    /// Its name in logs and events.
     pub(in crate::proto::state) fn name(self) -> &'static str {
         match self {
             Self::Peer => "peer",
@@ -105,7 +106,7 @@ impl Came {
 }
 
 impl Seed {
-    /// The seeds of `config`, each once.
+    /// The seeds of `config` without duplicates.
     pub(in crate::proto::state) fn all(config: &Config) -> Vec<Self> {
         let mut seeds: Vec<Self> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_seed_that_was_heard_is_dialled_until_it_answers() {
+fn a_seed_heard_before_is_dialled_until_it_answers() {
     let suspected = Health::Suspected { dials: 0 };
     assert_eq!(suspected.dialled(), Health::Suspected { dials: 1 });
     let lost = suspected.dialled().lost();
@@ -13,7 +13,7 @@ fn a_seed_that_was_heard_is_dialled_until_it_answers() {
 }
 
 #[test]
-fn a_seed_that_was_only_pinged_is_lost_but_not_dialled() {
+fn a_seed_that_is_only_pinged_is_lost_but_not_dialled() {
     let lost = Health::Unheard.lost();
     assert!(lost.is_lost() && !lost.is_suspected() && !lost.is_watched());
     assert_eq!(lost.dialled(), lost);
