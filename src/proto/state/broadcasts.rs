@@ -1,16 +1,16 @@
-//! Inputs for the state of broadcasts ([`publish`]), and its outputs carried out.
+//! Connects the state of broadcasts ([`publish`]) to the links.
 
 use std::time::Duration;
 
 use super::State;
 use crate::proto::{LinkId, Mark, Output, Timer, publish};
 
-/// How often receivers that are waited for say what they have consumed, however little it is. They
-/// say so sooner when it is much.
+/// Interval at which receivers report even little consumption, while senders wait. Large amounts
+/// are reported sooner.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
 impl State {
-    /// Gives `input` to the state of broadcasts and carries out its outputs.
+    /// Hands `input` to the state of broadcasts and carries out the outputs.
     pub(super) fn publish(&mut self, input: publish::Input) {
         let lazy = self.beacons.lazy_by_default(&self.me);
         let mut outputs = std::mem::take(&mut self.publish_out);
@@ -35,7 +35,7 @@ impl State {
         self.publish_out = outputs;
     }
 
-    /// Sees to it that the windows are looked at soon.
+    /// Schedules a check of the windows.
     pub(super) fn watch_windows(&mut self) {
         if !std::mem::replace(&mut self.watches_windows, true) {
             self.set_timer(Timer::Window, TELL_EVERY);
@@ -69,7 +69,7 @@ impl State {
         self.publish(publish::Input::Moving(links));
     }
 
-    /// Whether a peer has all of this node's broadcasts, or gets them from another peer.
+    /// Whether a peer has all broadcasts of this node, or gets them from another peer.
     pub(crate) fn has_said_all(&self, link: LinkId) -> bool {
         self.publish.has_said_all(link)
     }

@@ -1,6 +1,6 @@
 //! Legacy nodes: their packets, pings and peer requests.
 //!
-//! The [`Translator`] knows their wire; this file acts on their messages.
+//! The [`Translator`] knows the legacy wire; this file acts on the messages.
 
 mod fields;
 mod peer_requests;
@@ -12,7 +12,7 @@ use crate::proto::{Class, Event, LinkId, Native, Packet, PeerAddress, Publish, T
 pub(super) use fields::Legacy;
 
 impl State {
-    /// Floods a packet of our own and returns its id.
+    /// Floods a packet of this node and returns its id.
     pub(super) fn flood_new(&mut self, topic: Topic, data: &[u8]) -> String {
         let prefix = format!("{}-{}", self.me.code(), base36(self.rng.u64(..)));
         let mut sends = Sends::new();
@@ -22,7 +22,7 @@ impl State {
         id
     }
 
-    /// Writes a native broadcast to the legacy peers.
+    /// Sends a native broadcast to the legacy peers.
     pub(super) fn translate(&mut self, run: &Publish, except: Option<LinkId>, class: Class) {
         let mut sends = Sends::new();
         let translator = &mut self.legacy.translator;
@@ -81,23 +81,23 @@ impl State {
         if self.take_up(who.clone()) {
             return;
         }
-        // Others have refused it so far, too: one of several nodes that hear of it makes sure that
-        // room is made.
+        // Other nodes have refused it so far, too. One of about four nodes that get the request
+        // makes sure that another makes room.
         let own = Translator::is_made_by(packet, &who.id);
         let urgent = !own && self.asks_again(&who.id) && self.rng.u8(..4) == 0;
         self.send_walks(&who, Some(link), urgent);
         self.relay_packet(link, packet);
     }
 
-    /// Lowers the score of a native link for packets that no native node makes or passes on. A
-    /// legacy node passes on every packet with the right hash: it is not to blame.
+    /// Lowers the score of a native link for packets that no native node makes or relays. A legacy
+    /// node relays every packet with the right hash, so it is not to blame.
     fn blame_native(&mut self, link: LinkId, what: &str) {
         if self.is_native(link) {
             self.blame(link, -1, what);
         }
     }
 
-    /// Whether a peer may pass on one more request of another node.
+    /// Whether the limit allows another relayed request from a peer.
     pub(super) fn takes_request(&mut self, link: LinkId) -> bool {
         let now = self.now;
         self.peer_mut(link)

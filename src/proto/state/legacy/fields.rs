@@ -12,14 +12,14 @@ pub(in crate::proto::state) struct Legacy {
     pub(in crate::proto::state) translator: Translator,
     pub(in crate::proto::state) pings: BTreeMap<u32, Ping>,
     pub(in crate::proto::state) next_ping: u32,
-    /// When peers were last asked for.
+    /// When this node last asked for peers.
     pub(in crate::proto::state) asked_at: Option<Moment>,
     /// Whether [`Timer::Refill`](crate::proto::Timer::Refill) is set.
     pub(in crate::proto::state) refill_set: bool,
-    /// Entry requests to flood: as many a second as a peer may pass on, and ten times as many at
-    /// once, because many nodes may start together.
+    /// Limits flooded entry requests: the rate of one peer, with a burst of ten times that, because
+    /// many nodes may start together.
     pub(in crate::proto::state) floods: Bucket,
-    /// When nodes asked for entry.
+    /// When nodes last asked for entry.
     pub(in crate::proto::state) askers: BTreeMap<NodeId, Moment>,
 }
 

@@ -1,4 +1,4 @@
-//! Peer requests: our own, and those of others.
+//! Peer requests: of this node and of others.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use crate::proto::state::State;
 use crate::proto::state::links::Dial;
 use crate::proto::{CloseHow, Intent, LinkId, NodeId, PeerAddress, RemoveReason, Timer, Topic};
 
-/// Peer requests for ourselves go out at most this often.
+/// Shortest interval between peer requests of this node.
 const REFILL_EVERY: Duration = Duration::from_millis(500);
-/// A node that asks for entry again after this was left outside; legacy nodes ask every 10 s.
+/// A node that asks again after this has found no peer; legacy nodes ask every 10 s.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// And until this.
+/// A request later than this counts as a new one.
 const AGAIN_UNTIL: Duration = Duration::from_secs(30);
-/// Nodes that asked and are remembered.
+/// Most nodes remembered for having asked.
 const MAX_ASKERS: usize = 256;
 /// Native peers that a node keeps when it makes room for a legacy one.
 const KEPT_NATIVE: usize = 2;
 
 impl State {
-    /// Asks the network for peers, as legacy nodes do. Native peers have better ways.
+    /// Asks the network for peers, as legacy nodes do. Native peers have better means.
     pub(in crate::proto::state) fn request_peers(&mut self) {
         if !self.legacy.translator.has_legacy_peers() || self.legacy.refill_set {
             return;
@@ -46,7 +46,7 @@ impl State {
 
     pub(in crate::proto::state) fn on_entry_request(&mut self, link: LinkId, who: PeerAddress) {
         tracing::debug!(%link, id = %who.id, "peer request from outside");
-        // Such a request does not name a network.
+        // A peer request does not name a network.
         if who.id != self.me && self.config.network.is_none() {
             self.become_seed();
             self.flood_request(&who);
@@ -69,13 +69,13 @@ impl State {
         }
     }
 
-    /// Whether that node has asked for entry a while ago, and so has not found any. (A native one
-    /// does not ask again, but dials.)
+    /// Whether a node asked for entry a while ago, and so has found no peer. (A native node does
+    /// not repeat a request; it dials.)
     pub(in crate::proto::state) fn asks_again(&mut self, id: &NodeId) -> bool {
         let now = self.now;
         let askers = &mut self.legacy.askers;
         let age = askers.get(id).map(|at| now.since(*at));
-        // The same request may come on several ways.
+        // One request may arrive over several paths.
         if age.is_some_and(|age| age < AGAIN_AFTER) {
             return false;
         }
@@ -88,7 +88,7 @@ impl State {
         age.is_some_and(|age| age < AGAIN_UNTIL)
     }
 
-    /// Dials a node that has been left outside, and makes room for it.
+    /// Dials a node that found no peer, and makes room for it.
     pub(in crate::proto::state) fn take_in(&mut self, who: PeerAddress) -> bool {
         if who.id == self.me || self.peer_link(&who.id).is_some() {
             return false;
@@ -107,7 +107,7 @@ impl State {
         true
     }
 
-    /// Dials a node that looks for peers, if we have room for it; true when we do.
+    /// Dials a node that looks for peers if there is room; returns whether a dial is under way.
     pub(in crate::proto::state) fn take_up(&mut self, who: PeerAddress) -> bool {
         if who.id == self.me || self.is_full() || self.peer_link(&who.id).is_some() {
             return false;

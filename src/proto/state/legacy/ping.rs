@@ -1,4 +1,4 @@
-//! Pings of seeds, and pongs: how legacy nodes notice a netsplit.
+//! Pings of seeds, and pongs: netsplit detection of the legacy wire.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +8,7 @@ use crate::proto::state::State;
 use crate::proto::{CloseHow, LinkId, Pong, RemoveReason, Timer, Topic};
 
 impl State {
-    /// Forgets all pings that wait for a pong.
+    /// Forgets all unanswered pings.
     pub(in crate::proto::state) fn forget_pings(&mut self) {
         for number in std::mem::take(&mut self.legacy.pings).into_keys() {
             self.cancel_timer(Timer::Ping(number));
@@ -20,7 +20,7 @@ impl State {
             return;
         };
         let target = self.entry.seeds[seed].target.clone();
-        // Legacy nodes take IP literals only.
+        // Legacy nodes understand IP literals only.
         let Ok(ip) = target.host.parse::<IpAddr>() else {
             return;
         };
@@ -36,7 +36,8 @@ impl State {
         self.set_timer(Timer::Ping(number), self.config.ping_timeout);
     }
 
-    /// Answers a ping that names us, on a connection of its own; true when it does.
+    /// Answers a ping to this node, on a connection of its own; returns whether it was to this
+    /// node.
     pub(in crate::proto::state) fn answer_ping(
         &mut self,
         packet: &str,
