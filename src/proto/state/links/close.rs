@@ -14,15 +14,14 @@ impl State {
         }
     }
 
-    /// The driver says that the link is gone.
+    /// The driver has closed a link.
     pub(in crate::proto::state) fn closed(&mut self, link: LinkId, reason: &str) {
         tracing::debug!(%link, reason, "link closed");
         let code = if reason == "FIN" { "REFUSED" } else { reason };
         self.drop_link(link, code);
     }
 
-    /// Closes a link for `reason` and ends everything that waits for it. Returns true if it was a
-    /// peer's.
+    /// Closes a link and ends everything that waits for it; returns whether it was a peer.
     pub(in crate::proto::state) fn end_link(
         &mut self,
         link: LinkId,
@@ -39,7 +38,7 @@ impl State {
         was_peer
     }
 
-    /// Forgets a link that the driver has closed, or is told to close by the caller.
+    /// Forgets a link that the driver has closed or the caller tells it to close.
     pub(super) fn drop_link(&mut self, link: LinkId, code: &str) {
         let removed = if code == "SLOW" {
             RemoveReason::Slow
@@ -53,14 +52,14 @@ impl State {
         }
     }
 
-    /// Closes a link that never became anything, without a report to the application.
+    /// Closes a link that never became a peer, without an event.
     pub(super) fn forget_link(&mut self, link: LinkId, how: CloseHow) {
         self.out.push(Output::Close { link, how });
         self.cancel_timer(Timer::Handshake(link));
         self.links.remove(&link);
     }
 
-    /// Forgets a link; whether it was a peer's.
+    /// Forgets a link; returns whether it was a peer.
     fn forget(&mut self, link: LinkId, reason: RemoveReason, code: &str) -> bool {
         let Some(state) = self.links.remove(&link) else {
             return false;

@@ -1,4 +1,4 @@
-//! Dialling: to become peers, or to deliver one line.
+//! Dials: to become peers, or to deliver one line.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl State {
         self.dial(target, Purpose::Courier(line, seed));
     }
 
-    /// Whether a dial to `id`, or to where it listens, is under way.
+    /// Whether a dial to that node, or to its address, is under way.
     pub(in crate::proto::state) fn is_dialing(&self, who: &PeerAddress) -> bool {
         self.links.values().filter_map(Link::dial).any(|dial| {
             dial.expected.as_ref() == Some(&who.id)
@@ -44,7 +44,7 @@ impl State {
         })
     }
 
-    /// How many dials were begun less than `age` ago and are under way.
+    /// How many dials of this node's own are under way for less than `age`.
     pub(in crate::proto::state) fn recent_dials(&self, age: Duration) -> usize {
         let recent = |link: &&Link| self.now.since(link.began) < age;
         self.own_dials().filter(recent).count()
@@ -103,13 +103,13 @@ impl State {
         }
     }
 
-    /// The links of dials that the application has not asked for.
+    /// Dials that the application has not asked for.
     fn own_dials(&self) -> impl Iterator<Item = &Link> {
         let is_own = |link: &&Link| link.dial().is_some_and(|dial| dial.request.is_none());
         self.links.values().filter(is_own)
     }
 
-    /// The peer that listens at `target`, as far as we know.
+    /// The peer that is known to listen at `target`.
     fn peer_at(&self, target: &Target) -> Option<LinkId> {
         let is_there = |link: &LinkId| {
             let peer = self.peer(*link)?;
@@ -128,7 +128,7 @@ impl State {
     }
 }
 
-/// A line or frame of the protocol's own.
+/// A line or frame of the protocol itself.
 pub(super) fn control(head: bytes::Bytes) -> Outgoing {
     Outgoing {
         class: Class::Control,

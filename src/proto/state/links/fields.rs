@@ -1,4 +1,4 @@
-//! Links, peers and dials: the fields, and questions to them.
+//! Links, peers and dials: their fields and queries.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,20 +7,20 @@ use crate::proto::bucket::Bucket;
 use crate::proto::publish::Outstanding;
 use crate::proto::{Hello, Intent, Level, Mark, Moment, NodeId, PeerAddress, Target};
 
-/// Refusals and conflicts that the application is told of: at once, and per second.
+/// Limits on refusals and conflicts reported to the application: burst, and per second.
 const TOLD_BURST: f64 = 10.0;
 const TOLD_PER_SECOND: f64 = 1.0;
-/// Dials to find out whether there is a twin, per second.
+/// Dials to check for a twin, per second.
 const CHECKS_PER_SECOND: f64 = 1.0 / 60.0;
-/// The cost of a message besides its bytes.
+/// Assumed memory of a message besides its bytes.
 const OVERHEAD: usize = 256;
-/// A receiver repeats its report while the link is busy and its last message came within this time.
+/// How long after its last message a receiver repeats its report on a busy link.
 const REPEAT_FOR: Duration = Duration::from_secs(60);
 
 /// One connection.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Link {
-    /// The other end, once there is one.
+    /// The remote address, once connected.
     pub(in crate::proto::state) remote: Option<SocketAddr>,
     pub(in crate::proto::state) phase: Phase,
     pub(in crate::proto::state) level: Level,
@@ -32,22 +32,22 @@ pub(in crate::proto::state) struct Link {
     pub(in crate::proto::state) blamed_at: Moment,
 }
 
-/// How far a connection has come.
+/// The phase of a connection.
 #[derive(Debug)]
 pub(in crate::proto::state) enum Phase {
-    /// The TCP connection is being made.
+    /// The TCP connection is being established.
     Dialing(Purpose),
-    /// We have sent a handshake.
+    /// This node has sent a handshake and waits for the ack.
     AwaitingAck(Dial),
-    /// We have written all we had to say (entry, pong); the other side closes. The seed, if we
-    /// asked one for peers.
+    /// A courier: the line is written (entry, pong), and the other side closes. Holds the seed if
+    /// the line asks one for peers.
     Courier(Option<usize>),
-    /// A native node does not want us as a peer; it tells of others, and closes. Whether it is of
-    /// another part of the network that we want to join.
+    /// A native node has refused this node; it names others and closes. True if it is in another
+    /// part of the network that this node wants to join.
     Refused(bool),
-    /// Accepted; no handshake yet.
+    /// Accepted, without a handshake yet.
     Unconnected,
-    /// Accepted, with a handshake; it waits for the outcome of our own dial to the same node.
+    /// Accepted, with a handshake; waits for the outcome of this node's own dial to the same node.
     Held(Hello),
     /// A peer.
     Peer(Box<Peer>),
@@ -57,37 +57,39 @@ pub(in crate::proto::state) enum Phase {
 #[derive(Debug)]
 pub(in crate::proto::state) struct Peer {
     pub(in crate::proto::state) id: NodeId,
-    /// Where it can be dialled: where we did, or where it says.
+    /// Where it can be dialled: the target of the dial, or the address in its handshake.
     pub(in crate::proto::state) target: Option<Target>,
     pub(in crate::proto::state) native: bool,
-    /// How many peers it accepts, if it says so.
+    /// How many peers it accepts, if it reports that.
     pub(in crate::proto::state) max_peers: Option<u16>,
-    /// How many it has, and how many of those have others, if it says so.
+    /// How many peers it has, if it reports that.
     pub(in crate::proto::state) has: u16,
+    /// How many of its peers have other peers, if it reports that.
     pub(in crate::proto::state) ways: u16,
-    /// Where it listens, as an address to tell others.
+    /// Where it listens, to pass on to other nodes.
     pub(in crate::proto::state) listens: Option<SocketAddr>,
-    /// It has said goodbye, and whether it wants to be remembered.
+    /// Set by its goodbye: whether it wants to be remembered.
     pub(in crate::proto::state) leaving: Option<bool>,
-    /// The latest node that it told us of alone: before a goodbye, the one that takes our place.
+    /// The latest node that it named alone: before a goodbye, the successor of this node.
     pub(in crate::proto::state) instead: Option<PeerAddress>,
     /// Its epoch, if it is native.
     pub(in crate::proto::state) epoch: Option<u64>,
+    /// Limits forward joins or peer requests from it.
     pub(in crate::proto::state) requests: Bucket,
-    /// Shuffles that it may hand us.
+    /// Limits shuffles from it.
     pub(in crate::proto::state) shuffles: Bucket,
-    /// Shuffles that we may hand it.
+    /// Limits shuffles to it.
     pub(in crate::proto::state) shuffles_on: Bucket,
-    /// Whether it reports its consumption and wants reports of ours.
+    /// Whether it reports consumption, and wants reports of this node's.
     pub(in crate::proto::state) windows: bool,
-    /// The largest message that it takes, in bytes.
+    /// The largest message that it accepts, in bytes.
     pub(in crate::proto::state) max_message: usize,
-    /// Direct messages, both ways.
+    /// Window of direct messages, both ways.
     pub(in crate::proto::state) direct: Window,
 }
 
 impl Peer {
-    /// Where it can be dialled, for telling others; only of native peers.
+    /// Where it can be dialled, to pass on to other nodes; `None` for legacy peers.
     pub(in crate::proto::state) fn contact(&self) -> Option<PeerAddress> {
         let listens = self.listens.filter(|_| self.native)?;
         Some(PeerAddress {
@@ -134,7 +136,7 @@ impl Link {
         self.peer().map(|peer| &peer.id)
     }
 
-    /// The dial that is under way on this link, if it is to become a peer.
+    /// The dial on this link, while it may still become a peer.
     pub(in crate::proto::state) fn dial(&self) -> Option<&Dial> {
         match &self.phase {
             Phase::Dialing(Purpose::Peer(dial)) | Phase::AwaitingAck(dial) => Some(dial),
@@ -148,7 +150,7 @@ impl Link {
 pub(in crate::proto::state) enum Purpose {
     /// To become peers.
     Peer(Dial),
-    /// To deliver a line and leave it at that; to a seed, if we ask one for peers.
+    /// To deliver a line and close. Holds the seed if the line asks one for peers.
     Courier(bytes::Bytes, Option<usize>),
 }
 
@@ -156,24 +158,24 @@ pub(in crate::proto::state) enum Purpose {
 #[derive(Clone, Debug)]
 pub(in crate::proto::state) struct Dial {
     pub(in crate::proto::state) target: Target,
-    /// Whom we expect there, if we know.
+    /// The node expected there, if known.
     pub(in crate::proto::state) expected: Option<NodeId>,
-    /// The application's request, if it was the application's.
+    /// The request of the application, if it asked for the dial.
     pub(in crate::proto::state) request: Option<u32>,
-    /// What we want of a native node there.
+    /// The intent in the handshake.
     pub(in crate::proto::state) intent: Intent,
-    /// The seed that is dialled, if it is one.
+    /// The seed, if it is one.
     pub(in crate::proto::state) seed: Option<usize>,
-    /// Whether a peer that has no other makes room for it.
+    /// Whether a peer without other peers makes room for it.
     pub(in crate::proto::state) displaces: bool,
 }
 
-/// How a dial ended that made no peer.
+/// How a dial ended that did not make a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::proto::state) enum DialEnd {
-    /// There was no connection.
+    /// The connection failed.
     Unreachable,
-    /// Our handshake was not answered in time.
+    /// No answer to the handshake in time.
     Unanswered,
     /// The other side reset the connection: a native node with too many unconnected links.
     Reset,
@@ -193,7 +195,7 @@ impl Dial {
         }
     }
 
-    /// To a node we have heard of.
+    /// A dial to a node that others named.
     pub(in crate::proto::state) fn to_node(who: &PeerAddress, intent: Intent) -> Self {
         Self {
             expected: Some(who.id.clone()),
@@ -202,7 +204,7 @@ impl Dial {
         }
     }
 
-    /// To a seed.
+    /// A dial to a seed.
     pub(in crate::proto::state) fn to_seed(seed: usize, target: Target, intent: Intent) -> Self {
         Self {
             seed: Some(seed),
@@ -211,13 +213,13 @@ impl Dial {
         }
     }
 
-    /// The address that it goes to, if it is given as such.
+    /// The target as an address, unless it is a name.
     pub(in crate::proto::state) fn address(&self) -> Option<SocketAddr> {
         let ip: IpAddr = self.target.host.parse().ok()?;
         Some(SocketAddr::new(ip.to_canonical(), self.target.port))
     }
 
-    /// Whether it goes to that address, given as such.
+    /// Whether the target is that address, written as one.
     pub(in crate::proto::state) fn is_to(&self, address: IpAddr) -> bool {
         self.target.host.parse() == Ok(address)
     }
@@ -239,24 +241,24 @@ impl Twins {
     }
 }
 
-/// How far both ends of a link have consumed each other's direct messages.
+/// Consumption of direct messages at both ends of a link.
 ///
-/// Each end numbers what it sends and what it receives. The receiver tells the number that its
-/// application has consumed; what lies between that and what was sent is outstanding.
+/// Each end numbers the messages it sends and receives. The receiver reports the number that its
+/// application has consumed. The sent messages above it are outstanding.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Window {
     pub(in crate::proto::state) sent: u64,
     pub(in crate::proto::state) outstanding: Outstanding,
-    /// When the peer consumed something, or was sent something after it had consumed all.
+    /// When the peer last consumed a message, or got one while nothing was outstanding.
     pub(in crate::proto::state) since: Moment,
-    /// It has consumed nothing for so long that it is not waited for.
+    /// Whether senders no longer wait for it, because it has consumed nothing for so long.
     pub(in crate::proto::state) is_stalled: bool,
-    /// Names its messages in the application's marks.
+    /// The stream of its messages in the application's marks.
     pub(in crate::proto::state) mark: u32,
     pub(in crate::proto::state) received: u64,
     pub(in crate::proto::state) received_at: Moment,
     pub(in crate::proto::state) consumed: u64,
-    /// Up to where it was told that we have consumed.
+    /// The consumption that was last reported to it.
     pub(in crate::proto::state) told: u64,
 }
 
@@ -292,7 +294,7 @@ impl Window {
         self.outstanding.sent(self.sent, bytes + OVERHEAD);
     }
 
-    /// Whether the application has consumed all that came, and more may be on its way.
+    /// Whether the application has consumed all messages, and more may be on the way.
     pub(in crate::proto::state) fn repeats(&self, now: Moment) -> bool {
         self.received > 0 && self.told == self.received && now.since(self.received_at) < REPEAT_FOR
     }

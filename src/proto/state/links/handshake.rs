@@ -1,4 +1,4 @@
-//! Handshakes: which node becomes a peer, also when two nodes dial each other.
+//! Handshakes: which node becomes a peer, and which dial wins when two nodes dial each other.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,7 +16,7 @@ use crate::proto::{
     PeerAddress, Place, RemoveReason, Target, Timer, Why, publish,
 };
 
-/// Forward joins that a native peer may hand us.
+/// Forward joins accepted from a native peer, per second.
 const WALKS_PER_SECOND: f64 = 100.0;
 
 impl State {
@@ -47,12 +47,13 @@ impl State {
 
     fn answer_handshake(&mut self, link: LinkId, hello: Hello, remote: Option<SocketAddr>) {
         if self.config.native && hello.intent().is_some_and(Intent::only_asks) {
-            // It wants an answer, even if both nodes dial each other.
+            // Probes and checks get an answer even while both nodes dial each other.
             let _ = self.admit(link, hello);
             return;
         }
         match self.rival_dial(&hello, remote) {
-            // Two new nodes that dial each other agree without a word: the lower id's dial wins.
+            // Two native nodes that dial each other need no negotiation: the dial of the lower id
+            // wins.
             Some(rival) if hello.native.is_some() && self.config.native && hello.id < self.me => {
                 let request = self
                     .links
@@ -65,7 +66,7 @@ impl State {
                 self.admit_held();
             }
             Some(rival) => {
-                tracing::debug!(%link, %rival, id = %hello.id, "holding a handshake: we dial it too");
+                tracing::debug!(%link, %rival, id = %hello.id, "holding a handshake during a dial");
                 if let Some(state) = self.links.get_mut(&link) {
                     state.phase = Phase::Held(hello);
                 }
@@ -103,7 +104,7 @@ impl State {
     fn on_refusal(&mut self, link: LinkId, dial: &Dial, hello: &Hello) {
         tracing::debug!(%link, id = %hello.id, "refused");
         let is_other = self.part_of(hello) == Part::Other;
-        // Those that a seed tells of are tried in its place; those that they tell of are not.
+        // Dial the nodes that a seed names, but not the nodes that those name.
         let is_seed = dial.seed.is_some() && !self.peers.is_empty();
         let bridges = dial.intent == Intent::Rejoin && is_other && is_seed;
         if let Some(state) = self.links.get_mut(&link) {
@@ -126,7 +127,7 @@ impl State {
 
     fn on_acceptance(&mut self, link: LinkId, dial: &Dial, hello: Hello) {
         if let Some(stale) = self.stale_link(link, &hello) {
-            tracing::debug!(%link, %stale, id = %hello.id, "a legacy peer has another link to us");
+            tracing::debug!(%link, %stale, id = %hello.id, "closing the older link of a peer");
             self.end_link(stale, CloseHow::Flush, RemoveReason::Remote, "CLOSED");
         }
         let mut verdict = self.may_add(&hello.id);
@@ -145,8 +146,9 @@ impl State {
         self.dialed(dial.request, Ok(link));
     }
 
-    /// The link to a legacy peer that has accepted a dial of ours on `link`. It accepts only a node
-    /// that it has no link to, so it closes the earlier link when it gets our ack there.
+    /// The earlier link to a legacy peer that has accepted a dial on `link`. A legacy node accepts
+    /// only nodes without a link to it, so it will close the earlier link when the ack arrives
+    /// there.
     fn stale_link(&self, link: LinkId, hello: &Hello) -> Option<LinkId> {
         if !self.config.native || hello.native.is_some() {
             return None;
@@ -156,7 +158,7 @@ impl State {
         (!self.is_native(stale) && host(stale) == host(link)).then_some(stale)
     }
 
-    /// Whether a peer makes room for a node that we have dialled, and that takes us.
+    /// Closes a peer, if allowed, for a dialled node that accepts this one.
     fn makes_way(&mut self, link: LinkId, dial: &Dial, hello: &Hello) -> bool {
         if dial.intent != Intent::Rejoin && !dial.displaces {
             return false;
@@ -183,14 +185,14 @@ impl State {
         }
     }
 
-    /// A dial is decided: the handshakes that waited for it and not for another get their answer.
+    /// A dial has ended: answers the held handshakes that no other dial holds back.
     pub(super) fn admit_held(&mut self) {
         if !self.running {
             return;
         }
         let is_decided = |hello: &Hello, remote| self.rival_dial(hello, remote).is_none();
         for link in self.held(is_decided) {
-            // The one before may have decided this one, too.
+            // The previous one may have decided this one, too.
             let Some(state) = self.links.get_mut(&link) else {
                 continue;
             };
@@ -227,7 +229,7 @@ impl State {
         }
     }
 
-    /// Our own dial to the node that says `hello`, if there is one under way.
+    /// The dial of this node to the sender of `hello`, if one is under way.
     fn rival_dial(&self, hello: &Hello, remote: Option<SocketAddr>) -> Option<LinkId> {
         let is_there = |dial: &Dial| remote.is_some_and(|remote| dial.is_to(remote.ip()));
         let is_rival = |dial: &Dial| match (&dial.expected, &hello.native) {
@@ -236,7 +238,7 @@ impl State {
                 let target = &dial.target;
                 target.port == native.port && (target.host == native.address || is_there(dial))
             }
-            // A legacy handshake does not say where its sender listens: go by the address alone.
+            // A legacy handshake does not give its sender's port: only the address can be compared.
             (None, None) => is_there(dial),
         };
         self.links
@@ -245,7 +247,7 @@ impl State {
             .map(|(link, _)| *link)
     }
 
-    /// Takes the sender of `hello` as a peer, or closes the link.
+    /// Accepts the sender of `hello` as a peer, or closes the link.
     fn admit(&mut self, link: LinkId, hello: Hello) -> Result<LinkId, &'static str> {
         let intent = hello.intent().filter(|_| self.config.native);
         if matches!(intent, Some(Intent::Join | Intent::Rejoin | Intent::Probe)) {
@@ -289,7 +291,7 @@ impl State {
         Ok(link)
     }
 
-    /// Tells a native node that it will not be a peer, why, and whom to ask instead.
+    /// Refuses a native node: tells it why, and which nodes to ask instead.
     pub(super) fn refuse(&mut self, link: LinkId, hello: &Hello, why: Option<Why>) {
         let mut answer = self.hello(Intent::Refuse);
         if let Some(native) = &mut answer.native {
@@ -300,7 +302,7 @@ impl State {
         let (mut contacts, mut waiting) = (Vec::new(), 0);
         let is_stranger = hello.id != self.me && self.peer_link(&hello.id).is_none();
         if why == Some(Why::Id) {
-            // It should find out which node has its id.
+            // Let it find the node that has its id.
             let other = self.peer_link(&hello.id);
             contacts.extend(other.and_then(|other| self.peer_contact(other)));
         } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
@@ -367,14 +369,14 @@ impl State {
         self.peers_changed();
     }
 
-    /// Our own dial to `id` is decided: the handshakes held for it need wait no longer.
+    /// The dial to `id` has won: closes the handshakes held for it.
     fn release_held(&mut self, id: &NodeId) {
         for link in self.held(|hello, _| hello.id == *id) {
             self.forget_link(link, CloseHow::Flush);
         }
     }
 
-    /// The links on which such handshakes wait, by who said hello, and from where.
+    /// The links with a held handshake that satisfies `is_meant`, by its sender and remote address.
     fn held(&self, is_meant: impl Fn(&Hello, Option<SocketAddr>) -> bool) -> Vec<LinkId> {
         let is_held = |link: &Link| match &link.phase {
             Phase::Held(hello) => is_meant(hello, link.remote),
@@ -396,7 +398,7 @@ impl Peer {
     ) -> Self {
         let said = hello.native.as_ref();
         let native = said.is_some() && config.native;
-        // Walks end with one node, floods reach all.
+        // A walk ends at one node, a flood reaches all.
         let requests = match native {
             true => WALKS_PER_SECOND,
             false => config.peer_requests_per_second,
@@ -416,7 +418,7 @@ impl Peer {
             })),
             native,
             max_peers: place.and_then(|place| place.max_peers),
-            // The number in the handshake is without this link.
+            // The number in the handshake does not include this link.
             has: place.map_or(0, |place| place.peers.saturating_add(1)),
             ways: place.map_or(0, |place| place.ways),
             listens,
@@ -425,7 +427,8 @@ impl Peer {
             epoch: said.map(|native| native.epoch),
             requests: Bucket::new(requests, requests, now),
             shuffles: Bucket::new(10.0 * shuffles, shuffles, now),
-            // In the 10 s of a link that stands still, less than it may bring at once.
+            // A link that stalls is closed within 10 s. The shuffles sent meanwhile stay below the
+            // burst that the peer accepts.
             shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, now),
             windows: native && said.is_some_and(|native| native.windows),
             max_message: said
@@ -437,13 +440,13 @@ impl Peer {
     }
 }
 
-/// A number of peers, as handshakes say it.
+/// A number of peers as handshakes encode it.
 pub(in crate::proto::state) fn count(peers: usize) -> u16 {
     peers.try_into().unwrap_or(u16::MAX)
 }
 
-/// Where the sender of `hello` can be dialled, if it is native: at the address it gives, or else,
-/// when that is a name or no address at all, at the one it comes from.
+/// Where the sender of `hello` can be dialled, if it is native: the address it gives, or the remote
+/// address if that is a name or unusable.
 pub(super) fn contact(hello: &Hello, remote: Option<SocketAddr>) -> Option<PeerAddress> {
     let native = hello.native.as_ref()?;
     let given = native.address.parse().ok();

@@ -1,4 +1,4 @@
-//! Failure detection: heartbeats, and peers that fell silent.
+//! Failure detection: heartbeats and silent peers.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use crate::proto::codec::native;
 use crate::proto::state::{HEARTBEAT_CHECK, State};
 use crate::proto::{CloseHow, RemoveReason, Timer, publish};
 
-/// After this long without sending anything, a heartbeat.
+/// Idle time after which this node sends a heartbeat.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
-/// After this long without hearing anything a native peer is dead.
+/// Silence after which a native peer counts as dead.
 const DEAD_AFTER: Duration = Duration::from_secs(6);
 
 impl State {
@@ -23,8 +23,8 @@ impl State {
             if !state.peer().is_some_and(|peer| peer.native) {
                 continue;
             }
-            // Whatever kept this node from running kept it from hearing, too; whom it has heard
-            // since needs no more time.
+            // A pause of this node delayed its reads, too. Peers heard since the pause get no extra
+            // time.
             state.last_heard = state.last_heard.after(lag).min(self.now);
             if self.now.since(state.last_heard) >= DEAD_AFTER {
                 tracing::info!(%link, "peer fell silent");

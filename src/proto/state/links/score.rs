@@ -4,10 +4,10 @@ use super::fields::Link;
 use crate::proto::state::State;
 use crate::proto::{CloseHow, LinkId, Moment, Reject, RemoveReason};
 
-/// A link whose score falls to this is not believed and nothing of it is passed on, except native
-/// broadcasts, whose gaps others would have to repair.
+/// A link at this score is muted: its messages are ignored. Only native broadcasts still pass,
+/// because peers would have to repair the gaps.
 const MUTE_SCORE: i32 = -50;
-/// A link whose score falls to this is closed.
+/// A link at this score is closed.
 const DROP_SCORE: i32 = -80;
 
 impl State {
@@ -16,7 +16,7 @@ impl State {
         tracing::debug!(%link, ?reject, "message refused");
         match reject {
             Reject::BadHash => self.blame(link, -1, "a wrong hash"),
-            // No honest node passes that on.
+            // No honest node sends such an event.
             Reject::TooDeep => self.blame(link, DROP_SCORE, "an event that nests too deeply"),
             Reject::BadId => self.turn_away_nameless(link),
             Reject::NotAMessage => self.heard_nonsense(link),
@@ -24,14 +24,15 @@ impl State {
         }
     }
 
-    /// Whether a link is muted, so that its messages are ignored.
+    /// Whether a link is muted; counts the ignored message.
     pub(in crate::proto::state) fn ignores(&mut self, link: LinkId) -> bool {
         let muted = self.links.get(&link).is_some_and(|l| l.is_muted(self.now));
         self.counters.ignored_of_muted += u64::from(muted);
         muted
     }
 
-    /// Lowers a link's score, and closes it when that is low enough. A point is forgiven a second.
+    /// Lowers the score of a link, and closes it at [`DROP_SCORE`]. The score recovers by one point
+    /// per second.
     pub(in crate::proto::state) fn blame(&mut self, link: LinkId, points: i32, what: &str) {
         let now = self.now;
         let Some(state) = self.links.get_mut(&link) else {
@@ -50,7 +51,7 @@ impl State {
             }
         } else if state.is_muted(now) && !was_muted {
             self.counters.muted += 1;
-            tracing::warn!(%link, what, "no longer passing on what a misbehaving link floods");
+            tracing::warn!(%link, what, "muting a misbehaving link");
         }
     }
 }
@@ -60,7 +61,7 @@ impl Link {
         self.score < 0 && self.score(now) <= MUTE_SCORE
     }
 
-    /// The score, with a point forgiven a second.
+    /// The score after recovery: one point per second.
     fn score(&self, now: Moment) -> i32 {
         let forgiven = now.since(self.blamed_at).as_secs().min(1 << 20) as i32;
         self.score.saturating_add(forgiven).min(0)

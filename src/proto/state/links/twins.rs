@@ -1,4 +1,4 @@
-//! Identity: nodes of another network, and two nodes with one id or one address.
+//! Identity: nodes of another network, and twins: two nodes with the same id or address.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use crate::proto::{
 };
 
 impl State {
-    /// Why the sender of `hello` can be no peer of this node.
+    /// Why this node cannot accept the sender of `hello` as a peer.
     pub(super) fn objection_to(&self, hello: &Hello) -> Option<Why> {
         let native = hello.native.as_ref();
         let network = native.and_then(|native| native.place.network.as_ref());
@@ -23,7 +23,7 @@ impl State {
         self.is_twin(hello).then_some(Why::Id)
     }
 
-    /// Why its sender says that we can be no peer of it.
+    /// Why the sender of `hello` cannot accept this node.
     pub(super) fn objection_of(&self, hello: &Hello) -> Option<Why> {
         let why = hello.native.as_ref()?.place.why;
         why.filter(|why| {
@@ -31,13 +31,13 @@ impl State {
         })
     }
 
-    /// Whether `hello` is another node's that has our id.
+    /// Whether the sender of `hello` is another node with this node's id.
     fn is_twin(&self, hello: &Hello) -> bool {
         let epoch = hello.native.as_ref().map(|native| native.epoch);
         hello.id == self.me && epoch.is_none_or(|epoch| epoch != self.publish.origin().epoch)
     }
 
-    /// Whether a peer that is alive, and somewhere else, has the id of the sender of `hello`.
+    /// Whether a peer at another address has the id of the sender of `hello`, in another epoch.
     pub(super) fn is_taken(&self, hello: &Hello, link: LinkId) -> bool {
         let remote = self.links.get(&link).and_then(|state| state.remote);
         let (Some(native), Some(who)) = (&hello.native, contact(hello, remote)) else {
@@ -49,12 +49,12 @@ impl State {
             has_moved && other.epoch.is_some_and(|epoch| epoch != native.epoch)
         });
         if is_taken {
-            tracing::warn!(id = %hello.id, at = %who.socket(), "two nodes have one id");
+            tracing::warn!(id = %hello.id, at = %who.socket(), "two nodes claim one id");
         }
         is_taken
     }
 
-    /// Turns away a node that has connected.
+    /// Refuses a node that has connected.
     pub(super) fn object(&mut self, link: LinkId, hello: &Hello, why: Why) {
         self.tell_objection(link, hello, why);
         if hello.native.is_some() && self.config.native {
@@ -63,7 +63,7 @@ impl State {
         self.forget_link(link, CloseHow::Flush);
     }
 
-    /// The node that we have dialled can be no peer.
+    /// A dialled node cannot be a peer.
     pub(super) fn objected(&mut self, link: LinkId, dial: &Dial, hello: &Hello, why: Why) {
         self.tell_objection(link, hello, why);
         let code = match why {
@@ -71,7 +71,7 @@ impl State {
             _ => "ID",
         };
         match self.links.get_mut(&link) {
-            // It tells which node has our id.
+            // The refusal names the node that has this node's id.
             Some(state) if why == Why::Id && hello.id != self.me => {
                 state.phase = Phase::Refused(false);
             }
@@ -87,7 +87,8 @@ impl State {
         self.admit_held();
     }
 
-    /// A node whose id none can have: it would wait for an answer, and think that it has a peer.
+    /// Closes a link whose handshake has an invalid id. An unanswered node would believe that it
+    /// has a peer.
     pub(super) fn turn_away_nameless(&mut self, link: LinkId) {
         let Some(remote) = self.links.get(&link).and_then(|state| state.remote) else {
             return;
@@ -96,7 +97,7 @@ impl State {
             return;
         }
         if self.twins.told.take(self.now) {
-            tracing::warn!(%remote, "refused a node: its id is no text, or too long, or empty");
+            tracing::warn!(%remote, "refused a node: its id is not a string, too long or empty");
             self.emit(Event::Refused {
                 remote,
                 reason: Why::Id.name(),
@@ -106,7 +107,7 @@ impl State {
         self.end_link(link, how, reason, "ID");
     }
 
-    /// A seed sends something that is no message at all.
+    /// A seed sends data that is not a message.
     pub(super) fn heard_nonsense(&mut self, link: LinkId) {
         let dial = self.links.get(&link).and_then(Link::dial);
         if let Some(seed) = dial.and_then(|dial| dial.seed) {
@@ -135,8 +136,8 @@ impl State {
         }
     }
 
-    /// Tells if the sender of `hello` says that it listens where we do; the peer that listens where
-    /// it does, if there is one.
+    /// Reports a sender of `hello` that claims this node's address; returns the peer that has the
+    /// sender's address, if any.
     pub(super) fn look_for_twin(
         &mut self,
         hello: &Hello,
@@ -158,11 +159,11 @@ impl State {
             peer.is_some_and(|peer| peer.listens == Some(who.socket()) && peer.id != who.id)
         };
         let other = self.peers.iter().copied().find(is_taken)?;
-        tracing::warn!(%other, id = %who.id, at = %who.socket(), "two nodes give one address");
+        tracing::warn!(%other, id = %who.id, at = %who.socket(), "two nodes claim one address");
         Some(other)
     }
 
-    /// Tells two nodes that give one address of each other: one of them at least can dial the other
+    /// Names two nodes with the same address to each other: at least one of them can dial the other
     /// there.
     pub(super) fn introduce_twins(&mut self, one: LinkId, other: LinkId) {
         for (link, twin) in [(one, other), (other, one)] {
@@ -172,7 +173,7 @@ impl State {
         }
     }
 
-    /// Whether the node that answers at our own address is another one.
+    /// Reports another node that answers at this node's address.
     pub(super) fn look_for_twin_behind(&mut self, dial: &Dial, hello: &Hello) {
         let own = self.own_address().map(|own| own.socket());
         let is_own = own.is_some_and(|own| dial.target == own.into());
@@ -185,13 +186,13 @@ impl State {
         if !self.twins.told.take(self.now) {
             return;
         }
-        tracing::warn!(%id, %remote, "another node says that it listens at this node's address");
+        tracing::warn!(%id, %remote, "another node claims this node's address");
         let (what, id) = (Why::Address, id.clone());
         self.emit(Event::Conflict { what, id, remote });
     }
 
-    /// Others know a node that has our id or our address, but not both: dials it to find out,
-    /// unless it was this node itself in an earlier life.
+    /// Other nodes know a node with this node's id or address, but not both. Dials it to check: it
+    /// may be this node in an earlier life.
     pub(in crate::proto::state) fn suspect_twin(&mut self, who: &PeerAddress) {
         let Some(own) = self.own_contact() else {
             return;

@@ -1,4 +1,4 @@
-//! Unicast: direct messages to one peer, and how many may be outstanding.
+//! Unicast: direct messages to one peer, and their windows.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::proto::publish::DETACH_BELOW;
 use crate::proto::state::State;
 use crate::proto::{Event, LinkId, Mark, Output, Payload};
 
-/// A link is busy if it brought something within this time.
+/// A link is busy if it received a message within this time.
 const BUSY_WITHIN: Duration = Duration::from_secs(1);
 
 impl State {
@@ -94,7 +94,7 @@ impl State {
         if let Some(peer) = self.peer_mut(link) {
             let direct = &mut peer.direct;
             if mark.last <= direct.consumed && direct.consumed < direct.received {
-                // The application works on other messages first.
+                // The application is busy with other messages: repeat the report as a sign of life.
                 let consumed = direct.consumed;
                 return self.send(link, native::direct_consumed(consumed));
             }
@@ -113,8 +113,8 @@ impl State {
         }
     }
 
-    /// Repeats the report to a peer if this node's application has consumed all that came while the
-    /// link is busy. More may lie in buffers of the system, and a repeated report says so.
+    /// Repeats the report on a busy link if the application has consumed all messages. More
+    /// messages may lie in buffers of the system; the report tells their sender to keep waiting.
     pub(in crate::proto::state) fn repeat_direct_consumed(&mut self, link: LinkId) {
         let now = self.now;
         let Some(state) = self.links.get(&link) else {
@@ -128,8 +128,8 @@ impl State {
         }
     }
 
-    /// A peer's application has consumed our messages up to `count`. It says nothing while its
-    /// application hangs, so the same count again is progress, too.
+    /// A peer has consumed messages up to `count`. A peer whose application hangs sends no report,
+    /// so the same count again is progress, too.
     pub(in crate::proto::state) fn on_direct_consumed(&mut self, link: LinkId, count: u64) {
         let now = self.now;
         let Some(peer) = self.peer_mut(link) else {
@@ -141,7 +141,7 @@ impl State {
         self.update_direct_window(link);
     }
 
-    /// The queue of a peer makes progress.
+    /// The queue of a peer has made progress.
     pub(in crate::proto::state) fn direct_moves(&mut self, link: LinkId) {
         let now = self.now;
         if let Some(peer) = self.peer_mut(link) {
@@ -149,8 +149,8 @@ impl State {
         }
     }
 
-    /// No longer waits for peers that have consumed nothing for too long; whether there are any to
-    /// look after.
+    /// Stops waiting for peers that have consumed nothing for too long; returns whether any windows
+    /// remain to check.
     pub(in crate::proto::state) fn look_after_directs(&mut self) -> bool {
         let (now, patience) = (self.now, self.config.slow_receiver_timeout);
         let mut is_waiting = self.nodes_wait();
@@ -166,7 +166,7 @@ impl State {
             }
             direct.is_stalled = true;
             let id = peer.id.clone();
-            tracing::warn!(%id, "a peer consumes nothing: direct messages no longer wait for it");
+            tracing::warn!(%id, "slow receiver: direct messages no longer wait for this peer");
             self.counters.slow_receivers += 1;
             self.emit(Event::SlowReceiver { id });
             self.update_direct_window(link);
