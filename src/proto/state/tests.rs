@@ -25,7 +25,7 @@ use crate::proto::{
 
 const START: Moment = Moment(1_000_000);
 
-/// A started state and what it put out last.
+/// A started state and its latest outputs.
 struct Node {
     state: State,
     now: Moment,
@@ -63,7 +63,7 @@ impl Node {
         self.input(Input::Received { link, message })
     }
 
-    /// Lets `id` become a legacy peer.
+    /// Makes `id` a legacy peer.
     fn peer(&mut self, id: &str) -> LinkId {
         let link = self.accept();
         self.receive(link, Message::Handshake(hello(id)));
@@ -77,7 +77,7 @@ impl Node {
         link
     }
 
-    /// Lets `id` become a native peer that listens on `port`.
+    /// Makes `id` a native peer that listens on `port`.
     fn native_peer(&mut self, id: &str, port: u16) -> LinkId {
         let link = self.accept();
         let hello = native_hello(id, "10.0.0.9", port);
@@ -86,7 +86,7 @@ impl Node {
         link
     }
 
-    /// What was sent on a native link, decoded.
+    /// The frames just sent on a native link, decoded.
     fn frames(&self, link: LinkId) -> Vec<Native> {
         let mut decoder = Decoder::new(Limits::from(&Config::default()), true);
         decoder.connected();
@@ -94,7 +94,7 @@ impl Node {
         let mut bytes = BytesMut::from(&line::handshake(&hello)[..]);
         for output in &self.out {
             match output {
-                // An ack is a line.
+                // A handshake ack is a line, not a frame.
                 Output::Send { link: to, data } if *to == link && data.head[0] == 0 => {
                     bytes.extend_from_slice(&data.head);
                     bytes.extend_from_slice(&data.body);
@@ -120,7 +120,7 @@ impl Node {
         self.dialled()
     }
 
-    /// The dial that was put out last connects.
+    /// Connects the latest dial.
     fn dialled(&mut self) -> LinkId {
         let link = self.dials()[0].0;
         self.input(Input::Connected {
@@ -154,7 +154,7 @@ impl Node {
         self.out.iter().filter_map(dial).collect()
     }
 
-    /// What was sent on legacy links, decoded.
+    /// The messages just sent on legacy links, decoded.
     fn sent(&self) -> Vec<(LinkId, Message)> {
         let mut sent = Vec::new();
         for output in &self.out {
@@ -172,7 +172,7 @@ impl Node {
     }
 }
 
-/// A native node of whom nobody wants anything yet.
+/// A native node that needs no peer.
 fn native() -> Config {
     Config {
         native: true,
@@ -232,7 +232,7 @@ fn target(port: u16) -> Target {
     }
 }
 
-/// The packet as it comes over the legacy wire.
+/// The packet as a legacy peer sends it.
 fn packet(topic: Topic, id: &str, data: &[u8]) -> Message {
     let (_, text) = packet::new_packet(id, data);
     let mut bytes = BytesMut::from(&line::packet(topic, &text)[..]);

@@ -1,4 +1,4 @@
-//! Native broadcasts: a node among peers that the tests play.
+//! Native broadcasts of one node. The tests play its peers.
 
 mod forgery;
 mod trees;

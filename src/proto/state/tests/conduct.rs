@@ -1,4 +1,4 @@
-//! What others cannot make a node do.
+//! Limits on the work that other nodes can cause.
 
 use super::*;
 use crate::proto::{Native, Reject};
@@ -14,7 +14,7 @@ fn at(address: &str, port: u16) -> PeerAddress {
     }
 }
 
-/// How many of these dials the node makes, if nobody answers.
+/// Counts the dials of the node while each one fails.
 fn dials(node: &mut Node) -> usize {
     let mut count = 0;
     let mut open = node.dials();
@@ -28,7 +28,7 @@ fn dials(node: &mut Node) -> usize {
 }
 
 #[test]
-fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiven() {
+fn a_misbehaving_link_is_muted_until_its_score_recovers() {
     let mut node = Node::new("me", legacy());
     let (bad, good) = (node.peer("bad"), node.peer("good"));
     let blame = |node: &mut Node, times| {
@@ -55,7 +55,7 @@ fn a_misbehaving_links_floods_are_neither_heard_nor_passed_on_until_it_is_forgiv
 }
 
 #[test]
-fn a_link_that_sends_a_too_deep_event_is_closed_at_once() {
+fn a_link_that_sends_too_deep_an_event_is_closed_at_once() {
     let mut node = Node::new("me", native());
     let bad = node.native_peer("bad", 1);
     node.receive(bad, Message::Rejected(Reject::TooDeep));
@@ -93,7 +93,7 @@ fn a_legacy_peer_is_not_blamed_for_packets_of_others() {
 }
 
 #[test]
-fn pings_that_name_a_victim_do_not_make_a_node_flood_it_with_pongs() {
+fn pongs_to_a_claimed_address_are_limited() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("a");
     let own: SocketAddr = "10.0.0.1:1000".parse().unwrap();
@@ -124,7 +124,7 @@ fn pings_that_name_a_victim_do_not_make_a_node_flood_it_with_pongs() {
 }
 
 #[test]
-fn requests_on_behalf_of_many_victims_are_followed_within_a_rate() {
+fn dials_to_many_requested_addresses_are_rate_limited() {
     let mut node = Node::new("me", legacy());
     let mut count = 0;
     for n in 0..100 {
@@ -146,7 +146,7 @@ fn requests_on_behalf_of_many_victims_are_followed_within_a_rate() {
 }
 
 #[test]
-fn requests_of_strangers_are_flooded_within_a_rate() {
+fn floods_of_entry_requests_are_rate_limited() {
     let mut node = Node::new("me", native());
     let peer = node.peer("old");
     let mut flooded = |strangers: u16| {
@@ -188,7 +188,7 @@ fn no_peer_makes_a_node_dial_loopback_or_a_forbidden_address() {
 }
 
 #[test]
-fn a_member_that_hands_out_addresses_does_not_make_a_node_dial_without_end() {
+fn dials_to_addresses_from_one_peer_are_rate_limited() {
     let config = Config {
         address: "10.0.0.1".to_owned(),
         ..Config::default()
@@ -218,7 +218,7 @@ fn comes_and_goes(node: &mut Node) {
 }
 
 #[test]
-fn a_peer_that_comes_and_goes_does_not_put_off_the_tick_of_a_node_that_has_another() {
+fn a_peer_that_joins_and_leaves_does_not_delay_the_tick() {
     let seeds = vec![target(2000)];
     let mut node = Node::new("me", Config { seeds, ..native() });
     node.peer("friend");
@@ -234,7 +234,7 @@ fn a_peer_that_comes_and_goes_does_not_put_off_the_tick_of_a_node_that_has_anoth
 }
 
 #[test]
-fn peers_that_come_and_go_do_not_make_a_node_dial_its_seeds_each_time() {
+fn dials_to_seeds_are_rate_limited_when_peers_join_and_leave() {
     let seeds = vec![target(2000)];
     let mut node = Node::new("me", Config { seeds, ..legacy() });
     let mut count = 0;
@@ -249,7 +249,7 @@ fn peers_that_come_and_go_do_not_make_a_node_dial_its_seeds_each_time() {
 }
 
 #[test]
-fn nodes_that_are_dialled_and_say_everything_but_an_ack_do_not_hold_off_other_dials() {
+fn dialled_nodes_without_an_ack_do_not_block_other_dials() {
     let mut node = Node::new("me", native());
     for n in 1..=8 {
         node.state.meet(who(&format!("n{n}"), n));
@@ -271,7 +271,7 @@ fn nodes_that_are_dialled_and_say_everything_but_an_ack_do_not_hold_off_other_di
     assert_eq!(node.dials().len(), 4);
 }
 
-/// Lets a peer say that it listens there, and leave without a goodbye.
+/// Adds a peer that claims that address and leaves without a goodbye.
 fn lose(node: &mut Node, id: &str, address: &str, port: u16) {
     let link = node.accept();
     node.receive(link, Message::Handshake(native_hello(id, address, port)));
@@ -279,7 +279,7 @@ fn lose(node: &mut Node, id: &str, address: &str, port: u16) {
     node.input(Input::Closed { link, reason });
 }
 
-/// The dials of the time to come, to anybody.
+/// Counts all dials within `seconds`.
 fn dials_within(node: &mut Node, seconds: u64) -> usize {
     let mut count = 0;
     for _ in 0..2 * seconds {
@@ -291,7 +291,7 @@ fn dials_within(node: &mut Node, seconds: u64) -> usize {
 }
 
 #[test]
-fn a_peer_that_is_lost_is_not_looked_for_on_our_own_machine() {
+fn a_lost_peer_is_not_dialled_on_this_machine() {
     let mut node = Node::new("me", native());
     for (n, address) in ["127.0.0.1", "10.0.0.1", "255.255.255.255"]
         .iter()
@@ -305,8 +305,8 @@ fn a_peer_that_is_lost_is_not_looked_for_on_our_own_machine() {
 }
 
 #[test]
-fn peers_that_are_lost_one_after_the_other_do_not_make_a_node_dial_victims_without_end() {
-    // Fifty in each of twenty seconds.
+fn dials_to_lost_peers_are_rate_limited() {
+    // Fifty lost peers in each of twenty seconds.
     for (victims, most) in [(1, 4 + 20 / 2), (250, 32 + 20 * 8)] {
         let mut node = Node::new("me", native());
         let mut count = 0;
@@ -321,7 +321,7 @@ fn peers_that_are_lost_one_after_the_other_do_not_make_a_node_dial_victims_witho
 }
 
 #[test]
-fn an_address_that_is_handed_out_under_many_ids_is_not_dialled_for_each() {
+fn an_address_with_many_ids_is_not_dialled_for_each() {
     let mut node = Node::new("me", native());
     let link = node.native_peer("bad", 9);
     let mut count = 0;
@@ -339,7 +339,7 @@ fn an_address_that_is_handed_out_under_many_ids_is_not_dialled_for_each() {
 }
 
 #[test]
-fn others_cannot_make_a_node_dial_one_target_again_and_again() {
+fn dials_to_one_requested_target_are_limited() {
     let mut node = Node::new("me", legacy());
     let mut dials = 0;
     for n in 0..100 {
@@ -357,7 +357,7 @@ fn others_cannot_make_a_node_dial_one_target_again_and_again() {
 }
 
 #[test]
-fn a_stranger_that_is_closed_for_misbehaviour_moves_neither_dials_nor_timers() {
+fn closing_a_misbehaving_unconnected_link_causes_no_dial_and_no_timer() {
     for peers in 0..=1 {
         let seeds = vec![target(2000)];
         let mut node = Node::new("me", Config { seeds, ..native() });
@@ -380,7 +380,7 @@ fn a_stranger_that_is_closed_for_misbehaviour_moves_neither_dials_nor_timers() {
 }
 
 #[test]
-fn a_link_that_keeps_sending_nonsense_is_closed() {
+fn a_link_that_keeps_sending_invalid_messages_is_closed() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("a");
     for _ in 0..79 {

@@ -1,9 +1,9 @@
-//! Entry: our own through seeds, and that of others.
+//! Entry through seeds, of this node and of others.
 
 use super::*;
 
 #[test]
-fn a_request_from_outside_is_flooded_as_a_new_packet_and_taken_up() {
+fn an_entry_request_is_flooded_as_a_new_packet_and_its_sender_dialled() {
     let mut node = Node::new("me", legacy());
     let peer = node.peer("a");
     let link = node.accept();
@@ -21,7 +21,7 @@ fn a_request_from_outside_is_flooded_as_a_new_packet_and_taken_up() {
 }
 
 #[test]
-fn a_request_that_is_taken_up_is_not_forwarded_and_one_that_is_not_is() {
+fn a_peer_request_is_either_taken_up_or_forwarded() {
     let config = Config {
         min_peers: 2,
         max_peers: 3,
@@ -54,7 +54,7 @@ fn a_request_that_is_taken_up_is_not_forwarded_and_one_that_is_not_is() {
         node.receive(b, message);
         assert_eq!(node.out, [], "a packet counts once");
     }
-    // With min_peers reached, half of the requests are refused.
+    // At min_peers a node refuses half of the requests.
     assert!(
         taken >= 8 && forwarded >= 8,
         "{taken} taken, {forwarded} forwarded"
@@ -62,7 +62,7 @@ fn a_request_that_is_taken_up_is_not_forwarded_and_one_that_is_not_is() {
 }
 
 #[test]
-fn a_seed_that_does_not_answer_is_a_netsplit_and_one_that_answers_again_resolves_it() {
+fn an_unanswered_ping_is_a_netsplit_and_a_pong_resolves_it() {
     let mut node = Node::new(
         "me",
         Config {
@@ -104,7 +104,7 @@ fn a_seed_that_does_not_answer_is_a_netsplit_and_one_that_answers_again_resolves
 }
 
 #[test]
-fn a_ping_that_is_not_answered_is_no_netsplit_while_the_seed_is_a_peer() {
+fn an_unanswered_ping_is_no_netsplit_while_the_seed_is_a_peer() {
     let config = Config {
         native: true,
         seeds: vec![target(2000)],
@@ -125,7 +125,7 @@ fn a_ping_that_is_not_answered_is_no_netsplit_while_the_seed_is_a_peer() {
 }
 
 #[test]
-fn a_seed_that_leaves_our_handshake_unanswered_is_asked_as_a_legacy_node_is() {
+fn a_seed_that_ignores_a_handshake_gets_a_legacy_request() {
     let config = Config {
         native: true,
         seeds: vec![target(2000)],
@@ -156,7 +156,7 @@ fn a_seed_that_leaves_our_handshake_unanswered_is_asked_as_a_legacy_node_is() {
 }
 
 #[test]
-fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_is_asked_as_legacy_nodes_do() {
+fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_gets_a_legacy_request() {
     for (reason, asks) in [("ECONNRESET", false), ("FIN", true)] {
         let seeds = vec![target(2000)];
         let mut node = Node::new("me", Config { seeds, ..native() });
@@ -179,7 +179,7 @@ fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_is_asked_as
 }
 
 #[test]
-fn a_peer_that_says_it_is_the_seed_does_not_keep_a_node_from_asking_that_as_legacy_nodes_do() {
+fn a_peer_that_claims_the_address_of_a_seed_does_not_prevent_a_legacy_request_to_it() {
     let seeds = vec![target(2000)];
     let mut node = Node::new("me", Config { seeds, ..native() });
     let closed = |link, reason: &str| {
@@ -197,7 +197,7 @@ fn a_peer_that_says_it_is_the_seed_does_not_keep_a_node_from_asking_that_as_lega
 }
 
 #[test]
-fn after_the_last_peer_went_a_node_enters_again_at_once() {
+fn a_node_enters_again_at_once_after_its_last_peer_has_gone() {
     let mut node = Node::new(
         "me",
         Config {
@@ -213,7 +213,7 @@ fn after_the_last_peer_went_a_node_enters_again_at_once() {
     assert_eq!(node.dials()[0].1, target(2000));
 }
 
-/// A node with as many native peers as it accepts, and their links.
+/// A full node, and the links of its native peers.
 fn full_native_node() -> (Node, Vec<LinkId>) {
     let config = Config {
         native: true,
@@ -231,7 +231,7 @@ fn full_native_node() -> (Node, Vec<LinkId>) {
 }
 
 #[test]
-fn a_node_that_asks_for_entry_again_gets_urgent_walks() {
+fn a_repeated_entry_request_sends_urgent_walks() {
     let (mut node, peers) = full_native_node();
     let new = who("new", 2000);
     let walks = |node: &mut Node, urgent| {
@@ -250,7 +250,7 @@ fn a_node_that_asks_for_entry_again_gets_urgent_walks() {
 }
 
 #[test]
-fn at_the_end_of_an_urgent_walk_a_full_node_makes_room() {
+fn a_full_node_makes_room_at_the_end_of_an_urgent_walk() {
     let (mut node, peers) = full_native_node();
     let walk = |urgent| {
         let who = who("new", 2000);
@@ -271,7 +271,7 @@ fn at_the_end_of_an_urgent_walk_a_full_node_makes_room() {
 }
 
 #[test]
-fn seeds_and_the_number_of_peers_can_be_changed_while_the_node_runs() {
+fn seeds_and_max_peers_can_change_while_the_node_runs() {
     let mut node = Node::new(
         "me",
         Config {

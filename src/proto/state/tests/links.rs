@@ -1,9 +1,9 @@
-//! Links: from handshake to peer, and their end.
+//! Links, from handshake to peer to close.
 
 use super::*;
 
 #[test]
-fn a_handshake_is_acknowledged_and_makes_a_peer() {
+fn a_handshake_is_acknowledged_and_adds_a_peer() {
     let mut node = Node::new("me", legacy());
     let link = node.accept();
     node.receive(link, Message::Handshake(hello("you")));
@@ -21,7 +21,7 @@ fn a_handshake_is_acknowledged_and_makes_a_peer() {
 }
 
 #[test]
-fn a_full_node_and_a_known_id_are_refused_without_an_ack() {
+fn a_handshake_to_a_full_node_or_with_a_known_id_gets_no_ack() {
     let mut node = Node::new(
         "me",
         Config {
@@ -50,7 +50,7 @@ fn a_full_node_and_a_known_id_are_refused_without_an_ack() {
 }
 
 #[test]
-fn a_link_that_does_not_shake_hands_is_closed() {
+fn a_link_without_a_handshake_is_closed() {
     let mut node = Node::new("me", legacy());
     let link = node.state.next_link();
     node.input(Input::Accepted {
@@ -65,7 +65,7 @@ fn a_link_that_does_not_shake_hands_is_closed() {
 }
 
 #[test]
-fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
+fn a_handshake_of_a_legacy_node_is_held_while_we_dial_it() {
     for acked in [true, false] {
         let mut node = Node::new("me", legacy());
         let dial = node.dial();
@@ -98,12 +98,12 @@ fn the_handshake_of_a_legacy_node_that_we_dial_too_waits_for_our_dial() {
 }
 
 #[test]
-fn a_legacy_peer_that_accepts_a_second_link_keeps_that_one() {
+fn the_second_link_wins_when_a_legacy_peer_accepts_it() {
     let mut node = Node::new("me", native());
     let early = node.accept();
     node.receive(early, Message::Handshake(hello("you")));
     let dial = node.dial();
-    // Our ack on the first link is still on its way.
+    // The ack on the first link is still on its way.
     node.receive(dial, Message::HandshakeAck(hello("you")));
     assert_eq!(node.closes(), [(early, CloseHow::Flush)]);
     assert!(node.events().contains(&Event::Dialed {
@@ -115,7 +115,7 @@ fn a_legacy_peer_that_accepts_a_second_link_keeps_that_one() {
 }
 
 #[test]
-fn a_node_elsewhere_that_claims_the_id_of_a_legacy_peer_does_not_replace_it() {
+fn a_node_at_another_address_cannot_replace_a_legacy_peer_by_its_id() {
     let mut node = Node::new("me", native());
     let link = node.state.next_link();
     let remote = "10.0.0.8:40000".parse().unwrap();
@@ -129,7 +129,7 @@ fn a_node_elsewhere_that_claims_the_id_of_a_legacy_peer_does_not_replace_it() {
 }
 
 #[test]
-fn a_handshake_that_waits_for_our_dial_is_answered_when_the_other_side_spoils_that() {
+fn a_held_handshake_is_answered_when_the_dialled_node_misbehaves() {
     let pong = crate::proto::Pong {
         from: who("you", 2000),
         responds_to: "me-1".to_owned(),
@@ -154,7 +154,7 @@ fn a_handshake_that_waits_for_our_dial_is_answered_when_the_other_side_spoils_th
 }
 
 #[test]
-fn a_handshake_that_waits_for_our_dial_is_answered_when_another_ends_that_and_is_refused() {
+fn a_held_handshake_is_answered_when_a_refused_handshake_wins_over_the_dial() {
     let config = Config {
         max_peers: 1,
         ..native()
@@ -178,7 +178,7 @@ fn a_handshake_that_waits_for_our_dial_is_answered_when_another_ends_that_and_is
 }
 
 #[test]
-fn a_handshake_that_waits_is_not_answered_by_a_node_that_stops() {
+fn a_stopping_node_does_not_answer_held_handshakes() {
     let mut node = Node::new("me", native());
     let dial = node.dial();
     let inbound = node.accept();
@@ -191,7 +191,7 @@ fn a_handshake_that_waits_is_not_answered_by_a_node_that_stops() {
 }
 
 #[test]
-fn all_handshakes_that_waited_for_our_dial_become_peers() {
+fn all_handshakes_held_for_a_dial_become_peers() {
     let mut node = Node::new("me", legacy());
     let dialled = node.dial();
     let mut links = vec![dialled];
@@ -211,7 +211,7 @@ fn all_handshakes_that_waited_for_our_dial_become_peers() {
 }
 
 #[test]
-fn between_new_nodes_the_lower_ids_dial_wins() {
+fn the_dial_of_the_lower_id_wins_between_native_nodes() {
     for (other, ours_wins) in [("zz", true), ("aa", false)] {
         let mut node = Node::new("me", native());
         let dial = node.dial();
@@ -239,7 +239,7 @@ fn between_new_nodes_the_lower_ids_dial_wins() {
 }
 
 #[test]
-fn a_probe_is_answered_while_our_own_dial_goes_on() {
+fn a_probe_is_answered_during_a_dial_to_its_sender() {
     let asking = |id: &str, intent| {
         let mut hello = native_hello(id, "10.0.0.9", 2000);
         hello.native.as_mut().unwrap().intent = intent;
@@ -291,7 +291,7 @@ fn a_dial_to_another_kind_of_server_is_reported_as_refused() {
 }
 
 #[test]
-fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_any() {
+fn a_pause_of_this_node_does_not_delay_the_detection_of_a_silent_peer() {
     for pause in [1, 3600] {
         let mut node = Node::new("me", native());
         let link = node.accept();
@@ -299,7 +299,7 @@ fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_
         node.receive(link, Message::Handshake(hello));
         node.input(Input::TimerFired(Timer::Heartbeat));
         node.now = node.now.after(Duration::from_secs(pause));
-        // What waited in the socket is read before the timer that is late fires.
+        // The socket is read before the late timer fires.
         node.receive(link, Message::Native(Native::Heartbeat));
         let silent = (0..60).find(|_| {
             node.input(Input::TimerFired(Timer::Heartbeat));
@@ -311,7 +311,7 @@ fn a_peer_that_falls_silent_after_a_pause_of_this_node_is_found_dead_as_soon_as_
 }
 
 #[test]
-fn a_peer_is_not_dialled_again_where_it_listens() {
+fn a_dial_to_the_address_of_a_peer_returns_its_link() {
     let mut node = Node::new("me", native());
     let link = node.accept();
     let hello = native_hello("you", "10.0.0.9", 2000);
@@ -328,7 +328,7 @@ fn a_peer_is_not_dialled_again_where_it_listens() {
 }
 
 #[test]
-fn the_id_of_a_link_that_is_still_there_is_not_given_out_again() {
+fn the_id_of_an_open_link_is_not_reused() {
     let mut node = Node::new("me", legacy());
     let peers = [node.peer("a"), node.peer("b")];
     assert_eq!(peers, [LinkId(1), LinkId(2)]);
@@ -339,7 +339,7 @@ fn the_id_of_a_link_that_is_still_there_is_not_given_out_again() {
 }
 
 #[test]
-fn stopping_closes_every_link_and_tells_of_every_peer() {
+fn stopping_closes_every_link_and_reports_every_peer() {
     let mut node = Node::new("me", legacy());
     let (a, b) = (node.peer("a"), node.peer("b"));
     node.input(Input::Stop);

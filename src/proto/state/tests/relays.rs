@@ -1,4 +1,4 @@
-//! What is passed on of native peers: addresses on their way through the network, and beacons.
+//! Relays for native peers: shuffles, forward joins and beacons.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn shuffle(nonce: u32, ttl: u8) -> Message {
     })
 }
 
-/// The shuffles among what was sent on a link.
+/// The shuffles just sent on a link.
 fn shuffles(node: &Node, link: LinkId) -> Vec<Message> {
     let frames = node.frames(link).into_iter();
     let shuffles = frames.filter(|frame| matches!(frame, Native::Shuffle { .. }));
@@ -19,7 +19,7 @@ fn shuffles(node: &Node, link: LinkId) -> Vec<Message> {
 }
 
 #[test]
-fn a_peer_that_sends_shuffles_without_end_has_few_passed_on_and_is_closed() {
+fn relayed_shuffles_are_rate_limited_and_a_flooding_peer_is_closed() {
     let mut node = Node::new("me", native());
     let (bad, good) = (node.native_peer("bad", 1), node.native_peer("good", 2));
     let (mut passed_on, mut answered, mut closed) = (0, 0, Vec::new());
@@ -29,7 +29,7 @@ fn a_peer_that_sends_shuffles_without_end_has_few_passed_on_and_is_closed() {
         answered += node.frames(bad).len();
         closed.extend(node.closes());
     }
-    // The first that the good one was handed was our own.
+    // The first shuffle to the good peer was the node's own.
     assert_eq!((passed_on, passed_on + answered), (49, 200));
     assert_eq!(closed, [(bad, CloseHow::Abort)]);
     let counters = node.state.counters();
@@ -45,11 +45,11 @@ fn a_relay_of_many_shuffles_is_not_blamed() {
     let on = relay.native_peer("next", 5);
     let mut next = Node::new("next", native());
     let from = next.native_peer("relay", 5);
-    // The link between the two stands still for as long as it is not given up.
+    // The link between the relay and the next node stalls for the 10 s until it would be closed.
     let mut waiting = Vec::new();
     for round in 0..=200 {
         for link in &bad {
-            // As many as they may, at once and then.
+            // As many as the limit allows: the burst, then the rate.
             for _ in 0..if round == 0 { 200 } else { 1 } {
                 relay.receive(*link, shuffle(1, 6));
                 waiting.append(&mut shuffles(&relay, on));
@@ -68,7 +68,7 @@ fn a_relay_of_many_shuffles_is_not_blamed() {
 }
 
 #[test]
-fn forward_joins_beyond_the_limit_are_counted() {
+fn refused_forward_joins_are_counted() {
     let mut node = Node::new("me", native());
     let peer = node.native_peer("peer", 1);
     for n in 0..101 {
@@ -94,7 +94,7 @@ fn beacon(id: &str, number: u64) -> Message {
 }
 
 #[test]
-fn of_beacons_without_end_few_are_passed_on() {
+fn relayed_beacons_are_rate_limited() {
     let mut node = Node::new("me", native());
     let (bad, good) = (node.native_peer("bad", 1), node.native_peer("good", 2));
     let mut passed_on = |beacons: &mut dyn Iterator<Item = Message>, seconds: u64| {
@@ -109,14 +109,14 @@ fn of_beacons_without_end_few_are_passed_on() {
         }
         count
     };
-    // One seed that is very much alive.
+    // One seed far above its rate.
     let mut news = (1..=1000).map(|number| beacon("seed", number));
     assert_eq!(passed_on(&mut news, 1), 4);
-    // As a seed sends them.
+    // At the rate of an honest seed.
     for number in 1001..1010 {
         assert_eq!(passed_on(&mut [beacon("seed", number)].into_iter(), 1), 1);
     }
-    // Seeds with ever smaller ids: as many as are taken note of.
+    // Seeds with ever smaller ids, up to the limit on new seeds.
     let mut others = (1..=1000).map(|n| beacon(&format!("id{}", 9999 - n), 1));
     assert_eq!(passed_on(&mut others, 1), 16);
     assert!(node.state.footprint().beacons <= 16);
@@ -124,7 +124,7 @@ fn of_beacons_without_end_few_are_passed_on() {
 }
 
 #[test]
-fn of_a_muted_peer_only_broadcasts_are_passed_on() {
+fn only_broadcasts_of_a_muted_peer_are_relayed() {
     let mut node = Node::new("me", native());
     let (bad, good) = (node.native_peer("bad", 1), node.native_peer("good", 2));
     let broadcast = Native::Publish(crate::proto::Publish {
@@ -164,7 +164,7 @@ fn of_a_muted_peer_only_broadcasts_are_passed_on() {
 }
 
 #[test]
-fn broadcasts_sent_before_the_first_native_link_are_asked_for_if_legacy_peers_came_first() {
+fn earlier_broadcasts_are_requested_from_the_first_native_peer_if_legacy_peers_came_first() {
     let origin = Origin {
         id: NodeId::parse("far").unwrap(),
         epoch: 1,

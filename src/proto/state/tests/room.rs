@@ -1,10 +1,10 @@
-//! Room for others, and which part of the network they are in.
+//! Room for newcomers, and parts of the network.
 
 use super::*;
 use crate::proto::state::beacons::Part;
 use crate::proto::{Place, Why};
 
-/// What a node says that accepts and has so many peers, so many of which have others.
+/// The handshake of a node at `place`.
 pub(super) fn hello_of(id: &str, intent: Intent, place: Place) -> Hello {
     let mut hello = native_hello(id, "10.0.0.9", port_of(id));
     if let Some(native) = &mut hello.native {
@@ -32,7 +32,8 @@ pub(super) fn handshake(node: &mut Node, hello: Hello) -> LinkId {
     link
 }
 
-/// A node of five peers that have so many peers, and others that lead on.
+/// A full node with five peers. Each accepts `max` peers and has `peers`, and `ways` of those have
+/// other peers.
 pub(super) fn full(max: u16, peers: u16, ways: u16) -> (Node, Vec<LinkId>) {
     let mut node = Node::new("me", native());
     let join = |number: usize| {
@@ -46,7 +47,7 @@ pub(super) fn full(max: u16, peers: u16, ways: u16) -> (Node, Vec<LinkId>) {
     (node, links)
 }
 
-/// Whether an urgent newcomer is taken in, and at whose cost.
+/// Whether an urgent newcomer is accepted, and which links are closed for it.
 fn urgent(node: &mut Node, peers: u16) -> (bool, Vec<LinkId>) {
     let link = handshake(
         node,
@@ -58,13 +59,13 @@ fn urgent(node: &mut Node, peers: u16) -> (bool, Vec<LinkId>) {
 }
 
 #[test]
-fn a_peer_that_has_no_other_is_not_given_up() {
+fn a_peer_without_other_peers_is_not_closed() {
     let (mut node, _) = full(5, 1, 0);
     assert_eq!(urgent(&mut node, 0), (false, Vec::new()));
 }
 
 #[test]
-fn a_peer_is_given_up_for_a_node_that_has_two_less() {
+fn a_peer_is_closed_for_a_node_with_two_fewer_peers() {
     let (mut node, links) = full(5, 3, 3);
     assert_eq!(urgent(&mut node, 2), (false, Vec::new()));
     let (is_in, closed) = urgent(&mut node, 1);
@@ -72,7 +73,7 @@ fn a_peer_is_given_up_for_a_node_that_has_two_less() {
 }
 
 #[test]
-fn peers_are_told_how_many_peers_a_node_has_and_older_ones_are_not() {
+fn a_node_reports_its_number_of_peers_except_to_older_nodes() {
     let mut node = Node::new("me", native());
     let old = node.native_peer("old", 1);
     let new = handshake(&mut node, hello_of("new", Intent::Peer, place(5, 0, 0)));
@@ -83,7 +84,7 @@ fn peers_are_told_how_many_peers_a_node_has_and_older_ones_are_not() {
 }
 
 #[test]
-fn a_leafs_place_goes_to_a_node_that_can_be_dialled_and_the_leaf_is_told_of_it() {
+fn a_dialable_node_takes_the_place_of_a_leaf_and_is_named_to_it() {
     let (mut node, leaves) = full(1, 1, 0);
     let (is_in, closed) = urgent(&mut node, 0);
     assert_eq!(
@@ -115,7 +116,7 @@ fn a_leafs_place_goes_to_a_node_that_can_be_dialled_and_the_leaf_is_told_of_it()
 }
 
 #[test]
-fn a_seed_with_leaves_only_dials_back_a_node_that_enters() {
+fn a_seed_with_only_leaves_dials_back_a_newcomer() {
     for (max, is_dialled) in [(1, true), (5, false)] {
         let (mut node, _) = full(max, 1, 0);
         handshake(&mut node, hello_of("new", Intent::Join, place(5, 0, 0)));
@@ -124,7 +125,7 @@ fn a_seed_with_leaves_only_dials_back_a_node_that_enters() {
 }
 
 #[test]
-fn a_node_that_was_cut_off_from_a_seed_soon_knows_that_it_is_in_another_part() {
+fn a_node_cut_off_from_a_seed_soon_detects_another_part() {
     let mut node = Node::new("me", native());
     let parent = node.native_peer("one", 1);
     node.native_peer("two", 2);
@@ -159,7 +160,7 @@ fn a_node_that_was_cut_off_from_a_seed_soon_knows_that_it_is_in_another_part() {
 }
 
 #[test]
-fn a_seed_of_another_part_is_joined_and_one_of_the_same_part_is_not() {
+fn a_seed_is_joined_only_if_it_is_in_another_part() {
     for (mark, intents) in [(7, vec![Intent::Rejoin]), (0, Vec::new())] {
         let seeds = vec![target(2000)];
         let mut node = Node::new("me", Config { seeds, ..native() });
@@ -233,7 +234,7 @@ fn a_node_of_another_network_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_node_with_our_address_or_our_id_is_a_conflict() {
+fn a_node_with_the_same_address_or_id_is_a_conflict() {
     let mut node = Node::new("me", native());
     let link = node.accept();
     let hello = native_hello("other", "10.0.0.1", 1000);
@@ -253,7 +254,7 @@ fn a_node_with_our_address_or_our_id_is_a_conflict() {
 }
 
 #[test]
-fn a_twin_that_others_tell_of_is_dialled_once_a_minute_at_most() {
+fn a_reported_twin_is_dialled_at_most_once_a_minute() {
     let mut node = Node::new("me", native());
     let link = node.native_peer("peer", 1);
     let twin = PeerAddress {

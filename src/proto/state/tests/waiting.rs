@@ -1,10 +1,10 @@
-//! Nodes that find no room, and how they find each other.
+//! Nodes that find no room are named to each other.
 
 use super::room::{full, handshake, hello_of, place, port_of};
 use super::*;
 use crate::proto::Place;
 
-/// A part of the network, by its mark.
+/// A place in the part with that mark.
 fn in_part(mark: u64, place: Place) -> Place {
     let part = vec![mark];
     Place { part, ..place }
@@ -14,7 +14,7 @@ fn at(id: &str) -> PeerAddress {
     who(id, port_of(id))
 }
 
-/// What a refusal names: how many that wait, and all.
+/// The contacts in a refusal, and how many of them wait.
 fn named(node: &Node, link: LinkId) -> (u32, Vec<PeerAddress>) {
     let frames = node.frames(link);
     let Some(Native::Contacts { nonce, contacts }) = frames.last() else {
@@ -29,14 +29,14 @@ fn refused(node: &mut Node, id: &str, intent: Intent, place: Place) -> (u32, Vec
     named(node, link)
 }
 
-/// The targets of the latest dials, by port.
+/// The ports of the latest dials.
 fn dialled(node: &Node) -> Vec<u16> {
     let ports = node.dials().into_iter();
     ports.map(|(_, target)| target.port).collect()
 }
 
 #[test]
-fn a_refusal_names_those_of_other_parts_that_were_refused_within_three_seconds() {
+fn a_refusal_names_nodes_of_other_parts_refused_within_three_seconds() {
     let (mut node, _) = full(5, 1, 0);
     let end = |mark| in_part(mark, place(2, 1, 1));
     assert_eq!(refused(&mut node, "one", Intent::Join, end(1)).0, 0);
@@ -53,7 +53,7 @@ fn a_refusal_names_those_of_other_parts_that_were_refused_within_three_seconds()
 }
 
 #[test]
-fn a_node_without_room_is_not_named_and_two_of_one_link_are_not_told_of_each_other() {
+fn a_refusal_names_no_full_node_and_no_single_link_node_to_another() {
     let (mut node, _) = full(5, 1, 0);
     let places = [
         ("full", in_part(1, place(2, 2, 1))),
@@ -70,7 +70,7 @@ fn a_node_without_room_is_not_named_and_two_of_one_link_are_not_told_of_each_oth
 }
 
 #[test]
-fn a_refused_node_dials_those_that_wait_and_keeps_the_others_in_mind() {
+fn a_refused_node_dials_waiting_nodes_first() {
     let mut node = Node::new(
         "me",
         Config {
@@ -99,7 +99,7 @@ fn a_refused_node_dials_those_that_wait_and_keeps_the_others_in_mind() {
     assert_eq!(dialled(&node)[0], port_of("end"));
 }
 
-/// A leaf of two links whose peers have two each.
+/// A full leaf with two peers that have two peers each.
 fn full_leaf() -> (Node, Vec<LinkId>) {
     let mut node = Node::new(
         "me",
@@ -120,7 +120,7 @@ fn full_leaf() -> (Node, Vec<LinkId>) {
 }
 
 #[test]
-fn a_full_leaf_gives_up_no_link_while_the_end_of_another_part_waits() {
+fn a_full_leaf_closes_no_peer_while_the_end_of_another_part_waits() {
     let (mut node, _) = full_leaf();
     refused(&mut node, "end", Intent::Join, in_part(1, place(2, 1, 1)));
     let ring = in_part(2, place(2, 2, 2));
@@ -128,13 +128,13 @@ fn a_full_leaf_gives_up_no_link_while_the_end_of_another_part_waits() {
         let (_, contacts) = refused(&mut node, "ring", Intent::Rejoin, ring.clone());
         assert_eq!(contacts[0], at("end"), "attempt {attempt}");
     }
-    // Nobody seems to reach it.
+    // Named four times in vain: it counts as unreachable.
     let link = handshake(&mut node, hello_of("ring", Intent::Rejoin, ring));
     assert!(node.state.peer(link).is_some());
 }
 
 #[test]
-fn a_leaf_that_is_let_go_is_told_of_its_successor_and_named_to_others() {
+fn a_leaf_closed_to_make_room_learns_its_successor_and_is_named_to_others() {
     let (mut node, links) = full_leaf();
     let ring = |id: &str| hello_of(id, Intent::Rejoin, in_part(2, place(2, 2, 2)));
     handshake(&mut node, ring("new"));
@@ -155,7 +155,7 @@ fn a_leaf_that_is_let_go_is_told_of_its_successor_and_named_to_others() {
 }
 
 #[test]
-fn a_node_that_is_let_go_dials_its_successor() {
+fn a_node_closed_to_make_room_dials_its_successor() {
     let mut node = Node::new(
         "me",
         Config {
@@ -196,7 +196,7 @@ fn beacon(number: u64) -> Message {
 }
 
 #[test]
-fn a_node_whose_way_to_a_seed_is_lost_no_longer_says_that_it_hears_it() {
+fn a_node_without_a_path_to_a_seed_stops_sending_its_mark() {
     let mut node = Node::new("me", native());
     let [parent, child] = [node.native_peer("one", 1), node.native_peer("two", 2)];
     node.receive(parent, beacon(1));
@@ -222,7 +222,7 @@ fn a_node_whose_way_to_a_seed_is_lost_no_longer_says_that_it_hears_it() {
 }
 
 #[test]
-fn a_peer_of_another_part_is_told_at_once_which_seeds_are_heard_here() {
+fn a_peer_from_another_part_gets_the_latest_beacons_at_once() {
     let mut node = Node::new("me", native());
     let peer = node.native_peer("peer", 1);
     node.now = node.now.after(Duration::from_secs(2));

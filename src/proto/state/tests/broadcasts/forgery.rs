@@ -1,4 +1,4 @@
-//! Peers that lie about other nodes' broadcasts: what those really say still arrives, once.
+//! Peers that forge broadcasts and watermarks: real broadcasts still arrive exactly once.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::proto::{Input, LinkId, Native, Origin, Payload, Publish, Range};
 const FAR: u64 = 1 << 60;
 
 impl World {
-    /// The liar claims a number, and that nobody can have what lies before it.
+    /// The liar claims a watermark, and that all broadcasts below it are gone.
     fn claim_without_proof(&mut self, liar: LinkId, peers: &[LinkId], origin: &Origin) {
         self.claim(liar, origin, FAR);
         self.pass(200, peers);
@@ -22,7 +22,7 @@ impl World {
 }
 
 #[test]
-fn a_watermark_from_the_future_does_not_stop_an_origin_that_speaks() {
+fn a_forged_watermark_does_not_stop_an_active_origin() {
     let mut world = World::new();
     let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
     let far_away = origin("faraway");
@@ -38,7 +38,7 @@ fn a_watermark_from_the_future_does_not_stop_an_origin_that_speaks() {
 }
 
 #[test]
-fn a_skip_that_a_liar_caused_is_taken_back_when_the_origin_goes_on() {
+fn a_skip_caused_by_a_liar_is_undone_when_the_origin_goes_on() {
     let mut world = World::new();
     let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
     let far_away = origin("faraway");
@@ -57,7 +57,7 @@ fn a_skip_that_a_liar_caused_is_taken_back_when_the_origin_goes_on() {
 }
 
 #[test]
-fn a_newcomer_that_was_first_told_a_lie_hears_the_truth() {
+fn a_newcomer_recovers_from_a_forged_first_watermark() {
     let mut world = World::new();
     let liar = world.peer("liar", 2);
     let far_away = origin("faraway");
@@ -95,7 +95,7 @@ fn a_gap_that_no_peer_can_fill_is_skipped_at_once() {
     for link in [one, other] {
         world.publish(link, &far_away, 10);
     }
-    // One after the other is asked; nobody minds answers to questions that were not put.
+    // Each peer is asked in turn. Unrequested answers are harmless.
     for link in [one, other, one] {
         world.pass(300, &[one, other]);
         let gone = Range {
@@ -111,7 +111,7 @@ fn a_gap_that_no_peer_can_fill_is_skipped_at_once() {
 }
 
 #[test]
-fn the_highest_numbers_there_are_leave_no_gap_behind() {
+fn the_highest_sequence_numbers_leave_no_gap() {
     for high in [u64::MAX - 1, u64::MAX] {
         let mut world = World::new();
         let (liar, silent) = (world.peer("liar", 1), world.peer("silent", 2));
@@ -136,7 +136,7 @@ fn the_highest_numbers_there_are_leave_no_gap_behind() {
         world.pass(60_000, &peers);
         assert_eq!(world.state.publish.gaps(), 0);
         assert_eq!(world.skips, 1, "of the one that had begun");
-        // The origin itself knows better.
+        // The origin's own broadcast overrides the claim.
         world.publish(silent, &known, 2);
         assert_eq!(world.heard, texts([1, 2]));
     }
@@ -163,13 +163,13 @@ fn repeated_requests_for_old_broadcasts_cost_a_bounded_search() {
         let max_age_ms = 10;
         world.native(greedy, Native::Graft { range, max_age_ms });
     }
-    // Each answer took a walk over all of them.
+    // Each answer walked over all of them.
     let walked = world.sent.len() * runs;
     assert!(walked <= 64 * 16_384 + runs, "{walked}");
 }
 
 #[test]
-fn nothing_is_held_for_good_behind_gaps_that_are_too_many() {
+fn too_many_gaps_hold_no_broadcast_forever() {
     let mut world = World::new();
     let liar = world.peer("liar", 1);
     for number in 0..2000 {
@@ -203,7 +203,7 @@ fn held_and_cached_runs_do_not_keep_a_receive_buffer_alive() {
 }
 
 #[test]
-fn many_gaps_are_looked_at_less_often() {
+fn many_gaps_are_checked_less_often() {
     let mut world = World::new();
     let liar = world.peer("liar", 1);
     for number in 0..4000 {
@@ -221,7 +221,7 @@ fn many_gaps_are_looked_at_less_often() {
 }
 
 #[test]
-fn nothing_is_asked_beyond_the_highest_number() {
+fn no_graft_asks_beyond_the_highest_sequence_number() {
     let mut world = World::new();
     let (slow, fast) = (world.peer("slow", 1), world.peer("fast", 2));
     let far_away = origin("faraway");
@@ -252,7 +252,7 @@ fn no_peer_can_broadcast_as_this_node() {
 }
 
 #[test]
-fn origins_that_are_only_claimed_push_no_real_one_out() {
+fn claimed_origins_evict_no_real_one() {
     let mut world = World::new();
     let relay = world.peer("relay", 1);
     let far_away = origin("faraway");
@@ -275,7 +275,7 @@ fn origins_that_are_only_claimed_push_no_real_one_out() {
 }
 
 #[test]
-fn made_up_origins_do_not_push_out_recent_ones() {
+fn forged_origins_evict_no_recent_one() {
     let mut world = World::new();
     let (relay, liar) = (world.peer("relay", 1), world.peer("liar", 2));
     let far_away = origin("faraway");
@@ -289,7 +289,7 @@ fn made_up_origins_do_not_push_out_recent_ones() {
         }
     }
     world.heard.clear();
-    // What is still repeated, and what is new.
+    // A repeated broadcast and a new one.
     for number in 3..=4 {
         world.publish(relay, &far_away, number);
     }
@@ -298,7 +298,7 @@ fn made_up_origins_do_not_push_out_recent_ones() {
 }
 
 #[test]
-fn origins_that_said_something_once_make_room_for_others_oldest_first() {
+fn the_oldest_origins_are_evicted_first() {
     let mut world = World::new();
     let relays = [1, 2, 3, 4].map(|n| world.peer(&format!("relay{n}"), n));
     let own = world.state.publish.origin().clone();
@@ -318,7 +318,7 @@ fn origins_that_said_something_once_make_room_for_others_oldest_first() {
 }
 
 #[test]
-fn a_peer_that_asks_for_everything_again_and_again_gets_a_bounded_amount() {
+fn repeated_grafts_get_a_bounded_number_of_bytes() {
     let mut world = World::new();
     let greedy = world.peer("greedy", 1);
     let own = world.state.publish.origin().clone();

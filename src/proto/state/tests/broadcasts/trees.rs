@@ -1,11 +1,11 @@
-//! Which peers go on pushing.
+//! Broadcast trees: which peers keep pushing, and which are pruned.
 
 use super::world::{World, origin};
 use crate::proto::codec::native;
 use crate::proto::{Class, Input, Level, LinkId, Native, Payload, Range, Watermark};
 
 impl World {
-    /// Who was told to stop.
+    /// The links that were pruned for that origin.
     fn pruned(&self, id: &str) -> Vec<LinkId> {
         let prune = native::prune(&origin(id));
         let prunes = self.sent.iter().filter(|(_, data)| *data == prune);
@@ -25,11 +25,11 @@ fn the_slower_peer_is_pruned_once() {
 }
 
 #[test]
-fn peers_that_overtake_each_other_are_never_all_told_to_stop() {
+fn peers_that_overtake_each_other_are_never_all_pruned() {
     let mut world = World::new();
     let peers: Vec<LinkId> = ["a", "b", "c"].map(|id| world.peer(id, 1)).into();
     for number in 1..=30 {
-        // What is still on its way when its sender is told to stop comes first every now and then.
+        // Broadcasts in flight from a pruned peer sometimes arrive first.
         let first = number as usize % peers.len();
         for turn in 0..peers.len() {
             let link = peers[(first + turn) % peers.len()];
@@ -41,7 +41,7 @@ fn peers_that_overtake_each_other_are_never_all_told_to_stop() {
 }
 
 #[test]
-fn the_origin_itself_is_preferred_to_a_faster_relay() {
+fn the_origin_is_preferred_to_a_faster_relay() {
     let mut world = World::new();
     let (relay, source) = (world.peer("relay", 1), world.peer("o", 5));
     for number in 1..=3 {
@@ -52,14 +52,14 @@ fn the_origin_itself_is_preferred_to_a_faster_relay() {
 }
 
 #[test]
-fn a_newcomer_that_asks_late_gets_all_that_was_sent_since_it_came() {
+fn a_newcomer_that_asks_late_gets_all_broadcasts_since_it_joined() {
     let mut world = World::new();
     let text = |number: u64| Payload::events(format!("[\"{number}\"]").into());
     world.input(Input::Broadcast(text(1)));
     world.pass(100, &[]);
     let newcomer = world.peer("newcomer", 1);
     world.input(Input::Broadcast(text(2)));
-    // The newcomer asked 10 ms after it had joined; the question was on its way for longer.
+    // The newcomer asked 10 ms after it joined; the graft took longer to arrive.
     world.pass(500, &[newcomer]);
     world.sent.clear();
     let range = Range {
@@ -81,12 +81,12 @@ fn a_newcomer_that_asks_late_gets_all_that_was_sent_since_it_came() {
 }
 
 #[test]
-fn a_newcomer_begins_where_its_connection_began() {
+fn a_newcomer_gets_broadcasts_from_the_start_of_its_connection() {
     let mut world = World::new();
     world.input(Input::Broadcast(Payload::events("[\"1\"]".into())));
     world.pass(100, &[]);
     let newcomer = world.accept();
-    // It may have admitted this node already.
+    // The newcomer may have accepted this node already.
     world.input(Input::Broadcast(Payload::events("[\"2\"]".into())));
     world.sent.clear();
     world.hello(newcomer, "newcomer", 1, false);
@@ -128,7 +128,7 @@ fn a_newcomer_asks_for_broadcasts_sent_while_it_joined() {
 }
 
 #[test]
-fn while_a_peer_brings_broadcasts_it_is_asked_once() {
+fn a_peer_that_brings_broadcasts_is_asked_once() {
     let mut world = World::new();
     let peer = world.peer("peer", 1);
     let (missed, other) = (origin("missed"), origin("other"));
@@ -150,7 +150,7 @@ fn while_a_peer_brings_broadcasts_it_is_asked_once() {
 }
 
 #[test]
-fn a_full_link_is_not_given_answers_but_the_watermark_once_there_is_room() {
+fn a_full_link_gets_no_answers_and_the_watermark_once_it_has_room() {
     let mut world = World::new();
     let peer = world.peer("peer", 1);
     world.input(Input::Broadcast(Payload::events("[\"1\"]".into())));

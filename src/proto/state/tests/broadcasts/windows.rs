@@ -1,4 +1,4 @@
-//! Windows, among peers that keep to them and peers that do not.
+//! Windows, with peers that report consumption and peers that do not.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::world::{World, origin};
 use crate::proto::codec::native;
 use crate::proto::{Input, LAST_SEQUENCE, LinkId, Message, Native, NodeId, Payload, Watermark};
 
-/// Told to a peer that need not wait.
+/// The report to a peer that need not wait.
 const NO_MATTER: u64 = LAST_SEQUENCE;
 
 fn own(world: &World) -> crate::proto::Origin {
@@ -18,13 +18,13 @@ fn broadcast(world: &mut World) {
     world.input(Input::Broadcast(payload));
 }
 
-/// A peer says up to where it has consumed an origin.
+/// A peer reports its consumption of an origin.
 fn consumes(world: &mut World, link: LinkId, origin: &crate::proto::Origin, high: u64) {
     let origin = origin.clone();
     world.native(link, Native::Consumed(vec![Watermark { origin, high }]));
 }
 
-/// What a peer was told that this node has consumed, in order.
+/// The reports to a peer about an origin, in order.
 fn told(world: &World, link: LinkId, origin: &crate::proto::Origin) -> Vec<u64> {
     let frame = |high: u64| {
         let origin = origin.clone();
@@ -49,7 +49,7 @@ fn broadcasts_are_outstanding_until_the_slowest_receiver_has_consumed_them() {
     assert_eq!(world.outstanding, both);
     consumes(&mut world, slow, &own, 1);
     assert_eq!(world.outstanding, both / 2);
-    // Nobody has consumed what does not exist.
+    // A report beyond the last broadcast counts up to the last.
     consumes(&mut world, slow, &own, 1000);
     assert_eq!(world.outstanding, 0);
     broadcast(&mut world);
@@ -57,7 +57,7 @@ fn broadcasts_are_outstanding_until_the_slowest_receiver_has_consumed_them() {
 }
 
 #[test]
-fn a_peer_that_never_reports_is_left_out_and_named() {
+fn a_peer_that_never_reports_is_named_and_no_longer_waited_for() {
     let mut world = World::new();
     let deaf = world.receiver("deaf");
     broadcast(&mut world);
@@ -80,7 +80,7 @@ fn the_parent_gets_reports_and_other_peers_are_told_not_to_wait() {
     assert!(told(&world, parent, &origin).is_empty());
     assert_eq!(told(&world, other, &origin), [NO_MATTER]);
     let mark = world.given.unwrap();
-    // We have sent it on to the other one, which got it elsewhere, too.
+    // This node relayed it to the other peer, which also got it elsewhere.
     consumes(&mut world, other, &origin, NO_MATTER);
     world.input(Input::Consumed(vec![mark]));
     assert_eq!(told(&world, parent, &origin), [1]);
@@ -88,7 +88,7 @@ fn the_parent_gets_reports_and_other_peers_are_told_not_to_wait() {
 }
 
 #[test]
-fn an_application_that_hangs_is_not_waited_for_and_the_origin_hears_of_it() {
+fn the_origin_does_not_wait_for_a_hung_application_and_learns_of_it() {
     let mut world = World::new();
     let parent = world.receiver("parent");
     let origin = origin("o");
@@ -140,7 +140,7 @@ fn a_direct_receiver_that_repeats_its_report_is_waited_for() {
 }
 
 #[test]
-fn a_receiver_repeats_its_direct_report_while_its_link_is_busy_and_its_application_keeps_up() {
+fn a_receiver_repeats_its_direct_report_while_the_link_is_busy_and_the_application_keeps_up() {
     let mut world = World::new();
     let sender = world.receiver("sender");
     let reports = |world: &World| {
@@ -164,7 +164,7 @@ fn a_receiver_repeats_its_direct_report_while_its_link_is_busy_and_its_applicati
 }
 
 #[test]
-fn an_application_that_works_on_other_streams_first_is_waited_for() {
+fn an_application_busy_with_other_streams_is_waited_for() {
     let mut world = World::new();
     let parent = world.receiver("parent");
     let origin = origin("o");

@@ -1,4 +1,4 @@
-//! One state among peers that tests play.
+//! One state among peers that the tests play.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ pub(super) struct World {
     pub(super) state: State,
     now: Moment,
     timers: Timers,
-    /// What the application heard.
+    /// The broadcasts that the application got.
     pub(super) heard: Vec<String>,
     pub(super) skipped: u64,
-    /// How often it was told so.
+    /// How many skips were reported to it.
     pub(super) skips: usize,
-    /// How often gaps were looked at.
+    /// How often the repair timer fired.
     pub(super) repairs: usize,
-    /// What was sent.
+    /// All messages sent.
     pub(super) sent: Vec<(LinkId, Outgoing)>,
-    /// What the application was given last.
+    /// The mark of the latest message that the application got.
     pub(super) given: Option<Mark>,
-    /// Bytes that this node has broadcast and not everyone has consumed.
+    /// Bytes that not all receivers have consumed yet.
     pub(super) outstanding: usize,
-    /// Receivers that the application was told are slow.
+    /// Slow receivers reported to the application.
     pub(super) slow: Vec<NodeId>,
 }
 
@@ -80,7 +80,7 @@ impl World {
         self.sent.iter().map(|(_, data)| data.len()).sum()
     }
 
-    /// Time goes by; everyone is heard of now and then.
+    /// Advances the time; `peers` send heartbeats meanwhile.
     pub(super) fn pass(&mut self, millis: u64, peers: &[LinkId]) {
         let end = self.now.after(Duration::from_millis(millis));
         while let Some(at) = self.timers.next().filter(|at| *at <= end) {
@@ -100,7 +100,7 @@ impl World {
         self.peer_of(id, epoch, false)
     }
 
-    /// A peer that says what it has consumed.
+    /// A peer that reports its consumption.
     pub(super) fn receiver(&mut self, id: &str) -> LinkId {
         self.peer_of(id, 1, true)
     }
@@ -111,7 +111,7 @@ impl World {
         link
     }
 
-    /// A connection that has not said who it is.
+    /// A connection without a handshake yet.
     pub(super) fn accept(&mut self) -> LinkId {
         let link = self.state.next_link();
         let remote = "10.0.0.9:4000".parse().unwrap();
