@@ -1,7 +1,6 @@
 //! The end of links.
 
-use super::fields::Phase;
-use super::fields::{DialEnd, Purpose};
+use super::fields::{DialEnd, Phase, Purpose};
 use crate::proto::state::State;
 use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer, publish};
 

@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::dial::control;
-use super::fields::Dial;
-use super::fields::{Link, Peer, Phase, Window};
+use super::fields::{Dial, Link, Peer, Phase, Window};
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::legacy::line;

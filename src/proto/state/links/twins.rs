@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::fields::Dial;
-use super::fields::{Link, Phase};
+use super::fields::{Dial, Link, Phase};
 use super::handshake::contact;
 use crate::proto::codec::native;
 use crate::proto::state::State;
