@@ -190,7 +190,7 @@ test('stop hands over earlier messages, even over a slow link', {
   const lan = await Lan.create(['10.9.1.1', '10.9.1.2'])
   t.after(() => lan.destroy())
   const [near, far] = lan.hosts
-  const shape = ['root', 'tbf', 'rate', '8mbit', 'burst', '16kb', 'latency', '400ms']
+  const shape = ['root', 'tbf', 'rate', '4mbit', 'burst', '16kb', 'latency', '400ms']
   await execFile('tc', ['-n', near.namespace, 'qdisc', 'add', 'dev', 'eth0', ...shape])
   const one = { minPeerNo: 1 }
   const { namespace } = near

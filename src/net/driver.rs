@@ -224,6 +224,9 @@ async fn finish(mut tasks: JoinSet<()>, outlets: &[Arc<Outlet>], deadline: Insta
             sleep(STOP_CHECK).await;
         }
         sleep(GOODBYE).await;
+        while outlets.iter().any(|o| o.is_lingering()) && Instant::now() < deadline {
+            sleep(STOP_CHECK).await;
+        }
     };
     tokio::select! {
         () = goodbyes => {}

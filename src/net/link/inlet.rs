@@ -22,6 +22,16 @@ struct Turn {
     left: Option<Step>,
     /// The link's task reads, or is about to.
     is_taken: bool,
+    /// How many reads brought something.
+    reads: u64,
+}
+
+impl Turn {
+    fn read(&mut self) -> Step {
+        let step = self.reader.step();
+        self.reads += u64::from(step != Step::Idle);
+        step
+    }
 }
 
 impl fmt::Debug for Inlet {
@@ -36,6 +46,7 @@ impl Inlet {
             reader,
             left: None,
             is_taken: false,
+            reads: 0,
         };
         Self {
             turn: Mutex::new(turn),
@@ -60,9 +71,16 @@ impl Inlet {
         if let Some(left) = turn.left.take() {
             return left;
         }
-        let step = turn.reader.step();
+        let step = turn.read();
         turn.is_taken = step != Step::Idle;
         step
+    }
+
+    /// How many reads have brought something so far.
+    ///
+    /// Thread: any. Locks held: none.
+    pub(super) fn reads(&self) -> u64 {
+        lock(&self.turn).reads
     }
 
     fn is_congested(&self, reader: &Reader) -> bool {
@@ -84,7 +102,7 @@ impl Visit for Inlet {
             return Visited::Done;
         }
         if !self.is_congested(&turn.reader) {
-            match turn.reader.step() {
+            match turn.read() {
                 Step::Idle if !is_last => return Visited::Done,
                 Step::Read { is_full: true } if !is_last => return Visited::More,
                 // The read was not full, so the socket is empty, and epoll announces the next

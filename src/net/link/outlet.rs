@@ -2,6 +2,7 @@
 //! [`Inlet`](super::inlet::Inlet).
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub(in crate::net) struct Outlet {
     wake: Notify,
     /// How long a link that takes no bytes still holds senders back.
     patience: Duration,
+    /// Everything is written, and the other end is still taking it from the system.
+    is_lingering: AtomicBool,
 }
 
 /// Thread: any. Locks held: at most the core's; each takes `queue` for a few instructions.
@@ -36,6 +39,7 @@ impl Outlet {
             writer: Mutex::new(None),
             wake: Notify::new(),
             patience,
+            is_lingering: AtomicBool::new(false),
         }
     }
 
@@ -73,6 +77,21 @@ impl Outlet {
     /// Whether bytes wait and none was taken for the time `after`.
     pub(in crate::net) fn is_stuck(&self, after: Duration) -> bool {
         lock(&self.queue).is_stuck(after)
+    }
+
+    /// The number of bytes that were written in all.
+    pub(super) fn all_written(&self) -> u64 {
+        lock(&self.queue).all_written()
+    }
+
+    /// Notes whether the other end is still taking what was written.
+    pub(super) fn set_lingering(&self, is_lingering: bool) {
+        self.is_lingering.store(is_lingering, Ordering::Relaxed);
+    }
+
+    /// Whether the link has ended here, and the other end is still taking what was written.
+    pub(in crate::net) fn is_lingering(&self) -> bool {
+        self.is_lingering.load(Ordering::Relaxed)
     }
 
     /// The number of waiting bytes.

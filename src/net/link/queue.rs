@@ -32,6 +32,8 @@ pub(super) struct Queue {
     progress: Instant,
     level: Level,
     closing: Option<CloseHow>,
+    /// All bytes that were written.
+    written: u64,
 }
 
 /// The outcome of a push.
@@ -72,6 +74,7 @@ impl Queue {
             progress: Instant::now(),
             level: Level::Low,
             closing: None,
+            written: 0,
         }
     }
 
@@ -186,6 +189,7 @@ impl Queue {
     /// Notes that `bytes` were written. Returns the new level if this changed it.
     pub(super) fn written(&mut self, bytes: usize) -> Option<Level> {
         self.bytes = self.bytes.saturating_sub(bytes);
+        self.written += bytes as u64;
         self.progress = Instant::now();
         if self.level != Level::Low && self.bytes < self.limit / 4 {
             self.level = Level::Low;
@@ -227,6 +231,11 @@ impl Queue {
     /// The number of waiting bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The number of bytes that were written in all.
+    pub(super) fn all_written(&self) -> u64 {
+        self.written
     }
 }
 

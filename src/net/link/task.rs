@@ -2,13 +2,14 @@
 //! link.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::inlet::Inlet;
 use super::outlet::Outlet;
@@ -31,6 +32,13 @@ const CONGESTION_CHECK: Duration = Duration::from_millis(2);
 /// How long we read on after our FIN. Closing earlier would turn data still on its way to us into a
 /// reset, and the other side would lose its unread data.
 const LINGER: Duration = Duration::from_secs(1);
+/// A link that has carried more than this lingers for longer: buffers of the system may hold it.
+const LONG_FROM: u64 = 64 << 10;
+/// How long such a link waits for the other side to send anything. It sends a heartbeat every 3 s
+/// at the latest.
+const LONG_LINGER: Duration = Duration::from_millis(3500);
+/// The longest time that a link lingers.
+const LONGEST_LINGER: Duration = Duration::from_secs(30);
 
 /// How a link is encrypted.
 #[derive(Clone)]
@@ -110,13 +118,30 @@ impl Link {
             Ok(CloseHow::Flush) => {
                 drop(socket.shut_down());
                 // The node no longer knows this link and ignores its reports.
-                drop(timeout(LINGER, reading).await);
+                linger(reading, &inlet, &self.outlet).await;
                 None
             }
             Ok(CloseHow::HalfClose) => Some(match socket.shut_down() {
                 Ok(()) => reading.await,
                 Err(error) => error_code(&error).into(),
             }),
+        }
+    }
+}
+
+/// Reads on after our FIN, so that no reset destroys what the other side has not read yet. On a
+/// slow link that takes as long as the other side goes on sending its reports.
+async fn linger(mut reading: Pin<&mut impl Future<Output = End>>, inlet: &Inlet, outlet: &Outlet) {
+    if outlet.all_written() < LONG_FROM {
+        return drop(timeout(LINGER, reading).await);
+    }
+    outlet.set_lingering(true);
+    let deadline = Instant::now() + LONGEST_LINGER;
+    loop {
+        let reads = inlet.reads();
+        let is_over = timeout(LONG_LINGER, &mut reading).await.is_ok();
+        if is_over || inlet.reads() == reads || Instant::now() >= deadline {
+            return outlet.set_lingering(false);
         }
     }
 }
