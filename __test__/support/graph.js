@@ -29,4 +29,17 @@ function knowEachOther(nodes) {
   return nodes.every(({ members }) => String([...members].sort()) === String(ids))
 }
 
-module.exports = { isTogether, knowEachOther, reached }
+/** Every node knows exactly its part of the network: those that links lead to. */
+function knowTheirPart(nodes) {
+  const left = new Set(nodes)
+  while (left.size > 0) {
+    const [first] = left
+    const others = [...nodes].filter((node) => node !== first)
+    const part = [...reached([first, ...others])]
+    if (!knowEachOther(part)) return false
+    for (const node of part) left.delete(node)
+  }
+  return true
+}
+
+module.exports = { isTogether, knowEachOther, knowTheirPart, reached }
