@@ -20,6 +20,8 @@ const all = ADDRESSES.map((_, host) => host)
 const PATIENCE = 30_000
 /** How long nothing must happen. This is what is tested, not a pause. */
 const REST = 15_000
+/** For coming to rest afterwards. */
+const SETTLED_WITHIN = 40_000
 const BALANCER = `10.20.0.${COUNT + 1}`
 const ODD_IDS = ['Mathew Franqui', 'Jürgen', 'a"b', 'x'.repeat(80), 42, '日本']
 
@@ -123,6 +125,14 @@ class Hosts extends Watched {
     const news = this.running.flatMap((node, index) => node.history.slice(before[index]))
     return news.map(({ t }) => t)
   }
+
+  /** Waits until nothing was told for five seconds: vain searches become rarer and rarer. */
+  async settle() {
+    const end = Date.now() + SETTLED_WITHIN
+    while ((await this.watch(5_000)).length > 0) {
+      assert.ok(Date.now() < end, 'the network comes to rest')
+    }
+  }
 }
 
 const never = () => false
@@ -135,8 +145,7 @@ describe('twenty hosts as people configure them', { skip: unavailable() ?? false
       const isOff = configuration.never ?? never
       await hosts.begin((host) => !later(host) && !isOff(host))
       if (later !== never) await hosts.begin(later)
-      // What is sought in vain is sought more and more rarely.
-      await sleep(5_000)
+      await hosts.settle()
       assert.deepEqual(await hosts.watch(REST), [])
       assert.ok(isTogether(hosts.running))
     })
