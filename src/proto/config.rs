@@ -1,11 +1,11 @@
 //! Every number of the protocol, with its default and the reason for it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Identity, Records};
+use super::{Identity, NodeId, PeerAddress, Records};
 
 /// The largest batch of one tick, in bytes: twice 64 Ki characters of three bytes.
 const MAX_TICK: usize = 384 << 10;
@@ -178,6 +178,34 @@ impl Config {
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.allow.is_empty() || self.allow.iter().any(|net| net.contains(&address))
+    }
+
+    /// The address of the node `me`. `None` if it is a name.
+    pub(super) fn own_address(&self, me: &NodeId) -> Option<PeerAddress> {
+        let address = self.address.parse().ok()?;
+        Some(PeerAddress {
+            id: me.clone(),
+            address,
+            port: self.port,
+        })
+    }
+
+    /// The address that other nodes can dial. `None` if the own address is a name or unspecified.
+    pub(super) fn own_contact(&self, me: &NodeId) -> Option<PeerAddress> {
+        let own = self.own_address(me)?;
+        (!own.address.is_unspecified()).then_some(own)
+    }
+
+    /// Whether another node can listen at `target`.
+    pub(super) fn is_elsewhere(&self, target: SocketAddr) -> bool {
+        let ip = target.ip().to_canonical();
+        let own = self.address.parse::<IpAddr>().ok();
+        let nowhere = ip.is_unspecified() || ip.is_multicast() || target.port() == 0;
+        let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+        // Other nodes must not reach the loopback of this machine through this node.
+        let inside = ip.is_loopback() && own.is_some_and(|own| !own.is_loopback());
+        let here = own == Some(ip) && target.port() == self.port;
+        !(nowhere || broadcast || inside || here) && self.allows(ip)
     }
 
     /// The longest line accepted from a peer, in bytes: the largest message in base64, and the

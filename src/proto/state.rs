@@ -5,10 +5,10 @@
 //!
 //! - [`links`]: connections, from dial or accept to peer to close;
 //! - [`entry`]: entry into a network through seeds, for this node and for legacy nodes;
-//! - [`membership`]: the active and the passive view of native nodes;
 //! - [`beacons`]: the beacons of seeds, their trees, and the parts of the network;
 //! - [`seeds`]: netsplits: seeds that are unreachable or in another part of the network;
 //! - [`legacy`]: packets, pings and peer requests of legacy nodes;
+//! - [`views`]: connects the state of membership, [`membership`], to the links;
 //! - [`broadcasts`]: connects the state of broadcasts, [`publish`], to the links;
 //! - [`nodes`]: members of the network, and messages to any of them.
 
@@ -17,27 +17,25 @@ mod broadcasts;
 mod entry;
 mod legacy;
 mod links;
-mod membership;
 mod nodes;
 mod seeds;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::members::FIRST_HANDLE;
-use super::publish;
 use super::stats::Counters;
 use super::{
     CloseHow, Config, Event, Input, LinkId, Message, Moment, Native, NodeId, Origin, Outgoing,
-    Output, Timer,
+    Output, Timer, membership, publish,
 };
 use beacons::Beacons;
 use entry::Entry;
 use legacy::Legacy;
 use links::{Link, Phase, Twins};
-use membership::Membership;
 use nodes::Nodes;
 
 /// Interval between checks for silent links.
@@ -58,7 +56,7 @@ pub struct State {
     /// Time of the last check for silent links.
     heartbeat_at: Option<Moment>,
     entry: Entry,
-    membership: Membership,
+    membership: membership::State,
     beacons: Beacons,
     legacy: Legacy,
     twins: Twins,
@@ -71,6 +69,8 @@ pub struct State {
     out: Vec<Output>,
     /// Reused buffer: saves an allocation per input.
     publish_out: Vec<publish::Output>,
+    /// The same.
+    membership_out: Vec<membership::Output>,
 }
 
 /// How much data other nodes make a node hold. Every count has a limit.
@@ -110,7 +110,7 @@ impl State {
         };
         Self {
             entry: Entry::new(&config),
-            membership: Membership::new(&config),
+            membership: membership::State::new(&config, me.clone()),
             beacons: Beacons::new(),
             legacy: Legacy::new(&config),
             twins: Twins::new(),
@@ -129,6 +129,7 @@ impl State {
             counters: Counters::default(),
             out: Vec::new(),
             publish_out: Vec::new(),
+            membership_out: Vec::new(),
         }
     }
 
@@ -150,6 +151,7 @@ impl State {
         let mut counters = self
             .counters
             .plus(self.publish.counters())
+            .plus(self.membership.counters())
             .plus(self.legacy.translator.counters());
         if let Some(Nodes { members, routing }) = &self.nodes {
             counters.members = members.len() as u64;
@@ -192,7 +194,7 @@ impl State {
         let (pairs, waiting_bytes) = nodes.map_or((0, 0), |nodes| nodes.routing.footprint());
         Footprint {
             links: self.links.len(),
-            addresses: self.addresses(),
+            addresses: self.membership.footprint(),
             beacons: self.beacons(),
             streams,
             cached_bytes,
@@ -309,12 +311,7 @@ impl State {
                 if matches!(state.phase, Phase::Refused(_)) =>
             {
                 let bridges = matches!(state.phase, Phase::Refused(true));
-                // The first `nonce` contacts wait for a peer, too.
-                self.try_waiting(&contacts[..contacts.len().min(nonce as usize)]);
-                if bridges {
-                    self.bridge_to(&contacts);
-                }
-                self.meet_all(contacts);
+                self.on_named(contacts, nonce as usize, bridges);
             }
             _ if !is_peer => tracing::debug!(%link, "ignoring a message before the handshake"),
             Message::PeerRequest(_) | Message::Pong(_) => {}
@@ -337,17 +334,18 @@ impl State {
             | Native::Oversized(_) => self.publish(publish::Input::Received { link, native }),
             Native::DirectConsumed(count) => self.on_direct_consumed(link, count),
             Native::Heartbeat => {}
-            Native::Peers { count, ways } => self.on_peers(link, count, ways),
-            Native::ForwardJoin { urgent, ttl, who } => {
-                self.on_forward_join(link, urgent, ttl, who);
+            Native::Peers { .. }
+            | Native::ForwardJoin { .. }
+            | Native::Shuffle { .. }
+            | Native::Contacts { .. }
+            | Native::Goodbye { .. } => {
+                let muted = self.is_muted(link);
+                self.membership(membership::Input::Received {
+                    link,
+                    native,
+                    muted,
+                });
             }
-            Native::Shuffle {
-                nonce,
-                ttl,
-                contacts,
-            } => self.on_shuffle(link, nonce, ttl, contacts),
-            Native::Contacts { nonce, contacts } => self.on_contacts(link, nonce, contacts),
-            Native::Goodbye { keep } => self.on_goodbye(link, keep),
             Native::Members(frame) => self.on_members_frame(link, frame),
             Native::Routing(frame) => self.on_routing_frame(link, frame),
             Native::Beacon(beacon) => self.on_beacon(link, beacon),
@@ -363,8 +361,7 @@ impl State {
             Timer::Refill => self.on_refill(),
             Timer::LazyPush | Timer::Repair => self.publish(publish::Input::TimerFired(timer)),
             Timer::Heartbeat => self.on_heartbeat(),
-            Timer::Seek => self.on_seek(),
-            Timer::Shuffle => self.on_shuffle_timer(),
+            Timer::Seek | Timer::Shuffle => self.membership(membership::Input::TimerFired(timer)),
             Timer::Watch => self.on_watch(),
             Timer::Window => self.on_window(),
             Timer::Join(seed) => self.on_join(seed),
@@ -382,11 +379,11 @@ impl State {
     }
 
     fn is_full(&self) -> bool {
-        self.peers.len() >= self.config.max_peers
+        self.membership.is_full(&self.config)
     }
 
     fn is_sufficiently_filled(&self) -> bool {
-        self.peers.len() >= self.config.min_peers
+        self.membership.has_enough_peers(&self.config)
     }
 
     fn send(&mut self, link: LinkId, data: Outgoing) {
@@ -407,9 +404,4 @@ impl State {
     fn cancel_timer(&mut self, timer: Timer) {
         self.out.push(Output::CancelTimer(timer));
     }
-}
-
-/// `time` plus or minus a random part of up to `share` of it, so that nodes do not act in step.
-fn jitter(rng: &mut fastrand::Rng, time: Duration, share: f64) -> Duration {
-    time.mul_f64(1.0 - share + 2.0 * share * rng.f64())
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::State;
 use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
-use crate::proto::{Beacon, LinkId, NodeId, Timer};
+use crate::proto::{Beacon, LinkId, NodeId, Timer, membership};
 pub(super) use fields::Beacons;
 use fields::Heard;
 
@@ -83,14 +83,14 @@ impl State {
             self.ask_for_beacons(&seed);
         }
         self.watch_seeds();
-        self.look_for_lost();
+        self.membership(membership::Input::FindLost);
     }
 
     fn send_beacon(&mut self) {
         if !self.beacons.sends() {
             return;
         }
-        let Some(own) = self.own_contact() else {
+        let Some(own) = self.config.own_contact(&self.me) else {
             return;
         };
         self.beacons.number += 1;

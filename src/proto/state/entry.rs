@@ -1,22 +1,22 @@
-//! Covers the legacy wire and the seeds of the native wire. [`membership`](super::membership) has
-//! the rest.
+//! Entry into a network: through seeds, or by requests as on the legacy wire.
+//!
+//! [`membership`](crate::proto::membership) has the rest.
 
 mod fields;
-mod limits;
 mod report;
 
 use std::time::Duration;
 
+use super::State;
 use super::links::{Dial, DialEnd};
 use super::seeds::Came;
 use super::seeds::health::Health;
-use super::{State, jitter};
+use crate::proto::jitter::jitter;
 use crate::proto::legacy::line;
-use crate::proto::{Intent, PeerAddress, Target, Timer};
+use crate::proto::{Intent, PeerAddress, Target, Timer, membership};
 use fields::ENTRY_RETRY;
 pub(super) use fields::Entry;
 use fields::Told;
-pub(super) use limits::take_for;
 
 /// Seeds asked at the same time.
 const AT_ONCE: usize = 4;
@@ -71,12 +71,7 @@ impl State {
     }
 
     pub(super) fn own_address(&self) -> Option<PeerAddress> {
-        let address = self.config.address.parse().ok()?;
-        Some(PeerAddress {
-            id: self.me.clone(),
-            address,
-            port: self.config.port,
-        })
+        self.config.own_address(&self.me)
     }
 
     /// Asks seeds for entry: all of them, or the next few of a long list.
@@ -264,7 +259,7 @@ impl State {
             self.entry.is_alone = true;
             self.entry.told = Told::since(self.now);
             self.beacons_alone();
-            self.seek();
+            self.membership(membership::Input::Seek);
             if self.dials_under_way() == 0 && self.entry.entries.take(self.now) {
                 self.enter();
             }
@@ -274,9 +269,9 @@ impl State {
             self.schedule_tick();
             self.roam_soon();
         }
-        self.tell_peers();
+        self.membership(membership::Input::PeersChanged);
         if !self.is_sufficiently_filled() {
-            self.seek();
+            self.membership(membership::Input::Seek);
             self.request_peers();
         }
     }

@@ -8,7 +8,9 @@ mod ping;
 
 use super::State;
 use crate::proto::legacy::{Arrival, Sends, Translator, base36};
-use crate::proto::{Class, Event, LinkId, Native, Packet, PeerAddress, Publish, Topic, publish};
+use crate::proto::{
+    Class, Event, LinkId, Native, Packet, PeerAddress, Publish, Topic, membership, publish,
+};
 pub(super) use fields::Legacy;
 
 impl State {
@@ -74,18 +76,21 @@ impl State {
     }
 
     fn on_flooded_request(&mut self, link: LinkId, packet: &Packet, who: PeerAddress) {
-        if !self.takes_request(link) {
-            self.counters.relays_refused += 1;
+        if !self.membership.takes_request(link, self.now) {
             return self.blame_native(link, "too many peer requests");
         }
-        if self.take_up(who.clone()) {
+        if self.take_up(&who) {
             return;
         }
         // Other nodes have refused it so far, too. One of about four nodes that get the request
         // makes sure that another makes room.
         let own = Translator::is_made_by(packet, &who.id);
         let urgent = !own && self.asks_again(&who.id) && self.rng.u8(..4) == 0;
-        self.send_walks(&who, Some(link), urgent);
+        self.membership(membership::Input::Walk {
+            who,
+            except: Some(link),
+            urgent,
+        });
         self.relay_packet(link, packet);
     }
 
@@ -95,12 +100,5 @@ impl State {
         if self.is_native(link) {
             self.blame(link, -1, what);
         }
-    }
-
-    /// Whether the limit allows another relayed request from a peer.
-    pub(super) fn takes_request(&mut self, link: LinkId) -> bool {
-        let now = self.now;
-        self.peer_mut(link)
-            .is_some_and(|peer| peer.requests.take(now))
     }
 }

@@ -11,8 +11,8 @@ mod unicast;
 
 use super::State;
 use crate::proto::{Level, LinkId, NodeId, publish};
+pub(super) use dial::{is_dialing, own_dials};
 pub(super) use fields::{Dial, DialEnd, Link, Peer, Phase, Twins};
-pub(super) use handshake::count;
 
 impl State {
     pub(super) fn peer(&self, link: LinkId) -> Option<&Peer> {

@@ -11,10 +11,11 @@ use std::time::Duration;
 pub(super) mod health;
 mod seed;
 
+use super::State;
 use super::beacons::{MISSED_AFTER, Part};
 use super::links::Dial;
-use super::{State, jitter};
-use crate::proto::{Event, Hello, Intent, LinkId, NodeId, PeerAddress, Target, Timer};
+use crate::proto::jitter::jitter;
+use crate::proto::{Event, Hello, Intent, LinkId, NodeId, PeerAddress, Target, Timer, membership};
 use health::Health;
 pub(super) use seed::{Came, Seed};
 
@@ -228,7 +229,7 @@ impl State {
         seed.legacy = Some(hello.native.is_none());
         seed.looked = Some(now);
         seed.is_unsaid = part == Part::Unsaid;
-        self.found_lost(&hello.id);
+        self.membership(membership::Input::Answered(hello.id.clone()));
         if is_peer {
             self.seed_came_to(index, Came::Peer);
             if hello.native.is_some() {
@@ -276,7 +277,7 @@ impl State {
         if seed.bridge.at.is_some_and(|at| at > self.now) {
             return;
         }
-        if !self.has_room_for_bridge() {
+        if !self.membership.has_room_for_bridge(&self.config) {
             return self.bridge_failed(index);
         }
         tracing::info!(
@@ -286,7 +287,7 @@ impl State {
         );
         // Dial the address from the handshake: a name may lead to another node each time.
         let target = match who {
-            Some(who) if self.is_somewhere_else(who.socket()) => who.socket().into(),
+            Some(who) if self.config.is_elsewhere(who.socket()) => who.socket().into(),
             _ => seed.target.clone(),
         };
         self.dial_peer(Dial::to_seed(index, target, Intent::Rejoin));
@@ -334,10 +335,10 @@ impl State {
         self.rng.shuffle(&mut contacts);
         for who in contacts {
             let is_new = self.peer_link(&who.id).is_none() && !self.is_dialing(who);
-            if free == 0 || !self.has_room_for_bridge() {
+            if free == 0 || !self.membership.has_room_for_bridge(&self.config) {
                 return;
             }
-            if who.id != self.me && is_new && self.is_somewhere_else(who.socket()) {
+            if who.id != self.me && is_new && self.config.is_elsewhere(who.socket()) {
                 free -= 1;
                 self.dial_peer(Dial::to_node(who, Intent::Rejoin));
             }
@@ -357,7 +358,7 @@ impl State {
     fn schedule_roam(&mut self) {
         let wait = self.entry.roam_wait.clamp(ROAM[0], ROAM[1]);
         // The ends of two chains of leaves find each other only through a seed that both ask.
-        let presses = self.is_leaf() && !self.is_sufficiently_filled() && self.seeks_often();
+        let presses = self.membership.is_leaf_in_need(&self.config);
         self.entry.roam_wait = if presses { wait } else { wait * 2 };
         let after = jitter(&mut self.rng, wait, 0.3);
         self.set_timer(Timer::Roam, after);

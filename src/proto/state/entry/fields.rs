@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::proto::bucket::Bucket;
+use crate::proto::bucket::{Bucket, Targets};
 use crate::proto::state::seeds::Seed;
 use crate::proto::{Config, Moment, NodeId, SeedOutcome, Target};
 
@@ -15,6 +15,8 @@ pub(in crate::proto::state) const ENTRY_RETRY: Duration = Duration::from_secs(1)
 /// to provoke them.
 const ENTRY_BURST: f64 = 3.0;
 const ENTRIES_PER_SECOND: f64 = 1.0;
+/// Limits on pongs to one address: burst, and per second.
+const PONGS_PER_TARGET: (f64, f64) = (3.0, 0.5);
 
 /// The node's way into the network.
 #[derive(Debug)]
@@ -34,15 +36,10 @@ pub(in crate::proto::state) struct Entry {
     pub(in crate::proto::state) is_alone: bool,
     /// Limits immediate attempts to enter.
     pub(in crate::proto::state) entries: Bucket,
-    /// Limits dials on behalf of other nodes: 4 a second, burst 8.
-    pub(in crate::proto::state) dials: Bucket,
     /// Limits pongs in total.
     pub(in crate::proto::state) pongs: Bucket,
-    /// Limits dials per target: three at once, then one per 10 s. Other nodes cannot aim a network
-    /// at a victim, and a node that restarts quickly still gets in.
-    pub(in crate::proto::state) targets: BTreeMap<SocketAddr, Bucket>,
     /// Limits pongs per target: three at once, then one per 2 s, which is as often as pings come.
-    pub(in crate::proto::state) answered: BTreeMap<SocketAddr, Bucket>,
+    pub(in crate::proto::state) answered: Targets,
 }
 
 impl Entry {
@@ -61,18 +58,12 @@ impl Entry {
             retry: ENTRY_RETRY,
             is_alone: true,
             entries: Bucket::new(ENTRY_BURST, ENTRIES_PER_SECOND, Moment::default()),
-            dials: Bucket::new(
-                config.dials_per_second * 2.0,
-                config.dials_per_second,
-                Moment::default(),
-            ),
             pongs: Bucket::new(
                 config.pongs_per_second,
                 config.pongs_per_second,
                 Moment::default(),
             ),
-            targets: BTreeMap::new(),
-            answered: BTreeMap::new(),
+            answered: Targets::new(PONGS_PER_TARGET),
         }
     }
 }

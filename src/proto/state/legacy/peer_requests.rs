@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::proto::legacy::packet;
 use crate::proto::state::State;
-use crate::proto::state::links::Dial;
-use crate::proto::{CloseHow, Intent, LinkId, NodeId, PeerAddress, RemoveReason, Timer, Topic};
+use crate::proto::{CloseHow, LinkId, NodeId, PeerAddress, RemoveReason, Timer, Topic, membership};
 
 /// Shortest interval between peer requests of this node.
 const REFILL_EVERY: Duration = Duration::from_millis(500);
@@ -15,8 +14,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 const AGAIN_UNTIL: Duration = Duration::from_secs(30);
 /// Most nodes remembered for having asked.
 const MAX_ASKERS: usize = 256;
-/// Native peers that a node keeps when it makes room for a legacy one.
-const KEPT_NATIVE: usize = 2;
 
 impl State {
     /// Asks the network for peers, as legacy nodes do. Native peers have better means.
@@ -51,8 +48,12 @@ impl State {
             self.become_seed();
             self.flood_request(&who);
             let urgent = self.asks_again(&who.id);
-            self.send_walks(&who, None, urgent);
-            self.take_up(who);
+            self.membership(membership::Input::Walk {
+                who: who.clone(),
+                except: None,
+                urgent,
+            });
+            self.take_up(&who);
         }
         self.end_link(link, CloseHow::Flush, RemoveReason::Local, "REFUSED");
     }
@@ -86,46 +87,5 @@ impl State {
             askers.insert(id.clone(), now);
         }
         age.is_some_and(|age| age < AGAIN_UNTIL)
-    }
-
-    /// Dials a node that found no peer, and makes room for it.
-    pub(in crate::proto::state) fn take_in(&mut self, who: PeerAddress) -> bool {
-        if who.id == self.me || self.peer_link(&who.id).is_some() {
-            return false;
-        }
-        if self.is_dialing(&who) {
-            return true;
-        }
-        let has_room = !self.is_full();
-        if !has_room && self.native_peers().len() <= KEPT_NATIVE || !self.may_dial_for(&who) {
-            return false;
-        }
-        if !has_room && !self.make_room(0) {
-            return false;
-        }
-        self.dial_peer(Dial::to_node(&who, Intent::Peer));
-        true
-    }
-
-    /// Dials a node that looks for peers if there is room; returns whether a dial is under way.
-    pub(in crate::proto::state) fn take_up(&mut self, who: PeerAddress) -> bool {
-        if who.id == self.me || self.is_full() || self.peer_link(&who.id).is_some() {
-            return false;
-        }
-        if self.is_dialing(&who) {
-            return true;
-        }
-        if self.peers.len() + self.dials_under_way() >= self.config.max_peers {
-            return false;
-        }
-        // Legacy nodes refuse half of all requests once they have enough.
-        if self.is_sufficiently_filled() && self.rng.bool() {
-            return false;
-        }
-        if !self.may_dial_for(&who) {
-            return false;
-        }
-        self.dial_peer(Dial::to_node(&who, Intent::Peer));
-        true
     }
 }

@@ -63,6 +63,13 @@ impl State {
         true
     }
 
+    /// Whether the limits allow a pong to the claimed sender of a ping.
+    fn may_answer(&mut self, target: SocketAddr) -> bool {
+        self.config.is_elsewhere(target)
+            && self.entry.answered.take(target, self.now)
+            && self.entry.pongs.take(self.now)
+    }
+
     pub(in crate::proto::state) fn on_pong(&mut self, link: LinkId, pong: &Pong) {
         let known = self
             .legacy

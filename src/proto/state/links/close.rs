@@ -1,8 +1,9 @@
 //! The end of links.
 
 use super::fields::{DialEnd, Phase, Purpose};
+use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer, publish};
+use crate::proto::{CloseHow, Event, LinkId, Output, RemoveReason, Timer, membership, publish};
 
 impl State {
     pub(in crate::proto::state) fn close_peer(&mut self, link: LinkId) {
@@ -10,6 +11,17 @@ impl State {
             self.say_goodbye(link, false);
             self.end_link(link, CloseHow::Flush, RemoveReason::Local, "CLOSED");
             self.peers_changed();
+        }
+    }
+
+    /// Tells a native peer that this node closes the link. `keep`: the peer may keep the address.
+    pub(in crate::proto::state) fn say_goodbye(&mut self, link: LinkId, keep: bool) {
+        self.say_goodbye_to(link, self.is_native(link), keep);
+    }
+
+    pub(super) fn say_goodbye_to(&mut self, link: LinkId, native: bool, keep: bool) {
+        if native && self.config.native {
+            self.send(link, native::goodbye(keep));
         }
     }
 
@@ -86,7 +98,8 @@ impl State {
         self.legacy.translator.peer_down(link);
         self.publish(publish::Input::PeerDown(link));
         self.nodes_link_down(link);
-        self.peer_lost(link, peer, reason);
+        self.beacon_link_lost(link);
+        self.membership(membership::Input::PeerDown { link, reason });
         tracing::info!(%link, id = %peer.id, ?reason, "removed peer");
         self.emit(Event::PeerRemoved { link, reason });
         true

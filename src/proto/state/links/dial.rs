@@ -1,7 +1,7 @@
 //! Dials: to become peers, or to deliver one line.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::fields::{Dial, Link, Phase, Purpose};
 use crate::proto::legacy::line;
@@ -38,20 +38,11 @@ impl State {
 
     /// Whether a dial to that node, or to its address, is under way.
     pub(in crate::proto::state) fn is_dialing(&self, who: &PeerAddress) -> bool {
-        self.links.values().filter_map(Link::dial).any(|dial| {
-            dial.expected.as_ref() == Some(&who.id)
-                || dial.target.port == who.port && dial.is_to(who.address)
-        })
-    }
-
-    /// How many dials of this node's own are under way for less than `age`.
-    pub(in crate::proto::state) fn recent_dials(&self, age: Duration) -> usize {
-        let recent = |link: &&Link| self.now.since(link.began) < age;
-        self.own_dials().filter(recent).count()
+        is_dialing(&self.links, who)
     }
 
     pub(in crate::proto::state) fn dials_under_way(&self) -> usize {
-        self.own_dials().count()
+        own_dials(&self.links).count()
     }
 
     /// Whether a dial to that seed is under way.
@@ -103,12 +94,6 @@ impl State {
         }
     }
 
-    /// Dials that the application has not asked for.
-    fn own_dials(&self) -> impl Iterator<Item = &Link> {
-        let is_own = |link: &&Link| link.dial().is_some_and(|dial| dial.request.is_none());
-        self.links.values().filter(is_own)
-    }
-
     /// The peer that is known to listen at `target`.
     fn peer_at(&self, target: &Target) -> Option<LinkId> {
         let is_there = |link: &LinkId| {
@@ -126,6 +111,25 @@ impl State {
             .insert(link, Link::new(None, Phase::Dialing(purpose), self.now));
         self.out.push(Output::Dial { link, target });
     }
+}
+
+/// Whether a dial to that node, or to its address, is among `links`.
+pub(in crate::proto::state) fn is_dialing(
+    links: &BTreeMap<LinkId, Link>,
+    who: &PeerAddress,
+) -> bool {
+    links.values().filter_map(Link::dial).any(|dial| {
+        dial.expected.as_ref() == Some(&who.id)
+            || dial.target.port == who.port && dial.is_to(who.address)
+    })
+}
+
+/// The dials among `links` that the application has not asked for.
+pub(in crate::proto::state) fn own_dials(
+    links: &BTreeMap<LinkId, Link>,
+) -> impl Iterator<Item = &Link> {
+    let is_own = |link: &&Link| link.dial().is_some_and(|dial| dial.request.is_none());
+    links.values().filter(is_own)
 }
 
 /// A line or frame of the protocol itself.

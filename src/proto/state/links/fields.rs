@@ -10,8 +10,6 @@ use crate::proto::{Hello, Intent, Level, Mark, Moment, NodeId, PeerAddress, Targ
 /// Limits on refusals and conflicts reported to the application: burst, and per second.
 const TOLD_BURST: f64 = 10.0;
 const TOLD_PER_SECOND: f64 = 1.0;
-/// Dials to check for a twin, per second.
-const CHECKS_PER_SECOND: f64 = 1.0 / 60.0;
 /// Assumed memory of a message besides its bytes.
 const OVERHEAD: usize = 256;
 /// How long after its last message a receiver repeats its report on a busy link.
@@ -60,26 +58,10 @@ pub(in crate::proto::state) struct Peer {
     /// Where it can be dialled: the target of the dial, or the address in its handshake.
     pub(in crate::proto::state) target: Option<Target>,
     pub(in crate::proto::state) native: bool,
-    /// How many peers it accepts, if it reports that.
-    pub(in crate::proto::state) max_peers: Option<u16>,
-    /// How many peers it has, if it reports that.
-    pub(in crate::proto::state) has: u16,
-    /// How many of its peers have other peers, if it reports that.
-    pub(in crate::proto::state) ways: u16,
     /// Where it listens, to pass on to other nodes.
     pub(in crate::proto::state) listens: Option<SocketAddr>,
-    /// Set by its goodbye: whether it wants to be remembered.
-    pub(in crate::proto::state) leaving: Option<bool>,
-    /// The latest node that it named alone: before a goodbye, the successor of this node.
-    pub(in crate::proto::state) instead: Option<PeerAddress>,
     /// Its epoch, if it is native.
     pub(in crate::proto::state) epoch: Option<u64>,
-    /// Limits forward joins or peer requests from it.
-    pub(in crate::proto::state) requests: Bucket,
-    /// Limits shuffles from it.
-    pub(in crate::proto::state) shuffles: Bucket,
-    /// Limits shuffles to it.
-    pub(in crate::proto::state) shuffles_on: Bucket,
     /// Whether it reports consumption, and wants reports of this node's.
     pub(in crate::proto::state) windows: bool,
     /// The largest message that it accepts, in bytes.
@@ -225,18 +207,16 @@ impl Dial {
     }
 }
 
-/// Limits on reports and checks of identity.
+/// Limits on reports of identity.
 #[derive(Debug)]
 pub(in crate::proto::state) struct Twins {
     pub(in crate::proto::state) told: Bucket,
-    pub(in crate::proto::state) checks: Bucket,
 }
 
 impl Twins {
     pub(in crate::proto::state) fn new() -> Self {
         Self {
             told: Bucket::new(TOLD_BURST, TOLD_PER_SECOND, Moment::default()),
-            checks: Bucket::new(1.0, CHECKS_PER_SECOND, Moment::default()),
         }
     }
 }

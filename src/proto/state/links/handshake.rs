@@ -4,19 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::dial::control;
 use super::fields::{Dial, Link, Peer, Phase, Window};
-use crate::proto::bucket::Bucket;
 use crate::proto::codec::native;
 use crate::proto::legacy::line;
+use crate::proto::membership::count;
 use crate::proto::state::State;
 use crate::proto::state::beacons::Part;
 use crate::proto::state::seeds::Came;
 use crate::proto::{
-    CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, Moment, NodeId, Output,
-    PeerAddress, Place, RemoveReason, Target, Timer, Why, publish,
+    CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress,
+    Place, RemoveReason, Target, Timer, Why, membership, publish,
 };
-
-/// Forward joins accepted from a native peer, per second.
-const WALKS_PER_SECOND: f64 = 100.0;
 
 impl State {
     pub(in crate::proto::state) fn accepted(&mut self, link: LinkId, remote: SocketAddr) {
@@ -117,8 +114,8 @@ impl State {
         } else {
             "REFUSED"
         };
-        if Self::says_leaf(hello) {
-            self.forget_known(&hello.id);
+        if hello.is_leaf() {
+            self.membership(membership::Input::Useless(hello.id.clone()));
         }
         self.admit_held();
         self.dialed(dial.request, self.peer_link(&hello.id).ok_or(code));
@@ -215,7 +212,7 @@ impl State {
             place: Place {
                 max_peers: Some(count(self.config.max_peers)),
                 peers: count(self.peers.len()),
-                ways: self.ways(),
+                ways: self.membership.ways(),
                 part: self.marks(),
                 network: self.config.network.clone(),
                 why: None,
@@ -285,7 +282,7 @@ impl State {
         let joins = intent == Some(Intent::Join);
         self.add(link, hello);
         if joins {
-            self.introduce(link);
+            self.membership(membership::Input::Entered(link));
         }
         Ok(link)
     }
@@ -303,7 +300,7 @@ impl State {
         if why == Some(Why::Id) {
             // Let it find the node that has its id.
             let other = self.peer_link(&hello.id);
-            contacts.extend(other.and_then(|other| self.peer_contact(other)));
+            contacts.extend(other.and_then(|other| self.peer(other)?.contact()));
         } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
         {
             let remote = self.links.get(&link).and_then(|state| state.remote);
@@ -341,7 +338,8 @@ impl State {
             (windows, max_message) = (said.windows, said.max_message);
             publishing = publishing.into_native(said.epoch, windows, max_message);
         }
-        let peer = Peer::new(state, &hello, remote, mark, (&self.config, self.now));
+        let peer = Peer::new(state, &hello, remote, mark, &self.config);
+        let active = membership::Peer::new(link, &hello, peer.contact(), &self.config, self.now);
         state.phase = Phase::Peer(Box::new(peer));
         self.peers.push(link);
         self.cancel_timer(Timer::Handshake(link));
@@ -360,7 +358,8 @@ impl State {
         self.publish(publish::Input::PeerUp(Box::new(publishing)));
         self.nodes_link_up(link, keeps_records);
         self.release_held(&hello.id);
-        self.peer_added(link);
+        self.seed_added(link);
+        self.membership(membership::Input::PeerUp(Box::new(active)));
         if is_other {
             self.tell_beacons(link);
         }
@@ -388,22 +387,9 @@ impl State {
 
 impl Peer {
     /// A new peer, from its link and handshake. `mark` names its direct messages.
-    fn new(
-        link: &Link,
-        hello: &Hello,
-        remote: SocketAddr,
-        mark: u32,
-        (config, now): (&Config, Moment),
-    ) -> Self {
+    fn new(link: &Link, hello: &Hello, remote: SocketAddr, mark: u32, config: &Config) -> Self {
         let said = hello.native.as_ref();
         let native = said.is_some() && config.native;
-        // A walk ends at one node, a flood reaches all.
-        let requests = match native {
-            true => WALKS_PER_SECOND,
-            false => config.peer_requests_per_second,
-        };
-        let shuffles = config.shuffles_per_second;
-        let place = said.map(|native| &native.place);
         let listens = match &link.phase {
             Phase::AwaitingAck(_) => Some(remote),
             _ => contact(hello, Some(remote)).map(|who| who.socket()),
@@ -416,19 +402,8 @@ impl Peer {
                 port: native.port,
             })),
             native,
-            max_peers: place.and_then(|place| place.max_peers),
-            // The number in the handshake does not include this link.
-            has: place.map_or(0, |place| place.peers.saturating_add(1)),
-            ways: place.map_or(0, |place| place.ways),
             listens,
-            leaving: None,
-            instead: None,
             epoch: said.map(|native| native.epoch),
-            requests: Bucket::new(requests, requests, now),
-            shuffles: Bucket::new(10.0 * shuffles, shuffles, now),
-            // A link that stalls is closed within 10 s. The shuffles sent meanwhile stay below the
-            // burst that the peer accepts.
-            shuffles_on: Bucket::new(2.5 * shuffles, shuffles / 2.0, now),
             windows: native && said.is_some_and(|native| native.windows),
             max_message: said
                 .filter(|_| native)
@@ -437,11 +412,6 @@ impl Peer {
             direct: Window::new(mark),
         }
     }
-}
-
-/// A number of peers as handshakes encode it.
-pub(in crate::proto::state) fn count(peers: usize) -> u16 {
-    peers.try_into().unwrap_or(u16::MAX)
 }
 
 /// Where the sender of `hello` can be dialled, if it is native: the address it gives, or the remote

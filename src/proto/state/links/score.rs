@@ -26,9 +26,14 @@ impl State {
 
     /// Whether a link is muted; counts the ignored message.
     pub(in crate::proto::state) fn ignores(&mut self, link: LinkId) -> bool {
-        let muted = self.links.get(&link).is_some_and(|l| l.is_muted(self.now));
+        let muted = self.is_muted(link);
         self.counters.ignored_of_muted += u64::from(muted);
         muted
+    }
+
+    pub(in crate::proto::state) fn is_muted(&self, link: LinkId) -> bool {
+        let link = self.links.get(&link);
+        link.is_some_and(|link| link.is_muted(self.now))
     }
 
     /// Lowers the score of a link, and closes it at [`DROP_SCORE`]. The score recovers by one point

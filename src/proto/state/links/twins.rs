@@ -2,14 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::fields::{Dial, Link, Phase};
+use super::fields::{Dial, Link, Peer, Phase};
 use super::handshake::contact;
 use crate::proto::codec::native;
 use crate::proto::state::State;
 use crate::proto::state::seeds::Came;
-use crate::proto::{
-    CloseHow, Event, Hello, Intent, LinkId, NodeId, PeerAddress, RemoveReason, Why,
-};
+use crate::proto::{CloseHow, Event, Hello, Intent, LinkId, NodeId, RemoveReason, Why, membership};
 
 impl State {
     /// Why this node cannot accept the sender of `hello` as a peer.
@@ -78,7 +76,7 @@ impl State {
         }
         self.dialed(dial.request, Err(code));
         if let Some(id) = &dial.expected {
-            self.forget_known(id);
+            self.membership(membership::Input::Useless(id.clone()));
         }
         if let Some(seed) = dial.seed {
             self.seed_came_to(seed, Came::of(code));
@@ -166,7 +164,8 @@ impl State {
     /// there.
     pub(super) fn introduce_twins(&mut self, one: LinkId, other: LinkId) {
         for (link, twin) in [(one, other), (other, one)] {
-            if let Some(who) = self.peer_contact(twin).filter(|_| self.is_native(link)) {
+            let who = self.peer(twin).and_then(Peer::contact);
+            if let Some(who) = who.filter(|_| self.is_native(link)) {
                 self.send(link, native::contacts(0, &[who]));
             }
         }
@@ -188,19 +187,6 @@ impl State {
         tracing::warn!(%id, %remote, "another node claims this node's address");
         let (what, id) = (Why::Address, id.clone());
         self.emit(Event::Conflict { what, id, remote });
-    }
-
-    /// Other nodes know a node with this node's id or address, but not both. Dials it to check: it
-    /// may be this node in an earlier life.
-    pub(in crate::proto::state) fn suspect_twin(&mut self, who: &PeerAddress) {
-        let Some(own) = self.own_contact() else {
-            return;
-        };
-        let is_twin = (who.id == self.me) != (who.socket() == own.socket());
-        if !is_twin || !self.config.allows(who.address) || !self.twins.checks.take(self.now) {
-            return;
-        }
-        self.dial_peer(Dial::to_node(who, Intent::Check));
     }
 }
 

@@ -251,10 +251,15 @@ fn dials_to_seeds_are_rate_limited_when_peers_join_and_leave() {
 #[test]
 fn dialled_nodes_without_an_ack_do_not_block_other_dials() {
     let mut node = Node::new("me", native());
-    for n in 1..=8 {
-        node.state.meet(who(&format!("n{n}"), n));
+    let link = node.dial();
+    let mut refusal = native_hello("full", "10.0.0.9", 2000);
+    if let Some(native) = &mut refusal.native {
+        native.intent = Intent::Refuse;
     }
-    node.input(Input::TimerFired(Timer::Seek));
+    node.receive(link, Message::HandshakeAck(refusal));
+    let contacts = (1..=8).map(|n| who(&format!("n{n}"), n)).collect();
+    let named = Native::Contacts { nonce: 0, contacts };
+    node.receive(link, Message::Native(named));
     let dialled = node.dials();
     assert_eq!(dialled.len(), 4);
     for (link, _) in &dialled {

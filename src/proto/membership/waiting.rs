@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use super::fields::Waiting;
-use crate::proto::state::State;
-use crate::proto::state::links::Dial;
+use super::context::Context;
+use super::state::{State, Waiting};
 use crate::proto::{Hello, Intent, Moment, PeerAddress};
 
 /// How long a refused node counts as waiting. It asks again sooner.
@@ -36,17 +35,22 @@ impl Waiting {
 
 impl State {
     /// Remembers a refused node that has room itself.
-    pub(super) fn note_refused(&mut self, hello: &Hello, who: &PeerAddress) {
-        if let Some(native) = hello.native.as_ref().filter(|_| Self::says_room(hello)) {
+    pub(super) fn note_refused(&mut self, hello: &Hello, who: &PeerAddress, now: Moment) {
+        if let Some(native) = hello.native.as_ref().filter(|_| hello.has_room()) {
             let place = &native.place;
-            self.note_waiting(who, place.part.clone(), place.max_peers != Some(1));
+            self.note_waiting(who, place.part.clone(), place.max_peers != Some(1), now);
         }
     }
 
     /// Remembers a node that looks for a peer.
-    pub(super) fn note_waiting(&mut self, who: &PeerAddress, part: Vec<u64>, leads_on: bool) {
-        let since = self.now;
-        let waiting = &mut self.membership.waiting;
+    pub(super) fn note_waiting(
+        &mut self,
+        who: &PeerAddress,
+        part: Vec<u64>,
+        leads_on: bool,
+        since: Moment,
+    ) {
+        let waiting = &mut self.waiting;
         if let Some(one) = waiting.iter_mut().find(|one| one.who == *who) {
             (one.part, one.leads_on, one.since) = (part, leads_on, since);
             return;
@@ -65,9 +69,8 @@ impl State {
     }
 
     /// Names waiting nodes that suit the sender of `hello`, the latest first.
-    pub(super) fn name_waiting(&mut self, hello: &Hello) -> Vec<PeerAddress> {
-        let now = self.now;
-        let waiting = self.membership.waiting.iter_mut().rev();
+    pub(super) fn name_waiting(&mut self, hello: &Hello, now: Moment) -> Vec<PeerAddress> {
+        let waiting = self.waiting.iter_mut().rev();
         let suitable = waiting.filter(|one| one.suits(hello, now)).take(NAMED);
         let name = |one: &mut Waiting| {
             one.named = one.named.saturating_add(1);
@@ -78,25 +81,25 @@ impl State {
 
     /// Whether a waiting node could become a peer of the sender of `hello` without another node
     /// losing a link.
-    pub(super) fn has_waiting_for(&self, hello: &Hello) -> bool {
-        let mut waiting = self.membership.waiting.iter();
-        waiting.any(|one| one.leads_on && one.named < PATIENCE && one.suits(hello, self.now))
+    pub(super) fn has_waiting_for(&self, hello: &Hello, now: Moment) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|one| one.leads_on && one.named < PATIENCE && one.suits(hello, now))
     }
 
     /// Dials nodes that wait for a peer, too.
-    pub(in crate::proto::state) fn try_waiting(&mut self, waiting: &[PeerAddress]) {
+    pub(super) fn try_waiting(&mut self, waiting: &[PeerAddress], context: &mut Context<'_>) {
         for who in waiting.iter().take(NAMED) {
-            let is_new = self.peer_link(&who.id).is_none() && !self.is_dialing(who);
-            let is_other = who.id != self.me && self.is_somewhere_else(who.socket());
-            if self.is_full() || !is_new || !is_other {
+            let is_new = self.is_new(who) && !context.is_dialing(who);
+            let is_elsewhere = context.config.is_elsewhere(who.socket());
+            if self.is_full(context.config) || !is_new || !is_elsewhere {
                 continue;
             }
-            if !self.membership.dials.take(self.now) {
+            if !self.seeking.takes_one(context.now) {
                 self.counters.dials_refused += 1;
                 continue;
             }
-            if self.may_try(who.socket()) {
-                self.dial_peer(Dial::to_node(who, Intent::Peer));
+            if self.may_try(who, context) {
+                context.dial(who, Intent::Peer);
             }
         }
     }
