@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::State;
 use super::links::{Dial, DialEnd};
-use super::seeds::Came;
+use super::seeds::EntryOutcome;
 use super::seeds::health::Health;
 use crate::proto::jitter::jitter;
 use crate::proto::legacy::line;
 use crate::proto::{Intent, PeerAddress, Target, Timer, membership};
 use fields::ENTRY_RETRY;
 pub(super) use fields::Entry;
-use fields::Told;
+use fields::EntryReport;
 
 /// Seeds asked at the same time.
 const AT_ONCE: usize = 4;
@@ -25,7 +25,7 @@ const JOIN_AFTER: Duration = Duration::from_millis(250);
 
 impl State {
     pub(super) fn start_entry(&mut self) {
-        self.entry.told = Told::since(self.now);
+        self.entry.report = EntryReport::since(self.now);
         self.enter();
         self.schedule_tick();
         self.roam_soon();
@@ -149,7 +149,7 @@ impl State {
     pub(super) fn request_delivered(&mut self, index: usize, code: &str) {
         match code {
             "REFUSED" => self.seed_was_asked(index),
-            code => self.seed_came_to(index, Came::of(code)),
+            code => self.note_entry_outcome(index, EntryOutcome::from_code(code)),
         }
         let Some(seed) = self.entry.seeds.get(index) else {
             return;
@@ -175,7 +175,7 @@ impl State {
             DialEnd::Reset => return,
             DialEnd::Unanswered | DialEnd::Refused => {}
         }
-        self.seed_came_to(index, Came::of(code));
+        self.note_entry_outcome(index, EntryOutcome::from_code(code));
         // It may be a full legacy node, even if another node claimed that the seed is native. The
         // next attempt sends a request, which a full legacy node passes on.
         if let Some(seed) = self.entry.seeds.get_mut(index) {
@@ -189,7 +189,7 @@ impl State {
 
     /// A seed is unreachable. A node without peers tries the next one.
     pub(super) fn seed_failed(&mut self, index: usize, code: &str) {
-        self.seed_came_to(index, Came::of(code));
+        self.note_entry_outcome(index, EntryOutcome::from_code(code));
         self.seed_unreachable(index);
         if self.running && self.peers.is_empty() {
             self.enter_through_next();
@@ -257,7 +257,7 @@ impl State {
             // The last peer has gone: enter again at once.
             self.entry.retry = ENTRY_RETRY;
             self.entry.is_alone = true;
-            self.entry.told = Told::since(self.now);
+            self.entry.report = EntryReport::since(self.now);
             self.beacons_alone();
             self.membership(membership::Input::Seek);
             if self.dials_under_way() == 0 && self.entry.entries.take(self.now) {

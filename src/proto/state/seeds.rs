@@ -17,7 +17,7 @@ use super::links::Dial;
 use crate::proto::jitter::jitter;
 use crate::proto::{Event, Hello, Intent, LinkId, NodeId, PeerAddress, Target, Timer, membership};
 use health::Health;
-pub(super) use seed::{Came, Seed};
+pub(super) use seed::{EntryOutcome, Seed};
 
 /// A missed seed is dialled within this time. With 1 s, more than 6 s would pass from a cut to the
 /// event.
@@ -231,13 +231,13 @@ impl State {
         seed.is_unsaid = part == Part::Unsaid;
         self.membership(membership::Input::Answered(hello.id.clone()));
         if is_peer {
-            self.seed_came_to(index, Came::Peer);
+            self.note_entry_outcome(index, EntryOutcome::Peer);
             if hello.native.is_some() {
                 self.seed_answered(index);
             }
             return;
         }
-        self.seed_came_to(index, Came::Full);
+        self.note_entry_outcome(index, EntryOutcome::Full);
         if self.peers.is_empty() {
             return;
         }

@@ -30,7 +30,7 @@ pub(in crate::proto::state) struct Entry {
     pub(in crate::proto::state) round: VecDeque<usize>,
     /// Time until this node checks the next seed, while it has peers.
     pub(in crate::proto::state) roam_wait: Duration,
-    pub(in crate::proto::state) told: Told,
+    pub(in crate::proto::state) report: EntryReport,
     pub(in crate::proto::state) retry: Duration,
     /// Whether the tick runs at the pace of a node without peers.
     pub(in crate::proto::state) is_alone: bool,
@@ -54,7 +54,7 @@ impl Entry {
             seeds,
             round: VecDeque::new(),
             roam_wait: Duration::ZERO,
-            told: Told::default(),
+            report: EntryReport::default(),
             retry: ENTRY_RETRY,
             is_alone: true,
             entries: Bucket::new(ENTRY_BURST, ENTRIES_PER_SECOND, Moment::default()),
@@ -125,13 +125,13 @@ impl Entry {
 
 /// The latest report to the application.
 #[derive(Debug, Default)]
-pub(in crate::proto::state) struct Told {
+pub(in crate::proto::state) struct EntryReport {
     /// When the node lost its last peer.
     pub(in crate::proto::state) since: Moment,
     pub(in crate::proto::state) last: Option<(Moment, Vec<SeedOutcome>)>,
 }
 
-impl Told {
+impl EntryReport {
     pub(in crate::proto::state) fn since(since: Moment) -> Self {
         Self { since, last: None }
     }

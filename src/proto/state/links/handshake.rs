@@ -9,7 +9,7 @@ use crate::proto::legacy::line;
 use crate::proto::membership::count;
 use crate::proto::state::State;
 use crate::proto::state::beacons::Part;
-use crate::proto::state::seeds::Came;
+use crate::proto::state::seeds::EntryOutcome;
 use crate::proto::{
     CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress,
     Place, RemoveReason, Target, Timer, Why, membership, publish,
@@ -108,7 +108,7 @@ impl State {
         }
         let code = if hello.id == self.me {
             if let Some(seed) = dial.seed {
-                self.seed_came_to(seed, Came::Own);
+                self.note_entry_outcome(seed, EntryOutcome::Own);
             }
             "SELF"
         } else {
@@ -296,13 +296,12 @@ impl State {
         self.send(link, control(line::handshake_ack(&answer)));
         let intent = hello.intent();
         let (mut contacts, mut waiting) = (Vec::new(), 0);
-        let is_stranger = hello.id != self.me && self.peer_link(&hello.id).is_none();
+        let is_new = hello.id != self.me && self.peer_link(&hello.id).is_none();
         if why == Some(Why::Id) {
             // Let it find the node that has its id.
             let other = self.peer_link(&hello.id);
             contacts.extend(other.and_then(|other| self.peer(other)?.contact()));
-        } else if !intent.is_some_and(Intent::only_asks) && is_stranger && why != Some(Why::Network)
-        {
+        } else if !intent.is_some_and(Intent::only_asks) && is_new && why != Some(Why::Network) {
             let remote = self.links.get(&link).and_then(|state| state.remote);
             let who = contact(hello, remote);
             (waiting, contacts) = self.alternatives(hello, who.as_ref());

@@ -6,7 +6,7 @@ use super::fields::{Dial, Link, Peer, Phase};
 use super::handshake::contact;
 use crate::proto::codec::native;
 use crate::proto::state::State;
-use crate::proto::state::seeds::Came;
+use crate::proto::state::seeds::EntryOutcome;
 use crate::proto::{CloseHow, Event, Hello, Intent, LinkId, NodeId, RemoveReason, Why, membership};
 
 impl State {
@@ -79,7 +79,7 @@ impl State {
             self.membership(membership::Input::Useless(id.clone()));
         }
         if let Some(seed) = dial.seed {
-            self.seed_came_to(seed, Came::of(code));
+            self.note_entry_outcome(seed, EntryOutcome::from_code(code));
         }
         self.admit_held();
     }
@@ -108,7 +108,7 @@ impl State {
     pub(super) fn heard_nonsense(&mut self, link: LinkId) {
         let dial = self.links.get(&link).and_then(Link::dial);
         if let Some(seed) = dial.and_then(|dial| dial.seed) {
-            self.seed_came_to(seed, Came::of("EPROTO"));
+            self.note_entry_outcome(seed, EntryOutcome::from_code("EPROTO"));
             let (how, reason) = (CloseHow::Abort, RemoveReason::Local);
             self.end_link(link, how, reason, "EPROTO");
         }

@@ -29,7 +29,7 @@ pub(in crate::proto::state) struct Seed {
     pub(in crate::proto::state) away: Option<Moment>,
     pub(in crate::proto::state) bridge: Bridge,
     /// The outcome of the latest attempt to enter through it.
-    pub(in crate::proto::state) came_to: Option<Came>,
+    pub(in crate::proto::state) outcome: Option<EntryOutcome>,
     /// Whether the application has removed it. It stays in the list, because seeds are referred to
     /// by index.
     pub(in crate::proto::state) retired: bool,
@@ -50,7 +50,7 @@ pub(in crate::proto::state) struct Bridge {
 
 /// The outcome of an attempt to enter through a seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::proto::state) enum Came {
+pub(in crate::proto::state) enum EntryOutcome {
     /// It has become a peer.
     Peer,
     /// It is this node.
@@ -63,9 +63,9 @@ pub(in crate::proto::state) enum Came {
     Failed(&'static str),
 }
 
-impl Came {
+impl EntryOutcome {
     /// The outcome for an error code.
-    pub(in crate::proto::state) fn of(code: &str) -> Self {
+    pub(in crate::proto::state) fn from_code(code: &str) -> Self {
         Self::Failed(match code {
             "ECONNREFUSED" => "refused",
             "ENOTFOUND" | "EAI_AGAIN" => "unknown name",
@@ -132,7 +132,7 @@ impl Seed {
             looked: None,
             away: None,
             bridge: Bridge::default(),
-            came_to: None,
+            outcome: None,
             retired: false,
         }
     }
