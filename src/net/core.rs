@@ -22,7 +22,7 @@ use self::command::Command;
 use self::gates::{Gate, Shared};
 use super::api::{LinkStats, Refused, Sink, Stats};
 use super::link::outlet::{Outlet, STUCK_AFTER};
-use super::link::port::{Port, Report, Standing};
+use super::link::port::{Port, Report, Role};
 use super::lock::lock;
 use super::secure::Keys;
 use super::wait::Watch;
@@ -140,9 +140,9 @@ impl Port for Uplink {
         core.rest(link)
     }
 
-    fn standing(&self, link: LinkId) -> Standing {
+    fn role(&self, link: LinkId) -> Role {
         let core = self.0.upgrade();
-        core.map_or(Standing::Stranger, |core| lock(&core).standing(link))
+        core.map_or(Role::Unconnected, |core| lock(&core).role(link))
     }
 }
 

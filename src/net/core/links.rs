@@ -9,7 +9,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::{Core, Dialed, Open};
 use crate::net::link::outlet::Outlet;
-use crate::net::link::port::{End, Report, Standing};
+use crate::net::link::port::{End, Report, Role};
 use crate::net::link::task::{Link, Security};
 use crate::net::os::dial::{NOT_ALLOWED, connect};
 use crate::net::os::listener::{plain, tune};
@@ -59,10 +59,10 @@ impl Core {
         }
     }
 
-    /// The link's standing with the node.
-    pub(super) fn standing(&self, link: LinkId) -> Standing {
+    /// The role of the node at the other end.
+    pub(super) fn role(&self, link: LinkId) -> Role {
         let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
-        peer.map_or(Standing::Stranger, |peer| Standing::Peer {
+        peer.map_or(Role::Unconnected, |peer| Role::Peer {
             has_windows: peer.windows,
         })
     }

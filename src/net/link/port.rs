@@ -31,11 +31,11 @@ impl From<&'static str> for End {
     }
 }
 
-/// A link's standing with its node.
+/// The role of the node at the other end of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::net) enum Standing {
+pub(in crate::net) enum Role {
     /// Not a peer: its handshake is not complete.
-    Stranger,
+    Unconnected,
     /// A peer.
     Peer {
         /// The peer waits for this node's consumption.
@@ -51,6 +51,6 @@ pub(in crate::net) trait Port: Send + Sync {
     /// Passes `report` to the node. Returns how long the link must pause reading.
     fn report(&self, link: LinkId, report: Report) -> Duration;
 
-    /// The link's current standing.
-    fn standing(&self, link: LinkId) -> Standing;
+    /// The current role of the node at the other end.
+    fn role(&self, link: LinkId) -> Role;
 }

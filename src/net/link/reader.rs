@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::buffer::{Buffer, Fresh};
-use super::port::{End, Port, Report, Standing};
+use super::port::{End, Port, Report, Role};
 use crate::net::os::error::error_code;
 use crate::net::secure::{MAGIC, Opener, Refusal};
 use crate::net::wait::Socket;
@@ -50,8 +50,8 @@ pub(super) struct Reader {
     who: Option<NodeId>,
     /// The bytes so far may be the start of an encrypted link.
     may_be_magic: bool,
-    /// The standing of the link, at the last check.
-    standing: Standing,
+    /// The role of the other end, at the last check.
+    role: Role,
     port: Arc<dyn Port>,
 }
 
@@ -74,14 +74,14 @@ impl Reader {
             opener,
             plain: BytesMut::new(),
             who,
-            standing: Standing::Stranger,
+            role: Role::Unconnected,
             port,
         }
     }
 
     /// Whether the other side waits for this node's consumption.
     pub(super) fn has_windows(&self) -> bool {
-        self.standing == Standing::Peer { has_windows: true }
+        self.role == Role::Peer { has_windows: true }
     }
 
     /// Reads once and has the node act on what arrived.
@@ -125,7 +125,7 @@ impl Reader {
         self.decrypt()?;
         let mut rest = Duration::ZERO;
         loop {
-            self.update_standing();
+            self.update_role();
             let mut messages = Vec::new();
             let decoded = self.decode(&mut messages)?;
             if !messages.is_empty() {
@@ -157,10 +157,10 @@ impl Reader {
         Ok(())
     }
 
-    fn update_standing(&mut self) {
-        if self.standing == Standing::Stranger {
-            self.standing = self.port.standing(self.link);
-            if self.standing != Standing::Stranger {
+    fn update_role(&mut self) {
+        if self.role == Role::Unconnected {
+            self.role = self.port.role(self.link);
+            if self.role != Role::Unconnected {
                 self.decoder.connected();
             }
         }
@@ -181,7 +181,7 @@ impl Reader {
                 Ok(Some(message)) => {
                     let is_greeting = is_greeting(&message);
                     messages.push(message);
-                    if is_greeting && self.standing == Standing::Stranger {
+                    if is_greeting && self.role == Role::Unconnected {
                         return Ok(Decoded::Greeting);
                     }
                 }
