@@ -44,7 +44,7 @@ const DECODERS = [
   'src/proto/legacy',
   'src/net/secure',
   'src/binding/chunk.rs',
-  'src/binding/text.rs',
+  'src/binding/validation.rs',
 ]
 
 async function main() {

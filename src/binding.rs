@@ -22,7 +22,7 @@ mod parcel;
 #[cfg_attr(not(shared_reads), path = "binding/poll_none.rs")]
 mod poll;
 mod queue;
-mod text;
+mod validation;
 
 #[cfg(feature = "fuzzing")]
 pub use fuzz::batch;

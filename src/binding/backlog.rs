@@ -14,7 +14,7 @@ use super::counters::{Counters, Tally};
 use super::entry::Entry;
 use super::filter::Filters;
 use super::notice::Notice;
-use super::text;
+use super::validation;
 
 /// The most bytes of messages that wait for JavaScript. Excess messages are dropped and counted.
 pub(super) const CAPACITY: usize = 128 << 20;
@@ -321,7 +321,7 @@ impl Backlog {
                 }
                 Entry::Line { channel, text, .. } => {
                     scanned += text.len();
-                    match text::array(text) {
+                    match validation::array(text) {
                         _ if !self.filters.wants_lines(*channel) => self.counters.unheard += 1,
                         None => self.counters.unreadable += 1,
                         Some(text) => {

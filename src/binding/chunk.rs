@@ -27,7 +27,7 @@ use crate::proto::{Kind, Payload};
 use super::counters::{Counters, Tally};
 use super::filter::Filters;
 use super::parcel::Parcel;
-use super::text;
+use super::validation;
 
 /// A place in the queue: before the message at `offset` in the body of entry number `entry`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -204,7 +204,7 @@ impl Chunk {
         if !self.lists(channel, text) && !filters.wants_event(channel, text) {
             return Fate::Unheard;
         }
-        let Some(event) = text::event(text) else {
+        let Some(event) = validation::event(text) else {
             return Fate::Unreadable;
         };
         self.begin_events(channel, &event, false);
@@ -246,7 +246,7 @@ impl Chunk {
         if !self.lists(channel, text) && !filters.wants_event(channel, text) {
             return Some(Fate::Unheard);
         }
-        let event = text::event(text)?;
+        let event = validation::event(text)?;
         let mut attachments = Vec::new();
         while offset < message.len() {
             let (attachment, next) = prefixed(message, offset)?;
@@ -294,7 +294,12 @@ impl Chunk {
     }
 
     /// Ends the text with a list for `event`, ready for its arguments.
-    fn begin_events(&mut self, channel: u32, event: &text::Event<'_>, with_attachments: bool) {
+    fn begin_events(
+        &mut self,
+        channel: u32,
+        event: &validation::Event<'_>,
+        with_attachments: bool,
+    ) {
         if let Some(List::Events {
             name,
             arity,

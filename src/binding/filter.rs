@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::proto::members::{ALL_HANDLES, FIRST_HANDLE};
 
-use super::text;
+use super::validation;
 
 /// The channel of [`net::Node::broadcast`](crate::net::Node::broadcast). Every other channel is a
 /// peer's link or a member.
@@ -90,7 +90,7 @@ impl Filters {
             return true;
         };
         // A name that is unreadable here (a lone surrogate) may still be one in JavaScript.
-        !names.is_empty() && text::event_name(json).is_none_or(|name| names.contains(&*name))
+        !names.is_empty() && validation::event_name(json).is_none_or(|name| names.contains(&*name))
     }
 
     /// Whether any event has a listener.

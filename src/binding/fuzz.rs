@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::queue::Queue;
-use super::text;
+use super::validation;
 use crate::net::Sink as _;
 use crate::proto::{Event, LinkId, Payload};
 
@@ -37,7 +37,7 @@ pub fn batch(data: &[u8]) {
             None => sent.extend(
                 piece
                     .split(|byte| *byte == b'\n')
-                    .filter_map(text::event)
+                    .filter_map(validation::event)
                     .map(|event| Heard::Event(*channel, elements(event.text))),
             ),
         }

@@ -5,11 +5,11 @@
 
 mod depth;
 mod scan;
-mod text;
+mod string;
 
 #[cfg(test)]
 pub(crate) use depth::EVENT_DEPTH;
 pub(crate) use depth::{has_deep, is_deep};
 pub use scan::MAX_DEPTH;
 pub(crate) use scan::{Scanner, fields};
-pub(crate) use text::{decode, quote, unquote, write_canonical};
+pub(crate) use string::{decode, quote, unquote, write_canonical};

@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-use super::text;
+use super::string;
 
 /// How deeply arrays and objects may nest in a line. `JSON.stringify` runs out of stack far above
 /// this depth, which would end a legacy node; applications stay far below it.
@@ -179,7 +179,7 @@ impl<'a> Scanner<'a> {
             if rest[end] == b'"' {
                 return self.text.get(start..self.at - 1);
             }
-            self.at += text::escape_len(&rest[end + 1..])?;
+            self.at += string::escape_len(&rest[end + 1..])?;
         }
     }
 
@@ -196,7 +196,7 @@ impl<'a> Scanner<'a> {
         let mut is_first = true;
         while self.more(is_first, b'}')? {
             is_first = false;
-            let key = text::decode(self.key()?);
+            let key = string::decode(self.key()?);
             let value = self.value(depth)?;
             if let Some(index) = names.iter().position(|name| name.as_bytes() == &*key) {
                 found[index] = Some(value);
