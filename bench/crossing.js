@@ -2,7 +2,7 @@
 
 // npm run bench:crossing: where a microsecond goes. Two processes, a million events of about 100 bytes;
 // prints the CPU time of each thread per message (Linux), what JSON.parse takes for one event in the
-// two ways in which events can cross, and what an event takes to be written in two ways.
+// three ways in which events can cross, and what an event takes to be written in two ways.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -66,13 +66,24 @@ async function publish() {
 }
 
 function parse() {
-  const shapes = { 'an object': (n) => [event(n)], 'three arguments': (n) => [n, '0', text] }
-  for (const [shape, build] of Object.entries(shapes)) {
+  const one = () => 'message'
+  const shapes = {
+    'an object': [one, (n) => [event(n)]],
+    'three arguments': [one, (n) => [n, '0', text]],
+    'two names in turn': [(n) => (n & 1 ? 'a' : 'b'), (n) => [event(n)]],
+  }
+  for (const [shape, [nameOf, build]] of Object.entries(shapes)) {
     const events = Array.from({ length: 140 }, (_, n) => build(n))
-    const flat = events.map((args) => JSON.stringify(args).slice(1, -1))
+    const names = [...new Set(events.map((_, n) => nameOf(n)))]
+    const kinds = names.flatMap((name) => [0, name, events[0].length])
+    const runs =
+      names.length === 1
+        ? [0, events.length]
+        : events.flatMap((_, n) => [names.indexOf(nameOf(n)), 1])
     const ways = {
-      'a flat list': `["message",${events[0].length},[${flat.join(',\n')}]]`,
-      'an array each': JSON.stringify(events.map((args) => ['message', ...args])),
+      'a flat list': JSON.stringify([kinds, runs, events.flat()]),
+      'a list each': JSON.stringify(events.flatMap((args, n) => [nameOf(n), args.length, args])),
+      'an array each': JSON.stringify(events.map((args, n) => [nameOf(n), ...args])),
     }
     for (const [way, json] of Object.entries(ways)) {
       for (let n = 0; n < 3000; n++) JSON.parse(json)

@@ -8,12 +8,13 @@ const { nextTick, now, parse, queueMicrotask, setImmediate } = require('./global
 /** Bounds on the work of one turn of the event loop. */
 const MAX_CHUNKS = 8
 const MAX_MS = 10
-/** How many quick items are dispatched between two checks of the clock. */
+/** How many quick messages are dispatched between two checks of the clock. */
 const CLOCK_EVERY = 32
-/** After items that take this long, in ms, the clock is checked more often. */
+/** After messages that take this long, in ms, the clock is checked more often. */
 const SLOW = 1
-/** Marks a list of chunks, in place of the number of arguments. */
-const CHUNKS = -1
+/** The names of kinds that are no events (src/binding/chunk.rs); that of stream chunks is null. */
+const NOTICE = 0
+const LINE = 1
 /** Buffers of at most this size may be shared by several messages (src/binding/parcel.rs). */
 const SHARED = 16 * 1024
 
@@ -21,12 +22,12 @@ const SHARED = 16 * 1024
  * Connects a node with the addon.
  *
  * Inward: the addon rings a doorbell when it has something. We drain chunks of JSON text until
- * nothing is left, and dispatch their items to the channels, or to `onNotice`. A handler that
+ * nothing is left, and dispatch their messages to the channels, or to `onNotice`. A handler that
  * throws does not stop us: its error becomes an uncaught exception, and we go on in the next turn.
  *
  * The addon drops messages without a listener. So channels report here when listeners are added or
- * removed. After an addition, items that were drained under the old filter are rewound and drained
- * again. A removal can wait until the end of the turn.
+ * removed. After an addition, messages that were drained under the old filter are rewound and
+ * drained again. A removal can wait until the end of the turn.
  */
 class Crossing {
   #native
@@ -34,23 +35,24 @@ class Crossing {
   #channels = new Map()
   // Channels whose filter in the addon differs from their listeners.
   #changed = new Set()
-  // A listener was added after the current items were filtered.
+  // A listener was added after the current messages were filtered.
   #isStale = false
-  // The current chunk: its items, the next one, the channel it is for, the buffers.
-  #items = null
-  #next = 0
-  // The current list, of events with the same name and number of arguments: the name, the number,
-  // all arguments, and the index of the next event's first argument. If the number is negative,
-  // they have attachments. If the name is null, they are chunks.
+  // The current chunk (src/binding/chunk.rs): its lists, and the next run and value. The values are
+  // null if there is no chunk.
+  #kinds = null
+  #runs = null
+  #values = null
+  #nextRun = 0
+  #nextValue = 0
+  // The current run: how many messages are left, their channel, name, and number of values.
+  #left = 0
+  #channel = undefined
   #event = ''
   #arity = 0
-  #list = null
-  #nextInList = 0
-  // The number of dispatched items, including the events of lists.
+  // The number of dispatched messages.
   #consumed = 0
-  #channel = undefined
   #buffers = null
-  // Items until the next check of the clock, and items between two checks.
+  // Messages until the next check of the clock, and messages between two checks.
   #clockIn = CLOCK_EVERY
   #clockEvery = CLOCK_EVERY
   #lookedAt = 0
@@ -104,14 +106,14 @@ class Crossing {
     const channel = this.#channels.get(handle)
     if (channel === undefined) return
     this.#native.setFilter(handle, null, 3)
-    if (this.#items !== null) this.#isStale = true
+    if (this.#values !== null) this.#isStale = true
     this.#change(channel)
   }
 
   /** The channel of `handle` listens for `name`, too. Rewinds if messages were filtered out. */
   listen(handle, name) {
     if (!this.#channels.has(handle)) return
-    if (this.#native.listen(handle, name) && this.#items !== null) this.#isStale = true
+    if (this.#native.listen(handle, name) && this.#values !== null) this.#isStale = true
   }
 
   /** A listener of `channel` was removed. */
@@ -144,10 +146,10 @@ class Crossing {
     this.#lookedAt = now()
     const deadline = this.#lookedAt + MAX_MS
     for (let chunks = 0; chunks < MAX_CHUNKS; chunks++) {
-      if (this.#items === null && !this.#fetch()) return true
+      if (this.#values === null && !this.#fetch()) return true
       if (!this.#dispatch(deadline)) {
-        // Rewound items do not count as consumed: senders wait for them.
-        if (this.#items !== null) this.#rewind()
+        // Rewound messages do not count as consumed: senders wait for them.
+        if (this.#values !== null) this.#rewind()
         return false
       }
     }
@@ -158,27 +160,31 @@ class Crossing {
     this.#setFilters()
     const text = this.#native.drain()
     if (text === null) return false
-    this.#next = 0
-    this.#list = null
+    const [kinds, runs, values] = parse(text)
+    this.#kinds = kinds
+    this.#runs = runs
+    this.#values = values
+    this.#nextRun = 0
+    this.#nextValue = 0
+    this.#left = 0
     this.#consumed = 0
-    this.#channel = undefined
     this.#buffers = null
-    this.#items = parse(text)
     return true
   }
 
   /** Dispatches the current chunk. Returns false if the time was too short for all of it. */
   #dispatch(deadline) {
-    const items = this.#items
-    while (this.#list !== null || this.#next < items.length) {
+    const runs = this.#runs
+    while (this.#left > 0 || this.#nextRun < runs.length) {
       if (this.#isStale) return this.#rewind()
+      if (this.#left === 0) this.#beginRun()
+      this.#left--
       this.#consumed++
-      if (this.#list !== null) this.#dispatchListed()
-      else this.#dispatchItem(items[this.#next++])
+      this.#dispatchNext()
       if (--this.#clockIn <= 0 && this.#isLate(deadline)) return false
     }
     if (this.#isStale) return this.#rewind()
-    this.#items = null
+    this.#values = null
     return now() <= deadline
   }
 
@@ -193,72 +199,71 @@ class Crossing {
     return time > deadline
   }
 
-  #dispatchItem(item) {
-    if (typeof item === 'string' || item === null) {
-      this.#event = item
-      this.#arity = item === null ? CHUNKS : this.#items[this.#next++]
-      this.#list = this.#items[this.#next++]
-      this.#nextInList = 0
-    } else if (typeof item === 'number') {
-      this.#channel = this.#channels.get(item)
-    } else {
-      this.#dispatchObject(item)
-    }
+  #beginRun() {
+    const kinds = this.#kinds
+    const at = 3 * this.#runs[this.#nextRun++]
+    this.#left = this.#runs[this.#nextRun++]
+    this.#channel = this.#channels.get(kinds[at])
+    this.#event = kinds[at + 1]
+    this.#arity = kinds[at + 2]
   }
 
-  #dispatchListed() {
-    if (this.#arity < 0) return this.#dispatchBytes()
-    const list = this.#list
+  #dispatchNext() {
     const event = this.#event
-    const channel = this.#channel
-    const at = this.#nextInList
+    if (typeof event !== 'string') return this.#dispatchOther(event)
     const arity = this.#arity
-    // An event without arguments takes one place in the list, a zero.
-    this.#nextInList += arity || 1
-    if (this.#nextInList >= list.length) this.#list = null
+    if (arity < 0) return this.#dispatchRich()
+    const values = this.#values
+    const channel = this.#channel
+    const at = this.#nextValue
+    this.#nextValue += arity
     if (channel === undefined) return
     switch (arity) {
       case 0:
         return channel[receive](event)
       case 1:
-        return channel[receive](event, list[at])
+        return channel[receive](event, values[at])
       case 2:
-        return channel[receive](event, list[at], list[at + 1])
+        return channel[receive](event, values[at], values[at + 1])
       case 3:
-        return channel[receive](event, list[at], list[at + 1], list[at + 2])
+        return channel[receive](event, values[at], values[at + 1], values[at + 2])
       default:
-        channel[receive](event, ...list.slice(at, at + arity))
+        channel[receive](event, ...values.slice(at, at + arity))
     }
   }
 
-  /** Dispatches a chunk, or an event with attachments. */
-  #dispatchBytes() {
-    const list = this.#list
-    const event = this.#event
-    const channel = this.#channel
-    if (event === null) {
-      const chunk = this.#cut(list)
-      if (this.#nextInList >= list.length) this.#list = null
-      channel?.[receiveChunk](chunk)
+  /** Dispatches an event with attachments. */
+  #dispatchRich() {
+    const values = this.#values
+    const attachments = []
+    for (let left = values[this.#nextValue++]; left > 0; left--) attachments.push(this.#cut())
+    const first = this.#nextValue
+    this.#nextValue += -1 - this.#arity
+    const args = values.slice(first, this.#nextValue)
+    this.#channel?.[receive](this.#event, ...attach(args, attachments))
+  }
+
+  /** Dispatches a chunk, a line or a notice. */
+  #dispatchOther(kind) {
+    if (kind === null) {
+      const chunk = this.#cut()
+      this.#channel?.[receiveChunk](chunk)
       return
     }
-    const attachments = []
-    for (let left = list[this.#nextInList++]; left > 0; left--) attachments.push(this.#cut(list))
-    const first = this.#nextInList
-    this.#nextInList += -1 - this.#arity
-    const args = list.slice(first, this.#nextInList)
-    if (this.#nextInList >= list.length) this.#list = null
-    channel?.[receive](event, ...attach(args, attachments))
+    const value = this.#values[this.#nextValue++]
+    if (kind === NOTICE) this.#onNotice(value)
+    else if (kind === LINE) this.#channel?.[receiveLine](value)
   }
 
-  /** The bytes at the next place in `list`. */
-  #cut(list) {
-    const at = this.#nextInList
-    this.#nextInList += 3
+  /** The bytes at the next place. */
+  #cut() {
+    const values = this.#values
+    const at = this.#nextValue
+    this.#nextValue += 3
     this.#buffers ??= this.#takeBuffers()
-    const buffer = this.#buffers[list[at]]
-    const start = list[at + 1]
-    const length = list[at + 2]
+    const buffer = this.#buffers[values[at]]
+    const start = values[at + 1]
+    const length = values[at + 2]
     return length === buffer.length ? buffer : buffer.subarray(start, start + length)
   }
 
@@ -271,16 +276,10 @@ class Crossing {
     return buffers
   }
 
-  #dispatchObject(item) {
-    if (item.t === 'line') this.#channel?.[receiveLine](item.d)
-    else this.#onNotice(item)
-  }
-
   #rewind() {
     this.#isStale = false
     this.#native.rewind(this.#consumed)
-    this.#items = null
-    this.#list = null
+    this.#values = null
     return true
   }
 }

@@ -301,8 +301,8 @@ async function asMember(make) {
 
     drain() {
       const text = super.drain()
-      for (const item of JSON.parse(text ?? '[]')) {
-        if (item?.t === 'joined') handles.add(item.member)
+      for (const value of JSON.parse(text ?? '[[],[],[]]')[2]) {
+        if (value?.t === 'joined') handles.add(value.member)
       }
       return text
     }

@@ -30,6 +30,29 @@ test('events go to the listeners of their channel, with their arguments spread',
   ])
 })
 
+test('events of any number of arguments arrive in order, whatever their names', async (t) => {
+  const { node, native, peer } = await fakeNetwork(t)
+  const heard = []
+  const names = ['a', 'b', 'c']
+  for (const channel of [node.broadcast, peer]) {
+    for (const name of names) {
+      channel.on(name, (...args) => heard.push([channel === peer ? PEER : 0, [name, ...args]]))
+    }
+  }
+  const all = ['text', 1.5, null, true, { a: [] }, [1, [2]], '', { a: [3] }]
+  const counts = [0, 1, 2, 3, 4, 5, 6, 7, 8]
+  const event = (name, count) => [name, ...all.slice(0, count)]
+  const sent = [
+    ...counts.map((count) => [0, event('a', count)]),
+    ...counts.map((count) => [0, event(names[count % 3], 8 - count)]),
+    ...counts.flatMap((count) => [0, PEER, 0].map((to) => [to, event('b', count)])),
+    ...Array.from({ length: 20 }, (_, n) => [n % 4 ? 0 : PEER, event(names[n % 2], 1)]),
+  ]
+  native.push(...sent)
+  while (heard.length < sent.length) await settled()
+  assert.deepEqual(heard, sent)
+})
+
 test('attachments arrive as Buffers in their place', async (t) => {
   const { node, native } = await fakeNetwork(t)
   const heard = []

@@ -7,7 +7,7 @@ const { stringify } = JSON
  * delivers what the test adds with `push`, with filters and rewinds like the real one.
  */
 function fakeBinding() {
-  const binding = { last: null, routeTo: () => '127.0.0.1' }
+  const binding = { last: null, routeTo: () => '127.0.0.1', random }
   binding.NativeNode = class NativeNode extends FakeNative {
     constructor(doorbell) {
       super(doorbell)
@@ -17,10 +17,14 @@ function fakeBinding() {
   return binding
 }
 
+function random() {
+  return Math.floor(Math.random() * 2 ** 48)
+}
+
 /** The first handle of a member. The filter of the last handle holds for all members. */
 const MEMBERS = 2 ** 31
 const DIRECT = 2 ** 32 - 1
-/** The end of a chunk, in items and in arguments of lists. */
+/** The end of a chunk, in messages. */
 const CHUNK = 100
 /** The same in bytes of messages, as the real one has it. */
 const CHUNK_BYTES = 4 << 20
@@ -61,47 +65,30 @@ class FakeNative {
     this.#queue.splice(0, this.#marks.at(-1) ?? 0)
     this.#marks = []
     this.#buffers = []
-    const items = []
-    let channel
-    let list = null
+    const [kinds, runs, values] = [[], [], []]
     let bytes = 0
     this.hasPassedOver = false
     for (const [index, entry] of this.#queue.entries()) {
       if (this.#marks.length >= CHUNK || bytes >= CHUNK_BYTES) break
-      if (!Array.isArray(entry)) {
-        list = null
-        items.push(entry)
-        this.#marks.push(index + 1)
-        if (entry.t === 'add') break
-        continue
-      }
-      if (!this.#isWanted(...entry)) {
+      if (Array.isArray(entry) && !this.#isWanted(...entry)) {
         this.hasPassedOver = true
         continue
       }
-      if (entry[0] !== channel) {
-        channel = entry[0]
-        list = null
-        items.push(channel)
-        this.#marks.push(this.#marks.at(-1) ?? 0)
-      }
       if (typeof entry[1] === 'string') bytes += entry[1].length
-      const item = this.#item(entry[1])
-      if (item.t === 'line') {
-        list = null
-        items.push(item)
-      } else {
-        // Consecutive events of one name cross as the name, their number of arguments and a list.
-        if (list?.head.join() !== item.head.join()) {
-          list = { head: item.head, all: [] }
-          items.push(...list.head, list.all)
-          this.#marks.push(this.#marks.at(-1))
-        }
-        list.all.push(...item.listed)
+      const { kind, listed } = Array.isArray(entry)
+        ? this.#listed(...entry)
+        : { kind: [0, 0, 1], listed: [entry] }
+      values.push(...listed)
+      // A run ends with each change of kind, and a kind is listed again for each run.
+      if (kinds.slice(-3).join() !== kind.join()) {
+        runs.push(kinds.length / 3, 0)
+        kinds.push(...kind)
       }
+      runs[runs.length - 1]++
       this.#marks.push(index + 1)
+      if (entry.t === 'add') break
     }
-    if (items.length > 0) return stringify(items)
+    if (runs.length > 0) return stringify([kinds, runs, values])
     this.#queue = []
     this.#isAwake = false
     return null
@@ -235,17 +222,17 @@ class FakeNative {
     return filter.names === null || filter.names.includes(name)
   }
 
-  /** A message in its crossed form: the part before a list, and its part in the list. */
-  #item(message) {
-    if (typeof message === 'string') return { head: [null], listed: this.#place(message) }
-    if (message.line !== undefined) return { t: 'line', d: message.line }
-    const [event, ...args] = message.rich ?? message
-    if (message.rich === undefined) {
-      return { head: [event, args.length], listed: args.length === 0 ? [0] : args }
+  /** The kind of a message, and its values. */
+  #listed(channel, message) {
+    if (typeof message === 'string') {
+      return { kind: [channel, null, 3], listed: this.#place(message) }
     }
+    if (message.line !== undefined) return { kind: [channel, 1, 1], listed: [message.line] }
+    const [event, ...args] = message.rich ?? message
+    if (message.rich === undefined) return { kind: [channel, event, args.length], listed: args }
     const places = message.attachments.flatMap((text) => this.#place(text))
     const listed = [message.attachments.length, ...places, ...args]
-    return { head: [event, -1 - args.length], listed }
+    return { kind: [channel, event, -1 - args.length], listed }
   }
 
   /** Short messages share the first buffer. */

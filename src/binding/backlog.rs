@@ -41,13 +41,13 @@ pub(super) struct Backlog {
     pub(super) filters: Filters,
     /// Where the next chunk starts.
     cursor: Cursor,
-    /// Where the last chunk started, and where each of its items ended.
+    /// Where the last chunk started, and where each of its messages ended.
     start: Cursor,
     marks: Vec<Cursor>,
-    /// The counters at the start, and at the end of each item.
+    /// The counters at the start, and at the end of each message.
     tally: Tally,
     tallies: Vec<Tally>,
-    /// The buffers that items of the last chunk refer to.
+    /// The buffers that messages of the last chunk refer to.
     pub(super) buffers: Vec<Bytes>,
     /// The size at which the next chunk ends, in bytes of text.
     budget: usize,
@@ -268,7 +268,7 @@ impl Backlog {
         self.tell_lost();
         self.tally = Tally::of(&self.counters);
         let unheard = self.counters.unheard;
-        let mut chunk = Chunk::new(self.cursor, self.tally, self.budget);
+        let mut chunk = Chunk::new(self.budget);
         self.fill(&mut chunk);
         if chunk.is_empty() {
             self.commit();
@@ -346,7 +346,7 @@ impl Backlog {
         }
     }
 
-    /// JavaScript consumed only the first `consumed` items of the last chunk. The next chunk starts
+    /// JavaScript consumed only the first `consumed` messages of the last chunk. The next chunk starts
     /// after them.
     pub(super) fn rewind(&mut self, consumed: usize) {
         if consumed > self.marks.len() {

@@ -1,23 +1,25 @@
 //! One JSON text for JavaScript, built from many messages.
 //!
-//! The text is an array of items:
+//! The text is three flat lists:
 //!
-//! - a number: the channel of the messages that follow;
-//! - a string, a number and an array: the name of consecutive events, their number of arguments,
-//!   and the arguments of all of them, one event after the other. Events without arguments have a
-//!   `0` each in the array. V8 parses such a flat list in about two thirds of the time that one
-//!   array per event takes (`npm run bench:crossing`);
-//! - the same with -1 minus the number of arguments: events with attachments. Before the arguments
-//!   of each event stand the number of its attachments and the place of each;
-//! - `null` and an array: consecutive stream chunks, the place of each;
-//! - an object with the type `t`: a raw line, a notice.
+//! - the kinds of messages, three items each: the channel, the name, and the number of values of
+//!   each message. The name is an event's, or `null` for stream chunks, [`NOTICE`] or [`LINE`];
+//! - the runs of messages of one kind, two numbers each: the index of the kind, and the number of
+//!   messages;
+//! - the values of all messages, one message after the other: an event's arguments, a chunk's
+//!   place, a notice, a line.
 //!
-//! A place is three numbers: the index of a buffer built by [`Parcel`], and the first byte and the
-//! length within it.
+//! The values stand in one list because V8 parses objects faster if the one before them has the
+//! same members (`npm run bench:crossing`).
 //!
-//! A text from the network enters it only after [`text`] has validated all of it.
+//! Events with attachments have -1 minus the number of arguments as their number of values. Before
+//! the arguments of each stand the number of its attachments and the place of each. A place is
+//! three numbers: the index of a buffer built by [`Parcel`], and the first byte and the length
+//! within it.
+//!
+//! A text from the network enters it only after [`validation`] has validated all of it.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -45,30 +47,60 @@ impl Cursor {
     }
 }
 
+/// The name of the kind of notices, whose channel is 0.
+const NOTICE: &str = "0";
+/// The name of the kind of raw lines.
+const LINE: &str = "1";
+/// The name of the kind of stream chunks.
+const CHUNKS: &str = "null";
+/// The number of values of a stream chunk: those of a place.
+const PLACE: isize = 3;
+/// How many kinds a message's is looked for among. Beyond that, it is listed again.
+const RECENT: usize = 8;
+
 /// A chunk that is being built.
 pub(crate) struct Chunk {
-    text: String,
+    /// The texts of the three lists, without brackets.
+    kinds: String,
+    runs: String,
+    values: String,
     budget: usize,
-    channel: Option<u32>,
-    list: Option<List>,
-    start: Cursor,
+    known: Vec<Known>,
+    run: Option<Run>,
     marks: Vec<Cursor>,
     /// The counters at each mark.
     tallies: Vec<Tally>,
-    tally: Tally,
     parcel: Parcel,
+}
+
+/// A listed kind.
+struct Known {
+    channel: u32,
+    /// The place of the name in the text of the kinds.
+    name: Range<usize>,
+    values: isize,
+}
+
+/// The last run, which is not in the text yet.
+#[derive(Clone, Copy)]
+struct Run {
+    kind: usize,
+    count: usize,
 }
 
 /// A finished chunk.
 pub(crate) struct Finished {
     pub(crate) text: String,
-    /// Where each item ended.
+    /// Where each message ended.
     pub(crate) marks: Vec<Cursor>,
     /// The counters at each mark.
     pub(crate) tallies: Vec<Tally>,
-    /// The buffers that items refer to.
+    /// The buffers that places refer to.
     pub(crate) buffers: Vec<Bytes>,
 }
+
+/// A message counts as at least this many bytes of text.
+const LEAST: usize = 4;
 
 /// How many bytes outside the text fill a chunk like one byte of text: they need no parsing.
 const BYTES_PER_TEXT: usize = 4;
@@ -80,46 +112,27 @@ enum Fate {
     Unreadable,
 }
 
-/// The list at the end of the text, still open.
-enum List {
-    Events {
-        /// The events' name: its place in the text.
-        name: Range<usize>,
-        /// The number of arguments of each event.
-        arity: usize,
-        has_attachments: bool,
-    },
-    Chunks,
-}
-
 impl Chunk {
-    /// An empty chunk that starts at `start` and is full at `budget` bytes.
-    pub(crate) fn new(start: Cursor, tally: Tally, budget: usize) -> Self {
+    /// An empty chunk that is full at `budget` bytes.
+    pub(crate) fn new(budget: usize) -> Self {
         Self {
-            text: String::new(),
+            kinds: String::new(),
+            runs: String::new(),
+            values: String::new(),
             budget,
-            channel: None,
-            list: None,
-            start,
+            known: Vec::new(),
+            run: None,
             marks: Vec::new(),
             tallies: Vec::new(),
-            tally,
             parcel: Parcel::default(),
         }
     }
 
-    /// Notes the counters after the item that was added last.
+    /// Notes the counters after the message that was added last.
     pub(crate) fn note(&mut self, counters: &Counters) {
-        let Some(before) = self.marks.len().checked_sub(1) else {
-            return;
-        };
-        if self.tallies.len() > before {
-            return;
+        if self.tallies.len() < self.marks.len() {
+            self.tallies.push(Tally::of(counters));
         }
-        // Channels and names end where the item before them ended.
-        self.tallies.resize(before, self.tally);
-        self.tally = Tally::of(counters);
-        self.tallies.push(self.tally);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -127,14 +140,22 @@ impl Chunk {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.text.len() >= self.budget || self.parcel.len() >= self.budget * BYTES_PER_TEXT
+        let text = self.kinds.len() + self.runs.len() + self.values.len();
+        text >= self.budget
+            || self.marks.len() * LEAST >= self.budget
+            || self.parcel.len() >= self.budget * BYTES_PER_TEXT
     }
 
     pub(crate) fn finish(mut self) -> Finished {
-        self.end_list();
-        self.text.push(']');
+        self.end_run();
+        let Self {
+            kinds,
+            runs,
+            values,
+            ..
+        } = self;
         Finished {
-            text: self.text,
+            text: format!("[[{kinds}],[{runs}],[{values}]]"),
             marks: self.marks,
             tallies: self.tallies,
             buffers: self.parcel.finish(),
@@ -142,16 +163,15 @@ impl Chunk {
     }
 
     pub(crate) fn notice(&mut self, json: &str, after: Cursor) {
-        self.item(after);
-        self.text.push_str(json);
+        self.begin(0, NOTICE, 1);
+        self.value(json);
+        self.marks.push(after);
     }
 
     pub(crate) fn line(&mut self, channel: u32, json: &str, after: Cursor) {
-        self.switch_to(channel);
-        self.item(after);
-        self.text.push_str(r#"{"t":"line","d":"#);
-        self.text.push_str(json);
-        self.text.push('}');
+        self.begin(channel, LINE, 1);
+        self.value(json);
+        self.marks.push(after);
     }
 
     /// Adds the messages of `payload` from `cursor` on, until the chunk is full. Returns the place
@@ -200,18 +220,14 @@ impl Chunk {
     }
 
     fn event(&mut self, channel: u32, text: &[u8], after: Cursor, filters: &Filters) -> Fate {
-        // The filter has already passed the open list's name.
-        if !self.lists(channel, text) && !filters.wants_event(channel, text) {
+        if !self.wants(channel, text, filters) {
             return Fate::Unheard;
         }
         let Some(event) = validation::event(text) else {
             return Fate::Unreadable;
         };
-        self.begin_events(channel, &event, false);
-        self.text.push_str(match event.arity {
-            0 => "0",
-            _ => event.arguments,
-        });
+        self.begin(channel, event.name, event.arity as isize);
+        self.arguments(&event);
         self.marks.push(after);
         Fate::Crossed
     }
@@ -220,14 +236,7 @@ impl Chunk {
         if !filters.wants_chunks(channel) {
             return Fate::Unheard;
         }
-        if matches!(self.list, Some(List::Chunks)) && self.channel == Some(channel) {
-            self.text.push(',');
-        } else {
-            self.switch_to(channel);
-            self.leading_item();
-            self.text.push_str("null,\n[");
-            self.list = Some(List::Chunks);
-        }
+        self.begin(channel, CHUNKS, PLACE);
         self.place(chunk);
         self.marks.push(after);
         Fate::Crossed
@@ -243,7 +252,7 @@ impl Chunk {
     ) -> Option<Fate> {
         let (json, mut offset) = prefixed(message, 0)?;
         let text = &message[json];
-        if !self.lists(channel, text) && !filters.wants_event(channel, text) {
+        if !self.wants(channel, text, filters) {
             return Some(Fate::Unheard);
         }
         let event = validation::event(text)?;
@@ -253,103 +262,102 @@ impl Chunk {
             attachments.push(message.slice(attachment));
             offset = next;
         }
-        self.begin_events(channel, &event, true);
-        // Writing to a string cannot fail.
-        let _ = write!(self.text, "{}", attachments.len());
+        self.begin(channel, event.name, -1 - event.arity as isize);
+        append(&mut self.values, attachments.len());
         for attachment in attachments {
-            self.text.push(',');
             self.place(attachment);
         }
-        if event.arity > 0 {
-            self.text.push(',');
-            self.text.push_str(event.arguments);
-        }
+        self.arguments(&event);
         self.marks.push(after);
         Some(Fate::Crossed)
     }
 
-    /// Puts `bytes` into the parcel and their place into the text.
+    /// Whether the event `text` has a listener. The filter has already passed the names of kinds.
+    fn wants(&self, channel: u32, text: &[u8], filters: &Filters) -> bool {
+        let has_passed = text.starts_with(b"[\"")
+            && self.recent().any(|(_, known)| {
+                known.channel == channel
+                    && text[1..].starts_with(self.kinds[known.name.clone()].as_bytes())
+            });
+        has_passed || filters.wants_event(channel, text)
+    }
+
+    fn arguments(&mut self, event: &validation::Event<'_>) {
+        if event.arity > 0 {
+            self.value(event.arguments);
+        }
+    }
+
+    /// Puts `bytes` into the parcel and their place among the values.
     fn place(&mut self, bytes: Bytes) {
         let length = bytes.len();
         let (buffer, offset) = self.parcel.add(bytes);
-        let _ = write!(self.text, "{buffer},{offset},{length}");
+        append(&mut self.values, format_args!("{buffer},{offset},{length}"));
     }
 
-    fn switch_to(&mut self, channel: u32) {
-        if self.channel.replace(channel) != Some(channel) {
-            self.leading_item();
-            let _ = write!(self.text, "{channel}");
+    /// Adds one value, or several with commas between them.
+    fn value(&mut self, text: &str) {
+        if !self.values.is_empty() {
+            self.values.push(',');
         }
+        self.values.push_str(text);
     }
 
-    /// Whether `text` begins like an event of the list's name.
-    fn lists(&self, channel: u32, text: &[u8]) -> bool {
-        let Some(List::Events { name, .. }) = &self.list else {
-            return false;
-        };
-        self.channel == Some(channel)
-            && text
-                .strip_prefix(b"[")
-                .is_some_and(|rest| rest.starts_with(self.text[name.clone()].as_bytes()))
-    }
-
-    /// Ends the text with a list for `event`, ready for its arguments.
-    fn begin_events(
-        &mut self,
-        channel: u32,
-        event: &validation::Event<'_>,
-        with_attachments: bool,
-    ) {
-        if let Some(List::Events {
-            name,
-            arity,
-            has_attachments,
-        }) = &self.list
-            && self.channel == Some(channel)
-            && (*arity, *has_attachments) == (event.arity, with_attachments)
-            && self.text[name.clone()] == *event.name
-        {
-            self.text.push_str(",\n");
-            return;
-        }
-        self.switch_to(channel);
-        self.leading_item();
-        let name = self.text.len()..self.text.len() + event.name.len();
-        let arity = event.arity;
-        let _ = match with_attachments {
-            false => write!(self.text, "{},{arity},\n[", event.name),
-            true => write!(self.text, "{},-{},\n[", event.name, arity + 1),
-        };
-        self.list = Some(List::Events {
-            name,
-            arity,
-            has_attachments: with_attachments,
-        });
-    }
-
-    fn end_list(&mut self) {
-        if self.list.take().is_some() {
-            self.text.push(']');
-        }
-    }
-
-    /// Begins an item that only introduces messages. It ends where the item before it ended, so a
-    /// rewind to it skips no message that the new filter may let through.
-    fn leading_item(&mut self) {
-        let after = self.marks.last().copied().unwrap_or(self.start);
-        self.item(after);
-    }
-
-    fn item(&mut self, after: Cursor) {
-        self.end_list();
+    /// Begins a message with that number of values.
+    fn begin(&mut self, channel: u32, name: &str, values: isize) {
         if self.marks.is_empty() {
-            self.text.reserve(self.budget + self.budget / 4);
-            self.text.push('[');
-        } else {
-            self.text.push_str(",\n");
+            self.values.reserve(self.budget + self.budget / 4);
         }
-        self.marks.push(after);
+        let kind = self.kind(channel, name, values);
+        match &mut self.run {
+            Some(run) if run.kind == kind => run.count += 1,
+            _ => {
+                self.end_run();
+                self.run = Some(Run { kind, count: 1 });
+            }
+        }
     }
+
+    /// The index of a kind, which is listed now if it is not among the recent ones.
+    fn kind(&mut self, channel: u32, name: &str, values: isize) -> usize {
+        let is_it = |known: &Known| {
+            (known.channel, known.values) == (channel, values)
+                && self.kinds[known.name.clone()] == *name
+        };
+        if let Some((index, _)) = self.recent().find(|(_, known)| is_it(known)) {
+            return index;
+        }
+        append(&mut self.kinds, format_args!("{channel},"));
+        let start = self.kinds.len();
+        self.kinds.push_str(name);
+        self.known.push(Known {
+            channel,
+            name: start..self.kinds.len(),
+            values,
+        });
+        append(&mut self.kinds, values);
+        self.known.len() - 1
+    }
+
+    /// The kinds that were listed last, with their indexes.
+    fn recent(&self) -> impl Iterator<Item = (usize, &Known)> {
+        self.known.iter().enumerate().rev().take(RECENT)
+    }
+
+    fn end_run(&mut self) {
+        if let Some(Run { kind, count }) = self.run.take() {
+            append(&mut self.runs, format_args!("{kind},{count}"));
+        }
+    }
+}
+
+/// Adds an item to the text of a list.
+fn append(list: &mut String, item: impl Display) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(list, "{item}");
 }
 
 /// The place of the line of `body` at `offset`, and the start of the next one.

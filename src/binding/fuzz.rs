@@ -1,4 +1,4 @@
-//! The fuzz target `batch`: from messages on the wire to the items that JavaScript dispatches.
+//! The fuzz target `batch`: from messages on the wire to the messages that JavaScript dispatches.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -56,63 +56,58 @@ pub fn batch(data: &[u8]) {
     assert_eq!(drain(&queue, usize::from(pace)), sent);
 }
 
-/// Everything in the queue. If `pace` is not 0, chunks are rewound after `pace` items.
+/// Everything in the queue. If `pace` is not 0, chunks are rewound after `pace` messages.
 fn drain(queue: &Queue, pace: usize) -> Vec<Heard> {
     let mut heard = Vec::new();
     let mut turn = 0;
     while let Some(chunk) = queue.drain() {
         turn += 1;
         // Rewinds every other time, so that there is progress.
-        let items = dispatch(queue, &chunk);
-        if pace > 0 && turn % 2 == 1 && pace < items.len() {
+        let messages = dispatch(queue, &chunk);
+        if pace > 0 && turn % 2 == 1 && pace < messages.len() {
             queue.rewind(pace);
-            heard.extend(items.into_iter().take(pace).flatten());
+            heard.extend(messages.into_iter().take(pace));
         } else {
-            heard.extend(items.into_iter().flatten());
+            heard.extend(messages);
         }
     }
     heard
 }
 
-/// The items of a chunk as lib/crossing.js counts them, with the message of each.
-fn dispatch(queue: &Queue, chunk: &str) -> Vec<Option<Heard>> {
+/// The messages of a chunk as lib/crossing.js reads them.
+fn dispatch(queue: &Queue, chunk: &str) -> Vec<Heard> {
     let buffers = queue.buffers();
     let mut heard = Vec::new();
-    let mut channel = None;
-    let items = parse(chunk);
-    let mut items = items.iter().map(|item| item.get());
-    while let Some(item) = items.next() {
-        match item.as_bytes()[0] {
-            b'"' => {
-                heard.push(None);
-                let arity: usize = expect(items.next().and_then(|arity| arity.parse().ok()));
-                let list = parse(expect(items.next()));
-                for arguments in list.chunks(arity.max(1)) {
-                    let mut event = vec![item.to_owned()];
-                    let arguments = arguments.iter().map(|argument| argument.get().to_owned());
-                    event.extend(arguments.take(arity));
-                    heard.push(Some(Heard::Event(expect(channel), event)));
+    let lists = parse(chunk);
+    let [kinds, runs, values] = expect(lists.first_chunk::<3>()).map(|list| parse(list.get()));
+    let mut values = values.into_iter().map(RawValue::get);
+    for run in runs.chunks(2) {
+        let &[kind, count] = expect(run.first_chunk::<2>());
+        let start = 3 * number(kind.get());
+        let &[channel, name, arity] = expect(kinds[start..].first_chunk::<3>());
+        let (channel, arity) = (number(channel.get()) as u32, number(arity.get()));
+        for _ in 0..number(count.get()) {
+            let mut next = || expect(values.next());
+            heard.push(match name.get() {
+                "null" => {
+                    let [buffer, start, len] = [next(), next(), next()].map(number);
+                    Heard::Chunk(channel, buffers[buffer].slice(start..start + len))
                 }
-            }
-            b'n' => {
-                heard.push(None);
-                let list = parse(expect(items.next()));
-                let numbers = list.iter().map(|item| expect(item.get().parse().ok()));
-                let numbers: Vec<usize> = numbers.collect();
-                for place in numbers.chunks(3) {
-                    let &[buffer, start, len] = expect(place.first_chunk::<3>());
-                    let chunk = buffers[buffer].slice(start..start + len);
-                    heard.push(Some(Heard::Chunk(expect(channel), chunk)));
+                name => {
+                    let arguments = (0..arity).map(|_| next().to_owned());
+                    let event = std::iter::once(name.to_owned()).chain(arguments);
+                    Heard::Event(channel, event.collect())
                 }
-            }
-            _ => {
-                channel = item.parse().ok();
-                heard.push(None);
-            }
+            });
         }
     }
-    assert!(!heard.is_empty(), "a chunk has items");
+    assert_eq!(values.next(), None, "all values belong to messages");
+    assert!(!heard.is_empty(), "a chunk has messages");
     heard
+}
+
+fn number(text: &str) -> usize {
+    expect(text.parse().ok())
 }
 
 fn elements(event: &str) -> Vec<String> {

@@ -157,12 +157,13 @@ mod tests {
             r#"{"level":"error","message":"failed","t":"log"}"#,
             r#"{"level":"fatal","message":"broke","t":"log"}"#,
         ];
-        assert_eq!(
-            logged(2 + 8 + 16 + 32),
-            Some(format!("[{}]", lines.join(",\n")))
-        );
-        assert_eq!(logged(32), Some(format!("[{}]", lines[3])));
-        assert_eq!(logged(16), Some(format!("[{}]", lines[2])));
+        let chunk = |lines: &[&str]| {
+            let all = lines.join(",");
+            Some(format!("[[0,0,1],[0,{}],[{all}]]", lines.len()))
+        };
+        assert_eq!(logged(2 + 8 + 16 + 32), chunk(&lines));
+        assert_eq!(logged(32), chunk(&lines[3..]));
+        assert_eq!(logged(16), chunk(&lines[2..3]));
         assert_eq!(logged(4), None);
         assert_eq!(logged(0), None);
     }

@@ -254,7 +254,7 @@ impl NativeNode {
         self.queue.unlisten(channel, &names);
     }
 
-    /// JSON text of the next items, at least one; `null` when nothing is left.
+    /// JSON text of the next messages and notices, at least one; `null` when nothing is left.
     #[napi]
     pub fn drain(&self) -> Option<String> {
         let text = self.queue.drain();
@@ -286,13 +286,13 @@ impl NativeNode {
         }
     }
 
-    /// Only the first `consumed` items of the last drained text were consumed.
+    /// Only the first `consumed` messages and notices of the last drained text were consumed.
     #[napi]
     pub fn rewind(&self, consumed: u32) {
         self.queue.rewind(consumed as usize);
     }
 
-    /// The buffers that items of the last drained text refer to. Several share one.
+    /// The buffers that messages of the last drained text refer to. Several share one.
     #[napi]
     pub fn take<'env>(&self, env: &'env Env) -> Result<Vec<BufferSlice<'env>>> {
         self.queue

@@ -1,4 +1,4 @@
-//! Events that are not messages, as items of a chunk.
+//! Events that are not messages, as JSON for a chunk.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::proto::members::Member;
 use crate::proto::{Event, RemoveReason, SeedOutcome, Target};
 
-/// An item that is not a message, and its effect on the queue.
+/// An entry that is not a message, and its effect on the queue.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) json: String,
-    /// It is the last item of its chunk, because JavaScript sets a filter before the next items.
+    /// It is the last of its chunk, because JavaScript sets a filter before the next messages.
     pub(crate) ends_chunk: bool,
     /// The channel that has ended.
     pub(crate) ends_channel: Option<u32>,

@@ -3,7 +3,7 @@
 //! The driver puts events in and never waits. The first event while JavaScript is idle rings the
 //! doorbell. JavaScript then drains until the queue is empty, so one ring is enough. The source of
 //! a drained chunk stays in the queue until the next drain. When a handler adds a listener,
-//! JavaScript rewinds to its current item, and the rest is filtered again.
+//! JavaScript rewinds to its current message, and the rest is filtered again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -71,7 +71,7 @@ impl Queue {
         self.push(Entry::Log(Notice::log(level, message)));
     }
 
-    /// The next chunk: about 16 KiB of JSON text, an array of at least one item. `None` when
+    /// The next chunk: about 16 KiB of JSON text, with at least one message. `None` when
     /// nothing is left. Frees the source of the last chunk.
     pub(crate) fn drain(&self) -> Option<String> {
         self.backlog().drained();
@@ -85,7 +85,7 @@ impl Queue {
         }
     }
 
-    /// JavaScript consumed only the first `consumed` items of the last chunk. The next chunk starts
+    /// JavaScript consumed only the first `consumed` messages of the last chunk. The next chunk starts
     /// after them.
     pub(crate) fn rewind(&self, consumed: usize) {
         self.backlog().rewind(consumed);
@@ -110,7 +110,7 @@ impl Queue {
         }
     }
 
-    /// The buffers that items of the last chunk refer to.
+    /// The buffers that messages of the last chunk refer to.
     pub(crate) fn buffers(&self) -> Vec<Bytes> {
         self.backlog().buffers.clone()
     }

@@ -35,14 +35,19 @@ fn direct(link: u32, text: &'static str) -> Event {
     }
 }
 
+/// The values of all messages in the queue.
 fn drained(queue: &Queue) -> Vec<serde_json::Value> {
-    let mut items = Vec::new();
+    let mut all = Vec::new();
     while let Some(text) = queue.drain() {
-        let chunk: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-        assert!(!chunk.is_empty());
-        items.extend(chunk);
+        all.extend(values(&text));
     }
-    items
+    all
+}
+
+fn values(chunk: &str) -> Vec<serde_json::Value> {
+    let [_, _, values]: [Vec<serde_json::Value>; 3] = serde_json::from_str(chunk).unwrap();
+    assert!(!values.is_empty());
+    values
 }
 
 fn names(names: &[&str]) -> Filter {
@@ -66,27 +71,12 @@ fn messages_of_many_channels_make_one_chunk() {
         r#"["b"]"#,
         r#"["b"]"#,
     ]));
-    let items = [
-        "[0",
-        "\"a\",1",
-        "[1]",
-        "\"b\",0",
-        "[0]",
-        "7",
-        "\"c\",1",
-        r#"[{"d":[]}]"#,
-        r#"{"t":"line","d":["my","path",1]}"#,
-        "0",
-        "\"a\",1",
-        "[2",
-        "3]",
-        "\"a\",2",
-        "[4,[5]]",
-        "\"b\",0",
-        "[0",
-        "0]]",
+    let lists = [
+        r#"[[0,"a",1,0,"b",0,7,"c",1,7,1,1,0,"a",2]"#,
+        "[0,1,1,1,2,1,3,1,0,2,4,1,1,2]",
+        r#"[1,{"d":[]},["my","path",1],2,3,4,[5]]]"#,
     ];
-    assert_eq!(queue.drain(), Some(items.join(",\n")));
+    assert_eq!(queue.drain(), Some(lists.join(",")));
     assert_eq!(queue.drain(), None);
     assert_eq!(rings.load(Ordering::Relaxed), 1);
 }
@@ -119,7 +109,7 @@ fn messages_without_a_listener_do_not_wake_javascript() {
     assert_eq!(rings.load(Ordering::Relaxed), 0);
     queue.event(events(&[r#"["b"]"#, r#"["a"]"#]));
     assert_eq!(rings.load(Ordering::Relaxed), 1);
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"a\",0,\n[0]]"));
+    assert_eq!(queue.drain().as_deref(), Some(r#"[[0,"a",0],[0,1],[]]"#));
     assert_eq!(queue.counters().unheard, 4);
 }
 
@@ -133,19 +123,16 @@ fn a_rewind_applies_the_new_filter() {
         r#"["a",2]"#,
         r#"["b",2]"#,
     ]));
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"a\",1,\n[1,\n2]]"));
+    assert_eq!(queue.drain().as_deref(), Some(r#"[[0,"a",1],[0,2],[1,2]]"#));
     queue.set_filter(0, names(&["b"]));
-    // The channel, the name and the first event.
-    queue.rewind(3);
-    let both = Some("[0,\n\"b\",1,\n[1,\n2]]");
+    queue.rewind(1);
+    let both = Some(r#"[[0,"b",1],[0,2],[1,2]]"#);
     assert_eq!(queue.drain().as_deref(), both);
-    for consumed in 0..3 {
-        queue.rewind(consumed);
-        assert_eq!(queue.drain().as_deref(), both);
-    }
+    queue.rewind(0);
+    assert_eq!(queue.drain().as_deref(), both);
     queue.rewind(9);
-    queue.rewind(3);
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"b\",1,\n[2]]"));
+    queue.rewind(1);
+    assert_eq!(queue.drain().as_deref(), Some(r#"[[0,"b",1],[0,1],[2]]"#));
     assert_eq!(queue.drain(), None);
 }
 
@@ -155,11 +142,11 @@ fn a_rewind_after_the_last_item_reaches_messages_filtered_after_it() {
     queue.set_filter(0, names(&["a"]));
     queue.event(events(&[r#"["a"]"#, r#"["b",1]"#]));
     queue.event(events(&[r#"["b",2]"#]));
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"a\",0,\n[0]]"));
+    assert_eq!(queue.drain().as_deref(), Some(r#"[[0,"a",0],[0,1],[]]"#));
     queue.set_filter(0, names(&["a", "b"]));
-    // The channel, the name and the event.
-    queue.rewind(3);
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"b\",1,\n[1,\n2]]"));
+    queue.rewind(1);
+    let both = Some(r#"[[0,"b",1],[0,2],[1,2]]"#);
+    assert_eq!(queue.drain().as_deref(), both);
     assert_eq!(queue.drain(), None);
 }
 
@@ -174,11 +161,13 @@ fn chunks_end_at_their_budget_and_keep_order() {
     queue.event(events(&texts[1500..]));
     let first = queue.drain().unwrap();
     assert!((CHUNK..CHUNK + 100).contains(&first.len()));
-    queue.rewind(3);
+    queue.rewind(1);
     let mut got = vec![1_000_000_000];
-    for list in drained(&queue).iter().filter_map(|item| item.as_array()) {
-        got.extend(list.iter().map(|argument| argument.as_u64().unwrap()));
-    }
+    got.extend(
+        drained(&queue)
+            .iter()
+            .map(|number| number.as_u64().unwrap()),
+    );
     let expected: Vec<u64> = (1_000_000_000..1_000_002_000).collect();
     assert_eq!(got, expected);
 }
@@ -200,17 +189,15 @@ fn a_chunk_ends_after_a_peer_was_added() {
         link: LinkId(3),
         reason: RemoveReason::Remote,
     });
-    let added: serde_json::Value = serde_json::from_str(&queue.drain().unwrap()).unwrap();
-    assert_eq!(
-        added,
-        serde_json::json!([
-            {"t": "add", "peer": 3, "id": "abc", "address": "10.0.0.1", "port": 80, "native": true, "max": null}
-        ])
+    let added = values(&queue.drain().unwrap());
+    let address = serde_json::json!(
+        {"t": "add", "peer": 3, "id": "abc", "address": "10.0.0.1", "port": 80, "native": true, "max": null}
     );
+    assert_eq!(added, [address]);
     queue.set_filter(3, names(&["b"]));
     assert_eq!(
         queue.drain().as_deref(),
-        Some("[3,\n\"b\",0,\n[0],\n{\"peer\":3,\"reason\":\"remote\",\"t\":\"remove\"}]")
+        Some(r#"[[3,"b",0,0,0,1],[0,1,1,1],[{"peer":3,"reason":"remote","t":"remove"}]]"#)
     );
     assert_eq!(queue.drain(), None);
     assert!(
@@ -230,27 +217,17 @@ fn bytes_are_referred_to_by_their_place() {
     queue.event(rich(&[b"two", b""]));
     queue.event(rich(&[]));
     queue.event(events(&[r#"["r",1]"#]));
-    let items = [
-        "[0",
-        "null",
-        "[0,0,3,1,0,20000]",
-        "\"r\",-2",
-        r#"[2,0,8,3,0,16,0,{"\u0000b":0}"#,
-        r#"0,{"\u0000b":0}]"#,
-        "\"r\",1",
-        "[1]]",
+    let lists = [
+        r#"[[0,null,3,0,"r",-2,0,"r",1]"#,
+        "[0,2,1,2,2,1]",
+        r#"[0,0,3,1,0,20000,2,0,8,3,0,16,0,{"\u0000b":0},0,{"\u0000b":0},1]]"#,
     ];
-    assert_eq!(queue.drain(), Some(items.join(",\n")));
+    assert_eq!(queue.drain(), Some(lists.join(",")));
     let shared = b"one\0\0\0\0\0two\0\0\0\0\0";
     assert_eq!(queue.buffers(), [&shared[..], &large]);
-    // The channel, the item before the chunks, and the chunks.
-    queue.rewind(4);
-    assert!(
-        queue
-            .drain()
-            .unwrap()
-            .starts_with("[0,\n\"r\",-2,\n[2,0,0,3,0,8,0,")
-    );
+    queue.rewind(2);
+    let rest = queue.drain().unwrap();
+    assert!(rest.starts_with(r#"[[0,"r",-2,0,"r",1],[0,2,1,1],[2,0,0,3,0,8,0,"#));
     assert_eq!(queue.buffers(), [&b"two\0\0\0\0\0"[..]]);
     assert_eq!(queue.drain(), None);
     assert!(queue.buffers().is_empty());
@@ -277,7 +254,7 @@ fn hostile_messages_are_dropped_and_counted() {
         assert_eq!(Payload::parse(Kind::Rich, 1, body), None);
     }
     queue.event(events(&[r#"["a",2]"#]));
-    assert_eq!(queue.drain().as_deref(), Some("[0,\n\"a\",1,\n[1,\n2]]"));
+    assert_eq!(queue.drain().as_deref(), Some(r#"[[0,"a",1],[0,2],[1,2]]"#));
     assert_eq!(queue.drain(), None);
     assert_eq!(queue.counters().unreadable, 6);
 }
@@ -298,7 +275,7 @@ fn dropped_messages_are_reported_before_waiting_ones() {
     });
     let items = drained(&queue);
     let fit = CAPACITY / (large.len() + OVERHEAD);
-    let got = items.iter().filter(|item| item.is_array()).count();
+    let got = items.iter().filter(|item| item.is_string()).count();
     assert_eq!(got, fit);
     let notices: Vec<_> = items
         .into_iter()
@@ -350,13 +327,37 @@ fn rewound_messages_are_not_counted_twice() {
         let counters = queue.counters();
         (counters.crossed, counters.unheard)
     };
-    for consumed in 0..7 {
+    for consumed in 0..4 {
         queue.drain().unwrap();
         assert_eq!(counted(), (3, 2), "{consumed}");
         queue.rewind(consumed);
-        // A channel, and a name before each list, precede the events.
-        assert_eq!(counted().0, [0, 0, 0, 1, 2, 2, 3][consumed], "{consumed}");
+        assert_eq!(counted().0, consumed as u64, "{consumed}");
         queue.rewind(0);
         assert_eq!(counted(), (0, 0), "{consumed}");
     }
+}
+
+#[test]
+fn kinds_that_were_not_used_lately_are_listed_again() {
+    let (queue, _) = queue();
+    let texts: Vec<String> = (0..20).map(|n| format!("[\"{}\",{n}]", n % 10)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    queue.event(events(&texts[..10]));
+    queue.event(events(&texts[8..]));
+    let [kinds, runs, values]: [Vec<serde_json::Value>; 3] =
+        serde_json::from_str(&queue.drain().unwrap()).unwrap();
+    let (mut runs, mut values) = (runs.chunks(2), values.iter());
+    let expected = (0..10).chain(8..20);
+    for n in expected {
+        let &[kind, count] = &runs.next().unwrap() else {
+            panic!("a run has two numbers")
+        };
+        assert_eq!(count, 1);
+        let kind = &kinds[3 * kind.as_u64().unwrap() as usize..][..3];
+        let name = (n % 10).to_string();
+        assert_eq!(kind, [0.into(), name.into(), serde_json::Value::from(1)]);
+        assert_eq!(values.next(), Some(&n.into()));
+    }
+    assert_eq!(runs.next(), None);
+    assert!(kinds.len() > 3 * 10);
 }
