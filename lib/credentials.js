@@ -1,7 +1,6 @@
 'use strict'
 
 const fs = require('node:fs')
-const { randomBytes } = require('node:crypto')
 const { optionError } = require('./errors')
 
 const KEY_BYTES = 32
@@ -51,7 +50,7 @@ function readSecret(secret) {
 }
 
 function readIdentity(identity) {
-  if (identity === undefined || identity === null) return randomBytes(KEY_BYTES)
+  if (identity === undefined || identity === null) return crypto().randomBytes(KEY_BYTES)
   if (typeof identity !== 'string') return readKey(identity, 'identity', 'a path or a Buffer')
   if (identity === '' || identity.includes('\0')) {
     throw optionError(RangeError, 'identity', '"identity" option is not a path')
@@ -100,8 +99,8 @@ function readIdentityFile(path) {
 
 /** Writes a new key to the file. If another process was faster, returns that one's key. */
 function createIdentityFile(path) {
-  const key = randomBytes(KEY_BYTES)
-  const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
+  const key = crypto().randomBytes(KEY_BYTES)
+  const draft = `${path}.${process.pid}.${crypto().randomBytes(6).toString('hex')}`
   const file = fs.openSync(draft, 'wx', 0o600)
   try {
     try {
@@ -119,6 +118,11 @@ function createIdentityFile(path) {
     fs.rmSync(draft, { force: true })
   }
   return key
+}
+
+/** Loaded when it is needed: a node of an open network starts sooner without. */
+function crypto() {
+  return require('node:crypto')
 }
 
 module.exports = { readCredentials }

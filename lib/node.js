@@ -1,6 +1,5 @@
 'use strict'
 
-const { randomBytes } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { Broadcast } = require('./broadcast')
 const { Connectivity } = require('./connectivity')
@@ -37,7 +36,8 @@ const STOPPING = 'stopping'
 /** One participant of the network. */
 class Node extends EventEmitter {
   #state = IDLE
-  #id = randomId()
+  #id
+  #random
   // The credentials of a node in a closed network; null in an open one.
   #credentials
   #crossing
@@ -63,7 +63,11 @@ class Node extends EventEmitter {
     super()
     this.options = readOptions(options)
     this.#credentials = readCredentials(options)
-    if (this.#credentials !== null) this.#id = binding.identityId(this.#credentials.identity)
+    this.#random = binding.random
+    this.#id =
+      this.#credentials === null
+        ? randomId(this.#random)
+        : binding.identityId(this.#credentials.identity)
     this.logger = this.options.logger
     this.#place = new Place(binding.routeTo, this.logger)
     this.#live = new LiveOptions(this, this.#place)
@@ -306,7 +310,7 @@ class Node extends EventEmitter {
     this.#crossing.wake()
     this.#crossing.narrow(BROADCAST)
     this.broadcast[open]()
-    this.#routes.begin()
+    this.#routes.begin(this.#random())
   }
 
   #lookAround() {
@@ -461,9 +465,8 @@ function outcome() {
 }
 
 /** Two random numbers in base 36, as in 0.x but large enough that a clash is unlikely. */
-function randomId() {
-  const part = () => randomBytes(6).readUIntBE(0, 6).toString(36)
-  return part() + part()
+function randomId(random) {
+  return random().toString(36) + random().toString(36)
 }
 
 module.exports = { Node }

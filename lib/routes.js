@@ -1,6 +1,5 @@
 'use strict'
 
-const { randomInt } = require('node:crypto')
 const { detach, needsWriting } = require('./attachments')
 const { SmokeError, argumentError } = require('./errors')
 const { stringify } = require('./globals')
@@ -70,10 +69,10 @@ class Routes {
     return [...this.#routes.values()]
   }
 
-  /** The node is started. */
-  begin() {
+  /** The node is started. `random`: a number that earlier lives did not have. */
+  begin(random) {
     // Answers to requests of an earlier life must not match new ones.
-    this.#requests.begin(this.#options.limits, randomInt(2 ** 47))
+    this.#requests.begin(this.#options.limits, random)
     this.direct[symbols.open]()
   }
 

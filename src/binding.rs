@@ -22,6 +22,7 @@ mod parcel;
 #[cfg_attr(not(shared_reads), path = "binding/poll_none.rs")]
 mod poll;
 mod queue;
+mod random;
 mod validation;
 
 #[cfg(feature = "fuzzing")]

@@ -147,6 +147,18 @@ for (const [options, doubt] of DOUBTS) {
   })
 }
 
+test('only public addresses that were chosen cause a warning, of the whole range', () => {
+  const isWarned = (address) => doubted({ address: 'auto' }, { address }, [address]).length > 0
+  const own = ['10.0.0.0', '10.255.255.255', '172.16.0.1', '172.31.255.255', '192.168.0.1']
+  own.push('127.0.0.1', '127.255.255.255', '169.254.1.1', '::1', 'fc00::1', 'fdff::1', 'fe80::1')
+  own.push('febf::1')
+  assert.deepEqual(own.filter(isWarned), [])
+  const others = ['9.255.255.255', '11.0.0.0', '172.15.255.255', '172.32.0.0', '192.167.255.255']
+  others.push('100.64.0.1', '128.0.0.1', '169.253.0.1', '2001:db8::fe80', 'fec0::1', 'fb00::1')
+  others.push('::2', 'fe8::1', 'fc::1')
+  assert.deepEqual(others.filter(isWarned), others)
+})
+
 test('a chosen public address causes a warning, and correct options do not', () => {
   assert.deepEqual(doubted({ address: 'auto' }, { address: '192.0.2.7' }, ['192.0.2.7']), [
     `"address" option is 'auto', which chose the public address 192.0.2.7`,
