@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::proto::Mark;
 
-/// After this many consumed bytes, waiting senders are told at once, without being asked.
-const PROMPT: usize = 128 << 10;
+/// After this many consumed bytes, waiting senders are told at once, without being asked: a quarter
+/// of the window of a pair of nodes. More often costs a sender of large messages more.
+const PROMPT: usize = 256 << 10;
 /// How often streams that wait in line are reported while JavaScript works on others.
 const TURNS_EVERY: Duration = Duration::from_millis(250);
 
