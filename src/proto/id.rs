@@ -61,6 +61,11 @@ impl NodeId {
         })
     }
 
+    /// Whether `text` is a code.
+    pub(super) fn is_code(text: &str) -> bool {
+        is_code(text)
+    }
+
     /// Its code.
     pub fn code(&self) -> &str {
         &self.code

@@ -20,18 +20,21 @@
 //! A pure state machine, separate from [`State`](super::State): [`Input`]s in, [`Output`]s out.
 
 mod census;
+mod component;
 mod event;
 mod fields;
 mod flood;
 mod frame;
 mod own;
+mod pending;
 mod record;
 mod sync;
 mod table;
 #[cfg(test)]
 mod tests;
+mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::{LinkId, Moment, NodeId, Origin, PublicKey};
@@ -39,8 +42,10 @@ pub use event::{ALL_HANDLES, Config, Counters, Event, FIRST_HANDLE, Input, Membe
 pub use fields::Members;
 use fields::{Link, Sync, Told};
 pub use frame::{Entry, Frame};
+use pending::Pending;
 pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
 use table::{Reach, Slot, Standing, Table};
+use view::View;
 
 /// The shortest time between two floods: short compared to a link's latency.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -82,7 +87,9 @@ impl Members {
             None => record,
         };
         // The table is empty, so no other id can have this hash.
-        let slot = table.put(&record).unwrap_or_default();
+        let view = View::read(record.raw());
+        let slot = view.and_then(|view| table.put(&view, view.stamp()));
+        let slot = slot.unwrap_or_default();
         let reach = table.reach(slot);
         // Nodes that started together compare at different times.
         let offset = record::key_of(&me.id) % COMPARE_EVERY.as_micros() as u64;
@@ -152,9 +159,9 @@ impl Members {
 
     /// Approximate memory use, in bytes.
     pub fn footprint(&self) -> usize {
-        let pending: usize = self.links.values().map(|link| link.pending.len()).sum();
+        let pending = self.links.values().map(|link| link.pending.footprint());
         let told = self.told.len() * size_of::<Option<Told>>() + self.by_handle.len() * 12;
-        self.table.footprint() + told + pending * 8 + self.ways.len() * 6
+        self.table.footprint() + told + pending.sum::<usize>() + self.ways.len() * 6
     }
 
     /// The counters.
@@ -175,7 +182,7 @@ impl Members {
 
     /// Whether a node is a member with a record, as of the last census.
     pub fn has(&self, id: &NodeId) -> bool {
-        let slot = self.table.find(id);
+        let slot = self.table.find(id.code());
         slot.is_some_and(|slot| self.reach.contains(slot))
     }
 
@@ -192,7 +199,10 @@ impl Members {
 
     /// The handle of a member that keeps a record.
     pub fn handle_of_id(&self, id: &NodeId) -> Option<u32> {
-        let told = self.told.get(self.table.find(id)? as usize)?.as_ref()?;
+        let told = self
+            .told
+            .get(self.table.find(id.code())? as usize)?
+            .as_ref()?;
         let epoch = told.epoch;
         self.handle_of(&Origin {
             id: id.clone(),
@@ -202,7 +212,7 @@ impl Members {
 
     /// The handle of a member in the life that `origin` names.
     pub fn handle_of(&self, origin: &Origin) -> Option<u32> {
-        let slot = self.table.find(&origin.id)?;
+        let slot = self.table.find(origin.id.code())?;
         let told = self.told.get(slot as usize)?.as_ref()?;
         let node = self.table.node(slot)?;
         (told.epoch == origin.epoch && told.key == node.key).then_some(told.handle)
@@ -213,18 +223,18 @@ impl Members {
         // The slot may have been reused for another node.
         self.origin(handle)?;
         let node = self.table.node(*self.by_handle.get(&handle)?)?;
-        Record::parse(&node.record.as_ref()?.raw)?.key
+        View::read(&node.record.as_ref()?.raw)?.key
     }
 
     /// The link on a shortest path to a node, and the length of that path in links.
     pub fn way_to(&mut self, id: &NodeId) -> Option<(LinkId, u16)> {
-        let slot = self.table.find(id)?;
+        let slot = self.table.find(id.code())?;
         if self.ways.is_empty() {
             let neighbours = self.links.iter();
             let known = neighbours.filter_map(|(link, state)| {
                 let slot = self
                     .table
-                    .find(&state.id)
+                    .find(state.id.code())
                     .filter(|_| state.stub.is_none())?;
                 Some((*link, slot))
             });
@@ -242,7 +252,7 @@ impl Members {
         let state = Link {
             id,
             stub,
-            pending: BTreeSet::new(),
+            pending: Pending::default(),
             // A newcomer learns of all members in one burst.
             news: super::Bucket::new(most, most / 30.0, now),
             compares: super::Bucket::new(4.0, 0.5, now),

@@ -22,6 +22,15 @@ pub(super) fn take_id(body: &mut impl Buf) -> Option<NodeId> {
     Some(id)
 }
 
+/// Takes the code of an id from the front of `body`, without a copy.
+pub(super) fn take_code<'a>(body: &mut &'a [u8]) -> Option<&'a str> {
+    let (length, rest) = body.split_first()?;
+    let (code, rest) = rest.split_at_checked(usize::from(*length))?;
+    let code = std::str::from_utf8(code).ok()?;
+    *body = rest;
+    NodeId::is_code(code).then_some(code)
+}
+
 /// Appends an origin.
 pub(super) fn put_origin(out: &mut impl BufMut, origin: &Origin) {
     put_id(out, &origin.id);

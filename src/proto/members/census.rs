@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::fields::Told;
-use super::record::Record;
+use super::record::Address;
 use super::table::{Reach, Slot, Standing};
+use super::view::View;
 use super::{ALL_HANDLES, Event, FIRST_HANDLE, Member, Members, Moment, Output, STOCK_EVERY};
 
 impl Members {
@@ -78,7 +79,7 @@ impl Members {
         };
         let face = match &node.record {
             Some(kept) if old.version != version => {
-                Record::parse(&kept.raw).map_or(old.face, |record| record.face())
+                View::read(&kept.raw).map_or(old.face, |record| record.face())
             }
             _ => old.face,
         };
@@ -106,15 +107,25 @@ impl Members {
             .record
             .as_ref()
             .filter(|_| standing == Standing::Member);
-        let record = kept.and_then(|kept| Record::parse(&kept.raw));
-        let face = record.as_ref().map_or(0, Record::face);
+        let record = kept.and_then(|kept| View::read(&kept.raw));
+        let face = record.as_ref().map_or(0, View::face);
         let (epoch, version) = record
             .as_ref()
-            .map_or((0, 0), |r| (r.origin.epoch, r.version));
-        let handle = match self.told[slot as usize].filter(|_| !is_new) {
-            Some(told) => told.handle,
-            None => self.new_handle(),
+            .map_or((0, 0), |record| (record.epoch, record.version));
+        let told = self.told[slot as usize].filter(|_| !is_new);
+        let told_before = told.map(|told| told.handle);
+        let (address, body) = match record {
+            Some(View {
+                address: (host, port),
+                body,
+                ..
+            }) => (Address::new(host, port), body.to_owned()),
+            None => {
+                let address = self.table.stub_address(slot, &reach);
+                (address.unwrap_or_default(), String::new())
+            }
         };
+        let handle = told_before.unwrap_or_else(|| self.new_handle());
         self.told[slot as usize] = Some(Told {
             handle,
             key,
@@ -124,13 +135,6 @@ impl Members {
             standing,
         });
         self.by_handle.insert(handle, slot);
-        let (address, body) = match record {
-            Some(record) => (record.address, record.body),
-            None => {
-                let address = self.table.stub_address(slot, &reach);
-                (address.unwrap_or_default(), String::new())
-            }
-        };
         let is_stub = standing == Standing::Stub;
         let member = Member {
             handle,

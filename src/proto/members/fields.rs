@@ -1,10 +1,11 @@
 //! The fields of [`Members`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Config, Counters, Output};
+use super::pending::Pending;
 use super::record::Address;
 use super::table::{Reach, Slot, Standing, Table};
 use crate::proto::{Bucket, LinkId, Moment, NodeId, Origin};
@@ -55,7 +56,7 @@ pub(super) struct Link {
     pub(super) id: NodeId,
     pub(super) stub: Option<Address>,
     /// Records to send to it.
-    pub(super) pending: BTreeSet<Slot>,
+    pub(super) pending: Pending,
     /// Budget of unknown nodes that it may introduce.
     pub(super) news: Bucket,
     /// Budget of comparisons that it may start.

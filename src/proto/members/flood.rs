@@ -1,9 +1,9 @@
 //! Flooding of records.
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::record::Record;
 use super::table::Slot;
+use super::view::{Stamp, View};
 use super::{
     FLUSH, FORGET_AFTER, Frame, Members, Moment, Output, RECORD_AHEAD, RECORD_EVERY, frame,
 };
@@ -35,7 +35,12 @@ impl Members {
     fn on_records(&mut self, now: Moment, link: LinkId, records: &[Bytes]) {
         self.sync.goes_on(now, link);
         for (number, raw) in records.iter().enumerate() {
-            if self.is_known(link, raw) {
+            let (slot, is_known) = self.table.look_up(raw);
+            if let Some(slot) = slot.filter(|_| is_known) {
+                // Its sender need not get it from us.
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.pending.remove(slot);
+                }
                 continue;
             }
             if !self.may_bring(now, link) {
@@ -44,37 +49,24 @@ impl Members {
                 self.counters.refused += (records.len() - number) as u64;
                 break;
             }
-            match Record::parse(raw) {
-                Some(record) => self.on_record(now, link, &record),
+            match View::parse(raw) {
+                Some(record) => self.on_record(now, link, slot, &record),
                 None => self.out.push(Output::Malformed(link)),
             }
         }
         self.flush_soon(now);
     }
 
-    /// Whether we have this record already. If so, its sender need not get it from us.
-    fn is_known(&mut self, link: LinkId, raw: &[u8]) -> bool {
-        let slot = Record::id_of(raw).and_then(|id| self.table.find(&id));
-        let node = slot.and_then(|slot| Some((slot, self.table.node(slot)?)));
-        let kept = node.and_then(|(slot, node)| Some((slot, node.record.as_ref()?)));
-        let Some((slot, _)) = kept.filter(|(_, kept)| *kept.raw == *raw) else {
-            return false;
-        };
-        if let Some(state) = self.links.get_mut(&link) {
-            state.pending.remove(&slot);
-        }
-        true
-    }
-
-    fn on_record(&mut self, now: Moment, link: LinkId, record: &Record) {
-        let slot = self.table.find(&record.origin.id);
+    /// `slot`: the place of the record's node, if it has one.
+    fn on_record(&mut self, now: Moment, link: LinkId, slot: Option<Slot>, record: &View<'_>) {
         let known = slot.and_then(|slot| {
             let node = self.table.node(slot)?;
             Some((slot, node.earned, node.record.as_ref()?.stamp))
         });
-        let is_own = record.origin.id == self.me.id;
+        let stamp = record.stamp();
+        let is_own = record.code == self.me.id.code();
         match known {
-            Some((slot, _, kept)) if kept > record.stamp() => self.pend(link, slot),
+            Some((slot, _, kept)) if kept > stamp => self.pend(link, slot),
             Some((_, earned, _)) if !is_own && earned > now.after(RECORD_AHEAD) => {
                 self.counters.refused += 1;
             }
@@ -85,8 +77,8 @@ impl Members {
                 self.version = self.version.max(record.version);
                 self.renew_soon(now);
             }
-            Some((_, earned, _)) => self.take(now, link, record, earned),
-            None if self.may_come(now, link) => self.take(now, link, record, now),
+            Some((_, earned, _)) => self.take(now, link, (record, stamp), earned),
+            None if self.may_come(now, link) => self.take(now, link, (record, stamp), now),
             None => self.counters.refused += 1,
         }
     }
@@ -98,7 +90,7 @@ impl Members {
     }
 
     /// Whether a record comes from the node that it describes, as far as can be checked.
-    fn is_genuine(&mut self, link: LinkId, record: &Record) -> bool {
+    fn is_genuine(&mut self, link: LinkId, record: &View<'_>) -> bool {
         if self.config.identity.is_none() {
             let is_signed = record.key.is_some();
             if is_signed {
@@ -114,9 +106,15 @@ impl Members {
         is_genuine
     }
 
-    fn take(&mut self, now: Moment, link: LinkId, record: &Record, earned: Moment) {
+    fn take(
+        &mut self,
+        now: Moment,
+        link: LinkId,
+        (record, stamp): (&View<'_>, Stamp),
+        earned: Moment,
+    ) {
         let slot = match self.fits(record) {
-            true => self.table.put(record),
+            true => self.table.put(record, stamp),
             false => None,
         };
         let Some(slot) = slot else {
@@ -132,10 +130,10 @@ impl Members {
 
     /// Whether a record fits the memory bounds. Long texts and nodes that are only named count,
     /// too.
-    fn fits(&self, record: &Record) -> bool {
+    fn fits(&self, record: &View<'_>) -> bool {
         let most = self.config.max_members;
-        self.table.bytes() + record.raw().len() <= most.saturating_mul(BYTES_EACH)
-            && self.table.known() + record.neighbours.len() <= most.saturating_mul(NAMED_EACH)
+        self.table.bytes() + record.raw.len() <= most.saturating_mul(BYTES_EACH)
+            && self.table.known() + record.count <= most.saturating_mul(NAMED_EACH)
     }
 
     /// Whether there is room for the record of a node that has none yet.
@@ -159,6 +157,9 @@ impl Members {
     }
 
     pub(super) fn forget_absent(&mut self, now: Moment) {
+        if self.table.is_complete() {
+            return;
+        }
         let is_over = |since: Moment| now.since(since) >= FORGET_AFTER;
         let absent = self.table.recorded();
         let over = absent.filter(|(_, node, _)| node.absent_since.is_some_and(is_over));
@@ -180,7 +181,7 @@ impl Members {
     pub(super) fn pend_all(&mut self, slot: Slot, but: Option<LinkId>) {
         for (link, state) in &mut self.links {
             if Some(*link) == but {
-                state.pending.remove(&slot);
+                state.pending.remove(slot);
             } else if state.stub.is_none() {
                 state.pending.insert(slot);
             }
@@ -198,17 +199,19 @@ impl Members {
         for (link, state) in &mut self.links {
             let mut sent = 0;
             while sent < AT_ONCE && !state.pending.is_empty() {
-                let (mut records, mut size) = (Vec::new(), 0);
-                while size < frame::FULL
+                // All records of a frame share one buffer.
+                let (mut bytes, mut ends) = (BytesMut::new(), Vec::new());
+                while bytes.len() + 2 * ends.len() < frame::FULL
                     && let Some(slot) = state.pending.pop_first()
                 {
                     let node = self.table.node(slot);
-                    let kept = node.and_then(|node| node.record.as_ref());
-                    if let Some(kept) = kept {
-                        size += kept.raw.len() + 2;
-                        records.push(Bytes::copy_from_slice(&kept.raw));
+                    if let Some(kept) = node.and_then(|node| node.record.as_ref()) {
+                        bytes.put_slice(&kept.raw);
+                        ends.push(bytes.len());
                     }
                 }
+                let size = bytes.len() + 2 * ends.len();
+                let records = split(bytes.freeze(), &ends);
                 sent += size;
                 if !records.is_empty() {
                     let frame = Frame::Records(records);
@@ -221,4 +224,11 @@ impl Members {
             self.flush_soon(now);
         }
     }
+}
+
+/// The parts of `bytes` that end at `ends`.
+fn split(bytes: Bytes, ends: &[usize]) -> Vec<Bytes> {
+    let begins = std::iter::once(&0).chain(ends);
+    let parts = begins.zip(ends);
+    parts.map(|(begin, end)| bytes.slice(begin..end)).collect()
 }

@@ -1,6 +1,7 @@
 //! A node's own record.
 
 use super::record::{Neighbour, Record};
+use super::view::View;
 use super::{
     CHANGE_AHEAD, CHANGE_EVERY, COLLECT, Config, Event, Frame, Link, Members, Moment, Output,
 };
@@ -72,7 +73,9 @@ impl Members {
         self.earned = self.earned.max(now).after(CHANGE_EVERY);
         self.version += 1;
         let record = self.own_record(false);
-        self.table.put(&record);
+        if let Some(view) = View::read(record.raw()) {
+            self.table.put(&view, view.stamp());
+        }
         self.pend_all(self.slot, None);
         self.flush_at = Some(now);
     }

@@ -1,25 +1,11 @@
 //! The record of a node.
 
-use bytes::{Buf as _, BufMut as _, BytesMut};
-use md5::{Digest as _, Md5};
+use bytes::{BufMut as _, BytesMut};
 
-use crate::proto::wire::{put_id, put_origin, take_id, take_origin};
-use crate::proto::{Identity, NodeId, Origin, PUBLIC_KEY, PublicKey, SIGNATURE};
-
-/// The longest body, in bytes.
-pub const MAX_BODY: usize = 2048;
-/// The most neighbours in a record. A node with more omits the latest.
-pub const MAX_NEIGHBOURS: usize = 512;
-/// The longest record on the wire: a body and 512 neighbours with long ids.
-pub(super) const MAX_RECORD: usize = 48 << 10;
-/// Versions stay below this, so a node can always exceed the versions that others claim for it.
-const MAX_VERSION: u64 = 1 << 62;
-
-const FINAL: u8 = 1;
-const SIGNED: u8 = 2;
-/// Prefix of the signed bytes.
-const CONTEXT: &[u8] = b"smokesignal record 1";
-const STUB: u8 = 1;
+pub use super::view::{MAX_BODY, MAX_NEIGHBOURS};
+use super::view::{SIGNED, View, hash_of, signed_part};
+use crate::proto::wire::{put_id, put_origin};
+use crate::proto::{Identity, NodeId, Origin, PublicKey};
 
 /// A node's description of itself, as it is flooded.
 ///
@@ -31,7 +17,6 @@ const STUB: u8 = 1;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     raw: Box<[u8]>,
-    hash: u64,
     /// The node and its epoch.
     pub origin: Origin,
     /// Increases with each change.
@@ -55,6 +40,13 @@ pub struct Address {
     pub host: String,
     /// 0 if unknown.
     pub port: u16,
+}
+
+impl Address {
+    pub(super) fn new(host: &str, port: u16) -> Self {
+        let host = host.to_owned();
+        Self { host, port }
+    }
 }
 
 /// A peer as a record names it.
@@ -95,7 +87,6 @@ impl Record {
             }
         }
         Self {
-            hash: hash_of(&raw),
             raw: raw.as_ref().into(),
             origin,
             version,
@@ -116,7 +107,6 @@ impl Record {
         let signature = identity.sign(&signed_part(&raw));
         raw.put_slice(&signature);
         Self {
-            hash: hash_of(&raw),
             raw: raw.into(),
             key: Some(*identity.public()),
             ..self
@@ -125,107 +115,34 @@ impl Record {
 
     /// Parses a record. `None` unless `raw` is exactly one record.
     pub fn parse(raw: &[u8]) -> Option<Self> {
-        if raw.len() > MAX_RECORD {
-            return None;
-        }
-        let mut rest = raw;
-        let origin = take_origin(&mut rest)?;
-        let version = rest.try_get_u64().ok().filter(|v| *v < MAX_VERSION)?;
-        let flags = rest
-            .try_get_u8()
-            .ok()
-            .filter(|flags| flags & !(FINAL | SIGNED) == 0)?;
-        let address = take_address(&mut rest)?;
-        let body = rest.try_get_u16().ok().map(usize::from);
-        let body = take_text(&mut rest, body.filter(|length| *length <= MAX_BODY)?)?;
-        let count = usize::from(rest.try_get_u16().ok()?);
-        if count > MAX_NEIGHBOURS {
-            return None;
-        }
-        let mut neighbours = Vec::with_capacity(count);
-        for _ in 0..count {
-            let id = take_id(&mut rest)?;
-            let stub = match rest.try_get_u8().ok()? {
-                0 => None,
-                STUB => Some(take_address(&mut rest)?),
-                _ => return None,
-            };
-            neighbours.push(Neighbour { id, stub });
-        }
-        let key = match flags & SIGNED {
-            0 => None,
-            _ => Some(take_key(&mut rest)?),
+        let view = View::parse(raw)?;
+        let address = |(host, port): (&str, u16)| Address::new(host, port);
+        let neighbour = |(code, stub): (&str, Option<_>)| {
+            Some(Neighbour {
+                id: NodeId::from_code(code)?,
+                stub: stub.map(address),
+            })
         };
-        rest.is_empty().then(|| Self {
-            hash: hash_of(raw),
+        let origin = Origin {
+            id: NodeId::from_code(view.code)?,
+            epoch: view.epoch,
+        };
+        Some(Self {
             raw: raw.into(),
             origin,
-            version,
-            is_final: flags & FINAL != 0,
-            address,
-            body,
-            neighbours,
-            key,
+            version: view.version,
+            is_final: view.is_final,
+            address: address(view.address),
+            body: view.body.to_owned(),
+            neighbours: view.neighbours().map(neighbour).collect::<Option<_>>()?,
+            key: view.key,
         })
-    }
-
-    /// Whether the record's own node has signed it. Its id follows from the key.
-    pub(super) fn is_signed(&self) -> bool {
-        let Some(key) = self
-            .key
-            .filter(|key| key.id().as_ref() == Some(&self.origin.id))
-        else {
-            return false;
-        };
-        let parts = self.raw.split_last_chunk::<SIGNATURE>();
-        parts.is_some_and(|(part, signature)| key.has_signed(&signed_part(part), signature))
-    }
-
-    /// The id in a record, without parsing the rest.
-    pub(super) fn id_of(raw: &[u8]) -> Option<NodeId> {
-        take_id(&mut &*raw)
     }
 
     /// The record in wire form.
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
-
-    /// The order of two records of one node. A node that restarts begins with version 1, hears of
-    /// its last life, and exceeds that version. The other fields only make the order total.
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp(self.version, self.origin.epoch, self.hash)
-    }
-
-    /// A hash of the fields that the application sees.
-    pub(super) fn face(&self) -> u64 {
-        let Self { address, body, .. } = self;
-        hash_of(format!("{}\n{}\n{body}", address.host, address.port).as_bytes())
-    }
-}
-
-/// The order of the records of one node.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct Stamp(pub(super) u64, pub(super) u64, pub(super) u64);
-
-/// The first eight bytes of the MD5. Not for security: all nodes must compute the same hash.
-fn hash_of(bytes: &[u8]) -> u64 {
-    let digest = Md5::digest(bytes);
-    digest[..8]
-        .iter()
-        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
-}
-
-fn signed_part(raw: &[u8]) -> Vec<u8> {
-    [CONTEXT, raw].concat()
-}
-
-/// Takes a key from the front and skips the signature after it.
-fn take_key(rest: &mut &[u8]) -> Option<PublicKey> {
-    let (key, after) = rest.split_first_chunk::<PUBLIC_KEY>()?;
-    let (_, after) = after.split_first_chunk::<SIGNATURE>()?;
-    *rest = after;
-    Some(PublicKey(*key))
 }
 
 /// The hash of an id. It decides the id's part of a digest.
@@ -249,17 +166,4 @@ fn put_address(raw: &mut BytesMut, address: &Address) {
     raw.put_u8(host.len() as u8);
     raw.put_slice(host.as_bytes());
     raw.put_u16(address.port);
-}
-
-fn take_text(rest: &mut &[u8], length: usize) -> Option<String> {
-    let (text, after) = rest.split_at_checked(length)?;
-    *rest = after;
-    Some(std::str::from_utf8(text).ok()?.to_owned())
-}
-
-fn take_address(rest: &mut &[u8]) -> Option<Address> {
-    let length = usize::from(rest.try_get_u8().ok()?);
-    let host = take_text(rest, length)?;
-    let port = rest.try_get_u16().ok()?;
-    Some(Address { host, port })
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::frame::{Entry, FULL, Frame};
-use super::record::Stamp;
 use super::table::{BUCKETS, Slot, bucket_of};
+use super::view::Stamp;
 use super::{Members, Moment, Output};
 use crate::proto::LinkId;
 

@@ -1,9 +1,11 @@
 //! All records that a node has, and the component that they form.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
-use super::record::{Address, Record, Stamp, key_of};
+use super::record::{Address, key_of};
+use super::view::{Stamp, View};
 use crate::proto::{Moment, NodeId};
 
 /// The number of parts of a digest.
@@ -15,16 +17,22 @@ pub(super) type Slot = u32;
 /// All nodes that have a record or are named by one.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     free: Vec<Slot>,
-    /// By the hash of the id. Hashes of two ids collide only by malice. The second id is then
-    /// ignored.
-    index: HashMap<u64, Slot>,
+    /// By a hash of the id that nobody else knows, so that nobody can make two ids collide. The
+    /// second id would be ignored.
+    index: HashMap<u64, Slot, BuildHasherDefault<Hashed>>,
+    hasher: RandomState,
     records: usize,
     /// Bytes of all records.
     bytes: usize,
-    /// The component that follows from the records. Empty after a change.
-    reach: Option<Arc<Reach>>,
+    /// The component that follows from the records, unless it must be found anew.
+    pub(super) reach: Option<Arc<Reach>>,
+    /// By slot: the way from each of its members to `root`.
+    pub(super) parents: Vec<Slot>,
+    pub(super) root: Slot,
+    /// How many nodes are absent.
+    absent: usize,
 }
 
 #[derive(Debug)]
@@ -51,12 +59,43 @@ pub(super) struct Kept {
     links: Box<[Slot]>,
 }
 
-const STUB: Slot = 1 << 31;
+pub(super) const STUB: Slot = 1 << 31;
+
+impl Kept {
+    /// The nodes that it names, unless it is final.
+    pub(super) fn edges(&self) -> &[Slot] {
+        match self.is_final {
+            true => &[],
+            false => &self.links,
+        }
+    }
+}
+
+/// Takes keys that are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only `u64` is hashed.
+        self.0 = bytes
+            .iter()
+            .fold(self.0, |hash, byte| hash << 8 | u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
 
 /// The component of the network that contains one node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reach {
-    standing: Vec<Standing>,
+    pub(super) standing: Vec<Standing>,
     /// For each part of a digest, the XOR of its members' record hashes.
     pub(super) buckets: Box<[u64; BUCKETS]>,
 }
@@ -98,9 +137,25 @@ impl Table {
         self.nodes.get_mut(slot as usize)
     }
 
-    pub(super) fn find(&self, id: &NodeId) -> Option<Slot> {
-        let slot = self.index.get(&key_of(id)).copied()?;
-        self.node(slot).filter(|node| node.id == *id).map(|_| slot)
+    /// Finds a node by the code of its id.
+    pub(super) fn find(&self, code: &str) -> Option<Slot> {
+        let slot = self.index.get(&self.hasher.hash_one(code)).copied()?;
+        let node = self.node(slot).filter(|node| node.id.code() == code);
+        node.map(|_| slot)
+    }
+
+    /// The slot of a record's node, if it has one, and whether it has this record.
+    pub(super) fn look_up(&self, record: &[u8]) -> (Option<Slot>, bool) {
+        let Some(code) = View::code_of(record) else {
+            return (None, false);
+        };
+        let slot = self.index.get(&self.hasher.hash_one(code)).copied();
+        let node = slot.and_then(|slot| self.node(slot));
+        let kept = node.and_then(|node| node.record.as_ref());
+        // Equal records have equal ids: most need no further look.
+        let is_known = kept.is_some_and(|kept| *kept.raw == *record);
+        let is_it = is_known || node.is_some_and(|node| node.id.code() == code);
+        (slot.filter(|_| is_it), is_known)
     }
 
     /// The number of records.
@@ -134,24 +189,29 @@ impl Table {
     }
 
     /// Inserts or replaces a record. `None` if another id has the same hash.
-    pub(super) fn put(&mut self, record: &Record) -> Option<Slot> {
-        let slot = self.name(&record.origin.id)?;
-        let mut links = Vec::with_capacity(record.neighbours.len());
-        for neighbour in &record.neighbours {
-            let stub = if neighbour.stub.is_some() { STUB } else { 0 };
-            links.extend(self.name(&neighbour.id).map(|slot| slot | stub));
+    pub(super) fn put(&mut self, record: &View<'_>, stamp: Stamp) -> Option<Slot> {
+        let slot = self.name(record.code)?;
+        let before = self.nodes[slot as usize].record.take();
+        let same = Same::of(before.as_ref(), record);
+        let mut links = Vec::with_capacity(record.count);
+        for (code, stub) in record.neighbours() {
+            let stub = if stub.is_some() { STUB } else { 0 };
+            let known = same.find(code);
+            if let Some(slot) = known {
+                self.nodes[slot as usize].named += 1;
+            }
+            links.extend(known.or_else(|| self.name(code)).map(|slot| slot | stub));
         }
-        let kept = Kept {
-            raw: record.raw().into(),
-            stamp: record.stamp(),
+        self.nodes[slot as usize].record = Some(Kept {
+            raw: record.raw.into(),
+            stamp,
             is_final: record.is_final,
             links: links.into(),
-        };
-        let before = self.nodes[slot as usize].record.replace(kept);
+        });
         self.records += usize::from(before.is_none());
-        self.bytes += record.raw().len();
+        self.bytes += record.raw.len();
+        self.follow(slot, before.as_ref());
         self.release(slot, before);
-        self.reach = None;
         Some(slot)
     }
 
@@ -160,7 +220,7 @@ impl Table {
         let Some(node) = self.nodes.get_mut(slot as usize) else {
             return;
         };
-        node.absent_since = None;
+        self.absent -= usize::from(node.absent_since.take().is_some());
         if let Some(record) = node.record.take() {
             self.records -= 1;
             self.release(slot, Some(record));
@@ -168,18 +228,19 @@ impl Table {
         }
     }
 
-    /// Notes that one more record names `id`.
-    fn name(&mut self, id: &NodeId) -> Option<Slot> {
-        let key = key_of(id);
-        if let Some(slot) = self.index.get(&key).copied() {
+    /// Notes that one more record names the id with this code.
+    fn name(&mut self, code: &str) -> Option<Slot> {
+        let hash = self.hasher.hash_one(code);
+        if let Some(slot) = self.index.get(&hash).copied() {
             let node = &mut self.nodes[slot as usize];
-            let is_it = node.id == *id;
+            let is_it = node.id.code() == code;
             node.named += u32::from(is_it);
             return is_it.then_some(slot);
         }
+        let id = NodeId::from_code(code)?;
         let node = Node {
-            id: id.clone(),
-            key,
+            key: key_of(&id),
+            id,
             record: None,
             named: 1,
             absent_since: None,
@@ -195,7 +256,7 @@ impl Table {
                 self.nodes.len() as Slot - 1
             }
         };
-        self.index.insert(key, slot);
+        self.index.insert(hash, slot);
         Some(slot)
     }
 
@@ -207,60 +268,21 @@ impl Table {
             let node = &mut self.nodes[slot as usize];
             node.named -= 1;
             if node.named == 0 {
-                self.index.remove(&node.key);
+                self.index.remove(&self.hasher.hash_one(node.id.code()));
                 self.free.push(slot);
             }
         }
     }
 
     /// Whether `to` names `from`, too. The caller knows that `from` names `to`.
-    fn is_edge(&self, from: Slot, to: Slot) -> bool {
+    pub(super) fn is_edge(&self, from: Slot, to: Slot) -> bool {
         let record = self.node(to).and_then(|node| node.record.as_ref());
         record.is_some_and(|record| !record.is_final && record.links.contains(&from))
     }
 
-    fn links(&self, slot: Slot) -> &[Slot] {
-        match self.node(slot).and_then(|node| node.record.as_ref()) {
-            Some(record) if !record.is_final => &record.links,
-            _ => &[],
-        }
-    }
-
-    /// The component that contains `me`, including members without a record.
-    pub(super) fn reach(&mut self, me: Slot) -> Arc<Reach> {
-        // Edges have no direction: all nodes of a component share one result.
-        if let Some(reach) = self.reach.as_ref().filter(|reach| reach.contains(me)) {
-            return reach.clone();
-        }
-        let mut standing = vec![Standing::Absent; self.nodes.len()];
-        let mut queue = VecDeque::from([me]);
-        standing[me as usize] = Standing::Member;
-        let mut stubs = Vec::new();
-        while let Some(from) = queue.pop_front() {
-            for link in self.links(from) {
-                let to = link & !STUB;
-                if link & STUB != 0 {
-                    stubs.push(to);
-                } else if standing[to as usize] == Standing::Absent && self.is_edge(from, to) {
-                    standing[to as usize] = Standing::Member;
-                    queue.push_back(to);
-                }
-            }
-        }
-        let mut buckets = Box::new([0; BUCKETS]);
-        for (slot, node, record) in self.recorded() {
-            if standing[slot as usize] == Standing::Member {
-                buckets[bucket_of(node.key)] ^= record.stamp.2;
-            }
-        }
-        for stub in stubs {
-            if standing[stub as usize] == Standing::Absent {
-                standing[stub as usize] = Standing::Stub;
-            }
-        }
-        let reach = Arc::new(Reach { standing, buckets });
-        self.reach = Some(reach.clone());
-        reach
+    pub(super) fn links(&self, slot: Slot) -> &[Slot] {
+        let record = self.node(slot).and_then(|node| node.record.as_ref());
+        record.map_or(&[], Kept::edges)
     }
 
     /// The shortest path from `me` to each node: its first step, as an index into `first`, and its
@@ -296,21 +318,28 @@ impl Table {
             reach.contains(*slot) && kept.links.contains(&(stub | STUB))
         };
         let (_, _, kept) = self.recorded().find(claims)?;
-        let id = &self.node(stub)?.id;
-        let record = Record::parse(&kept.raw)?;
-        let mut neighbours = record.neighbours.into_iter();
-        neighbours.find(|neighbour| neighbour.id == *id)?.stub
+        let code = self.node(stub)?.id.code();
+        let mut neighbours = View::read(&kept.raw)?.neighbours();
+        let (host, port) = neighbours.find(|(other, _)| *other == code)?.1?;
+        Some(Address::new(host, port))
     }
 
     /// Notes which nodes are unreachable, and since when.
     pub(super) fn note_absent(&mut self, reach: &Reach, now: Moment) {
+        self.absent = 0;
         for (slot, node) in self.nodes.iter_mut().enumerate() {
             if node.record.is_none() || reach.contains(slot as Slot) {
                 node.absent_since = None;
             } else {
                 node.absent_since.get_or_insert(now);
+                self.absent += 1;
             }
         }
+    }
+
+    /// Whether no node with a record is known to be unreachable.
+    pub(super) fn is_complete(&self) -> bool {
+        self.absent == 0
     }
 
     /// Approximate size of the table, in bytes.
@@ -321,7 +350,35 @@ impl Table {
             let record = record.map_or(0, |kept| kept.raw.len() + kept.links.len() * 4 + 24);
             size_of::<Node>() + node.id.code().len() + 16 + 12 + record
         };
-        self.nodes.iter().map(of).sum::<usize>() + self.index.capacity() * 17 * 8 / 7
+        self.nodes.iter().map(of).sum::<usize>()
+            + self.index.capacity() * 17 * 8 / 7
+            + self.parents.len() * size_of::<Slot>()
+    }
+}
+
+/// The neighbours of a node's last record, and their slots. The next record has most of them, and
+/// then they need not be looked up.
+struct Same<'a>(Vec<(&'a str, Slot)>);
+
+impl<'a> Same<'a> {
+    /// More neighbours than this are quicker to look up.
+    const MOST: usize = 16;
+
+    fn of(before: Option<&'a Kept>, record: &View<'_>) -> Self {
+        let few = before.filter(|kept| record.count.max(kept.links.len()) <= Self::MOST);
+        let view = few.and_then(|kept| Some((View::read(&kept.raw)?, kept)));
+        // A neighbour without a slot would shift the others.
+        let whole = view.filter(|(view, kept)| view.count == kept.links.len());
+        let pairs = whole.into_iter().flat_map(|(view, kept)| {
+            let slots = kept.links.iter().map(|link| link & !STUB);
+            view.neighbours().map(|(code, _)| code).zip(slots)
+        });
+        Self(pairs.collect())
+    }
+
+    fn find(&self, code: &str) -> Option<Slot> {
+        let same = self.0.iter().find(|(other, _)| *other == code);
+        same.map(|(_, slot)| *slot)
     }
 }
 

@@ -1,4 +1,5 @@
 mod closed;
+mod component;
 
 use super::*;
 

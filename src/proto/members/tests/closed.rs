@@ -86,7 +86,7 @@ fn a_member_lies_about_nobody_but_itself() {
 #[test]
 fn an_old_record_that_is_sent_again_changes_nothing() {
     let (mut room, link) = row();
-    let slot = room.nodes[1].table.find(identity(2).id()).unwrap();
+    let slot = room.nodes[1].table.find(identity(2).id().code()).unwrap();
     let raw = |room: &Room| {
         let node = room.nodes[1].table.node(slot).unwrap();
         node.record.as_ref().unwrap().raw.to_vec()

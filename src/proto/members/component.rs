@@ -1,0 +1,146 @@
+//! The component of the network that contains one node, kept up to date with each record.
+//!
+//! The members form a tree: each has a parent, to which it has an edge. A new record mostly adds
+//! edges, or drops some that the tree does not need, or for which another member can step in.
+//! Otherwise the component is found anew when it is next asked for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::table::{BUCKETS, Kept, Reach, STUB, Slot, Standing, Table, bucket_of};
+
+/// How many steps may be taken to find another parent.
+const MOST_STEPS: usize = 4096;
+
+impl Table {
+    /// The component that contains `me`, including members without a record.
+    pub(super) fn reach(&mut self, me: Slot) -> Arc<Reach> {
+        // Edges have no direction: all nodes of a component share one result.
+        if let Some(reach) = self.reach.as_ref().filter(|reach| reach.contains(me)) {
+            return reach.clone();
+        }
+        let mut reach = Reach {
+            standing: vec![Standing::Absent; self.nodes.len()],
+            buckets: Box::new([0; BUCKETS]),
+        };
+        self.parents.clear();
+        self.parents.resize(self.nodes.len(), me);
+        self.root = me;
+        let stubs = self.join(&mut reach, me, me);
+        for stub in stubs {
+            let standing = &mut reach.standing[stub as usize];
+            if *standing == Standing::Absent {
+                *standing = Standing::Stub;
+            }
+        }
+        let reach = Arc::new(reach);
+        self.reach = Some(reach.clone());
+        reach
+    }
+
+    /// Follows the change of the record of `slot`, which was `before`.
+    pub(super) fn follow(&mut self, slot: Slot, before: Option<&Kept>) {
+        let Some(mut reach) = self.reach.take() else {
+            return;
+        };
+        let own = Arc::make_mut(&mut reach);
+        own.standing.resize(self.nodes.len(), Standing::Absent);
+        self.parents.resize(self.nodes.len(), self.root);
+        if self.adapt(own, slot, before).is_some() {
+            self.reach = Some(reach);
+        }
+    }
+
+    /// `None` if the component must be found anew.
+    fn adapt(&mut self, reach: &mut Reach, slot: Slot, before: Option<&Kept>) -> Option<()> {
+        let old = before.map_or(&[][..], Kept::edges);
+        let new = self.links(slot).to_vec();
+        if old.iter().chain(&new).any(|link| link & STUB != 0) {
+            return None;
+        }
+        match reach.standing(slot) {
+            Standing::Stub => return None,
+            Standing::Absent => {
+                let is_member = |to: &Slot| reach.contains(*to) && self.is_edge(slot, *to);
+                if let Some(parent) = new.iter().copied().find(is_member) {
+                    return self.join_all(reach, slot, parent);
+                }
+                return Some(());
+            }
+            Standing::Member => {}
+        }
+        let node = self.node(slot)?;
+        let bucket = bucket_of(node.key);
+        let records = [before, node.record.as_ref()];
+        for kept in records.into_iter().flatten() {
+            reach.buckets[bucket] ^= kept.stamp.2;
+        }
+        for to in &new {
+            if !reach.contains(*to) && self.is_edge(slot, *to) {
+                self.join_all(reach, *to, slot)?;
+            }
+        }
+        let dropped: Vec<Slot> = old.iter().copied().filter(|to| !new.contains(to)).collect();
+        let mut steps = MOST_STEPS;
+        if slot != self.root && dropped.contains(&self.parents[slot as usize]) {
+            self.adopt(reach, slot, &mut steps)?;
+        }
+        for to in dropped {
+            let is_child = reach.contains(to) && self.parents[to as usize] == slot;
+            if is_child && to != self.root && to != slot {
+                self.adopt(reach, to, &mut steps)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Adds `slot` and all that it leads to. `None` if nodes without a record are among them.
+    fn join_all(&mut self, reach: &mut Reach, slot: Slot, parent: Slot) -> Option<()> {
+        self.join(reach, slot, parent).is_empty().then_some(())
+    }
+
+    /// Adds `slot` and all that it leads to. Returns the nodes without a record that they name.
+    fn join(&mut self, reach: &mut Reach, slot: Slot, parent: Slot) -> Vec<Slot> {
+        let mut stubs = Vec::new();
+        let mut queue = VecDeque::from([slot]);
+        reach.standing[slot as usize] = Standing::Member;
+        self.parents[slot as usize] = parent;
+        while let Some(from) = queue.pop_front() {
+            let Some(node) = self.nodes.get(from as usize) else {
+                continue;
+            };
+            let Some(kept) = &node.record else { continue };
+            reach.buckets[bucket_of(node.key)] ^= kept.stamp.2;
+            for link in kept.edges() {
+                let to = link & !STUB;
+                if link & STUB != 0 {
+                    stubs.push(to);
+                } else if !reach.contains(to) && self.is_edge(from, to) {
+                    reach.standing[to as usize] = Standing::Member;
+                    self.parents[to as usize] = from;
+                    queue.push_back(to);
+                }
+            }
+        }
+        stubs
+    }
+
+    /// Finds another parent for `child`: a neighbour that is not below it in the tree.
+    fn adopt(&mut self, reach: &Reach, child: Slot, steps: &mut usize) -> Option<()> {
+        let is_parent = |to: &Slot| {
+            let mut above = *to;
+            while above != self.root && above != child {
+                above = self.parents[above as usize];
+                *steps = steps.checked_sub(1)?;
+            }
+            (above != child).then_some(*to)
+        };
+        let mut edges = self.links(child).iter();
+        let edges = edges
+            .by_ref()
+            .filter(|to| reach.contains(**to) && self.is_edge(child, **to));
+        let parent = edges.filter_map(is_parent).next()?;
+        self.parents[child as usize] = parent;
+        Some(())
+    }
+}
