@@ -14,6 +14,8 @@ const ROUND_MS = 15000
 /** How much a node may hold in addition to its memory after the first round: cache and queues. */
 const MOST_GROWN = 128 * MIB
 const MOST_DESCRIPTORS = 24
+/** Another soak on this machine may get the port of a guest that died. */
+const network = `soak ${process.pid}`
 
 /** Runs eight nodes for `minutes`. Resolves to a summary; rejects on any violation. */
 async function soak({ minutes, seed, say = () => {} }) {
@@ -31,7 +33,7 @@ async function run(flock, random, duration, say) {
   const core = []
   for (let n = 0; n < CORE; n++) {
     const seeds = core.slice(0, 2).map(({ address, port }) => ({ address, port }))
-    core.push(await flock.add('ours', { seeds, minPeerNo: 3, maxPeerNo: 7 }))
+    core.push(await flock.add('ours', { network, seeds, minPeerNo: 3, maxPeerNo: 7 }))
     await flock.until(() => n === 0 || core[n].peers.length > 0, 20000, 'it has entered')
   }
   const seeds = core.slice(0, 2).map(({ address, port }) => ({ address, port }))
@@ -89,7 +91,7 @@ async function upset(flock, random, { core, guests, seeds, summary }) {
     const [id] = node.peers.length > 1 ? [random.pick(node.peers)] : []
     if (id && (await node.command('cut', { id }))) summary.cuts++
   } else if (what < 7 && guests.length < GUESTS) {
-    const guest = await flock.add('ours', { seeds, minPeerNo: 2, maxPeerNo: 5 })
+    const guest = await flock.add('ours', { network, seeds, minPeerNo: 2, maxPeerNo: 5 })
     guests.push(guest)
     summary.guests++
     await guest.command('send', { count: 2000, rate: 200, size: 100 })

@@ -161,9 +161,10 @@ class Flock extends Watched {
       }
       try {
         assert.deepEqual(seen, expected, `what ${node.name} heard`)
-      } catch (error) {
-        error.message += `\n${await this.states()}`
-        throw error
+      } catch ({ message }) {
+        // Not the assertion itself: only its own message would be printed.
+        const context = `${node.dump()}\n${await this.states()}`
+        throw new Error(`${message}\n${JSON.stringify(seen)}\n${context}`)
       }
     }
   }

@@ -134,6 +134,7 @@ const commands = {
     })
     node.on('lost', ({ count }) => {
       told.lost += count
+      tell({ t: 'lost', count })
     })
     for (const name of ['netsplit', 'netsplit resolved']) {
       node.on(name, (seed) => tell({ t: name, seed }))

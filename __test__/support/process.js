@@ -166,7 +166,7 @@ class RemoteNode extends Program {
       chunks: this.chunks.slice(-20),
       events: this.events.slice(-20),
       directs: this.directs.slice(-20),
-      history: this.history.slice(-20).map((m) => `${m.t} ${m.id ?? ''}`),
+      history: this.history.slice(-20).map((m) => `${m.t} ${m.id ?? m.count ?? ''}`),
       errors: this.errors,
       uncaught: this.uncaught,
     }

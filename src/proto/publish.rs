@@ -25,9 +25,10 @@
 //! [`State`] takes [`Input`]s and returns [`Output`]s for the node to carry out. It keeps its own
 //! record of the peers. Its parts: [`runs`] sends, delivers and forwards; [`tree`] decides which
 //! peers are pushed to; [`watermarks`] announces; [`repair`] asks for missing runs and
-//! [`retransmission`] answers; [`skip`] gives up; [`oversized`] handles runs above a peer's limit;
-//! [`window`] limits outstanding data.
+//! [`retransmission`] answers from the [`cache`]; [`skip`] gives up; [`oversized`] handles runs
+//! above a peer's limit; [`window`] limits outstanding data.
 
+mod cache;
 mod event;
 mod handle;
 mod intake;
@@ -41,6 +42,7 @@ mod state;
 mod stream;
 mod streams;
 mod tree;
+mod view;
 mod watermarks;
 mod window;
 

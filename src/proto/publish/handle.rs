@@ -72,7 +72,7 @@ impl State {
 
     fn peer_down(&mut self, link: LinkId) {
         self.peers.retain(|peer| peer.link != link);
-        self.streams.forget_link(link);
+        self.streams.forget_link(link, self.now);
         self.receivers_changed();
     }
 

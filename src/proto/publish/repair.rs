@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::state::State;
-use super::stream::{Gap, Stream, View};
+use super::stream::{Gap, Question, Stream};
+use super::view::View;
 use crate::proto::codec::native;
 use crate::proto::{LAST_SEQUENCE, Level, LinkId, Moment, Origin, Range, Timer};
 
@@ -30,6 +31,9 @@ const GIVE_UP_FLOWING_AFTER: Duration = Duration::from_secs(60);
 /// asked still sends broadcasts. An answer is slow on a slow link, and each further one makes it
 /// slower.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// The same for the next part of an answer, and for the pushes behind it. Over 1 Mbit/s, the largest
+/// batch takes half a second.
+const NEXT_WITHIN: Duration = Duration::from_secs(1);
 /// A peer still sends broadcasts if its latest frame about them arrived within this time. A frame
 /// of 64 KiB takes half a second over 1 Mbit/s, and several links may share that.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
@@ -121,7 +125,7 @@ impl State {
         view.gone = view.gone.max(range.last);
         if let Some(gap) = stream.gap.as_mut() {
             gap.at = now;
-            gap.pending = gap.pending.filter(|(asked, _)| *asked != link);
+            gap.pending = gap.pending.filter(|question| question.link != link);
             self.repair_by(now);
         }
     }
@@ -212,8 +216,8 @@ impl Stream {
         if gap.tries == 0 && now.since(gap.at) >= STARVED_AFTER {
             return Step::Wait;
         }
-        let pending = gap.pending.filter(|(link, _)| flowing.contains(link));
-        if pending.is_some_and(|(_, at)| now.since(at) < ANSWER_WITHIN) {
+        let pending = gap.pending.filter(|it| flowing.contains(&it.link));
+        if pending.is_some_and(|question| self.may_be_answered(question, gap, now)) {
             return Step::WaitForAnswer;
         }
         let patience = match pending {
@@ -242,6 +246,18 @@ impl Stream {
         let unasked = have.iter().filter(is_unasked).max_by_key(|view| view.high);
         let best = unasked.or(have.iter().max_by_key(|view| view.high));
         Step::Ask(best.map(|view| view.link))
+    }
+
+    /// Whether the peer that was asked last is likely to bring what is missing.
+    fn may_be_answered(&self, question: Question, gap: &Gap, now: Moment) -> bool {
+        let Question { link, at, last } = question;
+        if gap.since <= at {
+            return now.since(at) < ANSWER_WITHIN;
+        }
+        // After the answer, a peer pushes what follows, unless it has been pruned since.
+        let is_pruned = self.seen_view(link).is_none_or(|view| view.told.is_some());
+        let is_answered = last < self.next;
+        !(is_answered && is_pruned) && now.since(gap.since) < NEXT_WITHIN
     }
 
     /// Gives a starved process time to read.
@@ -273,7 +289,8 @@ impl Stream {
                 gap.asked.clear();
             }
             gap.asked.push(link);
-            gap.pending = Some((link, now));
+            let at = now;
+            gap.pending = Some(Question { link, at, last });
             self.view(link).told = None;
         }
         Some((next, last))

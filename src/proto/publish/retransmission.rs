@@ -90,9 +90,10 @@ impl State {
         let Some(stream) = self.streams.get_mut(&range.origin) else {
             return self.send(link, native::gone(&range));
         };
-        // A peer that asks for a number does not have it, whatever it announced before.
+        // A peer that asks for a number has neither received nor consumed it.
         let view = stream.view(link);
         view.high = view.high.min(range.first - 1);
+        view.has_only(range.first - 1);
         let answer = stream.answer(link, &range, max_age, now);
         let units = stream.note_answer(link, &answer);
         if let Some(peer) = self.peer_mut(link) {
@@ -102,7 +103,7 @@ impl State {
     }
 
     fn send_answer(&mut self, link: LinkId, range: Range, answer: Answer) {
-        if let Some(run) = answer.runs.first().filter(|_| answer.is_complete) {
+        if let Some(run) = answer.runs.first() {
             self.await_receiver(link, &range.origin, run.first);
         }
         let mut next = range.first;

@@ -11,6 +11,10 @@ use crate::proto::{Event, Origin, Range};
 /// An origin heard within this time is active: one other node's claim does not cause a skip.
 const LIVE_FOR: Duration = Duration::from_secs(10);
 
+/// A node that has lost peers soon finds others, which may hold what the rest does not. It skips
+/// nothing within this time from the latest progress.
+const FIND_WITHIN: Duration = Duration::from_millis(750);
+
 impl State {
     /// Skips the numbers below `upto`, unless there is reason to doubt that they exist.
     ///
@@ -25,6 +29,12 @@ impl State {
         let Some(stream) = self.streams.get_mut(origin) else {
             return;
         };
+        let gap = stream.gap.as_ref();
+        let waits_since = gap.map_or(now, |gap| gap.since);
+        let may_find = natives < self.config.min_peers && now.since(waits_since) < FIND_WITHIN;
+        if stream.settled && may_find {
+            return stream.ask_later(now.after(GRAFT_AGAIN));
+        }
         let from_source = source.map(|link| stream.seen_view(link).map_or(0, |view| view.high));
         if let Some(high) = from_source.filter(|high| *high < upto - 1) {
             if !overdue {

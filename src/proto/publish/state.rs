@@ -18,6 +18,8 @@ pub(super) struct Settings {
     pub(super) slow_receiver_timeout: Duration,
     /// The largest window of this node.
     pub(super) window: usize,
+    /// With fewer peers, this node seeks more.
+    pub(super) min_peers: usize,
 }
 
 /// The state of native broadcasts.
@@ -61,6 +63,7 @@ impl State {
                 waits_for_receivers: config.waits_for_receivers,
                 slow_receiver_timeout: config.slow_receiver_timeout,
                 window: config.link_queue,
+                min_peers: config.min_peers,
             },
             now: Moment::default(),
             peers: Vec::new(),

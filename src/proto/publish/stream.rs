@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::intake::Intake;
+use super::view::{AHEAD_MAX, View};
 use crate::proto::{LinkId, Moment, Publish};
 
 /// If two peers' numbers of one origin differ by less, one of them merely lags.
 const LAG_MAX: u64 = 1 << 20;
-/// A peer that claims to be further ahead than this is pushed to anyway: a liar may have misled it.
-const AHEAD_MAX: u64 = 4096;
-/// A peer that still pushes after a PRUNE is pruned again after this.
-const PRUNE_AGAIN: Duration = Duration::from_millis(500);
 /// A peer whose announcement of a run beats another's push by this much is asked to push instead.
 const LEAD: Duration = Duration::from_millis(5);
 /// Minimum time between two such requests for one origin.
 const PREFER_AGAIN: Duration = Duration::from_millis(500);
 /// Minimum time between two checks of a doubt.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// A receiver whose link ended may come back within this time, by another way. It takes some
+/// milliseconds, and some seconds where processes starve.
+const RETURNS_WITHIN: Duration = Duration::from_secs(5);
 /// The cost of a run besides its payload, so that tiny runs are bounded, too.
 const RUN_OVERHEAD: usize = 256;
 
@@ -51,6 +51,9 @@ pub(super) struct Stream {
     pub(super) parent: Option<LinkId>,
     /// How far this node's application has consumed the stream.
     pub(super) intake: Intake,
+    /// How far the slowest receiver of those that left lately has consumed the stream, and when the
+    /// latest of them left.
+    left: Option<(u64, Moment)>,
 }
 
 /// Where a run lies in its stream.
@@ -82,64 +85,6 @@ impl Doubt {
     }
 }
 
-/// One peer's view of one stream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct View {
-    pub(super) link: LinkId,
-    /// Whether the peer gets only watermarks, because it pruned us.
-    pub(super) lazy: bool,
-    /// The highest sequence number that the peer claims to have.
-    pub(super) high: u64,
-    /// The highest sequence number that the peer no longer holds.
-    pub(super) gone: u64,
-    /// The highest sequence number sent to the peer as a repair.
-    pub(super) served: u64,
-    /// When the peer was last pruned.
-    pub(super) told: Option<Moment>,
-    /// When the peer began to announce numbers that we lack.
-    pub(super) ahead: Option<Moment>,
-    /// When the peer was last asked to push because it is ahead.
-    preferred: Option<Moment>,
-    /// The highest sequence number sent to the peer, in any way.
-    pub(super) sent: u64,
-    /// Whether the peer has sent runs of this origin, and so may wait for our reports.
-    pub(super) awaits: bool,
-    /// The consumed number in the latest report to the peer.
-    pub(super) acked: u64,
-    /// How far the peer has consumed this origin, if we push it.
-    pub(super) taken: Option<Taken>,
-}
-
-/// How far a peer has consumed pushed broadcasts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Taken {
-    /// Up to this number.
-    pub(super) upto: u64,
-    /// When the peer reported it, or got new runs after it had consumed everything.
-    pub(super) since: Moment,
-    /// Whether senders no longer wait for the peer.
-    pub(super) is_stalled: bool,
-    /// Whether the peer reported this number. Otherwise it may never have received the broadcasts.
-    pub(super) is_confirmed: bool,
-}
-
-impl View {
-    /// Makes the peer lazy. Another peer then waits for its reports.
-    pub(super) fn be_lazy(&mut self) {
-        (self.lazy, self.taken) = (true, None);
-    }
-
-    /// Whether the peer has number `seq`, if its claims are plausible.
-    pub(super) fn has(&self, seq: u64) -> bool {
-        self.high >= seq && self.high - seq < AHEAD_MAX
-    }
-
-    /// Whether the peer was pruned so recently that it may not know yet.
-    pub(super) fn was_told(&self, now: Moment) -> bool {
-        self.told.is_some_and(|at| now.since(at) < PRUNE_AGAIN)
-    }
-}
-
 /// Missing numbers, and the state of their repair.
 #[derive(Clone, Debug)]
 pub(super) struct Gap {
@@ -153,9 +98,18 @@ pub(super) struct Gap {
     pub(super) at: Moment,
     /// Peers that were asked and gave no helpful answer.
     pub(super) asked: Vec<LinkId>,
-    /// The peer that was asked last, and when.
-    pub(super) pending: Option<(LinkId, Moment)>,
+    /// The latest question.
+    pub(super) pending: Option<Question>,
     pub(super) tries: u32,
+}
+
+/// What a peer was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Question {
+    pub(super) link: LinkId,
+    pub(super) at: Moment,
+    /// The last number asked for.
+    pub(super) last: u64,
 }
 
 impl Stream {
@@ -164,6 +118,7 @@ impl Stream {
         Self {
             parent: None,
             intake: Intake::new(mark),
+            left: None,
             next,
             settled,
             held: BTreeMap::new(),
@@ -297,20 +252,7 @@ impl Stream {
         let index = match self.views.iter().position(|view| view.link == link) {
             Some(index) => index,
             None => {
-                self.views.push(View {
-                    link,
-                    lazy: false,
-                    high: 0,
-                    gone: 0,
-                    served: 0,
-                    told: None,
-                    ahead: None,
-                    preferred: None,
-                    sent: 0,
-                    awaits: false,
-                    acked: 0,
-                    taken: None,
-                });
+                self.views.push(View::new(link));
                 self.views.len() - 1
             }
         };
@@ -396,7 +338,15 @@ impl Stream {
         &mut self.views
     }
 
-    pub(super) fn forget_link(&mut self, link: LinkId) {
+    /// A link has ended.
+    pub(super) fn forget_link(&mut self, link: LinkId, now: Moment) {
+        let high = self.high();
+        let view = self.seen_view(link);
+        if let Some(taken) = view.and_then(|view| view.taken).filter(|it| it.upto < high) {
+            let earlier = self.left.filter(|(_, at)| now.since(*at) < RETURNS_WITHIN);
+            let upto = earlier.map_or(taken.upto, |(upto, _)| upto.min(taken.upto));
+            self.left = Some((upto, now));
+        }
         self.views.retain(|view| view.link != link);
         self.feeder = self.feeder.filter(|feeder| *feeder != link);
         self.parent = self.parent.filter(|parent| *parent != link);
@@ -416,9 +366,16 @@ impl Stream {
             .fold(own.min(self.high()), u64::min)
     }
 
-    /// Whether a peer that we push to may still need the run that ends at `last`.
-    pub(super) fn is_awaited(&self, last: u64) -> bool {
-        self.consumed_by_all(None) < last
+    /// Whether a receiver may still need the run that ends at `last`: one that we wait for, or one
+    /// that left a moment ago.
+    pub(super) fn is_awaited(&self, last: u64, now: Moment) -> bool {
+        let left = self.left.filter(|(_, at)| now.since(*at) < RETURNS_WITHIN);
+        if left.is_some_and(|(upto, _)| upto < last) {
+            return true;
+        }
+        let taken = self.views.iter().filter_map(|view| view.taken);
+        let mut waiting = taken.filter(|taken| !taken.is_stalled);
+        waiting.any(|taken| taken.upto < last)
     }
 
     /// Whether everything is consumed and the pushing peers know it.

@@ -1,8 +1,8 @@
 //! All streams, their cache and the bounds on both.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
+use super::cache::{Cache, Entry};
 use super::stream::{Stream, cost};
 use crate::proto::members::FIRST_HANDLE;
 use crate::proto::{LinkId, Moment, Origin, Publish};
@@ -11,10 +11,6 @@ use crate::proto::{LinkId, Moment, Origin, Publish};
 /// would keep the whole buffer alive.
 pub(in crate::proto) const DETACH_BELOW: usize = 32 << 10;
 
-/// How long a payload is kept for repair.
-pub(super) const CACHE_FOR: Duration = Duration::from_secs(30);
-/// How many of the oldest cached runs are searched for one that no peer needs.
-const CHOICE: usize = 64;
 /// How many bytes are held back behind gaps, over all origins.
 const HELD_BYTES: usize = 8 << 20;
 /// How many origins are remembered; the one that was silent longest is forgotten first.
@@ -40,11 +36,8 @@ pub(super) struct Streams {
     map: BTreeMap<Origin, Stream>,
     /// Origins that were only claimed when their stream was opened, oldest first.
     claimed: VecDeque<Origin>,
-    /// The cached runs, oldest first.
-    cache: VecDeque<(Moment, Origin, u64, usize)>,
-    cache_bytes: usize,
-    /// How many bytes of payload are kept.
-    max_cache_bytes: usize,
+    /// Which cached runs go, and when.
+    cache: Cache,
     held_bytes: usize,
     /// Origins by their marks.
     marks: BTreeMap<u32, Origin>,
@@ -55,7 +48,7 @@ impl Streams {
     pub(super) fn new(own: Origin, max_cache_bytes: usize) -> Self {
         let mut streams = Self {
             own: Some(own.clone()),
-            max_cache_bytes,
+            cache: Cache::new(max_cache_bytes),
             ..Self::default()
         };
         streams.open(&own, 1, true, Moment::default());
@@ -163,9 +156,9 @@ impl Streams {
         self.map.iter()
     }
 
-    pub(super) fn forget_link(&mut self, link: LinkId) {
+    pub(super) fn forget_link(&mut self, link: LinkId, now: Moment) {
         for stream in self.map.values_mut() {
-            stream.forget_link(link);
+            stream.forget_link(link, now);
         }
     }
 
@@ -177,46 +170,31 @@ impl Streams {
 
     /// Keeps a run for peers that missed it.
     pub(super) fn cache(&mut self, run: &Publish, now: Moment) {
-        let bytes = cost(run);
         let Some(stream) = self.map.get_mut(&run.origin) else {
             return;
         };
         stream.cache(run.clone(), now);
-        self.cache
-            .push_back((now, run.origin.clone(), run.first, bytes));
-        self.cache_bytes += bytes;
+        self.cache.push(Entry {
+            origin: run.origin.clone(),
+            first: run.first,
+            last: run.last(),
+            bytes: cost(run),
+            at: now,
+        });
         self.expire(now);
     }
 
-    /// Drops cached runs above the limit, and old ones that no awaited receiver needs.
+    /// Drops cached runs that are old or above the limit, and that no receiver needs.
     pub(super) fn expire(&mut self, now: Moment) {
-        while let Some((at, ..)) = self.cache.front() {
-            let is_old = now.since(*at) >= CACHE_FOR;
-            let is_full = self.cache_bytes > self.max_cache_bytes;
-            if !is_full && !is_old {
-                return;
-            }
-            let mut oldest = self.cache.iter().take(CHOICE);
-            let unneeded = oldest.position(|(_, origin, first, _)| !self.is_needed(origin, *first));
-            let index = match unneeded {
-                Some(index) if is_full || index == 0 => index,
-                None if is_full => 0,
-                _ => return,
-            };
-            let Some((_, origin, first, bytes)) = self.cache.remove(index) else {
-                return;
-            };
-            self.cache_bytes -= bytes;
-            if let Some(stream) = self.map.get_mut(&origin) {
-                stream.uncache(first);
+        let map = &mut self.map;
+        while let Some(run) = self.cache.expire(now, |run| {
+            let stream = map.get(&run.origin);
+            stream.is_some_and(|stream| stream.is_awaited(run.last, now))
+        }) {
+            if let Some(stream) = map.get_mut(&run.origin) {
+                stream.uncache(run.first);
             }
         }
-    }
-
-    /// Whether an awaited receiver may still need the run.
-    fn is_needed(&self, origin: &Origin, first: u64) -> bool {
-        let stream = self.map.get(origin);
-        stream.is_some_and(|stream| stream.is_awaited(first))
     }
 
     /// Holds a run behind a gap. Returns false if there is no room.
@@ -245,7 +223,7 @@ impl Streams {
 
     /// The number of streams, and the bytes cached and held.
     pub(super) fn footprint(&self) -> [usize; 3] {
-        [self.map.len(), self.cache_bytes, self.held_bytes]
+        [self.map.len(), self.cache.bytes(), self.held_bytes]
     }
 
     /// Removes a held run that is deliverable now, or useless.

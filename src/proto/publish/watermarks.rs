@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::cache::CACHE_FOR;
 use super::repair::{GRAFT_AFTER, GRAFT_HOLE_AFTER};
 use super::state::State;
 use super::stream::Doubt;
-use super::streams::CACHE_FOR;
 use crate::proto::codec::native;
 use crate::proto::{Class, Level, LinkId, Moment, Origin, Range, Timer, Watermark};
 
@@ -139,6 +139,7 @@ impl State {
         let view = stream.view(link);
         let is_news = *high > view.high;
         view.high = view.high.max(*high);
+        view.has_only(view.high);
         is_news
     }
 

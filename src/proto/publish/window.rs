@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use super::event::Output;
 use super::state::State;
-use super::stream::{Stream, Taken};
+use super::stream::Stream;
+use super::view::Taken;
 use crate::proto::codec::native;
 use crate::proto::{Event, LAST_SEQUENCE, Level, LinkId, Mark, NodeId, Origin, Publish, Watermark};
 
