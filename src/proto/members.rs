@@ -40,7 +40,7 @@ use std::time::Duration;
 use super::{LinkId, Moment, NodeId, Origin, PublicKey};
 pub use event::{ALL_HANDLES, Config, Counters, Event, FIRST_HANDLE, Input, Member, Output};
 pub use fields::Members;
-use fields::{Link, Sync, Told};
+use fields::{Announced, Link, Sync};
 pub use frame::{Entry, Frame};
 use pending::Pending;
 pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
@@ -111,7 +111,7 @@ impl Members {
             compare_at: now.after(Duration::from_micros(offset)),
             wake_at: None,
             is_stopped: false,
-            told: Vec::new(),
+            announced: Vec::new(),
             by_handle: HashMap::new(),
             next_handle: FIRST_HANDLE,
             ways: Vec::new(),
@@ -160,8 +160,9 @@ impl Members {
     /// Approximate memory use, in bytes.
     pub fn footprint(&self) -> usize {
         let pending = self.links.values().map(|link| link.pending.footprint());
-        let told = self.told.len() * size_of::<Option<Told>>() + self.by_handle.len() * 12;
-        self.table.footprint() + told + pending.sum::<usize>() + self.ways.len() * 6
+        let announced =
+            self.announced.len() * size_of::<Option<Announced>>() + self.by_handle.len() * 12;
+        self.table.footprint() + announced + pending.sum::<usize>() + self.ways.len() * 6
     }
 
     /// The counters.
@@ -189,21 +190,21 @@ impl Members {
     /// The member with that handle, unless it keeps no record.
     pub fn origin(&self, handle: u32) -> Option<Origin> {
         let slot = *self.by_handle.get(&handle)?;
-        let told = self.told.get(slot as usize)?.as_ref()?;
+        let announced = self.announced.get(slot as usize)?.as_ref()?;
         let node = self.table.node(slot)?;
-        (told.standing == Standing::Member && node.key == told.key).then(|| Origin {
+        (announced.standing == Standing::Member && node.key == announced.key).then(|| Origin {
             id: node.id.clone(),
-            epoch: told.epoch,
+            epoch: announced.epoch,
         })
     }
 
     /// The handle of a member that keeps a record.
     pub fn handle_of_id(&self, id: &NodeId) -> Option<u32> {
-        let told = self
-            .told
+        let announced = self
+            .announced
             .get(self.table.find(id.code())? as usize)?
             .as_ref()?;
-        let epoch = told.epoch;
+        let epoch = announced.epoch;
         self.handle_of(&Origin {
             id: id.clone(),
             epoch,
@@ -213,9 +214,9 @@ impl Members {
     /// The handle of a member in the life that `origin` names.
     pub fn handle_of(&self, origin: &Origin) -> Option<u32> {
         let slot = self.table.find(origin.id.code())?;
-        let told = self.told.get(slot as usize)?.as_ref()?;
+        let announced = self.announced.get(slot as usize)?.as_ref()?;
         let node = self.table.node(slot)?;
-        (told.epoch == origin.epoch && told.key == node.key).then_some(told.handle)
+        (announced.epoch == origin.epoch && announced.key == node.key).then_some(announced.handle)
     }
 
     /// The key that signed a member's record.

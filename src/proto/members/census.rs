@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fields::Told;
+use super::fields::Announced;
 use super::record::Address;
 use super::table::{Reach, Slot, Standing};
 use super::view::View;
@@ -25,20 +25,20 @@ impl Members {
         self.reach = reach.clone();
         self.ways.clear();
         self.table.note_absent(&reach, now);
-        let slots = self.table.len().max(self.told.len());
-        self.told.resize(slots, None);
+        let slots = self.table.len().max(self.announced.len());
+        self.announced.resize(slots, None);
         let mut come = Vec::new();
         for slot in 0..slots as Slot {
-            let told = self.told[slot as usize];
-            let found = self.look_at(slot, &reach, told);
-            match (told, found) {
+            let announced = self.announced[slot as usize];
+            let found = self.look_at(slot, &reach, announced);
+            match (announced, found) {
                 (Some(old), None) => self.tell_left(slot, old),
                 (Some(old), Some(new)) if old.handle != new.handle => {
                     self.tell_left(slot, old);
                     come.push((slot, true));
                 }
                 (Some(old), Some(new)) => {
-                    self.told[slot as usize] = Some(new);
+                    self.announced[slot as usize] = Some(new);
                     if old.face != new.face {
                         come.push((slot, false));
                     }
@@ -53,7 +53,12 @@ impl Members {
     }
 
     /// The application's view of a slot's node. Handle 0 means that a new handle is needed.
-    fn look_at(&self, slot: Slot, reach: &Reach, told: Option<Told>) -> Option<Told> {
+    fn look_at(
+        &self,
+        slot: Slot,
+        reach: &Reach,
+        announced: Option<Announced>,
+    ) -> Option<Announced> {
         let standing = reach.standing(slot);
         if slot == self.slot || standing == Standing::Absent {
             return None;
@@ -64,11 +69,12 @@ impl Members {
             (Standing::Member, Some(stamp)) => (stamp.0, stamp.1),
             _ => (0, 0),
         };
-        let is_same =
-            |told: &Told| told.key == node.key && told.standing == standing && told.epoch == epoch;
-        let Some(old) = told.filter(is_same) else {
+        let is_same = |announced: &Announced| {
+            announced.key == node.key && announced.standing == standing && announced.epoch == epoch
+        };
+        let Some(old) = announced.filter(is_same) else {
             let (handle, key, face) = (0, node.key, 0);
-            return Some(Told {
+            return Some(Announced {
                 handle,
                 key,
                 epoch,
@@ -83,17 +89,17 @@ impl Members {
             }
             _ => old.face,
         };
-        Some(Told {
+        Some(Announced {
             version,
             face,
             ..old
         })
     }
 
-    fn tell_left(&mut self, slot: Slot, told: Told) {
-        self.told[slot as usize] = None;
-        self.by_handle.remove(&told.handle);
-        self.out.push(Output::Event(Event::Left(told.handle)));
+    fn tell_left(&mut self, slot: Slot, announced: Announced) {
+        self.announced[slot as usize] = None;
+        self.by_handle.remove(&announced.handle);
+        self.out.push(Output::Event(Event::Left(announced.handle)));
     }
 
     fn tell_of(&mut self, slot: Slot, is_new: bool) {
@@ -112,8 +118,8 @@ impl Members {
         let (epoch, version) = record
             .as_ref()
             .map_or((0, 0), |record| (record.epoch, record.version));
-        let told = self.told[slot as usize].filter(|_| !is_new);
-        let told_before = told.map(|told| told.handle);
+        let announced = self.announced[slot as usize].filter(|_| !is_new);
+        let handle_before = announced.map(|announced| announced.handle);
         let (address, body) = match record {
             Some(View {
                 address: (host, port),
@@ -125,8 +131,8 @@ impl Members {
                 (address.unwrap_or_default(), String::new())
             }
         };
-        let handle = told_before.unwrap_or_else(|| self.new_handle());
-        self.told[slot as usize] = Some(Told {
+        let handle = handle_before.unwrap_or_else(|| self.new_handle());
+        self.announced[slot as usize] = Some(Announced {
             handle,
             key,
             epoch,

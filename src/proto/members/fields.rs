@@ -40,8 +40,8 @@ pub struct Members {
     /// The wake-up that we asked for.
     pub(super) wake_at: Option<Moment>,
     pub(super) is_stopped: bool,
-    /// What the application knows, by slot.
-    pub(super) told: Vec<Option<Told>>,
+    /// The nodes announced to the application, by slot.
+    pub(super) announced: Vec<Option<Announced>>,
     pub(super) by_handle: HashMap<u32, Slot>,
     pub(super) next_handle: u32,
     /// First steps of the paths to all nodes. Empty until first needed.
@@ -67,8 +67,9 @@ pub(super) struct Link {
     pub(super) brings: Bucket,
 }
 
+/// A node as it was last announced to the application.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct Announced {
     /// 0 if a new one is needed.
     pub(super) handle: u32,
     /// The hash of its id: slots are reused.

@@ -20,8 +20,8 @@ impl Members {
             let frame = Frame::Records(vec![record.raw().to_vec().into()]);
             self.out.push(Output::Send(link, frame));
         }
-        for told in std::mem::take(&mut self.told).into_iter().flatten() {
-            self.out.push(Output::Event(Event::Left(told.handle)));
+        for announced in std::mem::take(&mut self.announced).into_iter().flatten() {
+            self.out.push(Output::Event(Event::Left(announced.handle)));
         }
         self.by_handle.clear();
         self.links.clear();
