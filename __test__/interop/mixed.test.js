@@ -6,8 +6,9 @@ const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { Network } = require('../support/network')
 
-/** What a node may log when a peer's process is killed: a broken connection, by its name. */
-const BROKEN_CONNECTION = /^Error in socket \w+ (ECONNRESET|EPIPE)/
+/** What a node may log when a peer's process is killed: a connection that breaks, as a peer or before. */
+const BROKEN_CONNECTION =
+  /^(Error in socket \w+|An error occured while establishing connection to new peer at \S+) .*(ECONNRESET|EPIPE)/
 
 const mixes = [
   ['ours', 'ours', 'legacy', 'legacy'],
