@@ -24,8 +24,8 @@ pub(super) struct Entry {
 /// The cached runs of all streams, in the order in which they are dropped.
 ///
 /// A run goes when it is old, or, oldest first, when there is no room. A run that an awaited
-/// receiver still needs stays in both cases. The windows of the origins limit how many bytes are
-/// needed. If they exceed the room nevertheless, the oldest run goes.
+/// receiver still needs stays in both cases, in up to half of the room: the windows of the origins
+/// add up to that. Beyond that, the oldest needed run goes, so that new runs have the other half.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     /// Oldest first.
@@ -33,6 +33,7 @@ pub(super) struct Cache {
     /// Runs that were needed when their turn to go came, by origin, oldest first. Receivers consume
     /// a stream in order, so those in front cease to be needed first.
     needed: VecDeque<VecDeque<Entry>>,
+    needed_bytes: usize,
     bytes: usize,
     max_bytes: usize,
 }
@@ -82,13 +83,21 @@ impl Cache {
                 return Some(entry);
             }
             self.keep(entry);
+            if is_full && self.needed_bytes > self.max_bytes / 2 {
+                return self.pop_oldest_needed();
+            }
         }
+        is_full.then(|| self.pop_oldest_needed()).flatten()
+    }
+
+    fn pop_oldest_needed(&mut self) -> Option<Entry> {
         let oldest = |queue: &VecDeque<Entry>| queue.front().map(|entry| entry.at);
         let index = (0..self.needed.len()).min_by_key(|index| oldest(&self.needed[*index]))?;
-        is_full.then(|| self.pop_needed(index)).flatten()
+        self.pop_needed(index)
     }
 
     fn keep(&mut self, entry: Entry) {
+        self.needed_bytes += entry.bytes;
         let is_same = |queue: &&mut VecDeque<Entry>| {
             let front = queue.front();
             front.is_some_and(|front| front.origin == entry.origin)
@@ -101,11 +110,12 @@ impl Cache {
 
     fn pop_needed(&mut self, index: usize) -> Option<Entry> {
         let queue = self.needed.get_mut(index)?;
-        let entry = queue.pop_front();
+        let entry = queue.pop_front()?;
         if queue.is_empty() {
             self.needed.remove(index);
         }
-        entry
+        self.needed_bytes -= entry.bytes;
+        Some(entry)
     }
 }
 
@@ -157,7 +167,7 @@ mod tests {
     fn needed_runs_stay_however_much_comes_after_them() {
         let mut cache = Cache::new(MAX);
         let needs = |entry: &Entry| entry.origin.id.as_str() == "slow";
-        for number in 1..=9 {
+        for number in 1..=5 {
             push(&mut cache, entry("slow", number, Moment::default()), needs);
         }
         for number in 100..1000 {
@@ -171,6 +181,26 @@ mod tests {
             |entry| needs(entry) && entry.first > 5,
         );
         assert_eq!(goes, [1]);
+    }
+
+    #[test]
+    fn needed_runs_take_half_of_the_room_at_most() {
+        let mut cache = Cache::new(MAX);
+        let needs = |entry: &Entry| entry.origin.id.as_str() == "slow";
+        let mut kept = Vec::new();
+        for number in 1..1000 {
+            let id = if number % 2 == 0 { "slow" } else { "fast" };
+            let at = Moment::default().after(Duration::from_millis(number));
+            kept.push(number);
+            let goes = push(&mut cache, entry(id, number, at), needs);
+            kept.retain(|number| !goes.contains(number));
+            // The latest five are there, needed or not.
+            let latest = kept.iter().rev().take(5);
+            assert!(
+                latest.eq((1..=number).rev().take(5).collect::<Vec<_>>().iter()),
+                "{kept:?}"
+            );
+        }
     }
 
     #[test]

@@ -128,13 +128,13 @@ fn a_node_that_finds_no_other_peer_skips_within_a_second() {
 }
 
 /// A receiver with its link, and another peer, which has consumed everything. This node has sent
-/// 16 MiB, half of what the cache holds.
-fn after_16_mib(world: &mut World) -> (LinkId, LinkId) {
+/// 12 MiB. The cache holds 32, and up to 16 of them for receivers that are waited for.
+fn after_12_mib(world: &mut World) -> (LinkId, LinkId) {
     let (slow, quick) = (world.receiver("slow"), world.receiver("quick"));
-    for _ in 0..256 {
+    for _ in 0..192 {
         world.input(Input::Broadcast(large()));
     }
-    consumed(world, quick, 256);
+    consumed(world, quick, 192);
     consumed(world, slow, 0);
     (slow, quick)
 }
@@ -188,10 +188,10 @@ fn close(world: &mut World, link: LinkId) {
 #[test]
 fn broadcasts_stay_cached_for_a_receiver_that_is_waited_for() {
     let mut world = World::new();
-    let (slow, quick) = after_16_mib(&mut world);
+    let (slow, quick) = after_12_mib(&mut world);
     fill_the_cache(&mut world, quick, 1, slow);
     assert!(repeats(&mut world, slow, 1));
-    consumed(&mut world, slow, 256);
+    consumed(&mut world, slow, 192);
     fill_the_cache(&mut world, quick, 513, slow);
     assert!(!repeats(&mut world, slow, 1));
 }
@@ -199,7 +199,7 @@ fn broadcasts_stay_cached_for_a_receiver_that_is_waited_for() {
 #[test]
 fn broadcasts_stay_cached_for_a_receiver_that_left_a_moment_ago() {
     let mut world = World::new();
-    let (slow, quick) = after_16_mib(&mut world);
+    let (slow, quick) = after_12_mib(&mut world);
     close(&mut world, slow);
     fill_the_cache(&mut world, quick, 1, slow);
     let back = world.receiver("back");
@@ -209,7 +209,7 @@ fn broadcasts_stay_cached_for_a_receiver_that_left_a_moment_ago() {
 #[test]
 fn broadcasts_do_not_stay_cached_for_a_receiver_that_left_long_ago() {
     let mut world = World::new();
-    let (slow, quick) = after_16_mib(&mut world);
+    let (slow, quick) = after_12_mib(&mut world);
     close(&mut world, slow);
     world.pass(6000, &[quick]);
     fill_the_cache(&mut world, quick, 1, slow);
@@ -220,7 +220,7 @@ fn broadcasts_do_not_stay_cached_for_a_receiver_that_left_long_ago() {
 #[test]
 fn broadcasts_stay_cached_for_a_new_peer_that_lacks_them() {
     let mut world = World::new();
-    let (slow, quick) = after_16_mib(&mut world);
+    let (slow, quick) = after_12_mib(&mut world);
     close(&mut world, slow);
     world.pass(6000, &[quick]);
     let back = world.receiver("back");
