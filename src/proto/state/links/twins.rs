@@ -106,6 +106,11 @@ impl State {
 
     /// A seed sends data that is not a message.
     pub(super) fn heard_nonsense(&mut self, link: LinkId) {
+        let phase = self.links.get(&link).map(|state| &state.phase);
+        if matches!(phase, Some(Phase::Courier(Some(_)))) {
+            self.end_link(link, CloseHow::Abort, RemoveReason::Local, "EPROTO");
+            return;
+        }
         let dial = self.links.get(&link).and_then(Link::dial);
         if let Some(seed) = dial.and_then(|dial| dial.seed) {
             self.note_entry_outcome(seed, EntryOutcome::from_code("EPROTO"));
