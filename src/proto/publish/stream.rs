@@ -343,9 +343,8 @@ impl Stream {
         let high = self.high();
         let view = self.seen_view(link);
         if let Some(taken) = view.and_then(|view| view.taken).filter(|it| it.upto < high) {
-            let earlier = self.left.filter(|(_, at)| now.since(*at) < RETURNS_WITHIN);
-            let upto = earlier.map_or(taken.upto, |(upto, _)| upto.min(taken.upto));
-            self.left = Some((upto, now));
+            let earlier = self.left_at(now).unwrap_or(taken.upto);
+            self.left = Some((taken.upto.min(earlier), now));
         }
         self.views.retain(|view| view.link != link);
         self.feeder = self.feeder.filter(|feeder| *feeder != link);
@@ -359,23 +358,32 @@ impl Stream {
             intake if intake.is_done() || intake.is_stalled => self.high(),
             intake => intake.consumed,
         };
-        let others = self.views().iter().filter(|view| Some(view.link) != except);
-        let taken = others.filter_map(|view| view.taken.filter(|taken| !taken.is_stalled));
-        taken
-            .map(|taken| taken.upto)
-            .fold(own.min(self.high()), u64::min)
+        self.awaited(except).fold(own.min(self.high()), u64::min)
     }
 
     /// Whether a receiver may still need the run that ends at `last`: one that we wait for, or one
     /// that left a moment ago.
     pub(super) fn is_awaited(&self, last: u64, now: Moment) -> bool {
+        let mut upto = self.left_at(now).into_iter().chain(self.awaited(None));
+        upto.any(|upto| upto < last)
+    }
+
+    /// How far each receiver that we wait for has consumed this stream, without `except`.
+    fn awaited(&self, except: Option<LinkId>) -> impl Iterator<Item = u64> {
+        let others = self
+            .views
+            .iter()
+            .filter(move |view| Some(view.link) != except);
+        let taken = others.filter_map(|view| view.taken);
+        taken
+            .filter(|taken| !taken.is_stalled)
+            .map(|taken| taken.upto)
+    }
+
+    /// How far the slowest receiver has consumed this stream of those that left a moment ago.
+    fn left_at(&self, now: Moment) -> Option<u64> {
         let left = self.left.filter(|(_, at)| now.since(*at) < RETURNS_WITHIN);
-        if left.is_some_and(|(upto, _)| upto < last) {
-            return true;
-        }
-        let taken = self.views.iter().filter_map(|view| view.taken);
-        let mut waiting = taken.filter(|taken| !taken.is_stalled);
-        waiting.any(|taken| taken.upto < last)
+        left.map(|(upto, _)| upto)
     }
 
     /// Whether everything is consumed and the pushing peers know it.
