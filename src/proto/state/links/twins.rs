@@ -104,18 +104,14 @@ impl State {
         self.end_link(link, how, reason, "ID");
     }
 
-    /// A seed sends data that is not a message.
+    /// Closes a link to a seed that sends data that is not a message.
     pub(super) fn heard_nonsense(&mut self, link: LinkId) {
-        let phase = self.links.get(&link).map(|state| &state.phase);
-        if matches!(phase, Some(Phase::Courier(Some(_)))) {
+        let leads_to_seed = |state: &Link| {
+            let has_seed = |dial: &Dial| dial.seed.is_some();
+            matches!(state.phase, Phase::Courier(Some(_))) || state.dial().is_some_and(has_seed)
+        };
+        if self.links.get(&link).is_some_and(leads_to_seed) {
             self.end_link(link, CloseHow::Abort, RemoveReason::Local, "EPROTO");
-            return;
-        }
-        let dial = self.links.get(&link).and_then(Link::dial);
-        if let Some(seed) = dial.and_then(|dial| dial.seed) {
-            self.note_entry_outcome(seed, EntryOutcome::from_code("EPROTO"));
-            let (how, reason) = (CloseHow::Abort, RemoveReason::Local);
-            self.end_link(link, how, reason, "EPROTO");
         }
     }
 

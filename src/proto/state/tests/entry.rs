@@ -1,6 +1,8 @@
 //! Entry through seeds, of this node and of others.
 
 use super::*;
+use crate::proto::Reject;
+use crate::proto::state::seeds::EntryOutcome;
 
 #[test]
 fn an_entry_request_is_flooded_as_a_new_packet_and_its_sender_dialled() {
@@ -176,6 +178,32 @@ fn a_seed_that_resets_a_dial_is_dialled_again_and_one_that_closes_it_gets_a_lega
         let asked = matches!(node.sent()[0].1, Message::PeerRequest(_));
         assert_eq!(asked, asks, "{reason}");
     }
+}
+
+#[test]
+fn a_seed_that_answers_with_noise_is_closed_at_once_and_reported_as_such() {
+    let seeds = vec![target(2000)];
+    let mut node = Node::new("me", Config { seeds, ..native() });
+    let noise = || Message::Rejected(Reject::NotAMessage);
+    let request = node.dialled();
+    assert!(matches!(node.sent()[0].1, Message::PeerRequest(_)));
+    node.receive(request, noise());
+    assert_eq!(node.closes(), [(request, CloseHow::Abort)]);
+    assert_eq!(outcome(&node), "not smokesignal");
+    node.input(Input::TimerFired(Timer::Join(0)));
+    let join = node.dialled();
+    assert!(matches!(node.sent()[0].1, Message::Handshake(_)));
+    node.receive(join, noise());
+    assert_eq!(node.closes(), [(join, CloseHow::Abort)]);
+    assert_eq!(outcome(&node), "not smokesignal");
+}
+
+/// The outcome of the latest attempt to enter through the only seed.
+fn outcome(node: &Node) -> &'static str {
+    let [seed] = &node.state.entry.seeds[..] else {
+        panic!("not one seed");
+    };
+    seed.outcome.map_or("not tried", EntryOutcome::name)
 }
 
 #[test]
