@@ -4,54 +4,47 @@ use bytes::Bytes;
 
 use super::world::{World, origin, texts};
 use crate::proto::codec::native;
-use crate::proto::{Input, LinkId, Native, Origin, Outgoing, Payload, Publish, Range, Watermark};
+use crate::proto::{Input, LinkId, Native, Origin, Payload, Range};
 
 /// The peers that were asked for numbers of `origin` from `first` on, in order.
 fn asked(world: &World, origin: &Origin, first: u64) -> Vec<LinkId> {
-    let origin = origin.clone();
-    let is_graft = |data: &Outgoing| {
-        (first..first + 50).any(|last| {
-            let origin = origin.clone();
-            *data
-                == native::graft(
-                    &Range {
-                        origin,
-                        first,
-                        last,
-                    },
-                    u32::MAX,
-                )
-        })
+    let graft = |last| {
+        let origin = origin.clone();
+        let range = Range {
+            origin,
+            first,
+            last,
+        };
+        native::graft(&range, u32::MAX)
     };
-    let sent = world.sent.iter().filter(|(_, data)| is_graft(data));
-    sent.map(|(link, _)| *link).collect()
+    let questions: Vec<_> = (first..first + 50).map(graft).collect();
+    let sent = world.sent.iter();
+    sent.filter(|(_, data)| questions.contains(data))
+        .map(|(link, _)| *link)
+        .collect()
 }
 
 /// A peer answers a question with the runs `first` to `last`.
 fn answer(world: &mut World, link: LinkId, origin: &Origin, first: u64, last: u64) {
     for number in first..=last {
-        let run = Publish {
-            origin: origin.clone(),
-            first: number,
-            hops: 1,
-            repair: true,
-            payload: Payload::events(Bytes::from(format!("[\"{number}\"]"))),
-        };
-        world.native(link, Native::Publish(run));
+        world.repeat(link, origin, number);
     }
 }
 
-/// A peer no longer holds these numbers.
-fn gone(world: &mut World, link: LinkId, origin: &Origin, first: u64, last: u64) {
-    let origin = origin.clone();
-    world.native(
-        link,
-        Native::Gone(Range {
-            origin,
-            first,
-            last,
-        }),
-    );
+/// A world whose only peer brings 1 and 4, and joined too late to hold 2 and 3.
+fn behind_a_newcomer(origin: &Origin) -> (World, LinkId) {
+    let mut world = World::new();
+    let newcomer = world.peer("newcomer", 1);
+    world.publish(newcomer, origin, 1);
+    world.publish(newcomer, origin, 4);
+    world.pass(100, &[newcomer]);
+    let range = Range {
+        origin: origin.clone(),
+        first: 2,
+        last: 3,
+    };
+    world.native(newcomer, Native::Gone(range));
+    (world, newcomer)
 }
 
 #[test]
@@ -96,14 +89,8 @@ fn a_peer_that_was_pruned_after_its_answer_is_not_waited_for() {
 
 #[test]
 fn a_node_that_seeks_peers_skips_nothing_before_it_may_have_found_one() {
-    let mut world = World::new();
     let origin = origin("o");
-    let newcomer = world.peer("newcomer", 1);
-    world.publish(newcomer, &origin, 1);
-    // The newcomer joined too late to hold 2 and 3.
-    world.publish(newcomer, &origin, 4);
-    world.pass(100, &[newcomer]);
-    gone(&mut world, newcomer, &origin, 2, 3);
+    let (mut world, newcomer) = behind_a_newcomer(&origin);
     world.pass(400, &[newcomer]);
     assert_eq!((world.skipped, &world.heard), (0, &texts([1])));
     let holder = world.peer("holder", 1);
@@ -116,13 +103,7 @@ fn a_node_that_seeks_peers_skips_nothing_before_it_may_have_found_one() {
 
 #[test]
 fn a_node_that_finds_no_other_peer_skips_within_a_second() {
-    let mut world = World::new();
-    let origin = origin("o");
-    let newcomer = world.peer("newcomer", 1);
-    world.publish(newcomer, &origin, 1);
-    world.publish(newcomer, &origin, 4);
-    world.pass(100, &[newcomer]);
-    gone(&mut world, newcomer, &origin, 2, 3);
+    let (mut world, newcomer) = behind_a_newcomer(&origin("o"));
     world.pass(900, &[newcomer]);
     assert_eq!((world.skipped, &world.heard), (2, &texts([1, 4])));
 }
@@ -146,23 +127,16 @@ fn large() -> Payload {
 
 /// A peer reports how far it has consumed this node's broadcasts.
 fn consumed(world: &mut World, link: LinkId, high: u64) {
-    let origin = world.state.publish.origin().clone();
-    world.native(link, Native::Consumed(vec![Watermark { origin, high }]));
+    let own = world.state.publish.origin().clone();
+    world.consumes(link, &own, high);
 }
 
 /// A peer brings 32 MiB of another origin, as much as the cache holds. `reader` consumes all.
 fn fill_the_cache(world: &mut World, link: LinkId, first: u64, reader: LinkId) {
+    let other = origin("other");
     for first in first..first + 512 {
-        let run = Publish {
-            origin: origin("other"),
-            first,
-            hops: 1,
-            repair: false,
-            payload: large(),
-        };
-        world.native(link, Native::Publish(run));
-        let (origin, high) = (origin("other"), first);
-        world.native(reader, Native::Consumed(vec![Watermark { origin, high }]));
+        world.run(link, &other, first, large(), false);
+        world.consumes(reader, &other, first);
     }
 }
 

@@ -18,12 +18,6 @@ fn broadcast(world: &mut World) {
     world.input(Input::Broadcast(payload));
 }
 
-/// A peer reports its consumption of an origin.
-fn consumes(world: &mut World, link: LinkId, origin: &crate::proto::Origin, high: u64) {
-    let origin = origin.clone();
-    world.native(link, Native::Consumed(vec![Watermark { origin, high }]));
-}
-
 /// The reports to a peer about an origin, in order.
 fn told(world: &World, link: LinkId, origin: &crate::proto::Origin) -> Vec<u64> {
     let frame = |high: u64| {
@@ -45,12 +39,12 @@ fn broadcasts_are_outstanding_until_the_slowest_receiver_has_consumed_them() {
     broadcast(&mut world);
     broadcast(&mut world);
     let both = world.outstanding;
-    consumes(&mut world, quick, &own, 2);
+    world.consumes(quick, &own, 2);
     assert_eq!(world.outstanding, both);
-    consumes(&mut world, slow, &own, 1);
+    world.consumes(slow, &own, 1);
     assert_eq!(world.outstanding, both / 2);
     // A report beyond the last broadcast counts up to the last.
-    consumes(&mut world, slow, &own, 1000);
+    world.consumes(slow, &own, 1000);
     assert_eq!(world.outstanding, 0);
     broadcast(&mut world);
     assert_eq!(world.outstanding, both / 2);
@@ -81,7 +75,7 @@ fn the_parent_gets_reports_and_other_peers_are_told_not_to_wait() {
     assert_eq!(told(&world, other, &origin), [NO_MATTER]);
     let mark = world.given.unwrap();
     // This node relayed it to the other peer, which also got it elsewhere.
-    consumes(&mut world, other, &origin, NO_MATTER);
+    world.consumes(other, &origin, NO_MATTER);
     world.input(Input::Consumed(vec![mark]));
     assert_eq!(told(&world, parent, &origin), [1]);
     assert_eq!(told(&world, other, &origin), [NO_MATTER]);

@@ -142,21 +142,49 @@ impl World {
         self.input(Input::Received { link, message });
     }
 
+    /// A peer pushes a run of one message, its number.
     pub(super) fn publish(&mut self, link: LinkId, origin: &Origin, first: u64) {
+        self.run(link, origin, first, numbered(first), false);
+    }
+
+    /// A peer repeats such a run, as a repair.
+    pub(super) fn repeat(&mut self, link: LinkId, origin: &Origin, first: u64) {
+        self.run(link, origin, first, numbered(first), true);
+    }
+
+    pub(super) fn run(
+        &mut self,
+        link: LinkId,
+        origin: &Origin,
+        first: u64,
+        payload: Payload,
+        repair: bool,
+    ) {
         let publish = Publish {
             origin: origin.clone(),
             first,
             hops: 1,
-            repair: false,
-            payload: Payload::events(Bytes::from(format!("[\"{first}\"]"))),
+            repair,
+            payload,
         };
         self.native(link, Native::Publish(publish));
+    }
+
+    /// A peer reports how far it has consumed an origin.
+    pub(super) fn consumes(&mut self, link: LinkId, origin: &Origin, high: u64) {
+        let origin = origin.clone();
+        self.native(link, Native::Consumed(vec![Watermark { origin, high }]));
     }
 
     pub(super) fn claim(&mut self, link: LinkId, origin: &Origin, high: u64) {
         let origin = origin.clone();
         self.native(link, Native::IHave(vec![Watermark { origin, high }]));
     }
+}
+
+/// One event, with its number as its name.
+fn numbered(first: u64) -> Payload {
+    Payload::events(Bytes::from(format!("[\"{first}\"]")))
 }
 
 pub(super) fn origin(id: &str) -> Origin {
