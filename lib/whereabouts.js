@@ -1,10 +1,11 @@
 'use strict'
 
-const { isIP } = require('node:net')
+const net = require('node:net')
 const os = require('node:os')
 const { canonicalHost, isSrv, srvName } = require('./addresses')
 const { clearTimeout, setTimeout } = require('./globals')
 
+const { isIP } = net
 const LOOPBACK = '127.0.0.1'
 /**
  * Documentation addresses (RFC 5737, RFC 3849). Nothing is sent there; only the route is looked up.
@@ -15,12 +16,12 @@ const PATIENCE = 5000
 /** How many answers for a name count. */
 const MAX_ANSWERS = 256
 
-/** Patterns of canonical addresses. `net.BlockList` takes milliseconds to load. */
-const HERE = /^127\.|^::1$/
-/** Addresses that hold on one cable only. */
-const LINK = /^169\.254\.|^fe[89ab]\w:/
-const PRIVATE =
-  /^10\.|^172\.(?:1[6-9]|2\d|3[01])\.|^192\.168\.|^169\.254\.|^f[cd]\w\w:|^fe[89ab]\w:/
+/** Subnets with addresses that hold on one cable only. */
+const LINK = [
+  ['169.254.0.0', 16],
+  ['fe80::', 10],
+]
+const PRIVATE = [...LINK, ['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16], ['fc00::', 7]]
 
 /** Resolves the names in a node's options: its own address, and its seeds. */
 class Whereabouts {
@@ -212,16 +213,22 @@ function isAny(host) {
   return host === '0.0.0.0' || host === '::'
 }
 
+/** Whether a canonical host is an address of this machine alone. */
 function isLoopback(host) {
-  return isIn(HERE, host)
+  return isIP(host) !== 0 && (host.startsWith('127.') || host === '::1')
 }
 
 function isPublic(host) {
   return isIP(host) !== 0 && !isAny(host) && !isLoopback(host) && !isIn(PRIVATE, host)
 }
 
-function isIn(pattern, host) {
-  return isIP(host) !== 0 && !host.includes('%') && pattern.test(host)
+/** Loads `net.BlockList`, which takes milliseconds: only for addresses that were chosen. */
+function isIn(subnets, host) {
+  const version = isIP(host)
+  if (version === 0 || host.includes('%')) return false
+  const list = new net.BlockList()
+  for (const [subnet, prefix] of subnets) list.addSubnet(subnet, prefix, `ipv${isIP(subnet)}`)
+  return list.check(host, `ipv${version}`)
 }
 
 /** The outcome of `promise`, or an error after `ms`. */
