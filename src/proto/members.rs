@@ -43,9 +43,10 @@ pub use fields::Members;
 use fields::{Announced, Link, Sync};
 pub use frame::{Entry, Frame};
 use pending::Pending;
-pub use record::{Address, MAX_BODY, MAX_NEIGHBOURS, Neighbour, Record};
+pub use record::{Address, Neighbour, Record};
 use table::{Reach, Slot, Standing, Table};
 use view::View;
+pub use view::{MAX_BODY, MAX_NEIGHBOURS};
 
 /// The shortest time between two floods: short compared to a link's latency.
 const FLUSH: Duration = Duration::from_millis(20);

@@ -2,8 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-pub use super::view::{MAX_BODY, MAX_NEIGHBOURS};
-use super::view::{SIGNED, View, hash_of, signed_part};
+use super::view::{MAX_BODY, MAX_NEIGHBOURS, SIGNED, hash_of, signed_part};
 use crate::proto::wire::{put_id, put_origin};
 use crate::proto::{Identity, NodeId, Origin, PublicKey};
 
@@ -111,32 +110,6 @@ impl Record {
             key: Some(*identity.public()),
             ..self
         }
-    }
-
-    /// Parses a record. `None` unless `raw` is exactly one record.
-    pub fn parse(raw: &[u8]) -> Option<Self> {
-        let view = View::parse(raw)?;
-        let address = |(host, port): (&str, u16)| Address::new(host, port);
-        let neighbour = |(code, stub): (&str, Option<_>)| {
-            Some(Neighbour {
-                id: NodeId::from_code(code)?,
-                stub: stub.map(address),
-            })
-        };
-        let origin = Origin {
-            id: NodeId::from_code(view.code)?,
-            epoch: view.epoch,
-        };
-        Some(Self {
-            raw: raw.into(),
-            origin,
-            version: view.version,
-            is_final: view.is_final,
-            address: address(view.address),
-            body: view.body.to_owned(),
-            neighbours: view.neighbours().map(neighbour).collect::<Option<_>>()?,
-            key: view.key,
-        })
     }
 
     /// The record in wire form.

@@ -443,6 +443,29 @@ fn missed_records_are_repaired() {
     assert!(room.events[2].iter().any(updated), "{:?}", room.events[2]);
 }
 
+/// Writes what a record says anew.
+fn rewritten(raw: &[u8]) -> Option<Record> {
+    let view = View::parse(raw)?;
+    let address = |(host, port): (&str, u16)| Address::new(host, port);
+    let neighbours = view.neighbours().map(|(code, stub)| {
+        Some(Neighbour {
+            id: NodeId::from_code(code)?,
+            stub: stub.map(address),
+        })
+    });
+    Some(Record::new(
+        Origin {
+            id: NodeId::from_code(view.code)?,
+            epoch: view.epoch,
+        },
+        view.version,
+        view.is_final,
+        address(view.address),
+        view.body.to_owned(),
+        neighbours.collect::<Option<_>>()?,
+    ))
+}
+
 #[test]
 fn records_round_trip_and_malformed_ones_are_refused() {
     let neighbours = vec![
@@ -468,11 +491,11 @@ fn records_round_trip_and_malformed_ones_are_refused() {
     };
     let body = "ü".repeat(1025);
     let record = Record::new(origin, 9, true, address, body, neighbours);
-    let read = Record::parse(record.raw()).unwrap();
+    let read = rewritten(record.raw()).unwrap();
     assert_eq!(read.body, "ü".repeat(1024), "cut at a character");
     assert_eq!(read, record);
     for length in 0..record.raw().len() {
-        assert_eq!(Record::parse(&record.raw()[..length]), None);
+        assert_eq!(rewritten(&record.raw()[..length]), None);
     }
 }
 
