@@ -346,8 +346,8 @@ impl Backlog {
         }
     }
 
-    /// JavaScript consumed only the first `consumed` messages of the last chunk. The next chunk starts
-    /// after them.
+    /// JavaScript consumed only the first `consumed` messages of the last chunk. The next chunk
+    /// starts after them.
     pub(super) fn rewind(&mut self, consumed: usize) {
         if consumed > self.marks.len() {
             return;

@@ -85,8 +85,8 @@ impl Queue {
         }
     }
 
-    /// JavaScript consumed only the first `consumed` messages of the last chunk. The next chunk starts
-    /// after them.
+    /// JavaScript consumed only the first `consumed` messages of the last chunk. The next chunk
+    /// starts after them.
     pub(crate) fn rewind(&self, consumed: usize) {
         self.backlog().rewind(consumed);
     }

@@ -4,8 +4,7 @@ use napi::Result;
 use napi_derive::napi;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-/// A random whole number below 2^48. Loading `node:crypto` for it would take longer than all that a
-/// node needs to start.
+/// A random whole number below 2^48. `node:crypto` is not loaded for it: that takes milliseconds.
 #[napi]
 #[allow(
     unreachable_pub,

@@ -31,8 +31,8 @@ const GIVE_UP_FLOWING_AFTER: Duration = Duration::from_secs(60);
 /// asked still sends broadcasts. An answer is slow on a slow link, and each further one makes it
 /// slower.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// The same for the next part of an answer, and for the pushes behind it. Over 1 Mbit/s, the largest
-/// batch takes half a second.
+/// The same for the next part of an answer, and for the pushes behind it. Over 1 Mbit/s, the
+/// largest batch takes half a second.
 const NEXT_WITHIN: Duration = Duration::from_secs(1);
 /// A peer still sends broadcasts if its latest frame about them arrived within this time. A frame
 /// of 64 KiB takes half a second over 1 Mbit/s, and several links may share that.
