@@ -18,7 +18,7 @@ fn assert_good(nodes: usize, layouts: &[Layout], seeds: std::ops::RangeInclusive
     for layout in layouts {
         for start in Start::ALL {
             for seed in seeds.clone() {
-                let outcome = layout.play(nodes, start, seed);
+                let outcome = layout.play(nodes, start, seed, true);
                 let name = format!("{}, {}", layout.name(), start.name());
                 assert!(outcome.is_good(), "{name}, seed {seed}: {outcome:?}");
             }

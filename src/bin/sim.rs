@@ -103,7 +103,7 @@ fn play_layouts(args: &Args) -> std::process::ExitCode {
         for layout in args.layouts.iter().copied() {
             for start in Start::ALL {
                 let seed = args.first_seed;
-                let play = |run| layout.play(nodes, start, seed + run);
+                let play = |run| layout.play(nodes, start, seed + run, args.members);
                 let outcomes = in_parallel(args.jobs, runs.unwrap_or(1), play);
                 is_good &= outcomes.iter().all(|outcome| outcome.is_good());
                 let line = report::layout(layout, start, nodes, &outcomes);

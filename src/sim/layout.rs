@@ -151,14 +151,18 @@ impl Layout {
         }
     }
 
-    /// The hosts, not started yet. `seed` decides all random choices.
-    pub fn build(self, nodes: usize, seed: u64) -> Network {
+    /// The hosts, not started yet. `seed` decides all random choices. `members`: whether nodes keep
+    /// records of all others.
+    pub fn build(self, nodes: usize, seed: u64, members: bool) -> Network {
         let mut network = Network::new(Options {
             seed,
             ..Options::default()
         });
         for host in 0..nodes {
-            network.add(self.config(host, nodes));
+            network.add(Config {
+                members,
+                ..self.config(host, nodes)
+            });
         }
         match self {
             Self::Balancer => network.balance(BALANCER),
@@ -210,8 +214,8 @@ impl Layout {
     }
 
     /// Starts the network and measures it.
-    pub fn play(self, nodes: usize, start: Start, seed: u64) -> Outcome {
-        let mut network = self.build(nodes, seed);
+    pub fn play(self, nodes: usize, start: Start, seed: u64, members: bool) -> Outcome {
+        let mut network = self.build(nodes, seed, members);
         let hosts: Vec<HostId> = match self {
             Self::DeadSeed => network.hosts().filter(|host| host.0 != 2).collect(),
             _ => network.hosts().collect(),
