@@ -37,7 +37,7 @@ impl State {
             } => self.send_walks(&who, except, urgent, context),
             Input::FindLost => self.look_for_lost(context),
             Input::TimerFired(Timer::Seek) => self.on_seek(context),
-            Input::TimerFired(Timer::Shuffle) => self.shuffle(context),
+            Input::TimerFired(Timer::Shuffle) => self.shuffle_in_turn(context),
             Input::TimerFired(_) => {}
         }
     }
@@ -73,7 +73,7 @@ impl State {
         self.peers.push(peer);
         if self.passive.is_empty() && context.config.native {
             // A newcomer knows no other nodes: get addresses now.
-            self.shuffle(context);
+            self.shuffle_in_turn(context);
         }
     }
 

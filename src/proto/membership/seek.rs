@@ -88,6 +88,11 @@ impl State {
         }
         self.rounds += 1;
         self.seek(context);
+        // All addresses that it knows may be dead ones.
+        let is_idle = context.dials_under_way() == 0;
+        if is_idle && self.rounds <= BUSY_ROUNDS && !self.shuffles_often(context) {
+            self.shuffle(context);
+        }
     }
 
     /// A peer was added or removed: seeking starts afresh.

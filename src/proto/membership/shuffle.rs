@@ -20,14 +20,27 @@ const ROUTES: usize = 64;
 
 impl State {
     pub(super) fn schedule_shuffle(&self, context: &mut Context<'_>) {
-        let early = context.now.since(self.started) < EARLY;
-        let every = if early { SHUFFLE_EARLY } else { SHUFFLE_EVERY };
+        let every = match self.shuffles_often(context) {
+            true => SHUFFLE_EARLY,
+            false => SHUFFLE_EVERY,
+        };
         let after = context.jitter(every);
         context.set_timer(Timer::Shuffle, after);
     }
 
-    pub(super) fn shuffle(&mut self, context: &mut Context<'_>) {
+    /// Whether this node has just started, and so shuffles every second.
+    pub(super) fn shuffles_often(&self, context: &Context<'_>) -> bool {
+        context.now.since(self.started) < EARLY
+    }
+
+    /// Shuffles, and sets the time of the next shuffle.
+    pub(super) fn shuffle_in_turn(&mut self, context: &mut Context<'_>) {
         self.schedule_shuffle(context);
+        self.shuffle(context);
+    }
+
+    /// Sends addresses on a random walk. The node at its end answers with others.
+    pub(super) fn shuffle(&mut self, context: &mut Context<'_>) {
         let Some(link) = self.random_peer(None, context) else {
             return;
         };

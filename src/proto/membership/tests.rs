@@ -38,6 +38,7 @@ struct Node {
     config: Config,
     dials: UnderWay,
     rng: fastrand::Rng,
+    now: Moment,
 }
 
 impl Node {
@@ -54,13 +55,14 @@ impl Node {
             config,
             dials: UnderWay::default(),
             rng: fastrand::Rng::with_seed(7),
+            now: Moment(1_000_000),
         }
     }
 
     fn ask<T>(&mut self, ask: impl FnOnce(&mut State, &mut Context<'_>) -> T) -> (T, Vec<Output>) {
         let mut out = Vec::new();
         let mut context = Context {
-            now: Moment(1_000_000),
+            now: self.now,
             config: &self.config,
             dials: &self.dials,
             rng: &mut self.rng,
@@ -249,4 +251,46 @@ fn too_many_shuffles_are_blamed_on_the_peer() {
     assert!((0..burst).all(|nonce| !shuffle(nonce).iter().any(is_blamed)));
     let what = "too many shuffles";
     assert_eq!(shuffle(burst), [Output::Blame { link, what }]);
+}
+
+#[test]
+fn a_node_whose_addresses_are_all_dead_asks_its_peer_for_others() {
+    let mut node = Node::new(2, 5);
+    let link = node.peer("one", 1, 2);
+    node.now = Moment(60_000_000);
+    let seek = || Input::TimerFired(Timer::Seek);
+    // An address that it knows is tried first.
+    let outputs = node.input(Input::Named(vec![who("dead")]));
+    assert_eq!(dialled(&outputs), [&who("dead")]);
+    node.dials = UnderWay(vec![who("dead")]);
+    let outputs = node.input(seek());
+    assert!(
+        matches!(outputs[..], [Output::SetTimer { .. }]),
+        "{outputs:?}"
+    );
+    node.dials = UnderWay::default();
+    node.input(Input::Unreachable {
+        id: id("dead"),
+        address: Some(who("dead").socket()),
+    });
+    let outputs = node.input(seek());
+    let own = PeerAddress {
+        id: id("me"),
+        address: "10.0.0.1".parse().unwrap(),
+        port: 1,
+    };
+    let data = native::shuffle(node.state.nonce, 6, &[own, who("one")]);
+    assert!(
+        outputs.contains(&Output::Send { link, data }),
+        "{outputs:?}"
+    );
+    // A network of two nodes has no others.
+    let asks = |node: &mut Node| {
+        let outputs = node.input(seek());
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Send { .. }))
+    };
+    let asked = (0..20).filter(|_| asks(&mut node)).count();
+    assert_eq!(asked, 6);
 }
