@@ -3,13 +3,26 @@
 // npm run bench:start -- [--rounds 9]
 //
 // What a program costs until it listens: CPU time of whole processes in ms, in turns, medians and
-// minima. An empty program, a bare server, and a node that is loaded, created and started.
+// minima. An empty program, a bare server, and a node that is loaded, created and started, from the
+// files that are published.
 
 const { execFileSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { bundle } = require('../scripts/pack')
 
-const SMOKE = JSON.stringify(path.join(__dirname, '..'))
+const root = path.join(__dirname, '..')
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-start-'))
+process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+const binaries = fs.readdirSync(path.join(root, 'lib')).filter((name) => name.endsWith('.node'))
+for (const name of ['index.js', 'lib/binding.js', ...binaries.map((name) => `lib/${name}`)]) {
+  fs.cpSync(path.join(root, name), path.join(folder, name))
+}
+bundle(path.join(folder, 'lib', 'smokesignal.js'))
+
+const SMOKE = JSON.stringify(folder)
 const NODE = `require(${SMOKE}).createNode({ address: '127.0.0.1' })`
 const PROGRAMS = {
   'an empty program': 'end()',

@@ -10,6 +10,7 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const esbuild = require('esbuild')
 const { parseArgs } = require('node:util')
 const { capture, npm, root } = require('./run')
 
@@ -44,8 +45,11 @@ function stageMain(stage, targets, manifest) {
   if (!fs.existsSync(path.join(root, 'lib', 'binding.js'))) {
     throw new Error('lib/binding.js is missing: build first')
   }
-  const files = manifest.files.filter((pattern) => !pattern.endsWith('.node'))
-  for (const pattern of [...files, 'README.md', 'LICENSE']) copyMatching(pattern, folder)
+  const files = ['index.js', 'index.d.ts', 'lib/binding.js', 'lib/smokesignal.js']
+  for (const name of [...files, 'README.md', 'LICENSE']) {
+    fs.cpSync(path.join(root, name), path.join(folder, name))
+  }
+  bundle(path.join(folder, 'lib', 'smokesignal.js'))
   const { scripts, devDependencies, overrides, ...published } = manifest
   const platforms = targets.map((target) => [`${manifest.name}-${target}`, manifest.version])
   writeJson(path.join(folder, 'package.json'), {
@@ -75,17 +79,17 @@ function repository(manifest) {
   return { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` }
 }
 
-/** Copies a file, or the files of one folder with an ending (`lib/*.js`). */
-function copyMatching(pattern, folder) {
-  const [parent, ending] = pattern.split('*')
-  const names =
-    ending === undefined
-      ? [pattern]
-      : fs
-          .readdirSync(path.join(root, parent))
-          .filter((name) => name.endsWith(ending))
-          .map((name) => path.join(parent, name))
-  for (const name of names) fs.cpSync(path.join(root, name), path.join(folder, name))
+/** Writes all of lib as one file, but for the loader of the addon, which must be beside it. */
+function bundle(outfile) {
+  esbuild.buildSync({
+    entryPoints: [path.join(root, 'lib', 'smokesignal.js')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    external: ['*/binding.js'],
+    logLevel: 'warning',
+  })
 }
 
 async function npmPack(folder, out) {
@@ -105,7 +109,7 @@ function writeJson(file, value) {
   fs.writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-module.exports = { pack }
+module.exports = { bundle, pack }
 
 async function main() {
   const { values } = parseArgs({

@@ -60,9 +60,23 @@ describe('the packed packages', () => {
     const manifest = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8'))
     assert.equal(manifest.scripts, undefined)
     assert.equal(manifest.dependencies, undefined)
+    const entries = fs.readdirSync(installed, { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+    assert.deepEqual(files.sort(), [
+      ...['LICENSE', 'README.md', 'binding.js', 'index.d.ts', 'index.js', 'package.json'],
+      'smokesignal.js',
+    ])
+  })
+
+  test('call classes and functions by the names that they have in the sources', async () => {
+    const program = `
+      const smokesignal = require('smokesignal')
+      console.log(JSON.stringify(Object.entries(smokesignal).map(([key, { name }]) => [key, name])))`
+    const { stdout } = await execute(process.execPath, ['-e', program], { cwd: project })
+    const sources = Object.keys(require('../..'))
     assert.deepEqual(
-      fs.readdirSync(installed, { recursive: true }).filter((file) => file.endsWith('.node')),
-      [],
+      JSON.parse(stdout),
+      sources.map((name) => [name, name]),
     )
   })
 
