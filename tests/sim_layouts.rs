@@ -31,6 +31,21 @@ fn ten_nodes_become_one_quiet_network_in_every_configuration() {
     assert_good(10, &Layout::ALL, 1..=3);
 }
 
+/// Some of these nodes are led to each other only, or to themselves, at first.
+#[test]
+fn a_few_nodes_behind_a_load_balancer_become_one_quiet_network() {
+    for nodes in [4, 5] {
+        assert_good(nodes, &[Layout::Balancer], 20..=40);
+    }
+}
+
+#[test]
+fn a_few_nodes_soon_find_a_seed_that_comes_late() {
+    for nodes in 2..=4 {
+        assert_good(nodes, &[Layout::LateSeed], 1..=10);
+    }
+}
+
 #[test]
 fn a_hundred_nodes_with_all_kinds_of_seeds_become_one_quiet_network() {
     assert_good(100, &Layout::ALL[..5], 1..=1);

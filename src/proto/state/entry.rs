@@ -14,9 +14,9 @@ use super::seeds::health::Health;
 use crate::proto::jitter::jitter;
 use crate::proto::legacy::line;
 use crate::proto::{Intent, PeerAddress, Target, Timer, membership};
-use fields::ENTRY_RETRY;
 pub(super) use fields::Entry;
 use fields::EntryReport;
+use fields::{ENTRY_RETRY, OWN_TRIES, RETRY_SHARE, RETRY_SOON};
 
 /// Seeds asked at the same time.
 const AT_ONCE: usize = 4;
@@ -196,10 +196,22 @@ impl State {
         }
     }
 
+    /// A seed's address has led to this node itself.
+    pub(super) fn dialed_itself(&mut self, index: usize) {
+        self.note_entry_outcome(index, EntryOutcome::Own);
+        if self.peers.is_empty() && self.entry.own_tries < OWN_TRIES {
+            self.entry.own_tries += 1;
+            self.entry.retry = ENTRY_RETRY;
+            self.schedule_tick();
+        }
+    }
+
     fn schedule_tick(&mut self) {
         let after = if self.peers.is_empty() {
-            let retry = self.entry.retry;
-            self.entry.retry = (retry * 2).min(self.config.tick);
+            let outside = self.now.since(self.entry.report.since);
+            let most = (outside / RETRY_SHARE).max(RETRY_SOON);
+            let retry = self.entry.retry.min(most).min(self.config.tick);
+            self.entry.retry = retry * 2;
             retry
         } else {
             self.entry.retry = ENTRY_RETRY;
@@ -266,6 +278,7 @@ impl State {
             self.schedule_tick();
         } else if std::mem::take(&mut self.entry.is_alone) {
             self.entry.round.clear();
+            self.entry.own_tries = 0;
             self.schedule_tick();
             self.roam_soon();
         }

@@ -32,7 +32,12 @@ const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(75)];
 const AGAIN_SHARE: u32 = 4;
 /// First and longest interval between checks of seeds that this node does not hear, one at a time.
 /// It doubles after each check, and again if the seed was in this part of the network.
-const ROAM: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(75)];
+const ROAM: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(80)];
+/// But it is at most this share of the time since a seed could not be reached: one that was started
+/// late is found soon. After 160 s, that is no longer less.
+const ROAM_SHARE: u32 = 2;
+/// Share by which that interval varies: at rest there are at least 60 s between two checks.
+const ROAM_JITTER: f64 = 0.2;
 /// First and longest interval between attempts to join a part without room. It doubles.
 const BRIDGE_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(600)];
 /// Failed attempts to reach another part before the application is told.
@@ -356,11 +361,14 @@ impl State {
     }
 
     fn schedule_roam(&mut self) {
-        let wait = self.entry.roam_wait.clamp(ROAM[0], ROAM[1]);
+        let away = self.entry.seeds.iter().filter(|seed| !seed.retired);
+        let latest = away.filter_map(|seed| seed.away).max();
+        let most = latest.map_or(ROAM[1], |at| self.now.since(at) / ROAM_SHARE);
+        let wait = self.entry.roam_wait.min(most).clamp(ROAM[0], ROAM[1]);
         // The ends of two chains of leaves find each other only through a seed that both ask.
         let presses = self.membership.is_leaf_in_need(&self.config);
         self.entry.roam_wait = if presses { wait } else { wait * 2 };
-        let after = jitter(&mut self.rng, wait, 0.3);
+        let after = jitter(&mut self.rng, wait, ROAM_JITTER);
         self.set_timer(Timer::Roam, after);
     }
 
@@ -375,7 +383,8 @@ impl State {
             .filter(|index| self.is_to_be_looked_at(*index))
             .min_by_key(|index| self.entry.seeds[*index].looked);
         let Some(index) = due else { return };
-        let intent = match self.is_sufficiently_filled() {
+        // A node with too few peers asks for more, but not one of its peers.
+        let intent = match self.is_sufficiently_filled() || self.seed_link(index).is_some() {
             true => Intent::Probe,
             false => Intent::Join,
         };
@@ -400,12 +409,18 @@ impl State {
         {
             return false;
         }
+        // A name, or the address of a load balancer, may lead to another node than the last time.
         if !self.is_sufficiently_filled() {
-            // It may know a node with room.
-            let link = seed.id.as_ref().and_then(|id| self.peer_link(id));
-            return link.is_none();
+            // It may know a node with room. A peer at that very address has named those it knows.
+            let peer = self.seed_link(index).and_then(|link| self.peer(link));
+            return peer.is_none_or(|peer| seed.address.is_none() || peer.listens != seed.address);
         }
-        // A name may lead to another node than the last time.
         seed.address.is_none() || !self.is_in_contact_with(None, seed.address)
+    }
+
+    /// The link to the node that a seed's address led to last, if that node is a peer.
+    fn seed_link(&self, index: usize) -> Option<LinkId> {
+        let id = self.entry.seeds[index].id.as_ref();
+        id.and_then(|id| self.peer_link(id))
     }
 }

@@ -11,6 +11,13 @@ use crate::proto::{Config, Moment, NodeId, SeedOutcome, Target};
 /// First wait of a node without peers before it tries to enter again. Doubles up to
 /// [`Config::tick`].
 pub(in crate::proto::state) const ENTRY_RETRY: Duration = Duration::from_secs(1);
+/// It grows beyond the first only to the second's share of the time without peers: a seed that is
+/// started late is found soon.
+pub(in crate::proto::state) const RETRY_SOON: Duration = Duration::from_secs(4);
+pub(in crate::proto::state) const RETRY_SHARE: u32 = 3;
+/// How many times in a row that pause is kept short because a seed's address led to this node
+/// itself: a load balancer may lead to another node the next time.
+pub(in crate::proto::state) const OWN_TRIES: u32 = 8;
 /// Limits on immediate attempts to enter after the last peer goes. Any node can connect and leave
 /// to provoke them.
 const ENTRY_BURST: f64 = 3.0;
@@ -32,6 +39,8 @@ pub(in crate::proto::state) struct Entry {
     pub(in crate::proto::state) roam_wait: Duration,
     pub(in crate::proto::state) report: EntryReport,
     pub(in crate::proto::state) retry: Duration,
+    /// How many times a seed's address has led to this node itself since it had a peer.
+    pub(in crate::proto::state) own_tries: u32,
     /// Whether the tick runs at the pace of a node without peers.
     pub(in crate::proto::state) is_alone: bool,
     /// Limits immediate attempts to enter.
@@ -56,6 +65,7 @@ impl Entry {
             roam_wait: Duration::ZERO,
             report: EntryReport::default(),
             retry: ENTRY_RETRY,
+            own_tries: 0,
             is_alone: true,
             entries: Bucket::new(ENTRY_BURST, ENTRIES_PER_SECOND, Moment::default()),
             pongs: Bucket::new(

@@ -9,7 +9,6 @@ use crate::proto::legacy::line;
 use crate::proto::membership::count;
 use crate::proto::state::State;
 use crate::proto::state::beacons::Part;
-use crate::proto::state::seeds::EntryOutcome;
 use crate::proto::{
     CloseHow, Config, Event, Hello, HelloNative, Intent, LinkId, NodeId, Output, PeerAddress,
     Place, RemoveReason, Target, Timer, Why, membership, publish,
@@ -108,7 +107,7 @@ impl State {
         }
         let code = if hello.id == self.me {
             if let Some(seed) = dial.seed {
-                self.note_entry_outcome(seed, EntryOutcome::Own);
+                self.dialed_itself(seed);
             }
             "SELF"
         } else {

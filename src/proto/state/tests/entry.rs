@@ -326,3 +326,77 @@ fn seeds_and_max_peers_can_change_while_the_node_runs() {
     assert!(node.state.entry.seeds[0].retired);
     assert!(!node.state.entry.seeds[1].retired);
 }
+
+#[test]
+fn a_node_whose_only_peer_came_through_a_load_balancer_asks_it_again() {
+    let seed = target(2000);
+    let config = Config {
+        seeds: vec![seed.clone()],
+        ..native()
+    };
+    let mut node = Node::new("me", config);
+    node.input(Input::TimerFired(Timer::Join(0)));
+    let link = node.dialled();
+    // The node behind the balancer says where others dial it.
+    let hello = native_hello("a", "10.0.0.9", 3000);
+    node.receive(link, Message::HandshakeAck(hello));
+    assert!(
+        node.state.peer_link(&NodeId::parse("a").unwrap()).is_some(),
+        "{:?}",
+        node.out
+    );
+    node.now = node.now.after(Duration::from_secs(60));
+    node.input(Input::TimerFired(Timer::Roam));
+    assert_eq!(node.dials()[0].1, seed);
+    let link = node.dialled();
+    let hello = node
+        .sent()
+        .into_iter()
+        .find_map(|(to, message)| match message {
+            Message::Handshake(hello) if to == link => hello.native,
+            _ => None,
+        });
+    assert_eq!(hello.map(|hello| hello.intent), Some(Intent::Probe));
+}
+
+#[test]
+fn a_node_whose_peer_is_its_seed_does_not_dial_it() {
+    let config = Config {
+        seeds: vec![target(2000)],
+        ..native()
+    };
+    let mut node = Node::new("me", config);
+    node.native_peer("seed", 2000);
+    node.now = node.now.after(Duration::from_secs(60));
+    node.input(Input::TimerFired(Timer::Roam));
+    assert_eq!(node.dials(), []);
+}
+
+#[test]
+fn a_node_that_a_seed_leads_to_itself_soon_tries_again_but_not_for_ever() {
+    let config = Config {
+        seeds: vec![target(2000)],
+        ..native()
+    };
+    let mut node = Node::new("me", config);
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        node.now = node.now.after(Duration::from_secs(60));
+        node.input(Input::TimerFired(Timer::Join(0)));
+        let link = node.dialled();
+        let mut hello = native_hello("me", "10.0.0.9", 3000);
+        if let Some(native) = &mut hello.native {
+            native.intent = Intent::Refuse;
+            native.epoch = node.state.publish.origin().epoch;
+        }
+        node.receive(link, Message::HandshakeAck(hello));
+        let waits_for = |output: &Output| match output {
+            Output::SetTimer { timer, after } if *timer == Timer::Tick => Some(*after),
+            _ => None,
+        };
+        waits.extend(node.out.iter().find_map(waits_for));
+    }
+    let soon = Duration::from_millis(1500);
+    assert!(waits.iter().all(|wait| *wait <= soon), "{waits:?}");
+    assert_eq!(waits.len(), 8);
+}
