@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use smokesignal::Config;
-use smokesignal::proto::{Event, Target};
+use smokesignal::proto::{Event, Moment, Target};
 use smokesignal::sim::layout::{Layout, Start};
+use smokesignal::sim::scenario::{await_that, is_whole};
 use smokesignal::sim::{Death, Graph, HostId, Network, Options};
 
 fn secs(seconds: u64) -> Duration {
@@ -44,6 +45,68 @@ fn a_few_nodes_soon_find_a_seed_that_comes_late() {
     for nodes in 2..=4 {
         assert_good(nodes, &[Layout::LateSeed], 1..=10);
     }
+}
+
+/// Any lists of seeds that lead from each node to each other one, whoever names whom, and whatever
+/// starts when.
+#[test]
+fn nodes_with_any_seeds_become_one_quiet_network_in_any_order() {
+    for seed in 1..=100 {
+        let mut network = with_random_seeds(seed);
+        // A node that only one other node names, and that starts late, is found with its next probe.
+        let is_late = network.now() > Moment(5_000_000);
+        let patience = secs(if is_late { 100 } else { 10 });
+        let whole = await_that(&mut network, patience, is_whole);
+        assert!(
+            whole.is_some(),
+            "seed {seed}: {:?}",
+            Graph::of(&network).components()
+        );
+        network.run_for(secs(180));
+        network.take_happenings();
+        network.run_for(secs(60));
+        let happenings = network.take_happenings();
+        assert!(happenings.is_empty(), "seed {seed}: {happenings:?}");
+    }
+}
+
+/// Up to ten nodes, all started.
+fn with_random_seeds(seed: u64) -> Network {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut network = Network::new(Options {
+        seed,
+        ..Options::default()
+    });
+    let nodes = rng.u32(2..=10);
+    let mut seeds: Vec<Vec<Target>> = vec![Vec::new(); nodes as usize];
+    let mut name = |from: u32, to: u32| seeds[from as usize].push(HostId(to).address().into());
+    for node in 1..nodes {
+        let other = rng.u32(..node);
+        match rng.bool() {
+            true => name(node, other),
+            false => name(other, node),
+        }
+    }
+    for _ in 0..rng.u32(..=nodes) {
+        name(rng.u32(..nodes), rng.u32(..nodes));
+    }
+    for seeds in seeds {
+        network.add(Config {
+            seeds,
+            max_peers: rng.usize(3..=6),
+            ..Config::default()
+        });
+    }
+    let mut hosts: Vec<HostId> = network.hosts().collect();
+    rng.shuffle(&mut hosts);
+    let slow = rng.bool();
+    for host in hosts {
+        network.start(host);
+        network.run_for(Duration::from_millis(
+            rng.u64(..if slow { 30_000 } else { 300 }),
+        ));
+    }
+    network
 }
 
 #[test]

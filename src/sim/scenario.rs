@@ -20,8 +20,7 @@ use failures::{HALF, MOST, churn, deaths, partition};
 use members::members;
 use overlay::{join, steady};
 use receivers::slow_receivers;
-pub use watch::Figures;
-pub(super) use watch::{await_that, is_whole};
+pub use watch::{Figures, await_that, is_whole};
 
 /// The setup shared by the runs of one table.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ pub(super) fn seconds(time: Duration) -> f64 {
 }
 
 /// Runs until `done`. Returns the time it took, or `None` if it exceeds `limit`.
-pub(in crate::sim) fn await_that(
+pub fn await_that(
     network: &mut Network,
     limit: Duration,
     mut done: impl FnMut(&Network) -> bool,
@@ -33,7 +33,7 @@ pub(in crate::sim) fn await_that(
 }
 
 /// Whether all running nodes are connected.
-pub(in crate::sim) fn is_whole(network: &Network) -> bool {
+pub fn is_whole(network: &Network) -> bool {
     let lonely = |host| {
         network
             .state(host)
