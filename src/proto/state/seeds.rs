@@ -176,6 +176,10 @@ impl State {
         let is_bridged = std::mem::take(&mut seed.bridge).is_told;
         let before = seed.health;
         seed.health = before.answered();
+        // This is called for every beacon, so nothing is copied unless there is news.
+        if !(is_bridged || before.is_suspected() || before.is_lost()) {
+            return;
+        }
         let target = seed.target.clone();
         if before.is_suspected() {
             self.cancel_timer(Timer::Probe(index as u32));
