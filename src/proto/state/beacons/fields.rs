@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use crate::proto::bucket::Bucket;
 use crate::proto::{LinkId, Moment, NodeId, Origin};
 
-/// Limits on new seeds. The burst fills the table. Where all nodes are seeds, a part meets ever
-/// smaller ids as it grows.
-const NEWS_BURST: f64 = 16.0;
+/// Limits on new seeds. The burst fills the table twice: where all nodes are seeds, or the parts of a
+/// chain join each other, a part meets ever smaller ids as it grows.
+const NEWS_BURST: f64 = 32.0;
 const NEWS_PER_SECOND: f64 = 4.0;
 
 /// The seeds that a node hears, and its own role.
