@@ -534,6 +534,9 @@ impl<'a> World<'a> {
                     self.links.remove(&link);
                 }
             },
+            Output::Shortcut { link } => {
+                assert_eq!(self.links.get(&link), Some(&Phase::Open), "{link} is open");
+            }
             Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
             Output::CancelTimer(timer) => self.timers.cancel(timer),
             Output::Event(event) => self.event(&event),

@@ -71,8 +71,9 @@ fn place() -> impl Strategy<Value = Place> {
         prop::option::of("\\PC{1,16}"),
         prop::option::of(prop::sample::select(Why::ALL.to_vec())),
         prop::sample::select(vec![Records::None, Records::Plain, Records::Signed]),
+        any::<bool>(),
     );
-    parts.prop_map(|(numbers, part, network, why, members)| Place {
+    parts.prop_map(|(numbers, part, network, why, members, shortcut)| Place {
         max_peers: numbers.map(|[max, ..]| max),
         peers: numbers.map_or(0, |[_, has, _]| has),
         ways: numbers.map_or(0, |[.., ways]| ways),
@@ -80,6 +81,7 @@ fn place() -> impl Strategy<Value = Place> {
         network,
         why,
         members,
+        shortcut,
     })
 }
 

@@ -24,14 +24,19 @@ enum Deed {
     /// them.
     Send(u32, u32, u8),
     Body(u32, u16),
+    /// One of a host's shortcuts loses everything from now on.
+    Sever(u32),
 }
 
 fn step() -> impl Strategy<Value = Step<Deed>> {
-    let send = (0..HOSTS, 1..1_u32 << HOSTS, 1..4_u8);
+    // Many messages at once make a pair busy.
+    let count = prop_oneof![4 => 1..4_u8, 1 => 60..100_u8];
+    let send = (0..HOSTS, 1..1_u32 << HOSTS, count);
     let body = (0..HOSTS, any::<u16>());
     let own = vec![
         (16, send.prop_map(|(h, to, n)| Deed::Send(h, to, n)).boxed()),
         (2, body.prop_map(|(h, n)| Deed::Body(h, n)).boxed()),
+        (1, (0..HOSTS).prop_map(Deed::Sever).boxed()),
     ];
     steps(HOSTS, own)
 }
@@ -50,7 +55,7 @@ fn send(network: &mut Network, from: HostId, to: u32, text: String) -> usize {
     count
 }
 
-fn play(network: &mut Network, step: Step<Deed>, said: &mut u64) {
+fn play(network: &mut Network, step: Step<Deed>, said: &mut u64, max_shortcuts: usize) {
     match step {
         Step::Own(Deed::Send(from, to, count)) => {
             let texts: Vec<String> = (0..count)
@@ -63,6 +68,15 @@ fn play(network: &mut Network, step: Step<Deed>, said: &mut u64) {
         }
         Step::Own(Deed::Body(host, number)) => {
             network.input(HostId(host), Input::Body(number.to_string()));
+        }
+        Step::Own(Deed::Sever(host)) => {
+            let state = network.state(HostId(host));
+            if let Some(link) = state
+                .and_then(|state| state.shortcuts().next())
+                .map(|it| it.0)
+            {
+                network.make_half_open(HostId(host), link);
+            }
         }
         Step::Mishap(mishap) => befall(network, mishap),
     }
@@ -77,6 +91,9 @@ fn play(network: &mut Network, step: Step<Deed>, said: &mut u64) {
             "{footprint:?}"
         );
         assert!(footprint.waiting_bytes <= 256 << 10, "{footprint:?}");
+        assert!(footprint.early_bytes <= 8 << 20, "{footprint:?}");
+        assert!(footprint.shortcuts <= 2 * max_shortcuts, "{footprint:?}");
+        assert!(footprint.failed_shortcuts <= 256, "{footprint:?}");
     }
 }
 
@@ -87,13 +104,20 @@ proptest! {
     fn members_agree_at_rest_and_messages_arrive_once_and_in_order(
         seed in any::<u64>(),
         max_peers in 2..6_usize,
+        (max_shortcuts, idle) in (0..4_usize, 0..8_u64),
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        let config = Config { min_peers: max_peers.min(3), max_peers, ..Config::default() };
+        let config = Config {
+            min_peers: max_peers.min(3),
+            max_peers,
+            max_shortcuts,
+            shortcut_idle: Duration::from_secs(idle),
+            ..Config::default()
+        };
         let mut network = network(seed, HOSTS, &config);
         let mut said = 0;
         for step in steps {
-            play(&mut network, step, &mut said);
+            play(&mut network, step, &mut said, max_shortcuts);
         }
         mend(&mut network);
         prop_assert!(Graph::of(&network).is_connected());

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use smokesignal::Config;
 use smokesignal::proto::{
     Beacon, Event, Hello, HelloNative, Input, Intent, Item, Level, LinkId, Mark, Message, Moment,
-    Native, NodeId, Origin, Output, Payload, PeerAddress, Publish, Range, State, Target, Timer,
-    Timers, Watermark,
+    Native, NodeId, Origin, Output, Payload, PeerAddress, Place, Publish, Range, State, Target,
+    Timer, Timers, Watermark,
 };
 
 const MIN: usize = 3;
@@ -128,7 +128,10 @@ fn hello(number: u8, native: bool, intent: Intent) -> Hello {
         intent,
         windows: number.is_multiple_of(2),
         max_message: (number == 4).then_some(4),
-        place: Default::default(),
+        place: Place {
+            shortcut: number.is_multiple_of(3),
+            ..Place::default()
+        },
     });
     Hello {
         id: id(number),
@@ -204,6 +207,7 @@ impl Bench {
                         self.links.retain(|other| *other != link);
                     }
                 }
+                Output::Shortcut { link } => panic!("{link} is a shortcut to a stranger"),
                 Output::SetTimer { timer, after } => self.timers.set(timer, self.now.after(after)),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
                 Output::Event(event) => {

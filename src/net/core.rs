@@ -100,6 +100,8 @@ struct Open {
     level: Level,
     /// Set once the link is a peer's.
     peer: Option<Peer>,
+    /// Whether it is a shortcut.
+    is_shortcut: bool,
 }
 
 struct Peer {
@@ -111,7 +113,7 @@ struct Peer {
 
 impl Open {
     fn is_native(&self) -> bool {
-        self.peer.as_ref().is_some_and(|peer| peer.native)
+        self.is_shortcut || self.peer.as_ref().is_some_and(|peer| peer.native)
     }
 }
 
@@ -363,6 +365,7 @@ impl Core {
             Output::SetTimer { timer, after } => self.timers.set(timer, now.after(after)),
             Output::CancelTimer(timer) => self.timers.cancel(timer),
             Output::Dial { link, target } => self.dial(link, target),
+            Output::Shortcut { link } => self.settle_shortcut(link),
             Output::Close { link, how } => self.close(link, how),
             Output::Window {
                 link: None,

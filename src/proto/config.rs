@@ -111,6 +111,13 @@ pub struct Config {
     pub members: bool,
     /// Maximum number of members' records. Default 16 384: with 300 bytes each, 5 MiB.
     pub max_members: usize,
+    /// Maximum number of shortcuts: links to members that this node exchanges much with, beside its
+    /// peers. 0 = none. Default 16: each costs a socket and, if the other end does not read, up to
+    /// [`Config::link_queue`]; few nodes talk much to more others at a time.
+    pub max_shortcuts: usize,
+    /// How long a shortcut without a letter is kept. Default 30 s: much longer than the dial for a
+    /// new one takes, and short enough for a burst to leave nothing behind.
+    pub shortcut_idle: Duration,
     /// The application's own text in this node's record, at most
     /// [`MAX_BODY`](super::members::MAX_BODY) bytes. Default empty.
     pub body: String,
@@ -157,6 +164,8 @@ impl Default for Config {
             members: true,
             repair_bytes: 32 << 20,
             max_members: 16_384,
+            max_shortcuts: 16,
+            shortcut_idle: Duration::from_secs(30),
             body: String::new(),
             native: true,
             identity: None,

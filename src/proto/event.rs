@@ -150,6 +150,11 @@ pub enum Output {
         /// The bytes.
         data: Outgoing,
     },
+    /// The link is a shortcut now. It has its handshake, and is no peer's.
+    Shortcut {
+        /// The link.
+        link: LinkId,
+    },
     /// End a link.
     Close {
         /// The link.

@@ -220,6 +220,15 @@ impl Members {
         (announced.epoch == origin.epoch && announced.key == node.key).then_some(announced.handle)
     }
 
+    /// Where the member with that handle listens.
+    pub fn address(&self, handle: u32) -> Option<Address> {
+        // The slot may have been reused for another node.
+        self.origin(handle)?;
+        let node = self.table.node(*self.by_handle.get(&handle)?)?;
+        let (host, port) = View::read(&node.record.as_ref()?.raw)?.address;
+        Some(Address::new(host, port))
+    }
+
     /// The key that signed a member's record.
     pub fn key(&self, handle: u32) -> Option<PublicKey> {
         // The slot may have been reused for another node.

@@ -105,6 +105,9 @@ pub struct Place {
     /// `members`: whether the sender keeps and forwards records and letters, and so understands
     /// [`Native::Members`] and [`Native::Routing`].
     pub members: Records,
+    /// `shortcut`: the link is to be a shortcut, and in an ack: it is one. The intent is then
+    /// [`Intent::Check`], which nodes that know no shortcuts refuse without further ado.
+    pub shortcut: bool,
 }
 
 /// Which records of members a node keeps.

@@ -11,6 +11,8 @@
 //!   nobody acknowledges.
 //! - *No loops*: a letter never goes back over the link it came from. It crosses at most a few more
 //!   links than the sender's own path has. So it soon ends where the records of nodes disagree.
+//! - *Shortcuts*: a pair that sends much is [`Output::Busy`], and may get a link of its own. It
+//!   carries nothing but the letters and notes from one end to the other.
 //! - *Pressure*: a sender may be one window ahead of the receiver's application. Only the two ends
 //!   keep state; between them, letters wait only in the queues of links.
 //!
@@ -24,8 +26,12 @@ mod ends;
 mod event;
 mod fields;
 mod frame;
+mod load;
 mod notes;
+mod order;
+mod paths;
 mod seal;
+mod shortcuts;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +43,7 @@ use ends::Sending;
 pub use event::{Config, Counters, Input, Output, Roads};
 pub use fields::Routing;
 pub use frame::{Frame, Letter, MAX_RECEIVERS, Note, Receiver, What};
+use paths::Paths;
 use seal::Seals;
 
 /// A letter may cross this many more links than the sender's own path has.
@@ -47,6 +54,12 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const HOLD_FOR: Duration = Duration::from_secs(2);
 /// Bound on waiting letters, in bytes.
 const MAX_HELD: usize = 256 << 10;
+/// Bound on letters that wait for earlier ones on another path, in bytes: half of what sixteen
+/// pairs may have outstanding.
+const MAX_EARLY: usize = 8 << 20;
+/// The same for one sender, which may overrun its window by as much again. A larger letter may wait
+/// alone.
+const MAX_EARLY_OF_ONE: usize = 2 << 20;
 /// How many members that left keep their numbers.
 const MAX_PAST: usize = 1024;
 /// Smaller payloads are copied, because a slice would keep a whole receive buffer alive.
@@ -64,12 +77,14 @@ impl Routing {
             seals: Seals::new(config.identity.clone()),
             config,
             me,
+            paths: Paths::default(),
             sessions: 0,
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
             past: VecDeque::new(),
             held: VecDeque::new(),
             held_bytes: 0,
+            early_bytes: 0,
             complaints: Bucket::new(COMPLAINTS_PER_SECOND, COMPLAINTS_PER_SECOND, now),
             reports: Bucket::new(REPORTS_AT_ONCE, 1.0, now),
             is_busy: false,
@@ -90,6 +105,7 @@ impl Routing {
         std::mem::swap(&mut self.out, out);
         match input {
             Input::Send(to, payload) => self.send(now, &to, &payload, roads),
+            Input::Frame(link, frame) if !self.is_in_place(link, &frame) => {}
             Input::Frame(link, Frame::Letter(letter)) => self.on_letter(now, link, letter, roads),
             Input::Frame(link, Frame::Note(note)) => self.on_note(now, link, note, roads),
             Input::Consumed(handle, number) => self.on_consumed_here(handle, number, roads),
@@ -97,13 +113,11 @@ impl Routing {
             Input::Left(handle) => {
                 self.seals.forget(handle);
                 self.sending.remove(&handle);
-                if let Some(end) = self.receiving.remove(&handle) {
-                    self.past.push_back(end);
-                    if self.past.len() > MAX_PAST {
-                        self.past.pop_front();
-                    }
-                }
+                self.forget_arrivals(handle);
             }
+            Input::ShortcutUp(handle, link) => self.shortcut_up(now, handle, link, roads),
+            Input::ShortcutEnds(link) => self.shortcut_ends(link, roads),
+            Input::ShortcutDown(link) => self.shortcut_down(now, link, roads),
             Input::Pressure => {
                 for handle in self.sending.keys().copied().collect::<Vec<_>>() {
                     self.update_window(handle, roads);
@@ -127,6 +141,11 @@ impl Routing {
         (pairs, self.held_bytes)
     }
 
+    /// The bytes that wait for earlier letters on another path.
+    pub fn early_bytes(&self) -> usize {
+        self.early_bytes
+    }
+
     /// Whether the application has unconsumed messages, or a sender does not know of its progress.
     pub fn is_waiting(&self) -> bool {
         self.receiving.values().any(|(_, end)| end.is_waiting())
@@ -138,19 +157,20 @@ impl Routing {
             let Some(origin) = roads.origin(handle) else {
                 continue;
             };
-            let Some((link, length)) = roads.way_to(&origin.id) else {
+            let Some((link, length)) = self.way_to(handle, &origin, roads) else {
                 self.undelivered(now, handle, payload.count().into());
                 continue;
             };
+            self.paths.uses(link, now);
             self.is_busy = true;
             self.counters.sent += u64::from(payload.count());
-            let sessions = &mut self.sessions;
-            let sending = self.sending.entry(handle).or_insert_with(|| {
-                *sessions += 1;
-                Sending::new(*sessions, now)
-            });
-            let first = sending.sends(payload.count(), payload.body().len(), now);
+            let sending = self.sending_to(handle, now);
+            let (count, bytes) = (payload.count(), payload.body().len());
+            let first = sending.sends(count, bytes, now);
             let session = sending.session;
+            if length > 1 && sending.load.adds(count, bytes, now) {
+                self.out.push(Output::Busy(handle));
+            }
             let group = ways.entry(link).or_default();
             group.0 = group.0.max(length);
             let mut to = Receiver {
@@ -184,12 +204,23 @@ impl Routing {
         }
     }
 
+    /// The sending end for a member.
+    fn sending_to(&mut self, handle: u32, now: Moment) -> &mut Sending {
+        let sessions = &mut self.sessions;
+        self.sending.entry(handle).or_insert_with(|| {
+            *sessions += 1;
+            Sending::new(*sessions, now)
+        })
+    }
+
     fn on_letter(&mut self, now: Moment, link: LinkId, letter: Letter, roads: &mut impl Roads) {
         let payload = letter.payload.detached(DETACH_BELOW);
+        let path = self.paths.of(link);
+        self.paths.uses(link, now);
         let mut ways: BTreeMap<LinkId, Vec<Receiver>> = BTreeMap::new();
         for to in letter.to {
             if to.origin == self.me {
-                self.arrived(now, &letter.from, &to, &payload, roads);
+                self.arrived((now, path), &letter.from, &to, &payload, roads);
                 continue;
             }
             match roads.way_to(&to.origin.id) {
@@ -244,7 +275,7 @@ impl Routing {
             0
         };
         let origin = roads.origin(handle);
-        let way = origin.and_then(|origin| roads.way_to(&origin.id));
+        let way = origin.and_then(|origin| self.way_to(handle, &origin, roads));
         if way.is_some_and(|(link, _)| roads.is_crowded(link)) {
             bytes = bytes.max(self.config.window + 1);
         }
@@ -260,6 +291,7 @@ impl Routing {
             self.held_bytes -= held.cost();
             self.counters.missed += u64::from(held.payload.count());
         }
+        self.give_overdue(now);
         let patience = self.config.patience;
         let mut asking = Vec::new();
         let mut slow = Vec::new();
@@ -271,7 +303,8 @@ impl Routing {
             }
         }
         let is_owed = |sending: &Sending| sending.outstanding() > 0;
-        self.is_busy = !self.held.is_empty() || self.sending.values().any(is_owed);
+        let waits = !self.held.is_empty() || self.early_bytes > 0;
+        self.is_busy = waits || self.sending.values().any(is_owed);
         for handle in slow {
             self.out.push(Output::Slow(handle));
             self.update_window(handle, roads);

@@ -10,7 +10,8 @@
 //! - [`legacy`]: packets, pings and peer requests of legacy nodes;
 //! - [`views`]: connects the state of membership, [`membership`], to the links;
 //! - [`broadcasts`]: connects the state of broadcasts, [`publish`], to the links;
-//! - [`nodes`]: members of the network, and messages to any of them.
+//! - [`nodes`]: members of the network, and messages to any of them;
+//! - [`shortcuts`]: links of their own for pairs of members that exchange much.
 
 mod beacons;
 mod broadcasts;
@@ -19,6 +20,7 @@ mod legacy;
 mod links;
 mod nodes;
 mod seeds;
+mod shortcuts;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -37,6 +39,7 @@ use entry::Entry;
 use legacy::Legacy;
 use links::{Link, Phase, Twins};
 use nodes::Nodes;
+use shortcuts::Shortcuts;
 
 /// Interval between checks for silent links.
 const HEARTBEAT_CHECK: Duration = Duration::from_secs(1);
@@ -65,6 +68,7 @@ pub struct State {
     watches_windows: bool,
     /// Members and routing. `None` while the node is stopped or members are switched off.
     nodes: Option<Nodes>,
+    shortcuts: Shortcuts,
     counters: Counters,
     out: Vec<Output>,
     /// Reused buffer: saves an allocation per input.
@@ -98,6 +102,12 @@ pub struct Footprint {
     pub pairs: usize,
     /// Bytes of letters that wait for a record.
     pub waiting_bytes: usize,
+    /// Bytes of letters that wait for earlier ones on another path.
+    pub early_bytes: usize,
+    /// Shortcuts, those being dialled included.
+    pub shortcuts: usize,
+    /// Members that a dial for a shortcut failed to.
+    pub failed_shortcuts: usize,
 }
 
 impl State {
@@ -117,6 +127,7 @@ impl State {
             publish: publish::State::new(&config, origin),
             watches_windows: false,
             nodes: None,
+            shortcuts: Shortcuts::default(),
             config,
             me,
             rng,
@@ -165,6 +176,7 @@ impl State {
             counters.routed_forged = routing.forged;
             counters.undelivered = routing.undelivered;
             counters.routed_lost = routing.missed + routing.dropped;
+            counters.shortcuts = self.shortcuts().count() as u64;
         }
         counters
     }
@@ -204,6 +216,9 @@ impl State {
             members_bytes: nodes.map_or(0, |nodes| nodes.members.footprint()),
             pairs,
             waiting_bytes,
+            early_bytes: nodes.map_or(0, |nodes| nodes.routing.early_bytes()),
+            shortcuts: self.all_shortcuts().count(),
+            failed_shortcuts: self.shortcuts.failed(),
         }
     }
 
@@ -212,6 +227,12 @@ impl State {
         self.peers
             .iter()
             .filter_map(|id| Some((*id, self.links.get(id)?.peer_id()?)))
+    }
+
+    /// The links of the shortcuts, and the ids of the members that they lead to.
+    pub fn shortcuts(&self) -> impl Iterator<Item = (LinkId, &NodeId)> {
+        let links = self.links.iter();
+        links.filter_map(|(link, state)| Some((*link, &state.shortcut()?.member.origin.id)))
     }
 
     /// Handles `input` and appends the resulting actions to `out`, in order.
@@ -307,6 +328,7 @@ impl State {
             Message::PeerRequest(who) if !is_peer => self.on_entry_request(link, who),
             Message::Pong(pong) if !is_peer => self.on_pong(link, &pong),
             Message::Rejected(reject) => self.on_reject(link, reject),
+            message if state.shortcut().is_some() => self.on_shortcut(link, message),
             Message::Native(Native::Contacts { nonce, contacts })
                 if matches!(state.phase, Phase::Refused(_)) =>
             {

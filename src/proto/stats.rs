@@ -68,6 +68,10 @@ pub struct Counters {
     pub undelivered: u64,
     /// Letters to this node, and notes on them, that were not of the member that they named.
     pub routed_forged: u64,
+    /// Shortcuts now.
+    pub shortcuts: u64,
+    /// Shortcuts that this node refused to other nodes.
+    pub shortcuts_refused: u64,
 }
 
 impl Counters {
@@ -106,6 +110,8 @@ impl Counters {
             routed_lost: self.routed_lost + other.routed_lost,
             undelivered: self.undelivered + other.undelivered,
             routed_forged: self.routed_forged + other.routed_forged,
+            shortcuts: self.shortcuts + other.shortcuts,
+            shortcuts_refused: self.shortcuts_refused + other.shortcuts_refused,
         }
     }
 }

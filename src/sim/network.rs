@@ -382,9 +382,7 @@ impl Network {
             }
             Output::Event(event) => {
                 if let Event::PeerAdded { link, .. } = &event {
-                    let unconnected = &mut self.hosts[host.index()].unconnected;
-                    unconnected.retain(|(other, ..)| other != link);
-                    self.connected(host, *link);
+                    self.settle(host, *link);
                 }
                 self.give(host, &event);
                 let at = self.now;
@@ -413,6 +411,7 @@ impl Network {
                     began,
                 });
             }
+            Output::Shortcut { link } => self.settle(host, link),
             Output::Close { link, how } => self.close(host, link, how),
             Output::Window {
                 link: None,

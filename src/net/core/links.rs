@@ -61,10 +61,24 @@ impl Core {
 
     /// The role of the node at the other end.
     pub(super) fn role(&self, link: LinkId) -> Role {
-        let peer = self.links.get(&link).and_then(|open| open.peer.as_ref());
-        peer.map_or(Role::Unconnected, |peer| Role::Peer {
-            has_windows: peer.windows,
-        })
+        let Some(open) = self.links.get(&link) else {
+            return Role::Unconnected;
+        };
+        match &open.peer {
+            Some(peer) => Role::Peer {
+                has_windows: peer.windows,
+            },
+            None if open.is_shortcut => Role::Peer { has_windows: true },
+            None => Role::Unconnected,
+        }
+    }
+
+    /// A link has become a shortcut: it has the limits of a peer's, and no gate of its own.
+    pub(super) fn settle_shortcut(&mut self, link: LinkId) {
+        self.unconnected.remove(&link);
+        if let Some(open) = self.links.get_mut(&link) {
+            open.is_shortcut = true;
+        }
     }
 
     /// Begins a link on a connection.
@@ -103,6 +117,7 @@ impl Core {
                 given: (0, 0),
                 level: Level::Low,
                 peer: None,
+                is_shortcut: false,
             },
         );
         let task = task.run().with_current_subscriber();

@@ -63,8 +63,10 @@ fn decode_native(raw: &str) -> Option<HelloNative> {
 /// Malformed members count as absent. A malformed network name is the exception: it becomes the
 /// empty name, which no node has.
 fn decode_place(raw: &str) -> Option<Place> {
-    let names = ["max", "has", "ways", "part", "network", "why", "members"];
-    let [max, has, ways, part, network, why, members] = json::fields(raw, names)?;
+    let names = [
+        "max", "has", "ways", "part", "network", "why", "members", "shortcut",
+    ];
+    let [max, has, ways, part, network, why, members, shortcut] = json::fields(raw, names)?;
     let number = |raw: Option<&str>| raw.and_then(|number| number.parse().ok());
     let name_of = |raw| json::unquote(raw).filter(|name| is_network(name));
     let network = network.map(|raw| name_of(raw).unwrap_or_default());
@@ -83,6 +85,7 @@ fn decode_place(raw: &str) -> Option<Place> {
             Some("\"signed\"") => Records::Signed,
             _ => Records::None,
         },
+        shortcut: shortcut == Some("true"),
     })
 }
 
@@ -157,6 +160,7 @@ fn put_place(line: &mut Vec<u8>, place: &Place) {
         network,
         why,
         members,
+        shortcut,
     } = place;
     if let Some(max) = max_peers {
         line.extend_from_slice(format!(r#","max":{max},"has":{peers},"ways":{ways}"#).as_bytes());
@@ -177,5 +181,8 @@ fn put_place(line: &mut Vec<u8>, place: &Place) {
         Records::None => {}
         Records::Plain => line.extend_from_slice(br#","members":true"#),
         Records::Signed => line.extend_from_slice(br#","members":"signed""#),
+    }
+    if *shortcut {
+        line.extend_from_slice(br#","shortcut":true"#);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::load::Load;
+use super::order::Order;
 use crate::proto::Moment;
 
 /// The cost of a message on top of its bytes.
@@ -23,6 +25,7 @@ pub(super) struct Sending {
     told_at: Moment,
     /// The receiver consumes nothing, and senders no longer wait for it.
     is_stalled: bool,
+    pub(super) load: Load,
 }
 
 impl Sending {
@@ -35,6 +38,7 @@ impl Sending {
             since: now,
             told_at: now,
             is_stalled: false,
+            load: Load::new(now),
         }
     }
 
@@ -97,9 +101,8 @@ impl Sending {
 /// The receiving end towards one node.
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
-    session: u32,
-    /// The number of the last message that arrived or is known to be lost.
-    received: u64,
+    /// Which messages come next.
+    pub(super) order: Order,
     /// The last messages that the application was given and has consumed.
     given: u64,
     consumed: u64,
@@ -107,66 +110,37 @@ pub(super) struct Receiving {
     told: u64,
 }
 
-/// The fate of a run that arrived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
-    /// It comes next. Holds the number of messages lost before it.
-    Next(u64),
-    /// It arrived after later messages, and is dropped to keep the order.
-    Late,
-}
-
 impl Receiving {
     /// The same end for a member that has returned.
     pub(super) fn again(self) -> Self {
-        let (received, session) = (self.received, self.session);
+        let received = self.order.received();
         Self {
-            session,
-            received,
+            order: self.order.again(),
             given: received,
             consumed: received,
             told: received,
         }
     }
 
-    /// Notes the arrival of the messages `first` to `last` of a session.
-    pub(super) fn receives(&mut self, session: u32, first: u64, last: u64) -> Verdict {
-        let is_first = self.session == 0;
-        if session < self.session || session == self.session && first <= self.received {
-            return Verdict::Late;
+    /// The numbers of a new session count from one again.
+    pub(super) fn begins(&mut self, session: u32) {
+        if self.order.begins(session) {
+            (self.given, self.consumed, self.told) = (0, 0, 0);
         }
-        if session > self.session {
-            *self = Self {
-                session,
-                ..Self::default()
-            };
-        }
-        // Messages sent before we knew the sender do not count as lost.
-        let lost = if is_first {
-            0
-        } else {
-            first - 1 - self.received
-        };
-        (self.received, self.given) = (last, last);
-        Verdict::Next(lost)
+    }
+
+    /// The messages `first` to `last` are next. Returns how many before them are lost.
+    pub(super) fn gives(&mut self, first: u64, last: u64, now: Moment) -> u64 {
+        self.given = last;
+        self.order.moves_on(first, last, now)
     }
 
     /// The sender has sent up to `number`, and nothing is on its way any more. Returns the number
     /// of lost messages.
-    pub(super) fn has_sent(&mut self, session: u32, number: u64) -> u64 {
-        if session < self.session {
-            return 0;
-        }
-        if session > self.session {
-            *self = Self {
-                session,
-                ..Self::default()
-            };
-        }
-        let lost = number.saturating_sub(self.received);
-        self.received += lost;
+    pub(super) fn has_sent(&mut self, number: u64, now: Moment) -> u64 {
+        let lost = self.order.ends_at(number, now);
         if self.consumed >= self.given {
-            self.consumed = self.received;
+            self.consumed = self.order.received();
         }
         lost
     }
@@ -181,7 +155,7 @@ impl Receiving {
         let before = self.consumed;
         // With nothing left to consume, the lost messages after it count as consumed.
         self.consumed = if number >= self.given {
-            self.received
+            self.order.received()
         } else {
             number.max(self.consumed)
         };
@@ -191,10 +165,10 @@ impl Receiving {
     /// The session and number to tell the sender, if they are news or `is_told` is set.
     pub(super) fn tells(&mut self, is_told: bool) -> Option<(u32, u64)> {
         let is_news = std::mem::replace(&mut self.told, self.consumed) != self.consumed;
-        (is_news || is_told).then_some((self.session, self.consumed))
+        (is_news || is_told).then_some((self.order.session(), self.consumed))
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        self.consumed < self.received || self.told < self.consumed
+        self.consumed < self.order.received() || self.told < self.consumed
     }
 }

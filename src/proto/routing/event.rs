@@ -51,6 +51,12 @@ pub enum Input {
     Left(u32),
     /// The level of a link's queue changed.
     Pressure,
+    /// This link is a shortcut to a member now.
+    ShortcutUp(u32, LinkId),
+    /// A shortcut takes no more letters of ours. It may still bring some.
+    ShortcutEnds(LinkId),
+    /// A shortcut brings nothing any more.
+    ShortcutDown(LinkId),
     /// The time of the last [`Output::WakeAt`] has come.
     Wake,
 }
@@ -68,6 +74,10 @@ pub enum Output {
     Slow(u32),
     /// This many messages to a member were dropped on the way. The reports are rate-limited.
     Undelivered(u32, u64),
+    /// Much was sent to a member that is not a neighbour and has no shortcut.
+    Busy(u32),
+    /// A shortcut brought a frame that is not from its one end to the other.
+    Stray(LinkId),
     /// Give [`Input::Wake`] at that time.
     WakeAt(Moment),
 }

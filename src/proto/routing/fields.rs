@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::ends::{Receiving, Sending};
 use super::event::{Config, Counters, Output};
 use super::frame::Receiver;
+use super::paths::Paths;
 use super::seal::Seals;
 use crate::proto::{Bucket, Moment, Origin, Payload};
 
@@ -17,6 +18,7 @@ pub struct Routing {
     pub(super) config: Config,
     pub(super) me: Origin,
     pub(super) seals: Seals,
+    pub(super) paths: Paths,
     pub(super) sessions: u32,
     pub(super) sending: BTreeMap<u32, Sending>,
     pub(super) receiving: BTreeMap<u32, (Origin, Receiving)>,
@@ -24,6 +26,8 @@ pub struct Routing {
     pub(super) past: VecDeque<(Origin, Receiving)>,
     pub(super) held: VecDeque<Held>,
     pub(super) held_bytes: usize,
+    /// Bytes of letters that wait for earlier ones on another path.
+    pub(super) early_bytes: usize,
     pub(super) complaints: Bucket,
     /// Reports of undelivered messages to the application: any node may claim some.
     pub(super) reports: Bucket,

@@ -1,5 +1,6 @@
 //! Notes: reports about letters between the two ends, and from the nodes between.
 
+use super::paths::Path;
 use super::{
     Class, Frame, LinkId, Moment, Note, Origin, Output, Receiver, Roads, Routing, What, hops,
 };
@@ -37,12 +38,14 @@ impl Routing {
                 }
             }
             (What::Sent(number), Some(handle)) => {
-                let receiving = self.receiving(handle, &note.from);
-                let lost = receiving.has_sent(note.session, number);
-                // A hanging application is not reported, so that the sender stops waiting for it.
-                let is_told = !receiving.has_unread();
-                self.counters.missed += lost;
-                self.tell(handle, is_told, roads);
+                let path = self.paths.of(link);
+                self.has_sent((now, path), handle, &note.from, note.session, number);
+                if let Some((_, receiving)) = self.receiving.get(&handle) {
+                    // A hanging application is not reported, so that the sender stops waiting for
+                    // it.
+                    let is_told = !receiving.has_unread();
+                    self.tell(handle, is_told, roads);
+                }
             }
             (What::Undelivered(count, about), _) => {
                 // Any node may claim this, so it is only reported and changes no state.
@@ -53,6 +56,29 @@ impl Routing {
             }
             _ => {}
         }
+    }
+
+    /// A member says that it has sent messages up to `number`, and that it asks over this path.
+    fn has_sent(
+        &mut self,
+        (now, path): (Moment, Path),
+        handle: u32,
+        from: &Origin,
+        session: u32,
+        number: u64,
+    ) {
+        if !self.begins(handle, from, session) {
+            return;
+        }
+        let order = &mut self.receiving(handle, from).order;
+        if order.begins_shortcut(path, number) {
+            return;
+        }
+        let sure = match order.sure(path, number) {
+            sure if sure < number && order.gives_up(now) => number,
+            sure => sure,
+        };
+        self.settle(handle, sure, now);
     }
 
     /// Tells the sender that a letter ends here.
@@ -90,10 +116,12 @@ impl Routing {
         what: What,
         roads: &mut impl Roads,
     ) {
-        let Some((link, length)) = roads.way_to(&to.id) else {
-            return;
-        };
         let handle = roads.handle_of(&to);
+        let way = match handle {
+            Some(handle) => self.way_to(handle, &to, roads),
+            None => roads.way_to(&to.id),
+        };
+        let Some((link, length)) = way else { return };
         let mut note = Note {
             hops: hops(length),
             from: self.me.clone(),

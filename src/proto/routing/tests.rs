@@ -1,4 +1,5 @@
 mod closed;
+mod shortcuts;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,8 @@ struct World {
     /// Applications consume messages at once.
     eager: bool,
     letters: usize,
+    /// The links that are shortcuts, and what waits on each of them, by receiver.
+    lanes: BTreeMap<LinkId, BTreeMap<usize, VecDeque<Frame>>>,
 }
 
 /// The edges that a node believes in. A link and a handle have the number of the node at the other
@@ -141,6 +144,7 @@ impl World {
             other: vec![Vec::new(); count],
             eager: true,
             letters: 0,
+            lanes: BTreeMap::new(),
         }
     }
 
@@ -157,7 +161,13 @@ impl World {
                     bytes.extend_from_slice(&rest);
                     let frame = Frame::read(frame.kind(), bytes.freeze()).unwrap();
                     let from = LinkId(node as u32);
-                    self.wire.push_back((link.0 as usize, from, frame));
+                    match self.lanes.get_mut(&link) {
+                        Some(ends) => {
+                            let others = ends.iter_mut().filter(|(to, _)| **to != node);
+                            others.for_each(|(_, queue)| queue.push_back(frame.clone()));
+                        }
+                        None => self.wire.push_back((link.0 as usize, from, frame)),
+                    }
                 }
                 Output::Deliver(handle, payload, mark) => {
                     let text = String::from_utf8(payload.body().to_vec()).unwrap();

@@ -11,8 +11,9 @@ mod unicast;
 
 use super::State;
 use crate::proto::{Level, LinkId, NodeId, publish};
-pub(super) use dial::{is_dialing, own_dials};
-pub(super) use fields::{Dial, DialEnd, Link, Peer, Phase, Twins};
+pub(super) use dial::{control, is_dialing, own_dials};
+pub(super) use fields::{Dial, DialEnd, Link, Member, Peer, Phase, Purpose, Shortcut, Twins};
+pub(super) use heartbeat::{DEAD_AFTER, HEARTBEAT_AFTER};
 
 impl State {
     pub(super) fn peer(&self, link: LinkId) -> Option<&Peer> {

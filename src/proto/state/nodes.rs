@@ -54,9 +54,9 @@ impl Roads for Map<'_> {
     }
 
     fn takes(&self, link: LinkId, bytes: usize) -> bool {
-        let peer = self.links.get(&link).and_then(Link::peer);
+        let most = self.links.get(&link).and_then(Link::max_message);
         // Framing adds eight bytes to the largest message.
-        peer.is_some_and(|peer| bytes <= peer.max_message.saturating_add(8))
+        most.is_some_and(|most| bytes <= most.saturating_add(8))
     }
 
     fn is_crowded(&self, link: LinkId) -> bool {
@@ -112,6 +112,8 @@ impl State {
         }
         let Some(peer) = self.peer(link) else { return };
         let id = peer.id.clone();
+        self.leave_shortcut_to(&id);
+        let Some(peer) = self.peer(link) else { return };
         let stub = (!is_aware).then(|| {
             let target = peer.target.clone();
             target.map_or_else(Address::default, |target| Address {
@@ -201,13 +203,14 @@ impl State {
             }
             members::Event::Updated(member) => self.emit(Event::MemberUpdated(member)),
             members::Event::Left(handle) => {
+                self.close_shortcut_to(handle);
                 self.tell_routing(routing::Input::Left(handle));
                 self.emit(Event::MemberLeft(LinkId(handle)));
             }
         }
     }
 
-    fn tell_routing(&mut self, input: routing::Input) {
+    pub(super) fn tell_routing(&mut self, input: routing::Input) {
         let Some(Nodes { members, routing }) = &mut self.nodes else {
             return;
         };
@@ -249,6 +252,8 @@ impl State {
                 let member = LinkId(handle);
                 self.emit(Event::Undelivered { member, count });
             }
+            routing::Output::Busy(handle) => self.on_busy(handle),
+            routing::Output::Stray(link) => self.on_stray(link),
             routing::Output::WakeAt(at) => {
                 self.set_timer(Timer::Routing, at.since(self.now));
             }

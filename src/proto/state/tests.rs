@@ -7,6 +7,7 @@ mod legacy;
 mod links;
 mod relays;
 mod room;
+mod shortcuts;
 mod waiting;
 
 use std::net::SocketAddr;

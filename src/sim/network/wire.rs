@@ -157,8 +157,10 @@ impl Network {
         self.input(host, Input::Closed { link, reason });
     }
 
-    /// Notes that the other end is a peer.
-    pub(super) fn connected(&mut self, host: HostId, link: LinkId) {
+    /// Notes that a link has its handshake.
+    pub(super) fn settle(&mut self, host: HostId, link: LinkId) {
+        let unconnected = &mut self.hosts[host.index()].unconnected;
+        unconnected.retain(|(other, ..)| *other != link);
         if let Some(port) = self.port(host, link) {
             self.end_of(port).decoder.connected();
         }

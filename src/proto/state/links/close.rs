@@ -64,7 +64,7 @@ impl State {
     }
 
     /// Closes a link that never became a peer, without an event.
-    pub(super) fn forget_link(&mut self, link: LinkId, how: CloseHow) {
+    pub(in crate::proto::state) fn forget_link(&mut self, link: LinkId, how: CloseHow) {
         self.out.push(Output::Close { link, how });
         self.cancel_timer(Timer::Handshake(link));
         self.links.remove(&link);
@@ -89,6 +89,9 @@ impl State {
         match state.phase {
             Phase::Courier(Some(seed)) => self.request_delivered(seed, code),
             Phase::Dialing(Purpose::Courier(_, Some(seed))) => self.seed_failed(seed, code),
+            Phase::Dialing(Purpose::Shortcut(_))
+            | Phase::AwaitingShortcut(_)
+            | Phase::Shortcut(_) => self.shortcut_broke(link, &state),
             _ => {}
         }
         let Some(peer) = state.peer() else {

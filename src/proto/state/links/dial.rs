@@ -78,6 +78,9 @@ impl State {
                 self.send(link, control(line::handshake(&hello)));
                 self.set_timer(Timer::Handshake(link), self.config.handshake_timeout);
             }
+            Phase::Dialing(Purpose::Shortcut(member)) => {
+                self.ask_for_shortcut(link, member, remote)
+            }
             other => state.phase = other,
         }
     }
@@ -103,7 +106,7 @@ impl State {
         self.peers.iter().find_map(is_there)
     }
 
-    fn dial(&mut self, target: Target, purpose: Purpose) {
+    pub(in crate::proto::state) fn dial(&mut self, target: Target, purpose: Purpose) {
         let link = self.next_link();
         self.counters.dials += 1;
         tracing::debug!(%link, host = target.host, port = target.port, "dialling");
@@ -133,7 +136,7 @@ pub(in crate::proto::state) fn own_dials(
 }
 
 /// A line or frame of the protocol itself.
-pub(super) fn control(head: bytes::Bytes) -> Outgoing {
+pub(in crate::proto::state) fn control(head: bytes::Bytes) -> Outgoing {
     Outgoing {
         class: Class::Control,
         head,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::proto::bucket::Bucket;
 use crate::proto::publish::Outstanding;
-use crate::proto::{Hello, Intent, Level, Mark, Moment, NodeId, PeerAddress, Target};
+use crate::proto::{Hello, Intent, Level, Mark, Moment, NodeId, Origin, PeerAddress, Target};
 
 /// Limits on refusals and conflicts reported to the application: burst, and per second.
 const TOLD_BURST: f64 = 10.0;
@@ -49,6 +49,27 @@ pub(in crate::proto::state) enum Phase {
     Held(Hello),
     /// A peer.
     Peer(Box<Peer>),
+    /// This node has sent a handshake for a shortcut and waits for the ack.
+    AwaitingShortcut(Member),
+    /// A shortcut.
+    Shortcut(Shortcut),
+}
+
+/// A member that a shortcut leads to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::proto::state) struct Member {
+    pub(in crate::proto::state) handle: u32,
+    pub(in crate::proto::state) origin: Origin,
+}
+
+/// A link to a member that is no peer. It carries only letters and notes of its two ends.
+#[derive(Debug)]
+pub(in crate::proto::state) struct Shortcut {
+    pub(in crate::proto::state) member: Member,
+    /// The largest message that the member accepts, in bytes.
+    pub(in crate::proto::state) max_message: usize,
+    /// Set once this node has said goodbye: when it closes the link even if the member does not.
+    pub(in crate::proto::state) ends_by: Option<Moment>,
 }
 
 /// A peer.
@@ -118,6 +139,31 @@ impl Link {
         self.peer().map(|peer| &peer.id)
     }
 
+    /// The member that this link leads to, or is to lead to, as a shortcut.
+    pub(in crate::proto::state) fn shortcut_to(&self) -> Option<&Member> {
+        match &self.phase {
+            Phase::Dialing(Purpose::Shortcut(member)) | Phase::AwaitingShortcut(member) => {
+                Some(member)
+            }
+            Phase::Shortcut(shortcut) => Some(&shortcut.member),
+            _ => None,
+        }
+    }
+
+    /// The shortcut, once it is one.
+    pub(in crate::proto::state) fn shortcut(&self) -> Option<&Shortcut> {
+        match &self.phase {
+            Phase::Shortcut(shortcut) => Some(shortcut),
+            _ => None,
+        }
+    }
+
+    /// The largest message that the other end accepts, if it takes messages.
+    pub(in crate::proto::state) fn max_message(&self) -> Option<usize> {
+        let shortcut = self.shortcut().map(|shortcut| shortcut.max_message);
+        self.peer().map(|peer| peer.max_message).or(shortcut)
+    }
+
     /// The dial on this link, while it may still become a peer.
     pub(in crate::proto::state) fn dial(&self) -> Option<&Dial> {
         match &self.phase {
@@ -134,6 +180,8 @@ pub(in crate::proto::state) enum Purpose {
     Peer(Dial),
     /// To deliver a line and close. Holds the seed if the line asks one for peers.
     Courier(bytes::Bytes, Option<usize>),
+    /// To make a shortcut to a member.
+    Shortcut(Member),
 }
 
 /// A dial to a node that should become a peer.

@@ -33,6 +33,9 @@ impl State {
         if let Some(why) = self.objection_to(&hello) {
             return self.object(link, &hello, why);
         }
+        if self.is_for_shortcut(&hello) {
+            return self.answer_shortcut(link, &hello);
+        }
         let twin = self.look_for_twin(&hello, remote);
         self.answer_handshake(link, hello, remote);
         if let Some(twin) = twin {
@@ -76,6 +79,10 @@ impl State {
         let Some(state) = self.links.get(&link) else {
             return;
         };
+        if let Phase::AwaitingShortcut(member) = &state.phase {
+            let member = member.clone();
+            return self.on_shortcut_ack(link, member, &hello);
+        }
         let Phase::AwaitingAck(dial) = &state.phase else {
             return self.blame(link, -10, "an ack out of turn");
         };
@@ -199,7 +206,7 @@ impl State {
         }
     }
 
-    pub(super) fn hello(&self, intent: Intent) -> Hello {
+    pub(in crate::proto::state) fn hello(&self, intent: Intent) -> Hello {
         let native = self.config.native.then(|| HelloNative {
             version: 1,
             address: self.config.address.clone(),
@@ -216,6 +223,7 @@ impl State {
                 network: self.config.network.clone(),
                 why: None,
                 members: self.config.records(),
+                shortcut: false,
             },
         });
         Hello {
@@ -287,7 +295,12 @@ impl State {
     }
 
     /// Refuses a native node: tells it why, and which nodes to ask instead.
-    pub(super) fn refuse(&mut self, link: LinkId, hello: &Hello, why: Option<Why>) {
+    pub(in crate::proto::state) fn refuse(
+        &mut self,
+        link: LinkId,
+        hello: &Hello,
+        why: Option<Why>,
+    ) {
         let mut answer = self.hello(Intent::Refuse);
         if let Some(native) = &mut answer.native {
             native.place.why = why;

@@ -7,9 +7,9 @@ use crate::proto::state::{HEARTBEAT_CHECK, State};
 use crate::proto::{CloseHow, RemoveReason, Timer, publish};
 
 /// Idle time after which this node sends a heartbeat.
-const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
+pub(in crate::proto::state) const HEARTBEAT_AFTER: Duration = Duration::from_secs(2);
 /// Silence after which a native peer counts as dead.
-const DEAD_AFTER: Duration = Duration::from_secs(6);
+pub(in crate::proto::state) const DEAD_AFTER: Duration = Duration::from_secs(6);
 
 impl State {
     pub(in crate::proto::state) fn on_heartbeat(&mut self) {
@@ -37,6 +37,7 @@ impl State {
             }
             self.repeat_direct_consumed(link);
         }
+        self.look_after_shortcuts(lag);
         self.publish(publish::Input::TimerFired(Timer::Heartbeat));
     }
 }

@@ -11,7 +11,7 @@ use crate::proto::{CloseHow, Event, Hello, Intent, LinkId, NodeId, RemoveReason,
 
 impl State {
     /// Why this node cannot accept the sender of `hello` as a peer.
-    pub(super) fn objection_to(&self, hello: &Hello) -> Option<Why> {
+    pub(in crate::proto::state) fn objection_to(&self, hello: &Hello) -> Option<Why> {
         let native = hello.native.as_ref();
         let network = native.and_then(|native| native.place.network.as_ref());
         if network != self.config.network.as_ref() {
