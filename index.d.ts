@@ -282,6 +282,12 @@ declare namespace smoke {
     repairBytes?: number | undefined
     /** Nodes that are known as members. Default 16384. */
     maxMembers?: number | undefined
+    /**
+     * Shortcuts: connections of this node to members that it exchanges much with by `to()`, beside
+     * its peers, dialled and accepted. Default 16; 0 to 1024. With 0, all messages to members pass
+     * through the nodes between.
+     */
+    maxShortcuts?: number | undefined
     /** Requests of this node that wait for their answers. Default 16384. */
     maxRequests?: number | undefined
     /** Requests that this node's handlers work on at the same time. Default 4096. */
@@ -918,6 +924,10 @@ declare namespace smoke {
     readonly undelivered: number
     /** Messages to this node that named a false sender, in a closed network. */
     readonly routedForged: number
+    /** Shortcuts to members, now: connections beside those of the peers. */
+    readonly shortcuts: number
+    /** Shortcuts that this node refused to others, for want of room or of a reason. */
+    readonly shortcutsRefused: number
     /** Refused: not encrypted, and this node has a secret. */
     readonly refusedPlaintext: number
     /** Refused: encrypted, and this node has no secret. */

@@ -35,6 +35,8 @@ const LIMITS = {
   repairBytes: [32 * KIB * KIB, 16 * KIB * KIB, KIB ** 3],
   /** Nodes that are remembered as members. */
   maxMembers: [16_384, 16, 2 ** 20],
+  /** Links to members that this node exchanges much with, beside its peers. */
+  maxShortcuts: [16, 0, 1024],
   /** Pending requests of this node. */
   maxRequests: [16_384, 1, 2 ** 20],
   /** Requests being handled. */

@@ -99,6 +99,7 @@ test('stats show the limits in force', async (t) => {
     relayedBytesPerSecond: 128 * 1024 * 1024,
     repairBytes: 32 * 1024 * 1024,
     maxMembers: 16_384,
+    maxShortcuts: 16,
     maxRequests: 16_384,
     maxHandled: 4096,
     maxHandledPerNode: 1024,

@@ -37,6 +37,7 @@ test('defaults are those of 0.x, and the port is optional', () => {
       relayedBytesPerSecond: 128 * 1024 * 1024,
       repairBytes: 32 * 1024 * 1024,
       maxMembers: 16_384,
+      maxShortcuts: 16,
       maxRequests: 16_384,
       maxHandled: 4096,
       maxHandledPerNode: 1024,

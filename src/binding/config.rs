@@ -110,6 +110,8 @@ pub struct Limits {
     pub repair_bytes: f64,
     /// Members whose records are kept.
     pub max_members: Option<f64>,
+    /// Shortcuts to members; 0 = none.
+    pub max_shortcuts: Option<f64>,
 }
 
 /// The identity with this private key.
@@ -230,6 +232,7 @@ impl From<StartConfig> for Config {
             members: config.members.unwrap_or(false),
             repair_bytes: count(config.limits.repair_bytes),
             max_members: config.limits.max_members.map_or(16_384, count),
+            max_shortcuts: config.limits.max_shortcuts.map_or(16, count),
             body: config.body.unwrap_or_default(),
             ..Self::default()
         }
