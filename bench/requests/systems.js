@@ -69,12 +69,15 @@ function node(options) {
   return createNode({ address: HOST, minPeerNo: 1, maxPeerNo: 1, ...options })
 }
 
+/** Two hops stay two: the pair gets no link of its own. */
+const NO_SHORTCUTS = { limits: { maxShortcuts: 0 } }
+
 const seed = (port) => [{ address: HOST, port }]
 
 exports.smokesignal = {
   title: 'smokesignal',
   async answer({ port }) {
-    const it = node({ port })
+    const it = node({ port, ...NO_SHORTCUTS })
     it.handle('echo', (_, message) => message)
     await it.start()
   },
@@ -82,12 +85,36 @@ exports.smokesignal = {
     await node({ port, seeds: seed(next), minPeerNo: 2, maxPeerNo: 2 }).start()
   },
   async ask({ port, hops }) {
-    const it = node({ seeds: seed(port) })
+    const it = node({ seeds: seed(port), ...NO_SHORTCUTS })
+    const target = await reach(it, hops)
+    return (message) => target.emitWithAck('echo', message)
+  },
+}
+
+/** Starts a node that asks over so many links. */
+async function reach(it, hops) {
+  await it.start()
+  await it.ready({ members: hops + 1, timeout: 10_000 })
+  const [{ id }] = [...it.members.values()].filter(({ handles }) => handles.includes('echo'))
+  if ((it.peers.inList(id) !== false) !== (hops === 1)) throw new Error('not so many hops')
+  return it.to(id)
+}
+
+exports['smokesignal-shortcut'] = {
+  title: 'smokesignal, by a shortcut',
+  hops: [2],
+  async answer({ port }) {
+    const it = node({ port })
+    it.handle('echo', (_, message) => message)
     await it.start()
-    await it.ready({ members: hops + 1, timeout: 10_000 })
-    const [{ id }] = [...it.members.values()].filter(({ handles }) => handles.includes('echo'))
-    if ((it.peers.inList(id) !== false) !== (hops === 1)) throw new Error('not so many hops')
-    const target = it.to(id)
+  },
+  relay: exports.smokesignal.relay,
+  async ask({ port, hops }) {
+    const it = node({ seeds: seed(port) })
+    const target = await reach(it, hops)
+    while (it.stats().shortcuts === 0) {
+      await Promise.all(Array.from({ length: 100 }, (_, n) => target.emitWithAck('echo', n)))
+    }
     return (message) => target.emitWithAck('echo', message)
   },
 }
