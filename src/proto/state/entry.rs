@@ -20,6 +20,9 @@ use fields::{ENTRY_RETRY, OWN_TRIES, RETRY_SHARE, RETRY_SOON};
 
 /// Seeds asked at the same time.
 const AT_ONCE: usize = 4;
+/// How long a node without peers asks seeds to be handed on only. Then every other request is for
+/// room at the seed itself.
+const PRESS_AFTER: Duration = Duration::from_secs(10);
 /// Wait after a request for entry before this node dials the seed itself.
 const JOIN_AFTER: Duration = Duration::from_millis(250);
 
@@ -124,7 +127,19 @@ impl State {
             port = target.port,
             "entering through seed"
         );
-        self.dial_peer(Dial::to_seed(index, target, Intent::Join));
+        let intent = self.entry_intent();
+        self.dial_peer(Dial::to_seed(index, target, intent));
+    }
+
+    /// A seed hands a node that joins on to one with room. Where nobody has any, as in a ring of
+    /// leaves, somebody has to make room.
+    fn entry_intent(&mut self) -> Intent {
+        let outside = self.now.since(self.entry.report.since);
+        let is_pressing = self.peers.is_empty() && outside >= PRESS_AFTER;
+        match is_pressing && self.rng.bool() {
+            true => Intent::Urgent,
+            false => Intent::Join,
+        }
     }
 
     /// Enters as legacy nodes do: asks the network to dial this node.

@@ -400,3 +400,39 @@ fn a_node_that_a_seed_leads_to_itself_soon_tries_again_but_not_for_ever() {
     assert!(waits.iter().all(|wait| *wait <= soon), "{waits:?}");
     assert_eq!(waits.len(), 8);
 }
+
+#[test]
+fn a_node_that_nobody_takes_in_asks_a_seed_for_room_after_a_while() {
+    let config = Config {
+        seeds: vec![target(2000)],
+        ..native()
+    };
+    let mut node = Node::new("me", config);
+    let asks = |node: &mut Node| {
+        node.input(Input::TimerFired(Timer::Join(0)));
+        let link = node.dialled();
+        let hello = node
+            .sent()
+            .into_iter()
+            .find_map(|(_, message)| match message {
+                Message::Handshake(hello) => hello.intent(),
+                _ => None,
+            });
+        let mut refusal = native_hello("seed", "10.0.0.9", 2000);
+        if let Some(native) = &mut refusal.native {
+            native.intent = Intent::Refuse;
+        }
+        node.receive(link, Message::HandshakeAck(refusal));
+        hello.unwrap()
+    };
+    let first: Vec<Intent> = (0..20).map(|_| asks(&mut node)).collect();
+    assert!(
+        first.iter().all(|intent| *intent == Intent::Join),
+        "{first:?}"
+    );
+    node.now = node.now.after(Duration::from_secs(10));
+    let later: Vec<Intent> = (0..20).map(|_| asks(&mut node)).collect();
+    for intent in [Intent::Join, Intent::Urgent] {
+        assert!(later.contains(&intent), "{later:?}");
+    }
+}
