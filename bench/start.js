@@ -11,16 +11,15 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
-const { bundle } = require('../scripts/pack')
+const { copyProgram } = require('../scripts/pack')
 
-const root = path.join(__dirname, '..')
+const lib = path.join(__dirname, '..', 'lib')
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'smokesignal-start-'))
 process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
-const binaries = fs.readdirSync(path.join(root, 'lib')).filter((name) => name.endsWith('.node'))
-for (const name of ['index.js', 'lib/binding.js', ...binaries.map((name) => `lib/${name}`)]) {
-  fs.cpSync(path.join(root, name), path.join(folder, name))
+copyProgram(folder)
+for (const name of fs.readdirSync(lib).filter((name) => name.endsWith('.node'))) {
+  fs.cpSync(path.join(lib, name), path.join(folder, 'lib', name))
 }
-bundle(path.join(folder, 'lib', 'smokesignal.js'))
 
 const SMOKE = JSON.stringify(folder)
 const NODE = `require(${SMOKE}).createNode({ address: '127.0.0.1' })`

@@ -10,8 +10,8 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const esbuild = require('esbuild')
 const { parseArgs } = require('node:util')
+const esbuild = require('esbuild')
 const { capture, npm, root } = require('./run')
 
 /** Resolves to `{main, platforms}`: the path of each tarball made. */
@@ -45,17 +45,14 @@ function stageMain(stage, targets, manifest) {
   if (!fs.existsSync(path.join(root, 'lib', 'binding.js'))) {
     throw new Error('lib/binding.js is missing: build first')
   }
-  const files = ['index.js', 'index.d.ts', 'lib/binding.js', 'lib/smokesignal.js']
-  for (const name of [...files, 'README.md', 'LICENSE']) {
-    fs.cpSync(path.join(root, name), path.join(folder, name))
-  }
-  bundle(path.join(folder, 'lib', 'smokesignal.js'))
+  copyProgram(folder)
+  for (const name of ['index.d.ts', 'README.md', 'LICENSE']) copy(name, folder)
   const { scripts, devDependencies, overrides, ...published } = manifest
   const platforms = targets.map((target) => [`${manifest.name}-${target}`, manifest.version])
   writeJson(path.join(folder, 'package.json'), {
     ...published,
     repository: repository(manifest),
-    files,
+    files: ['index.js', 'index.d.ts', 'lib/*.js'],
     optionalDependencies: Object.fromEntries(platforms),
   })
   return folder
@@ -79,17 +76,22 @@ function repository(manifest) {
   return { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` }
 }
 
-/** Writes all of lib as one file, but for the loader of the addon, which must be beside it. */
-function bundle(outfile) {
+/** Copies what programs load: all of lib as one file, but for the loader of the addon. */
+function copyProgram(folder) {
+  for (const name of ['index.js', 'lib/binding.js']) copy(name, folder)
   esbuild.buildSync({
     entryPoints: [path.join(root, 'lib', 'smokesignal.js')],
-    outfile,
+    outfile: path.join(folder, 'lib', 'smokesignal.js'),
     bundle: true,
     platform: 'node',
     target: 'node20',
     external: ['*/binding.js'],
     logLevel: 'warning',
   })
+}
+
+function copy(name, folder) {
+  fs.cpSync(path.join(root, name), path.join(folder, name))
 }
 
 async function npmPack(folder, out) {
@@ -109,7 +111,7 @@ function writeJson(file, value) {
   fs.writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-module.exports = { bundle, pack }
+module.exports = { copyProgram, pack }
 
 async function main() {
   const { values } = parseArgs({
