@@ -155,7 +155,7 @@ impl Order {
     }
 
     /// The fate of a run of the present session. All that is sure is settled.
-    pub(super) fn judges(&mut self, run: &Run) -> Verdict {
+    pub(super) fn judges(&self, run: &Run) -> Verdict {
         let is_behind = |last: &Run| run.first <= last.last();
         match run.first {
             first if first <= self.received => Verdict::Late,

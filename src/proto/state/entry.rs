@@ -115,11 +115,7 @@ impl State {
         if !self.config.native || may_be_legacy && is_legacy {
             return self.request_entry(index);
         }
-        let is_peer = seed
-            .id
-            .as_ref()
-            .is_some_and(|id| self.peer_link(id).is_some());
-        if is_peer || self.is_dialing_seed(index) {
+        if self.seed_link(index).is_some() || self.is_dialing_seed(index) {
             return;
         }
         tracing::info!(

@@ -423,7 +423,7 @@ impl State {
     }
 
     /// The link to the node that a seed's address led to last, if that node is a peer.
-    fn seed_link(&self, index: usize) -> Option<LinkId> {
+    pub(super) fn seed_link(&self, index: usize) -> Option<LinkId> {
         let id = self.entry.seeds[index].id.as_ref();
         id.and_then(|id| self.peer_link(id))
     }
