@@ -327,14 +327,25 @@ fn seeds_and_max_peers_can_change_while_the_node_runs() {
     assert!(!node.state.entry.seeds[1].retired);
 }
 
+/// A node that has asked its only seed for entry.
+fn with_a_seed() -> Node {
+    let seeds = vec![target(2000)];
+    Node::new("me", Config { seeds, ..native() })
+}
+
+/// Connects the latest dial. Returns the link, and the intent of the handshake that was sent on it.
+fn asks_for(node: &mut Node) -> (LinkId, Intent) {
+    let link = node.dialled();
+    let [(to, Message::Handshake(hello))] = &node.sent()[..] else {
+        panic!("{:?}", node.out);
+    };
+    assert_eq!(*to, link);
+    (link, hello.intent().unwrap())
+}
+
 #[test]
 fn a_node_whose_only_peer_came_through_a_load_balancer_asks_it_again() {
-    let seed = target(2000);
-    let config = Config {
-        seeds: vec![seed.clone()],
-        ..native()
-    };
-    let mut node = Node::new("me", config);
+    let mut node = with_a_seed();
     node.input(Input::TimerFired(Timer::Join(0)));
     let link = node.dialled();
     // The node behind the balancer says where others dial it.
@@ -347,25 +358,13 @@ fn a_node_whose_only_peer_came_through_a_load_balancer_asks_it_again() {
     );
     node.now = node.now.after(Duration::from_secs(60));
     node.input(Input::TimerFired(Timer::Roam));
-    assert_eq!(node.dials()[0].1, seed);
-    let link = node.dialled();
-    let hello = node
-        .sent()
-        .into_iter()
-        .find_map(|(to, message)| match message {
-            Message::Handshake(hello) if to == link => hello.native,
-            _ => None,
-        });
-    assert_eq!(hello.map(|hello| hello.intent), Some(Intent::Probe));
+    assert_eq!(node.dials()[0].1, target(2000));
+    assert_eq!(asks_for(&mut node).1, Intent::Probe);
 }
 
 #[test]
 fn a_node_whose_peer_is_its_seed_does_not_dial_it() {
-    let config = Config {
-        seeds: vec![target(2000)],
-        ..native()
-    };
-    let mut node = Node::new("me", config);
+    let mut node = with_a_seed();
     node.native_peer("seed", 2000);
     node.now = node.now.after(Duration::from_secs(60));
     node.input(Input::TimerFired(Timer::Roam));
@@ -374,11 +373,7 @@ fn a_node_whose_peer_is_its_seed_does_not_dial_it() {
 
 #[test]
 fn a_node_that_a_seed_leads_to_itself_soon_tries_again_but_not_for_ever() {
-    let config = Config {
-        seeds: vec![target(2000)],
-        ..native()
-    };
-    let mut node = Node::new("me", config);
+    let mut node = with_a_seed();
     let mut waits = Vec::new();
     for _ in 0..20 {
         node.now = node.now.after(Duration::from_secs(60));
@@ -403,27 +398,16 @@ fn a_node_that_a_seed_leads_to_itself_soon_tries_again_but_not_for_ever() {
 
 #[test]
 fn a_node_that_nobody_takes_in_asks_a_seed_for_room_after_a_while() {
-    let config = Config {
-        seeds: vec![target(2000)],
-        ..native()
-    };
-    let mut node = Node::new("me", config);
+    let mut node = with_a_seed();
     let asks = |node: &mut Node| {
         node.input(Input::TimerFired(Timer::Join(0)));
-        let link = node.dialled();
-        let hello = node
-            .sent()
-            .into_iter()
-            .find_map(|(_, message)| match message {
-                Message::Handshake(hello) => hello.intent(),
-                _ => None,
-            });
+        let (link, intent) = asks_for(node);
         let mut refusal = native_hello("seed", "10.0.0.9", 2000);
         if let Some(native) = &mut refusal.native {
             native.intent = Intent::Refuse;
         }
         node.receive(link, Message::HandshakeAck(refusal));
-        hello.unwrap()
+        intent
     };
     let first: Vec<Intent> = (0..20).map(|_| asks(&mut node)).collect();
     assert!(
