@@ -493,7 +493,7 @@ fn frames_of_members() {
         version: 2,
         hash: 3,
     };
-    let records = [&b"one"[..], b"", b"three"].map(Bytes::copy_from_slice);
+    let records = [&b"one"[..], b"", b"three"].map(members::Raw::from);
     let buckets = std::array::from_fn(|bucket| bucket as u64);
     let all = buckets.map(|bucket: u64| bucket.to_be_bytes()).concat();
     let summary = [&b"\x07\0\x01"[..], &number(1), &number(2), &number(3)].concat();

@@ -43,8 +43,8 @@ pub use fields::Members;
 use fields::{Announced, Link, Sync};
 pub use frame::{Entry, Frame};
 use pending::Pending;
-pub use record::{Address, Neighbour, Record};
-use table::{Reach, Slot, Standing, Table};
+pub use record::{Address, Neighbour, Raw, Record};
+use table::{Node, Reach, Slot, Standing, Table};
 use view::View;
 pub use view::{MAX_BODY, MAX_NEIGHBOURS};
 
@@ -87,9 +87,8 @@ impl Members {
             Some(identity) => record.signed(identity),
             None => record,
         };
-        // The table is empty, so no other id can have this hash.
         let view = View::read(record.raw());
-        let slot = view.and_then(|view| table.put(&view, view.stamp()));
+        let slot = view.and_then(|view| table.put(record.raw(), &view, view.stamp().2));
         let slot = slot.unwrap_or_default();
         let reach = table.reach(slot);
         // Nodes that started together compare at different times.
@@ -161,8 +160,10 @@ impl Members {
     /// Approximate memory use, in bytes.
     pub fn footprint(&self) -> usize {
         let pending = self.links.values().map(|link| link.pending.footprint());
-        let announced =
-            self.announced.len() * size_of::<Option<Announced>>() + self.by_handle.len() * 12;
+        // A place of a map takes its entry and a byte.
+        let announced = self.announced.capacity() * size_of::<Option<Announced>>()
+            + self.by_handle.capacity() * 9 * 8 / 7
+            + self.reach.footprint();
         self.table.footprint() + announced + pending.sum::<usize>() + self.ways.len() * 6
     }
 
@@ -176,7 +177,7 @@ impl Members {
         let member = |slot: &Slot| self.reach.contains(*slot);
         let members = (0..self.table.len() as Slot).filter(member);
         let mut ids: Vec<NodeId> = members
-            .filter_map(|slot| Some(self.table.node(slot)?.id.clone()))
+            .filter_map(|slot| self.table.node(slot)?.id())
             .collect();
         ids.sort_unstable();
         ids
@@ -190,51 +191,43 @@ impl Members {
 
     /// The member with that handle, unless it keeps no record.
     pub fn origin(&self, handle: u32) -> Option<Origin> {
+        let (node, epoch) = self.member(handle)?;
+        let id = node.id()?;
+        Some(Origin { id, epoch })
+    }
+
+    /// A member with a record, and its epoch.
+    fn member(&self, handle: u32) -> Option<(&Node, u64)> {
         let slot = *self.by_handle.get(&handle)?;
         let announced = self.announced.get(slot as usize)?.as_ref()?;
         let node = self.table.node(slot)?;
-        (announced.standing == Standing::Member && node.key == announced.key).then(|| Origin {
-            id: node.id.clone(),
-            epoch: announced.epoch,
-        })
+        (announced.standing == Standing::Member).then_some((node, announced.epoch))
     }
 
     /// The handle of a member that keeps a record.
     pub fn handle_of_id(&self, id: &NodeId) -> Option<u32> {
-        let announced = self
-            .announced
-            .get(self.table.find(id.code())? as usize)?
-            .as_ref()?;
-        let epoch = announced.epoch;
-        self.handle_of(&Origin {
-            id: id.clone(),
-            epoch,
-        })
+        let slot = self.table.find(id.code())?;
+        Some(self.announced.get(slot as usize)?.as_ref()?.handle)
     }
 
     /// The handle of a member in the life that `origin` names.
     pub fn handle_of(&self, origin: &Origin) -> Option<u32> {
         let slot = self.table.find(origin.id.code())?;
         let announced = self.announced.get(slot as usize)?.as_ref()?;
-        let node = self.table.node(slot)?;
-        (announced.epoch == origin.epoch && announced.key == node.key).then_some(announced.handle)
+        (announced.epoch == origin.epoch).then_some(announced.handle)
     }
 
     /// Where the member with that handle listens.
     pub fn address(&self, handle: u32) -> Option<Address> {
-        // The slot may have been reused for another node.
-        self.origin(handle)?;
-        let node = self.table.node(*self.by_handle.get(&handle)?)?;
-        let (host, port) = View::read(&node.record.as_ref()?.raw)?.address;
+        let (node, _) = self.member(handle)?;
+        let (host, port) = View::read(&node.record()?.raw)?.address;
         Some(Address::new(host, port))
     }
 
     /// The key that signed a member's record.
     pub fn key(&self, handle: u32) -> Option<PublicKey> {
-        // The slot may have been reused for another node.
-        self.origin(handle)?;
-        let node = self.table.node(*self.by_handle.get(&handle)?)?;
-        View::read(&node.record.as_ref()?.raw)?.key
+        let (node, _) = self.member(handle)?;
+        View::read(&node.record()?.raw)?.key
     }
 
     /// The link on a shortest path to a node, and the length of that path in links.

@@ -19,6 +19,8 @@ impl Members {
         }
         let reach = self.table.reach(self.slot);
         if Arc::ptr_eq(&reach, &self.reach) {
+            // What was freed was no member, so it was not announced.
+            self.table.reuse_freed();
             return;
         }
         self.stocked_at = now;
@@ -50,6 +52,7 @@ impl Members {
         for (slot, is_new) in come {
             self.tell_of(slot, is_new);
         }
+        self.table.reuse_freed();
     }
 
     /// The application's view of a slot's node. Handle 0 means that a new handle is needed.
@@ -63,37 +66,29 @@ impl Members {
         if slot == self.slot || standing == Standing::Absent {
             return None;
         }
-        let node = self.table.node(slot)?;
-        let stamp = node.record.as_ref().map(|record| record.stamp);
-        let (version, epoch) = match (standing, stamp) {
-            (Standing::Member, Some(stamp)) => (stamp.0, stamp.1),
-            _ => (0, 0),
-        };
-        let is_same = |announced: &Announced| {
-            announced.key == node.key && announced.standing == standing && announced.epoch == epoch
-        };
+        let kept = self.table.node(slot)?.record();
+        let kept = kept.filter(|_| standing == Standing::Member);
+        let epoch = kept.map_or(0, |kept| kept.stamp().1);
+        let hash = kept.map_or(0, |kept| kept.hash);
+        let is_same =
+            |announced: &Announced| announced.standing == standing && announced.epoch == epoch;
         let Some(old) = announced.filter(is_same) else {
-            let (handle, key, face) = (0, node.key, 0);
+            let (handle, face) = (0, 0);
             return Some(Announced {
                 handle,
-                key,
                 epoch,
-                version,
+                hash,
                 face,
                 standing,
             });
         };
-        let face = match &node.record {
-            Some(kept) if old.version != version => {
+        let face = match kept {
+            Some(kept) if old.hash != hash => {
                 View::read(&kept.raw).map_or(old.face, |record| record.face())
             }
             _ => old.face,
         };
-        Some(Announced {
-            version,
-            face,
-            ..old
-        })
+        Some(Announced { hash, face, ..old })
     }
 
     fn tell_left(&mut self, slot: Slot, announced: Announced) {
@@ -107,17 +102,13 @@ impl Members {
         let Some(node) = self.table.node(slot) else {
             return;
         };
-        let (id, key) = (node.id.clone(), node.key);
+        let Some(id) = node.id() else { return };
         let standing = reach.standing(slot);
-        let kept = node
-            .record
-            .as_ref()
-            .filter(|_| standing == Standing::Member);
+        let kept = node.record().filter(|_| standing == Standing::Member);
+        let hash = kept.map_or(0, |kept| kept.hash);
         let record = kept.and_then(|kept| View::read(&kept.raw));
         let face = record.as_ref().map_or(0, View::face);
-        let (epoch, version) = record
-            .as_ref()
-            .map_or((0, 0), |record| (record.epoch, record.version));
+        let epoch = record.as_ref().map_or(0, |record| record.epoch);
         let announced = self.announced[slot as usize].filter(|_| !is_new);
         let handle_before = announced.map(|announced| announced.handle);
         let (address, body) = match record {
@@ -134,9 +125,8 @@ impl Members {
         let handle = handle_before.unwrap_or_else(|| self.new_handle());
         self.announced[slot as usize] = Some(Announced {
             handle,
-            key,
             epoch,
-            version,
+            hash,
             face,
             standing,
         });

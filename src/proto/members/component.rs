@@ -20,11 +20,11 @@ impl Table {
             return reach.clone();
         }
         let mut reach = Reach {
-            standing: vec![Standing::Absent; self.nodes.len()],
+            standing: vec![Standing::Absent; self.len()],
             buckets: Box::new([0; BUCKETS]),
         };
         self.parents.clear();
-        self.parents.resize(self.nodes.len(), me);
+        self.parents.resize(self.len(), me);
         self.root = me;
         let stubs = self.join(&mut reach, me, me);
         for stub in stubs {
@@ -44,8 +44,8 @@ impl Table {
             return;
         };
         let own = Arc::make_mut(&mut reach);
-        own.standing.resize(self.nodes.len(), Standing::Absent);
-        self.parents.resize(self.nodes.len(), self.root);
+        own.standing.resize(self.len(), Standing::Absent);
+        self.parents.resize(self.len(), self.root);
         if self.adapt(own, slot, before).is_some() {
             self.reach = Some(reach);
         }
@@ -53,7 +53,7 @@ impl Table {
 
     /// `None` if the component must be found anew.
     fn adapt(&mut self, reach: &mut Reach, slot: Slot, before: Option<&Kept>) -> Option<()> {
-        let old = before.map_or(&[][..], Kept::edges);
+        let old = before.map_or(&[][..], |kept| &kept.links);
         let new = self.links(slot).to_vec();
         if old.iter().chain(&new).any(|link| link & STUB != 0) {
             return None;
@@ -71,9 +71,9 @@ impl Table {
         }
         let node = self.node(slot)?;
         let bucket = bucket_of(node.key);
-        let records = [before, node.record.as_ref()];
+        let records = [before, node.record()];
         for kept in records.into_iter().flatten() {
-            reach.buckets[bucket] ^= kept.stamp.2;
+            reach.buckets[bucket] ^= kept.hash;
         }
         for to in &new {
             if !reach.contains(*to) && self.is_edge(slot, *to) {
@@ -106,12 +106,11 @@ impl Table {
         reach.standing[slot as usize] = Standing::Member;
         self.parents[slot as usize] = parent;
         while let Some(from) = queue.pop_front() {
-            let Some(node) = self.nodes.get(from as usize) else {
-                continue;
-            };
-            let Some(kept) = &node.record else { continue };
-            reach.buckets[bucket_of(node.key)] ^= kept.stamp.2;
-            for link in kept.edges() {
+            let node = self.nodes.get(from as usize);
+            let kept = node.and_then(|node| Some((node.key, node.record()?)));
+            let Some((key, kept)) = kept else { continue };
+            reach.buckets[bucket_of(key)] ^= kept.hash;
+            for link in &kept.links {
                 let to = link & !STUB;
                 if link & STUB != 0 {
                     stubs.push(to);

@@ -72,10 +72,9 @@ pub(super) struct Link {
 pub(super) struct Announced {
     /// 0 if a new one is needed.
     pub(super) handle: u32,
-    /// The hash of its id: slots are reused.
-    pub(super) key: u64,
     pub(super) epoch: u64,
-    pub(super) version: u64,
+    /// The hash of the record that `face` was read from.
+    pub(super) hash: u64,
     pub(super) face: u64,
     pub(super) standing: Standing,
 }

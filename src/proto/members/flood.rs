@@ -1,9 +1,8 @@
 //! Flooding of records.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-
-use super::table::Slot;
-use super::view::{Stamp, View};
+use super::record::Raw;
+use super::table::{Node, Slot, Tick};
+use super::view::View;
 use super::{
     FLUSH, FORGET_AFTER, Frame, Members, Moment, Output, RECORD_AHEAD, RECORD_EVERY, frame,
 };
@@ -32,7 +31,7 @@ impl Members {
         }
     }
 
-    fn on_records(&mut self, now: Moment, link: LinkId, records: &[Bytes]) {
+    fn on_records(&mut self, now: Moment, link: LinkId, records: &[Raw]) {
         self.sync.goes_on(now, link);
         for (number, raw) in records.iter().enumerate() {
             let (slot, is_known) = self.table.look_up(raw);
@@ -50,7 +49,7 @@ impl Members {
                 break;
             }
             match View::parse(raw) {
-                Some(record) => self.on_record(now, link, slot, &record),
+                Some(record) => self.on_record(now, link, slot, (raw, &record)),
                 None => self.out.push(Output::Malformed(link)),
             }
         }
@@ -58,10 +57,16 @@ impl Members {
     }
 
     /// `slot`: the place of the record's node, if it has one.
-    fn on_record(&mut self, now: Moment, link: LinkId, slot: Option<Slot>, record: &View<'_>) {
+    fn on_record(
+        &mut self,
+        now: Moment,
+        link: LinkId,
+        slot: Option<Slot>,
+        (raw, record): (&Raw, &View<'_>),
+    ) {
         let known = slot.and_then(|slot| {
             let node = self.table.node(slot)?;
-            Some((slot, node.earned, node.record.as_ref()?.stamp))
+            Some((slot, node.earned.moment(), node.record()?.stamp()))
         });
         let stamp = record.stamp();
         let is_own = record.code == self.me.id.code();
@@ -77,8 +82,8 @@ impl Members {
                 self.version = self.version.max(record.version);
                 self.renew_soon(now);
             }
-            Some((_, earned, _)) => self.take(now, link, (record, stamp), earned),
-            None if self.may_come(now, link) => self.take(now, link, (record, stamp), now),
+            Some((_, earned, _)) => self.take(now, link, (raw, record, stamp.2), earned),
+            None if self.may_come(now, link) => self.take(now, link, (raw, record, stamp.2), now),
             None => self.counters.refused += 1,
         }
     }
@@ -110,11 +115,11 @@ impl Members {
         &mut self,
         now: Moment,
         link: LinkId,
-        (record, stamp): (&View<'_>, Stamp),
+        (raw, record, hash): (&Raw, &View<'_>, u64),
         earned: Moment,
     ) {
         let slot = match self.fits(record) {
-            true => self.table.put(record, stamp),
+            true => self.table.put(raw, record, hash),
             false => None,
         };
         let Some(slot) = slot else {
@@ -123,7 +128,7 @@ impl Members {
         };
         self.counters.taken += 1;
         if let Some(node) = self.table.node_mut(slot) {
-            node.earned = earned.max(now).after(RECORD_EVERY);
+            node.earned = Tick::of(earned.max(now).after(RECORD_EVERY));
         }
         self.pend_all(slot, Some(link));
     }
@@ -160,7 +165,7 @@ impl Members {
         if self.table.is_complete() {
             return;
         }
-        let is_over = |since: Moment| now.since(since) >= FORGET_AFTER;
+        let is_over = |since: Tick| now.since(since.moment()) >= FORGET_AFTER;
         let absent = self.table.recorded();
         let over = absent.filter(|(_, node, _)| node.absent_since.is_some_and(is_over));
         let over: Vec<Slot> = over.map(|(slot, ..)| slot).collect();
@@ -199,19 +204,15 @@ impl Members {
         for (link, state) in &mut self.links {
             let mut sent = 0;
             while sent < AT_ONCE && !state.pending.is_empty() {
-                // All records of a frame share one buffer.
-                let (mut bytes, mut ends) = (BytesMut::new(), Vec::new());
-                while bytes.len() + 2 * ends.len() < frame::FULL
+                let (mut size, mut records) = (0, Vec::new());
+                while size < frame::FULL
                     && let Some(slot) = state.pending.pop_first()
                 {
-                    let node = self.table.node(slot);
-                    if let Some(kept) = node.and_then(|node| node.record.as_ref()) {
-                        bytes.put_slice(&kept.raw);
-                        ends.push(bytes.len());
+                    if let Some(kept) = self.table.node(slot).and_then(Node::record) {
+                        size += 2 + kept.raw.len();
+                        records.push(kept.raw.clone());
                     }
                 }
-                let size = bytes.len() + 2 * ends.len();
-                let records = split(bytes.freeze(), &ends);
                 sent += size;
                 if !records.is_empty() {
                     let frame = Frame::Records(records);
@@ -224,11 +225,4 @@ impl Members {
             self.flush_soon(now);
         }
     }
-}
-
-/// The parts of `bytes` that end at `ends`.
-fn split(bytes: Bytes, ends: &[usize]) -> Vec<Bytes> {
-    let begins = std::iter::once(&0).chain(ends);
-    let parts = begins.zip(ends);
-    parts.map(|(begin, end)| bytes.slice(begin..end)).collect()
 }

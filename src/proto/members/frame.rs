@@ -10,6 +10,7 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
+use super::record::Raw;
 use super::table::BUCKETS;
 
 /// The target size of a frame, in bytes.
@@ -20,9 +21,10 @@ const MAX_RECORDS: usize = 1024;
 /// A frame about members.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Frame {
-    /// Records in wire form, each probably later than the receiver's. The receiver usually has most
-    /// of them already, so it parses only the unknown ones.
-    Records(Vec<Bytes>),
+    /// Records, each probably later than the receiver's. The receiver usually has most of them
+    /// already, so it parses only the unknown ones. Each has memory of its own, not a part of the
+    /// link's buffer, because the receiver keeps it.
+    Records(Vec<Raw>),
     /// A hash over the records of all members that the sender has.
     Digest(u64),
     /// The same hash for each of 256 parts, sent because the digests differ.
@@ -114,14 +116,14 @@ impl Frame {
     }
 }
 
-fn read_records(mut body: Bytes) -> Option<Vec<Bytes>> {
+fn read_records(mut body: Bytes) -> Option<Vec<Raw>> {
     let mut records = Vec::new();
     while !body.is_empty() {
         let length = usize::from(body.try_get_u16().ok()?);
         if length > body.len() || records.len() == MAX_RECORDS {
             return None;
         }
-        records.push(body.split_to(length));
+        records.push(body.split_to(length).as_ref().into());
     }
     Some(records)
 }

@@ -17,7 +17,7 @@ impl Members {
         let aware = neighbours.filter(|(_, state)| state.stub.is_none());
         let links: Vec<LinkId> = aware.map(|(link, _)| *link).collect();
         for link in links {
-            let frame = Frame::Records(vec![record.raw().to_vec().into()]);
+            let frame = Frame::Records(vec![record.raw().clone()]);
             self.out.push(Output::Send(link, frame));
         }
         for announced in std::mem::take(&mut self.announced).into_iter().flatten() {
@@ -74,7 +74,7 @@ impl Members {
         self.version += 1;
         let record = self.own_record(false);
         if let Some(view) = View::read(record.raw()) {
-            self.table.put(&view, view.stamp());
+            self.table.put(record.raw(), &view, view.stamp().2);
         }
         self.pend_all(self.slot, None);
         self.flush_at = Some(now);

@@ -1,10 +1,15 @@
 //! The record of a node.
 
+use std::sync::Arc;
+
 use bytes::{BufMut as _, BytesMut};
 
 use super::view::{MAX_BODY, MAX_NEIGHBOURS, SIGNED, hash_of, signed_part};
 use crate::proto::wire::{put_id, put_origin};
 use crate::proto::{Identity, NodeId, Origin, PublicKey};
+
+/// A record in wire form. Frames and tables share it: a record is passed on as it is.
+pub type Raw = Arc<[u8]>;
 
 /// A node's description of itself, as it is flooded.
 ///
@@ -15,7 +20,7 @@ use crate::proto::{Identity, NodeId, Origin, PublicKey};
 /// signature under everything before it (64 bytes) follow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
-    raw: Box<[u8]>,
+    raw: Raw,
     /// The node and its epoch.
     pub origin: Origin,
     /// Increases with each change.
@@ -113,7 +118,7 @@ impl Record {
     }
 
     /// The record in wire form.
-    pub fn raw(&self) -> &[u8] {
+    pub fn raw(&self) -> &Raw {
         &self.raw
     }
 }

@@ -74,8 +74,8 @@ impl Members {
             } else {
                 parts[bucket].push(Entry {
                     key: node.key,
-                    version: kept.stamp.0,
-                    hash: kept.stamp.2,
+                    version: kept.stamp().0,
+                    hash: kept.hash,
                 });
             }
         }
@@ -118,7 +118,7 @@ impl Members {
             }
             match theirs.get(&node.key).copied() {
                 Some(entry) => {
-                    let Stamp(version, _, hash) = kept.stamp;
+                    let Stamp(version, _, hash) = kept.stamp();
                     if version > entry.version || version == entry.version && hash != entry.hash {
                         newer.push(slot);
                     }

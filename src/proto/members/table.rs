@@ -1,10 +1,13 @@
 //! All records that a node has, and the component that they form.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::record::{Address, key_of};
+use hashbrown::HashTable;
+
+use super::record::{Address, Raw, key_of};
 use super::view::{Stamp, View};
 use crate::proto::{Moment, NodeId};
 
@@ -19,9 +22,11 @@ pub(super) type Slot = u32;
 pub(super) struct Table {
     pub(super) nodes: Vec<Node>,
     free: Vec<Slot>,
-    /// By a hash of the id that nobody else knows, so that nobody can make two ids collide. The
-    /// second id would be ignored.
-    index: HashMap<u64, Slot, BuildHasherDefault<Hashed>>,
+    /// Freed since the last census. Until then they are not reused, so that what was announced of a
+    /// slot is about the node there.
+    freed: Vec<Slot>,
+    /// By the id's code. Its hash is secret, so that nobody can make many ids collide.
+    index: HashTable<Slot>,
     hasher: RandomState,
     records: usize,
     /// Bytes of all records.
@@ -35,60 +40,93 @@ pub(super) struct Table {
     absent: usize,
 }
 
+/// What a table keeps of each node: there are thousands, so it is small.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) id: NodeId,
-    /// The hash of [`Self::id`].
+    what: What,
+    /// The hash of its id.
     pub(super) key: u64,
-    /// The record in wire form, and the fields that are needed often.
-    pub(super) record: Option<Kept>,
     /// The number of records that name it, its own included.
     named: u32,
-    /// Since when it has had a record and been unreachable.
-    pub(super) absent_since: Option<Moment>,
     /// When the rate limit allows its next record, bursts aside; see [`super::RECORD_EVERY`].
-    pub(super) earned: Moment,
+    pub(super) earned: Tick,
+    /// Since when it has had a record and been unreachable.
+    pub(super) absent_since: Option<Tick>,
+}
+
+#[derive(Debug)]
+enum What {
+    /// It has a record, which begins with its id.
+    Recorded(Kept),
+    /// Records name it. Holds the code of its id.
+    Named(Arc<str>),
 }
 
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) raw: Box<[u8]>,
-    pub(super) stamp: Stamp,
-    pub(super) is_final: bool,
-    /// The nodes that it names. The top bit marks nodes without a record.
-    links: Box<[Slot]>,
+    pub(super) raw: Raw,
+    pub(super) hash: u64,
+    /// The nodes that it names, none if it is final. The top bit marks nodes without a record.
+    pub(super) links: Box<[Slot]>,
 }
 
 pub(super) const STUB: Slot = 1 << 31;
 
 impl Kept {
-    /// The nodes that it names, unless it is final.
-    pub(super) fn edges(&self) -> &[Slot] {
-        match self.is_final {
-            true => &[],
-            false => &self.links,
-        }
+    pub(super) fn stamp(&self) -> Stamp {
+        let (epoch, version) = View::life_of(&self.raw).unwrap_or_default();
+        Stamp(version, epoch, self.hash)
     }
 }
 
-/// Takes keys that are hashes already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
+impl Node {
+    pub(super) fn record(&self) -> Option<&Kept> {
+        match &self.what {
+            What::Recorded(kept) => Some(kept),
+            What::Named(_) => None,
+        }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        // Only `u64` is hashed.
-        self.0 = bytes
-            .iter()
-            .fold(self.0, |hash, byte| hash << 8 | u64::from(*byte));
+    /// The code of its id, as bytes.
+    fn code(&self) -> &[u8] {
+        match &self.what {
+            What::Recorded(kept) => View::code_bytes(&kept.raw),
+            What::Named(code) => code.as_bytes(),
+        }
     }
 
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+    pub(super) fn id(&self) -> Option<NodeId> {
+        NodeId::from_code(std::str::from_utf8(self.code()).ok()?)
+    }
+
+    /// Returns the record that it had before.
+    fn replace(&mut self, what: What) -> Option<Kept> {
+        match std::mem::replace(&mut self.what, what) {
+            What::Recorded(kept) => Some(kept),
+            What::Named(_) => None,
+        }
+    }
+
+    fn take_record(&mut self) -> Option<Kept> {
+        let code = std::str::from_utf8(self.code()).ok()?.into();
+        self.replace(What::Named(code))
+    }
+}
+
+/// A moment, rounded down to tenths of a second: a quarter of the size, for thirteen years.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Tick(NonZeroU32);
+
+impl Tick {
+    const LENGTH: u64 = 100_000;
+
+    pub(super) fn of(moment: Moment) -> Self {
+        let tenths = u32::try_from(moment.0 / Self::LENGTH).unwrap_or(u32::MAX);
+        Self(NonZeroU32::MIN.saturating_add(tenths))
+    }
+
+    pub(super) fn moment(self) -> Moment {
+        Moment(u64::from(self.0.get() - 1) * Self::LENGTH)
     }
 }
 
@@ -120,6 +158,11 @@ impl Reach {
         self.standing(slot) == Standing::Member
     }
 
+    /// Bytes of memory.
+    pub(super) fn footprint(&self) -> usize {
+        self.standing.capacity() + size_of_val(&*self.buckets)
+    }
+
     /// The digest of all parts.
     pub(super) fn digest(&self) -> u64 {
         let mix =
@@ -139,23 +182,16 @@ impl Table {
 
     /// Finds a node by the code of its id.
     pub(super) fn find(&self, code: &str) -> Option<Slot> {
-        let slot = self.index.get(&self.hasher.hash_one(code)).copied()?;
-        let node = self.node(slot).filter(|node| node.id.code() == code);
-        node.map(|_| slot)
+        let code = code.as_bytes();
+        let is_it = |slot: &Slot| self.nodes[*slot as usize].code() == code;
+        self.index.find(self.hasher.hash_one(code), is_it).copied()
     }
 
     /// The slot of a record's node, if it has one, and whether it has this record.
     pub(super) fn look_up(&self, record: &[u8]) -> (Option<Slot>, bool) {
-        let Some(code) = View::code_of(record) else {
-            return (None, false);
-        };
-        let slot = self.index.get(&self.hasher.hash_one(code)).copied();
-        let node = slot.and_then(|slot| self.node(slot));
-        let kept = node.and_then(|node| node.record.as_ref());
-        // Equal records have equal ids: most need no further look.
-        let is_known = kept.is_some_and(|kept| *kept.raw == *record);
-        let is_it = is_known || node.is_some_and(|node| node.id.code() == code);
-        (slot.filter(|_| is_it), is_known)
+        let slot = View::code_of(record).and_then(|code| self.find(code));
+        let kept = slot.and_then(|slot| self.node(slot)?.record());
+        (slot, kept.is_some_and(|kept| *kept.raw == *record))
     }
 
     /// The number of records.
@@ -180,21 +216,21 @@ impl Table {
 
     /// The nodes with a record, in the order of their slots.
     pub(super) fn recorded(&self) -> impl Iterator<Item = (Slot, &Node, &Kept)> {
-        let kept = |(slot, node): (usize, &'_ Node)| node.record.is_some().then_some(slot as Slot);
-        let slots = self.nodes.iter().enumerate().filter_map(kept);
-        slots.filter_map(|slot| {
-            let node = self.node(slot)?;
-            Some((slot, node, node.record.as_ref()?))
-        })
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(slot, node)| Some((slot as Slot, node, node.record()?)))
     }
 
-    /// Inserts or replaces a record. `None` if another id has the same hash.
-    pub(super) fn put(&mut self, record: &View<'_>, stamp: Stamp) -> Option<Slot> {
+    /// Inserts or replaces a record: `raw`, which reads as `record` and has that hash.
+    pub(super) fn put(&mut self, raw: &Raw, record: &View<'_>, hash: u64) -> Option<Slot> {
         let slot = self.name(record.code)?;
-        let before = self.nodes[slot as usize].record.take();
+        let before = self.nodes[slot as usize].replace(What::Recorded(Kept {
+            raw: raw.clone(),
+            hash,
+            links: Box::default(),
+        }));
         let same = Same::of(before.as_ref(), record);
         let mut links = Vec::with_capacity(record.count);
-        for (code, stub) in record.neighbours() {
+        for (code, stub) in record.neighbours().filter(|_| !record.is_final) {
             let stub = if stub.is_some() { STUB } else { 0 };
             let known = same.find(code);
             if let Some(slot) = known {
@@ -202,14 +238,11 @@ impl Table {
             }
             links.extend(known.or_else(|| self.name(code)).map(|slot| slot | stub));
         }
-        self.nodes[slot as usize].record = Some(Kept {
-            raw: record.raw.into(),
-            stamp,
-            is_final: record.is_final,
-            links: links.into(),
-        });
+        if let What::Recorded(kept) = &mut self.nodes[slot as usize].what {
+            kept.links = links.into();
+        }
         self.records += usize::from(before.is_none());
-        self.bytes += record.raw.len();
+        self.bytes += raw.len();
         self.follow(slot, before.as_ref());
         self.release(slot, before);
         Some(slot)
@@ -221,30 +254,25 @@ impl Table {
             return;
         };
         self.absent -= usize::from(node.absent_since.take().is_some());
-        if let Some(record) = node.record.take() {
+        if let Some(record) = node.take_record() {
             self.records -= 1;
             self.release(slot, Some(record));
             self.reach = None;
         }
     }
 
-    /// Notes that one more record names the id with this code.
+    /// Notes that one more record names the id with this code. `None` if it is no code.
     fn name(&mut self, code: &str) -> Option<Slot> {
-        let hash = self.hasher.hash_one(code);
-        if let Some(slot) = self.index.get(&hash).copied() {
-            let node = &mut self.nodes[slot as usize];
-            let is_it = node.id.code() == code;
-            node.named += u32::from(is_it);
-            return is_it.then_some(slot);
+        if let Some(slot) = self.find(code) {
+            self.nodes[slot as usize].named += 1;
+            return Some(slot);
         }
-        let id = NodeId::from_code(code)?;
         let node = Node {
-            key: key_of(&id),
-            id,
-            record: None,
+            key: key_of(&NodeId::from_code(code)?),
+            what: What::Named(code.into()),
             named: 1,
+            earned: Tick::of(Moment::default()),
             absent_since: None,
-            earned: Moment::default(),
         };
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -256,7 +284,8 @@ impl Table {
                 self.nodes.len() as Slot - 1
             }
         };
-        self.index.insert(hash, slot);
+        let hash = |slot: &Slot| self.hasher.hash_one(self.nodes[*slot as usize].code());
+        self.index.insert_unique(hash(&slot), slot, hash);
         Some(slot)
     }
 
@@ -268,21 +297,28 @@ impl Table {
             let node = &mut self.nodes[slot as usize];
             node.named -= 1;
             if node.named == 0 {
-                self.index.remove(&self.hasher.hash_one(node.id.code()));
-                self.free.push(slot);
+                let hash = self.hasher.hash_one(node.code());
+                if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
+                    entry.remove();
+                }
+                self.freed.push(slot);
             }
         }
     }
 
+    /// Lets freed slots be used again: a census has taken note of them.
+    pub(super) fn reuse_freed(&mut self) {
+        self.free.append(&mut self.freed);
+    }
+
     /// Whether `to` names `from`, too. The caller knows that `from` names `to`.
     pub(super) fn is_edge(&self, from: Slot, to: Slot) -> bool {
-        let record = self.node(to).and_then(|node| node.record.as_ref());
-        record.is_some_and(|record| !record.is_final && record.links.contains(&from))
+        self.links(to).contains(&from)
     }
 
     pub(super) fn links(&self, slot: Slot) -> &[Slot] {
-        let record = self.node(slot).and_then(|node| node.record.as_ref());
-        record.map_or(&[], Kept::edges)
+        let record = self.node(slot).and_then(Node::record);
+        record.map_or(&[], |kept| &kept.links)
     }
 
     /// The shortest path from `me` to each node: its first step, as an index into `first`, and its
@@ -318,9 +354,9 @@ impl Table {
             reach.contains(*slot) && kept.links.contains(&(stub | STUB))
         };
         let (_, _, kept) = self.recorded().find(claims)?;
-        let code = self.node(stub)?.id.code();
+        let code = self.node(stub)?.code();
         let mut neighbours = View::read(&kept.raw)?.neighbours();
-        let (host, port) = neighbours.find(|(other, _)| *other == code)?.1?;
+        let (host, port) = neighbours.find(|(other, _)| other.as_bytes() == code)?.1?;
         Some(Address::new(host, port))
     }
 
@@ -328,10 +364,10 @@ impl Table {
     pub(super) fn note_absent(&mut self, reach: &Reach, now: Moment) {
         self.absent = 0;
         for (slot, node) in self.nodes.iter_mut().enumerate() {
-            if node.record.is_none() || reach.contains(slot as Slot) {
+            if node.record().is_none() || reach.contains(slot as Slot) {
                 node.absent_since = None;
             } else {
-                node.absent_since.get_or_insert(now);
+                node.absent_since.get_or_insert(Tick::of(now));
                 self.absent += 1;
             }
         }
@@ -344,15 +380,22 @@ impl Table {
 
     /// Approximate size of the table, in bytes.
     pub(super) fn footprint(&self) -> usize {
-        let of = |node: &Node| {
-            let record = node.record.as_ref();
-            // An allocation's overhead: eight bytes, and rounding.
-            let record = record.map_or(0, |kept| kept.raw.len() + kept.links.len() * 4 + 24);
-            size_of::<Node>() + node.id.code().len() + 16 + 12 + record
+        /// What an allocation takes besides: eight bytes, and rounding.
+        const ALLOCATION: usize = 16;
+        /// The counters of an `Arc`.
+        const COUNTERS: usize = 16;
+        let of = |node: &Node| match &node.what {
+            What::Recorded(kept) => {
+                kept.raw.len() + COUNTERS + size_of_val(&*kept.links) + 2 * ALLOCATION
+            }
+            What::Named(code) => code.len() + COUNTERS + ALLOCATION,
         };
         self.nodes.iter().map(of).sum::<usize>()
-            + self.index.capacity() * 17 * 8 / 7
+            + self.nodes.capacity() * size_of::<Node>()
+            // A place takes a slot and a byte.
+            + self.index.capacity() * 5 * 8 / 7
             + self.parents.len() * size_of::<Slot>()
+            + self.reach.as_ref().map_or(0, |reach| reach.footprint())
     }
 }
 

@@ -125,7 +125,7 @@ fn fresh(number: usize, epoch: u64, now: Moment) -> Members {
 }
 
 fn records(record: &Record) -> Frame {
-    Frame::Records(vec![record.raw().to_vec().into()])
+    Frame::Records(vec![record.raw().clone()])
 }
 
 const A_WHILE: Duration = Duration::from_secs(5);
@@ -262,6 +262,45 @@ fn a_node_without_a_record_is_named_by_its_peers() {
     room.input(1, Input::LinkDown(link));
     room.run(A_WHILE);
     assert_eq!(room.events[0].last(), Some(&Event::Left(joined.handle)));
+}
+
+#[test]
+fn a_node_in_the_place_of_another_is_another_member() {
+    let mut room = Room::new(2);
+    let link = room.connect(0, 1);
+    room.run(A_WHILE);
+    let names = |version, others: &[usize]| {
+        let stubs = others.iter().map(|number| Neighbour {
+            id: id(*number),
+            stub: Some(Address::default()),
+        });
+        let peer = Neighbour {
+            id: id(0),
+            stub: None,
+        };
+        let (id, epoch) = (id(1), 1);
+        Record::new(
+            Origin { id, epoch },
+            version,
+            false,
+            Address::default(),
+            String::new(),
+            std::iter::once(peer).chain(stubs).collect(),
+        )
+    };
+    room.input(0, Input::Frame(link, records(&names(100, &[8]))));
+    room.input(0, Input::Wake);
+    room.events[0].clear();
+    // Two changes, and no census between them.
+    for record in [names(101, &[]), names(102, &[9])] {
+        room.input(0, Input::Frame(link, records(&record)));
+    }
+    room.run(A_WHILE);
+    let events = &room.events[0][..];
+    assert!(
+        matches!(events, [Event::Left(_), Event::Joined(member)] if member.id == id(9)),
+        "{events:?}"
+    );
 }
 
 #[test]

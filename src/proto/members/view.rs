@@ -96,6 +96,19 @@ impl<'a> View<'a> {
         take_code(&mut &*raw)
     }
 
+    /// The same as bytes, of a record that was checked.
+    pub(super) fn code_bytes(raw: &'a [u8]) -> &'a [u8] {
+        let code = raw.split_first();
+        let code = code.and_then(|(length, rest)| rest.get(..usize::from(*length)));
+        code.unwrap_or_default()
+    }
+
+    /// The epoch and the version in a record, without parsing the rest.
+    pub(super) fn life_of(raw: &'a [u8]) -> Option<(u64, u64)> {
+        let mut rest = raw.get(1 + Self::code_bytes(raw).len()..)?;
+        Some((rest.try_get_u64().ok()?, rest.try_get_u64().ok()?))
+    }
+
     pub(super) fn neighbours(&self) -> impl Iterator<Item = Named<'a>> + use<'a> {
         let mut rest = self.neighbours;
         std::iter::from_fn(move || take_neighbour(&mut rest))

@@ -66,7 +66,7 @@ fn a_member_lies_about_nobody_but_itself() {
     changed[40] ^= 1;
     let mut flipped = record(2, 1000, true).signed(&identity(2)).raw().to_vec();
     *flipped.last_mut().unwrap() ^= 1;
-    let lies = [unsigned.raw(), by_another.raw(), &changed, &flipped];
+    let lies: [&[u8]; 4] = [unsigned.raw(), by_another.raw(), &changed, &flipped];
     for (number, lie) in lies.into_iter().enumerate() {
         hand(&mut room, link, lie);
         assert_eq!(room.nodes[1].counters().forged, number as u64 + 1);
@@ -89,7 +89,7 @@ fn an_old_record_that_is_sent_again_changes_nothing() {
     let slot = room.nodes[1].table.find(identity(2).id().code()).unwrap();
     let raw = |room: &Room| {
         let node = room.nodes[1].table.node(slot).unwrap();
-        node.record.as_ref().unwrap().raw.to_vec()
+        node.record().unwrap().raw.to_vec()
     };
     let old = raw(&room);
     room.input(2, Input::Body("{}".to_owned()));
@@ -114,7 +114,7 @@ fn the_records_that_one_peer_brings_are_bounded() {
     let most = 2 * u64::from(config().max_members as u32);
     let lie = record(2, 1000, true).signed(&identity(0));
     for _ in 0..most + 50 {
-        let frame = Frame::Records(vec![lie.raw().to_vec().into()]);
+        let frame = Frame::Records(vec![lie.raw().clone()]);
         room.input(1, Input::Frame(link, frame));
     }
     let counters = room.nodes[1].counters();

@@ -57,7 +57,8 @@ impl World {
             neighbours,
         );
         let view = View::parse(record.raw()).unwrap();
-        self.table.put(&view, view.stamp()).unwrap();
+        let hash = view.stamp().2;
+        self.table.put(record.raw(), &view, hash).unwrap();
     }
 
     fn check(&mut self) {
@@ -88,6 +89,7 @@ fn a_component_that_is_followed_equals_one_that_is_found() {
                     if let Some(slot) = world.table.find(id(node).code()) {
                         world.table.remove(slot);
                     }
+                    world.table.reuse_freed();
                 }
                 2 if seed % 3 == 0 => {
                     let stub = NODES + world.rng.usize(..4);

@@ -29,7 +29,7 @@ fn network(host: &str) -> (Node, LinkId) {
     (node, link)
 }
 
-fn record(id: &str, host: &str, port: u16, peers: &[&str]) -> bytes::Bytes {
+fn record(id: &str, host: &str, port: u16, peers: &[&str]) -> members::Raw {
     let host = host.to_owned();
     let stub = None;
     let peers = peers.iter().map(|id| Neighbour {
@@ -45,7 +45,7 @@ fn record(id: &str, host: &str, port: u16, peers: &[&str]) -> bytes::Bytes {
         String::new(),
         peers.collect(),
     );
-    record.raw().to_vec().into()
+    record.raw().clone()
 }
 
 fn origin(id: &str) -> Origin {
