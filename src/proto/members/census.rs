@@ -26,11 +26,10 @@ impl Members {
         self.stocked_at = now;
         self.reach = reach.clone();
         self.ways.clear();
-        self.table.note_absent(&reach, now);
-        let slots = self.table.len().max(self.announced.len());
-        self.announced.resize(slots, None);
+        self.announced.resize(self.table.len(), None);
         let mut come = Vec::new();
-        for slot in 0..slots as Slot {
+        for slot in self.table.take_changed() {
+            self.table.note_absent(slot, &reach, now);
             let announced = self.announced[slot as usize];
             let found = self.look_at(slot, &reach, announced);
             match (announced, found) {

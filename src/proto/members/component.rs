@@ -35,6 +35,7 @@ impl Table {
         }
         let reach = Arc::new(reach);
         self.reach = Some(reach.clone());
+        self.changed = None;
         reach
     }
 
@@ -53,6 +54,7 @@ impl Table {
 
     /// `None` if the component must be found anew.
     fn adapt(&mut self, reach: &mut Reach, slot: Slot, before: Option<&Kept>) -> Option<()> {
+        self.note_change(slot);
         let old = before.map_or(&[][..], |kept| &kept.links);
         let new = self.links(slot).to_vec();
         if old.iter().chain(&new).any(|link| link & STUB != 0) {
@@ -106,6 +108,7 @@ impl Table {
         reach.standing[slot as usize] = Standing::Member;
         self.parents[slot as usize] = parent;
         while let Some(from) = queue.pop_front() {
+            self.note_change(from);
             let node = self.nodes.get(from as usize);
             let kept = node.and_then(|node| Some((node.key, node.record()?)));
             let Some((key, kept)) = kept else { continue };
@@ -122,6 +125,28 @@ impl Table {
             }
         }
         stubs
+    }
+
+    fn note_change(&mut self, slot: Slot) {
+        let most = self.len();
+        if let Some(changed) = &mut self.changed {
+            changed.push(slot);
+            if changed.len() > most {
+                self.changed = None;
+            }
+        }
+    }
+
+    /// The slots that the next census must look at, in order.
+    pub(super) fn take_changed(&mut self) -> Vec<Slot> {
+        match self.changed.replace(Vec::new()) {
+            Some(mut changed) => {
+                changed.sort_unstable();
+                changed.dedup();
+                changed
+            }
+            None => (0..self.len() as Slot).collect(),
+        }
     }
 
     /// Finds another parent for `child`: a neighbour that is not below it in the tree.

@@ -36,6 +36,8 @@ pub(super) struct Table {
     /// By slot: the way from each of its members to `root`.
     pub(super) parents: Vec<Slot>,
     pub(super) root: Slot,
+    /// The slots whose record or standing has changed since the last census. `None`: all may have.
+    pub(super) changed: Option<Vec<Slot>>,
     /// How many nodes are absent.
     absent: usize,
 }
@@ -360,17 +362,16 @@ impl Table {
         Some(Address::new(host, port))
     }
 
-    /// Notes which nodes are unreachable, and since when.
-    pub(super) fn note_absent(&mut self, reach: &Reach, now: Moment) {
-        self.absent = 0;
-        for (slot, node) in self.nodes.iter_mut().enumerate() {
-            if node.record().is_none() || reach.contains(slot as Slot) {
-                node.absent_since = None;
-            } else {
-                node.absent_since.get_or_insert(Tick::of(now));
-                self.absent += 1;
-            }
-        }
+    /// Notes whether the node of a slot is unreachable, and since when.
+    pub(super) fn note_absent(&mut self, slot: Slot, reach: &Reach, now: Moment) {
+        let Some(node) = self.nodes.get_mut(slot as usize) else {
+            return;
+        };
+        self.absent -= usize::from(node.absent_since.is_some());
+        let since = node.absent_since.unwrap_or(Tick::of(now));
+        let is_absent = node.record().is_some() && !reach.contains(slot);
+        node.absent_since = is_absent.then_some(since);
+        self.absent += usize::from(is_absent);
     }
 
     /// Whether no node with a record is known to be unreachable.
