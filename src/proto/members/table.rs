@@ -184,16 +184,19 @@ impl Table {
 
     /// Finds a node by the code of its id.
     pub(super) fn find(&self, code: &str) -> Option<Slot> {
-        let code = code.as_bytes();
+        self.find_bytes(code.as_bytes())
+    }
+
+    fn find_bytes(&self, code: &[u8]) -> Option<Slot> {
         let is_it = |slot: &Slot| self.nodes[*slot as usize].code() == code;
         self.index.find(self.hasher.hash_one(code), is_it).copied()
     }
 
     /// The slot of a record's node, if it has one, and whether it has this record.
-    pub(super) fn look_up(&self, record: &[u8]) -> (Option<Slot>, bool) {
-        let slot = View::code_of(record).and_then(|code| self.find(code));
+    pub(super) fn look_up(&self, record: &Raw) -> (Option<Slot>, bool) {
+        let slot = self.find_bytes(View::code_bytes(record));
         let kept = slot.and_then(|slot| self.node(slot)?.record());
-        (slot, kept.is_some_and(|kept| *kept.raw == *record))
+        (slot, kept.is_some_and(|kept| kept.raw == *record))
     }
 
     /// The number of records.

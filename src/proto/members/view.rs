@@ -91,12 +91,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The code of the id in a record, without parsing the rest.
-    pub(super) fn code_of(raw: &'a [u8]) -> Option<&'a str> {
-        take_code(&mut &*raw)
-    }
-
-    /// The same as bytes, of a record that was checked.
+    /// The code of the id in a record, without parsing the rest. Not checked to be a code.
     pub(super) fn code_bytes(raw: &'a [u8]) -> &'a [u8] {
         let code = raw.split_first();
         let code = code.and_then(|(length, rest)| rest.get(..usize::from(*length)));
