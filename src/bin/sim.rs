@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use smokesignal::sim::layout::{Layout, Start};
-use smokesignal::sim::scenario::{Figures, Scenario, Setup, settle};
+use smokesignal::sim::scenario::{Figures, Scenario, Setup, come_to_rest, settle};
 use smokesignal::sim::{self, Network, report};
 
 const USAGE: &str = "\
@@ -20,6 +20,8 @@ usage: sim [options]
   --min N[,N...]        minPeerNo (default 3); each number of nodes with each of them
   --max N               maxPeerNo (default 5)
   --without-members     nodes keep no records of all others
+  --warm                records are handed out once the overlay has formed, instead of flooded
+                        while it forms: for thousands of nodes
   --jobs J              how many runs at a time (default: the number of CPUs)
   --json                print JSON
   --svg FILE            draw how one broadcast spreads, and the overlay if it is small
@@ -36,6 +38,7 @@ struct Args {
     min_peers: Vec<usize>,
     max_peers: usize,
     members: bool,
+    warm: bool,
     json: bool,
 }
 
@@ -88,6 +91,7 @@ impl Args {
             min_peers,
             max_peers: self.max_peers,
             members: self.members,
+            warm: self.warm,
             seed: self.first_seed,
         }
     }
@@ -172,8 +176,7 @@ fn run_all(scenarios: &[Scenario], setup: &Setup) -> Figures {
         );
         if !wears {
             if matches!(scenario, Scenario::Join | Scenario::Partition) {
-                network.run_for(Duration::from_secs(30));
-                network.take_happenings();
+                come_to_rest(&mut network);
             }
             settled = Some(network);
         }
@@ -203,6 +206,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
         min_peers: vec![Setup::new(0, 0).min_peers],
         max_peers: Setup::new(0, 0).max_peers,
         members: true,
+        warm: false,
         json: false,
     };
     while let Some(option) = args.next() {
@@ -239,6 +243,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
             }
             "--max" => parsed.max_peers = number(&value()?)?,
             "--without-members" => parsed.members = false,
+            "--warm" => parsed.warm = true,
             "--json" => parsed.json = true,
             _ => return Err(format!("no option {option}")),
         }

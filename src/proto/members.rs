@@ -183,6 +183,18 @@ impl Members {
         ids
     }
 
+    /// A hash of the set of [`Self::list`].
+    pub fn hash(&self) -> u64 {
+        let nodes = self.table.nodes.iter().zip(&self.reach.standing);
+        let members = nodes.filter(|(_, standing)| **standing == Standing::Member);
+        members.fold(0, |hash, (node, _)| hash ^ node.key)
+    }
+
+    /// Our own record.
+    pub fn own_raw(&self) -> Option<&Raw> {
+        Some(&self.table.node(self.slot)?.record()?.raw)
+    }
+
     /// Whether a node is a member with a record, as of the last census.
     pub fn has(&self, id: &NodeId) -> bool {
         let slot = self.table.find(id.code());

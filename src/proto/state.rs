@@ -187,6 +187,17 @@ impl State {
         nodes.map_or_else(Vec::new, |nodes| nodes.members.list())
     }
 
+    /// A hash of the set of [`Self::members`].
+    pub fn members_hash(&self) -> u64 {
+        let nodes = self.nodes.as_ref();
+        nodes.map_or(0, |nodes| nodes.members.hash())
+    }
+
+    /// The record that this node floods of itself.
+    pub fn record(&self) -> Option<super::members::Raw> {
+        self.nodes.as_ref()?.members.own_raw().cloned()
+    }
+
     /// The handle that addresses messages to a member.
     pub fn handle_of(&self, id: &NodeId) -> Option<LinkId> {
         let nodes = self.nodes.as_ref()?;

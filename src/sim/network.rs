@@ -4,6 +4,7 @@ mod application;
 mod connect;
 mod faults;
 mod parts;
+mod records;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -17,6 +18,7 @@ use crate::proto::{
 };
 pub use parts::HostId;
 use parts::{Application, Frame, PORT, Port, Syn, Wire};
+use records::Records;
 
 /// The options of a [`Network`].
 #[derive(Clone, Debug)]
@@ -132,6 +134,9 @@ pub struct Network {
     /// The name that leads to a random running node.
     balancer: Option<String>,
     happenings: Vec<Happening>,
+    /// Which events are reported.
+    is_reported: fn(&Event) -> bool,
+    records: Records,
     /// The outputs of a node; kept to reuse its memory.
     outputs: Vec<Output>,
     handled: u64,
@@ -159,6 +164,8 @@ impl Network {
             names: BTreeMap::new(),
             balancer: None,
             happenings: Vec::new(),
+            is_reported: |_| true,
+            records: Records::default(),
             outputs: Vec::new(),
             handled: 0,
         }
@@ -334,6 +341,12 @@ impl Network {
         std::mem::take(&mut self.happenings)
     }
 
+    /// Decides which events are reported from now on. Default: all. Thousands of nodes that count
+    /// thousands of members have millions.
+    pub fn report(&mut self, is_reported: fn(&Event) -> bool) {
+        self.is_reported = is_reported;
+    }
+
     /// Advances time.
     pub fn run_for(&mut self, time: Duration) {
         self.run_until(self.now.after(time));
@@ -385,13 +398,15 @@ impl Network {
                     self.settle(host, *link);
                 }
                 self.give(host, &event);
-                let at = self.now;
-                self.happenings.push(Happening {
-                    at,
-                    host,
-                    event,
-                    hops,
-                });
+                if (self.is_reported)(&event) {
+                    let at = self.now;
+                    self.happenings.push(Happening {
+                        at,
+                        host,
+                        event,
+                        hops,
+                    });
+                }
             }
             Output::SetTimer { timer, after } => self.set_timer(host, timer, after),
             Output::CancelTimer(timer) => {

@@ -33,6 +33,9 @@ pub struct Setup {
     pub max_peers: usize,
     /// Whether each keeps records of all: 4 MB per node at 10 000 nodes.
     pub members: bool,
+    /// Whether records are handed out once the overlay has formed, instead of flooded while it
+    /// forms: for thousands of nodes.
+    pub warm: bool,
     /// Decides everything that is left to chance.
     pub seed: u64,
 }
@@ -51,6 +54,7 @@ impl Setup {
             min_peers,
             max_peers,
             members,
+            warm: false,
             seed,
         }
     }
@@ -61,6 +65,9 @@ impl Setup {
             seed: self.seed,
             ..Options::default()
         });
+        if self.warm {
+            network.withhold_records();
+        }
         for host in 0..self.nodes {
             let seeds = match host {
                 0 => Vec::new(),
@@ -160,6 +167,12 @@ impl Scenario {
 /// Starts all nodes and waits until the network has settled.
 pub fn settle(network: &mut Network) {
     join(network);
+    come_to_rest(network);
+}
+
+/// Lets the network come to rest after nodes have joined.
+pub fn come_to_rest(network: &mut Network) {
     network.run_for(Duration::from_secs(30));
+    network.hand_out_records();
     network.take_happenings();
 }

@@ -184,7 +184,9 @@ impl Network {
             match message {
                 Ok(Some(message)) => {
                     let hops = self.count_message(host, &message);
-                    self.input_with_hops(host, Input::Received { link, message }, hops);
+                    if let Some(message) = self.records.pass(message) {
+                        self.input_with_hops(host, Input::Received { link, message }, hops);
+                    }
                 }
                 Ok(None) => return,
                 Err(_) => return self.closed(host, port, link, "EPROTO"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::watch::{Figures, await_that, seconds};
-use crate::proto::{Config, Event, NodeId, Payload, Target};
+use crate::proto::{Config, Event, NodeId, Payload, State, Target};
 use crate::sim::{Death, HostId, Network};
 
 /// How many times each single event is played.
@@ -150,6 +150,7 @@ fn split(network: &mut Network) -> f64 {
     for host in network.living().into_iter().filter(|host| host.0 % 3 == 1) {
         network.set_group(host, 1);
     }
+    network.report(|_| false);
     network.block(0, 1);
     network.block(1, 0);
     network.run_for(Duration::from_secs(20));
@@ -158,7 +159,7 @@ fn split(network: &mut Network) -> f64 {
     for host in network.living() {
         network.set_group(host, 0);
     }
-    network.take_happenings();
+    network.report(|_| true);
     equal.map_or(f64::INFINITY, seconds)
 }
 
@@ -169,13 +170,19 @@ pub(in crate::sim) fn all_agree(network: &Network) -> bool {
     if !living.iter().all(counts) {
         return false;
     }
+    let Some(first) = living.first().and_then(|host| network.state(*host)) else {
+        return true;
+    };
     let mut ids: Vec<NodeId> = living
         .iter()
         .map(|host| network.id(*host).clone())
         .collect();
     ids.sort_unstable();
-    let knows = |host: &HostId| network.state(*host).is_some_and(|it| it.members() == ids);
-    living.iter().all(knows)
+    let agrees = |state: &State| state.members_hash() == first.members_hash();
+    first.members() == ids
+        && living
+            .iter()
+            .all(|host| network.state(*host).is_some_and(agrees))
 }
 
 fn all_have(network: &Network, id: &NodeId) -> bool {
