@@ -82,9 +82,7 @@ impl Members {
             });
         };
         let face = match kept {
-            Some(kept) if old.hash != hash => {
-                View::read(&kept.raw).map_or(old.face, |record| record.face())
-            }
+            Some(kept) if old.hash != hash => View::face_of(&kept.raw).unwrap_or(old.face),
             _ => old.face,
         };
         Some(Announced { hash, face, ..old })

@@ -1,15 +1,16 @@
 //! The component of the network that contains one node, kept up to date with each record.
 //!
 //! The members form a tree: each has a parent, to which it has an edge. A new record mostly adds
-//! edges, or drops some that the tree does not need, or for which another member can step in.
+//! edges, or drops some that the tree does not need, or that cost few members their place in it.
 //! Otherwise the component is found anew when it is next asked for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::table::{BUCKETS, Kept, Reach, STUB, Slot, Standing, Table, bucket_of};
 
-/// How many steps may be taken to find another parent.
+/// How many steps one record may take. In large networks it is as many as there are nodes: to find
+/// the component anew takes ten times as many.
 const MOST_STEPS: usize = 4096;
 
 impl Table {
@@ -83,7 +84,7 @@ impl Table {
             }
         }
         let dropped: Vec<Slot> = old.iter().copied().filter(|to| !new.contains(to)).collect();
-        let mut steps = MOST_STEPS;
+        let mut steps = MOST_STEPS.max(self.len());
         if slot != self.root && dropped.contains(&self.parents[slot as usize]) {
             self.adopt(reach, slot, &mut steps)?;
         }
@@ -149,22 +150,63 @@ impl Table {
         }
     }
 
-    /// Finds another parent for `child`: a neighbour that is not below it in the tree.
-    fn adopt(&mut self, reach: &Reach, child: Slot, steps: &mut usize) -> Option<()> {
-        let is_parent = |to: &Slot| {
-            let mut above = *to;
-            while above != self.root && above != child {
-                above = self.parents[above as usize];
+    /// Finds another place in the tree for `child`, whose parent it has no edge to any more, or
+    /// removes it and all that only it leads to. `None` if that takes too many steps, or if nodes
+    /// without a record are among them.
+    fn adopt(&mut self, reach: &mut Reach, child: Slot, steps: &mut usize) -> Option<()> {
+        // Members below `child`, and the ones that lead to them.
+        let mut below = HashMap::from([(child, child)]);
+        let mut queue = VecDeque::from([child]);
+        while let Some(from) = queue.pop_front() {
+            for to in self.links(from).to_vec() {
                 *steps = steps.checked_sub(1)?;
+                if below.contains_key(&to) || !reach.contains(to) || !self.is_edge(from, to) {
+                    continue;
+                }
+                if !self.is_below(&below, to, steps)? {
+                    self.turn(&below, from, to);
+                    return Some(());
+                }
+                below.insert(to, from);
+                queue.push_back(to);
             }
-            (above != child).then_some(*to)
-        };
-        let mut edges = self.links(child).iter();
-        let edges = edges
-            .by_ref()
-            .filter(|to| reach.contains(**to) && self.is_edge(child, **to));
-        let parent = edges.filter_map(is_parent).next()?;
-        self.parents[child as usize] = parent;
-        Some(())
+        }
+        below
+            .into_keys()
+            .try_for_each(|slot| self.leave(reach, slot))
+    }
+
+    /// Whether the way from `slot` to the root leads through one of `below`.
+    fn is_below(&self, below: &HashMap<Slot, Slot>, slot: Slot, steps: &mut usize) -> Option<bool> {
+        let mut above = slot;
+        while above != self.root {
+            above = self.parents[above as usize];
+            if below.contains_key(&above) {
+                return Some(true);
+            }
+            *steps = steps.checked_sub(1)?;
+        }
+        Some(false)
+    }
+
+    /// Makes `parent` the parent of `slot`, and turns the way that led to `slot`.
+    fn turn(&mut self, below: &HashMap<Slot, Slot>, mut slot: Slot, mut parent: Slot) {
+        loop {
+            self.parents[slot as usize] = parent;
+            match below.get(&slot) {
+                Some(before) if *before != slot => (slot, parent) = (*before, slot),
+                _ => return,
+            }
+        }
+    }
+
+    /// Removes a member. `None` if it names nodes without a record.
+    fn leave(&mut self, reach: &mut Reach, slot: Slot) -> Option<()> {
+        self.note_change(slot);
+        reach.standing[slot as usize] = Standing::Absent;
+        let node = self.node(slot)?;
+        let kept = node.record()?;
+        reach.buckets[bucket_of(node.key)] ^= kept.hash;
+        kept.links.iter().all(|link| link & STUB == 0).then_some(())
     }
 }

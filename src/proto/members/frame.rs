@@ -92,6 +92,7 @@ impl Frame {
     pub fn write(&self, body: &mut BytesMut) {
         match self {
             Self::Records(records) => {
+                body.reserve(records.iter().map(|raw| 2 + raw.len()).sum());
                 for raw in records {
                     // Fits: a record has at most `MAX_RECORD` bytes.
                     body.put_u16(raw.len() as u16);

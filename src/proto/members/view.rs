@@ -55,15 +55,7 @@ impl<'a> View<'a> {
 
     /// The same, of any length and version.
     pub(super) fn read(raw: &'a [u8]) -> Option<Self> {
-        let mut rest = raw;
-        let code = take_code(&mut rest)?;
-        let epoch = rest.try_get_u64().ok()?;
-        let version = rest.try_get_u64().ok()?;
-        let known = |flags: &u8| flags & !(FINAL | SIGNED) == 0;
-        let flags = rest.try_get_u8().ok().filter(known)?;
-        let address = take_address(&mut rest)?;
-        let body = rest.try_get_u16().ok().map(usize::from);
-        let body = take_text(&mut rest, body.filter(|length| *length <= MAX_BODY)?)?;
+        let (view, flags, mut rest) = Self::head(raw)?;
         let count = usize::from(rest.try_get_u16().ok()?);
         if count > MAX_NEIGHBOURS {
             return None;
@@ -78,6 +70,25 @@ impl<'a> View<'a> {
             _ => Some(take_key(&mut rest)?),
         };
         rest.is_empty().then_some(Self {
+            count,
+            neighbours,
+            key,
+            ..view
+        })
+    }
+
+    /// What stands before the neighbours, the flags, and what follows.
+    fn head(raw: &'a [u8]) -> Option<(Self, u8, &'a [u8])> {
+        let mut rest = raw;
+        let code = take_code(&mut rest)?;
+        let epoch = rest.try_get_u64().ok()?;
+        let version = rest.try_get_u64().ok()?;
+        let known = |flags: &u8| flags & !(FINAL | SIGNED) == 0;
+        let flags = rest.try_get_u8().ok().filter(known)?;
+        let address = take_address(&mut rest)?;
+        let body = rest.try_get_u16().ok().map(usize::from);
+        let body = take_text(&mut rest, body.filter(|length| *length <= MAX_BODY)?)?;
+        let view = Self {
             raw,
             code,
             epoch,
@@ -85,10 +96,11 @@ impl<'a> View<'a> {
             is_final: flags & FINAL != 0,
             address,
             body,
-            count,
-            neighbours,
-            key,
-        })
+            count: 0,
+            neighbours: &[],
+            key: None,
+        };
+        Some((view, flags, rest))
     }
 
     /// The code of the id in a record, without parsing the rest. Not checked to be a code.
@@ -113,6 +125,11 @@ impl<'a> View<'a> {
     /// its last life, and exceeds that version. The other fields only make the order total.
     pub(super) fn stamp(&self) -> Stamp {
         Stamp(self.version, self.epoch, hash_of(self.raw))
+    }
+
+    /// [`Self::face`] of a record, without parsing its neighbours.
+    pub(super) fn face_of(raw: &[u8]) -> Option<u64> {
+        Some(View::head(raw)?.0.face())
     }
 
     /// A hash of the fields that the application sees. Not for other nodes.
