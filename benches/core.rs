@@ -194,7 +194,7 @@ fn secure(c: &mut Criterion) {
             let mut ends = Ends::connect();
             b.iter(|| ends.pass(&batch));
         });
-        // The ciphers by themselves: what is used, and what machines with AES could use.
+        // The ciphers by themselves: links use AES where both machines have it.
         for (name, algorithm) in [
             ("ChaCha20-Poly1305", &CHACHA20_POLY1305),
             ("AES-256-GCM", &AES_256_GCM),

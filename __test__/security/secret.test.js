@@ -5,6 +5,8 @@ const { randomBytes } = require('node:crypto')
 const net = require('node:net')
 const { test } = require('node:test')
 const { createNode } = require('../..')
+const fs = require('node:fs')
+const { NativePeer, frames } = require('../support/native-wire')
 const { startNode } = require('../support/nodes')
 const { event, poll, quiet } = require('../support/wait')
 const { dial } = require('../support/wire')
@@ -44,6 +46,30 @@ test('nodes with the same secret become one network, by bytes and by words', asy
     a.broadcast.emit('chat', 'hello', Buffer.from('bytes'))
     assert.deepEqual(await heard, ['hello', Buffer.from('bytes')])
     assert.deepEqual([a.peers.dump(), b.peers.dump()], [[b.id], [a.id]])
+  }
+})
+
+test('ends with AES in hardware use it, and nodes of 1.0 keep their cipher', async (t) => {
+  const node = await startNode(t, { secret })
+  const cpu = process.platform === 'linux' ? fs.readFileSync('/proc/cpuinfo', 'utf8') : ''
+  for (const aes of [true, false]) {
+    const peer = await NativePeer.join(node.options.port, '', { secret, aes })
+    t.after(() => peer.destroy())
+    for (const text of ['first', 'second']) {
+      const heard = event(node.peers.list.at(-1), 'said')
+      peer.raw(frames.direct([JSON.stringify(['said', text])]))
+      assert.deepEqual(await heard, [text])
+      node.broadcast.emit('told', text)
+      const came = () => peer.recorded.some((bytes) => bytes.includes(`["told","${text}"]`))
+      await peer.until(came, 5000, 'a broadcast')
+    }
+    const hasBoth = aes && /^(flags|Features).*\baes\b/m.test(cpu)
+    assert.deepEqual(
+      peer.socket.suites,
+      Array(2).fill(hasBoth ? 'aes-256-gcm' : 'chacha20-poly1305'),
+    )
+    peer.destroy()
+    await poll(() => node.peers.list.length === 0, 5000, 'the peer is gone')
   }
 })
 

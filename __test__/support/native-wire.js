@@ -110,8 +110,10 @@ const frames = {
 /** A peer of a node that speaks frames. Keeps who it heard broadcasts of, and the last frames. */
 class NativePeer extends Watched {
   /** With a `secret`, to a closed network; the id then follows from a key. */
-  static async join(port, id, { host = '127.0.0.1', reads = true, secret, ...more } = {}) {
-    const socket = secret ? new NoiseSocket(port, host, secret) : net.connect({ port, host })
+  static async join(port, id, { host = '127.0.0.1', reads = true, secret, aes, ...more } = {}) {
+    const socket = secret
+      ? new NoiseSocket(port, host, secret, { aes })
+      : net.connect({ port, host })
     const peer = new NativePeer(socket)
     peer.id = secret ? socket.id : id
     const smoke2 = { v: 1, address: '127.0.0.1', port: 9, epoch: '0'.repeat(16), ...more }

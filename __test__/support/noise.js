@@ -26,7 +26,13 @@ function derive(chaining, input, count) {
   return keys.slice(1)
 }
 
+const CHACHA = 'chacha20-poly1305'
+const AES = 'aes-256-gcm'
+/** The number that Noise keeps for making the next key. */
+const LAST = 2n ** 64n - 1n
+
 class Cipher {
+  #suite = CHACHA
   #key
   #count = 0n
 
@@ -34,22 +40,38 @@ class Cipher {
     this.#key = key
   }
 
-  get #nonce() {
+  get suite() {
+    return this.#suite
+  }
+
+  #nonce(number) {
     const nonce = Buffer.alloc(12)
-    nonce.writeBigUInt64LE(this.#count++, 4)
+    if (this.#suite === AES) nonce.writeBigUInt64BE(number, 4)
+    else nonce.writeBigUInt64LE(number, 4)
     return nonce
   }
 
   seal(plain, associated = EMPTY) {
+    return this.#encrypt(plain, associated, this.#count++)
+  }
+
+  #encrypt(plain, associated, number) {
     const options = { authTagLength: 16 }
-    const cipher = crypto.createCipheriv('chacha20-poly1305', this.#key, this.#nonce, options)
+    const cipher = crypto.createCipheriv(this.#suite, this.#key, this.#nonce(number), options)
     cipher.setAAD(associated, { plaintextLength: plain.length })
     return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
   }
 
+  /** Takes the next key, for `suite`. */
+  renew(suite = this.#suite) {
+    this.#key = this.#encrypt(Buffer.alloc(32), EMPTY, LAST).subarray(0, 32)
+    this.#suite = suite
+  }
+
   open(sealed, associated = EMPTY) {
     const options = { authTagLength: 16 }
-    const cipher = crypto.createDecipheriv('chacha20-poly1305', this.#key, this.#nonce, options)
+    const nonce = this.#nonce(this.#count++)
+    const cipher = crypto.createDecipheriv(this.#suite, this.#key, nonce, options)
     const body = sealed.subarray(0, -16)
     cipher.setAAD(associated, { plaintextLength: body.length })
     cipher.setAuthTag(sealed.subarray(-16))
@@ -89,9 +111,16 @@ class NoiseSocket extends Duplex {
   #out = null
   #in = null
   #waiting = null
+  /** Whether this end has AES, as nodes since 1.1 may have. */
+  #aes
+  #hasOffered = false
+  #isOffered = false
+  /** What came last: nothing, an empty message, or another one. */
+  #last = 'nothing'
 
-  constructor(port, host, secret) {
+  constructor(port, host, secret, { aes = false } = {}) {
     super()
+    this.#aes = aes
     this.id = idOf(rawOf(this.#own.publicKey))
     this.#chaining = this.#hash
     this.#socket = net.connect({ port, host })
@@ -175,8 +204,24 @@ class NoiseSocket extends Duplex {
       if (this.#received.length < end) return
       const plain = this.#in.open(this.#received.subarray(2, end))
       this.#received = this.#received.subarray(end)
-      this.push(plain)
+      if (plain.length > 0) {
+        this.#last = 'other'
+        this.push(plain)
+      } else this.#follow()
     }
+  }
+
+  /** After an empty message: an offer of AES, the change to it, or only a new key. */
+  #follow() {
+    const last = this.#last
+    if (last === 'nothing') this.#isOffered = true
+    this.#last = last === 'other' ? 'empty' : 'other'
+    this.#in.renew(last === 'empty' && this.#aes ? AES : undefined)
+  }
+
+  /** The ciphers in use: outgoing and incoming. */
+  get suites() {
+    return [this.#out.suite, this.#in.suite]
   }
 
   _read() {}
@@ -187,6 +232,16 @@ class NoiseSocket extends Duplex {
       return
     }
     const sealed = []
+    const announce = (suite) => {
+      sealed.push(Buffer.from([0, 16]), this.#out.seal(EMPTY))
+      this.#out.renew(suite)
+    }
+    if (this.#aes && !this.#hasOffered) announce()
+    this.#hasOffered = true
+    if (this.#aes && this.#isOffered && this.#out.suite !== AES) {
+      announce()
+      announce(AES)
+    }
     for (let at = 0; at < bytes.length; at += MOST) {
       const message = this.#out.seal(bytes.subarray(at, at + MOST))
       const length = Buffer.alloc(2)

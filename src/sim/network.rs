@@ -3,6 +3,7 @@
 mod application;
 mod connect;
 mod faults;
+mod handout;
 mod parts;
 mod records;
 #[cfg(test)]

@@ -30,9 +30,10 @@ impl Ends {
             let (dialer, accepter) = (keys(SECRET, 2).await, keys(SECRET, 3).await);
             tokio::join!(dial(&mut near, &dialer, 0), accept(&mut far, &accepter))
         });
-        let (Ok(Session { sealer, .. }), Ok(Session { opener, .. })) = both else {
+        let (Ok(near), Ok(far)) = both else {
             unreachable!("two members");
         };
+        let (Session { sealer, .. }, Session { opener, .. }) = answered(near, far);
         Self {
             sealer,
             opener,
@@ -63,4 +64,13 @@ impl Ends {
         }
         self.plain.split().freeze()
     }
+}
+
+/// Sends one message back, so that the ends have agreed on a cipher.
+fn answered(mut near: Session, mut far: Session) -> (Session, Session) {
+    let mut batch = VecDeque::from([Bytes::from_static(b"x")]);
+    assert_eq!(far.sealer.seal(&mut batch).ok(), Some(1));
+    let (mut sealed, mut plain) = (BytesMut::from(far.sealer.bytes()), BytesMut::new());
+    assert_eq!(near.opener.open(&mut sealed, &mut plain), Ok(()));
+    (near, far)
 }

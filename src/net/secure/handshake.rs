@@ -61,7 +61,7 @@ pub(in crate::net) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     let mut third = [0; THIRD];
     write(&mut noise, &mut third)?;
     stream.write_all(&third).await.map_err(unanswered)?;
-    finish(noise)
+    finish(noise, keys.has_aes)
 }
 
 /// Does the handshake on a connection that we accepted. Writes nothing until the other side has
@@ -96,7 +96,7 @@ pub(in crate::net) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let mut third = [0; THIRD];
     stream.read_exact(&mut third).await.map_err(ended)?;
     read(&mut noise, &third)?;
-    finish(noise)
+    finish(noise, keys.has_aes)
 }
 
 /// The id of the node with this public key.
@@ -147,12 +147,12 @@ fn read(noise: &mut HandshakeState, message: &[u8]) -> Result<(), Failure> {
     outcome.map(drop).map_err(|_| Refusal::Secret.into())
 }
 
-fn finish(noise: HandshakeState) -> Result<Session, Failure> {
+fn finish(noise: HandshakeState, has_aes: bool) -> Result<Session, Failure> {
     let remote = noise.get_remote_static().and_then(node_id);
     let Some(remote) = remote.filter(|_| noise.is_handshake_finished()) else {
         return Err(Refusal::Secret.into());
     };
-    let (sealer, opener) = session(noise).map_err(|_| Failure::Ended("EIO"))?;
+    let (sealer, opener) = session(noise, has_aes).map_err(|_| Failure::Ended("EIO"))?;
     Ok(Session {
         sealer,
         opener,

@@ -10,6 +10,7 @@ use blake2::Blake2sMac256;
 use blake2::digest::{KeyInit, Mac};
 use tokio::time::Instant;
 
+use super::cipher::has_aes;
 use crate::net::lock::lock;
 pub use crate::proto::Identity;
 use crate::proto::{Bucket, Moment};
@@ -54,6 +55,8 @@ pub(in crate::net) struct Keys {
     /// The derived key of each secret.
     pub(super) networks: Vec<[u8; 32]>,
     pub(super) private: [u8; 32],
+    /// Whether AES is fast at this end.
+    pub(super) has_aes: bool,
     began: Instant,
     /// The rate limit of incoming handshakes.
     budget: Mutex<Bucket>,
@@ -81,6 +84,7 @@ impl Keys {
         Ok(Self {
             networks,
             private: *credentials.identity.private(),
+            has_aes: has_aes(),
             began: Instant::now(),
             budget: Mutex::new(Bucket::new(rate * 2.0, rate, Moment::default())),
             known: Mutex::default(),

@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::error::Unspecified;
 use snow::HandshakeState;
 use tokio::time::Instant;
 
+use super::cipher::{Cipher, Suite};
 use super::refusal::Refusal;
 
 /// The longest message of the Noise protocol.
@@ -17,20 +19,30 @@ const MAX_MESSAGE: usize = 65535;
 const TAG: usize = 16;
 const MAX_PLAIN: usize = MAX_MESSAGE - TAG;
 const LENGTH: usize = 2;
-const KEY: usize = 32;
 /// A link takes a new key after this many messages, or this long, so that a key stolen later cannot
-/// read earlier recordings.
+/// read earlier recordings. They are at most 2^32 blocks of AES. RFC 8446, section 5.5, has 2^34.5
+/// as safe (2^24.5 records of 2^14 bytes).
 const REKEY_MESSAGES: u64 = 1 << 20;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The two directions after a handshake. Each has its own key, so neither waits for the other.
-pub(super) fn session(mut noise: HandshakeState) -> Result<(Sealer, Opener), Unspecified> {
+/// `has_aes`: whether AES is fast at this end.
+pub(super) fn session(
+    mut noise: HandshakeState,
+    has_aes: bool,
+) -> Result<(Sealer, Opener), Unspecified> {
     let (ours, theirs) = match (noise.is_initiator(), noise.dangerously_get_raw_split()) {
         (true, (first, second)) => (first, second),
         (false, (first, second)) => (second, first),
     };
+    let is_offered = Arc::new(AtomicBool::new(false));
     let sealer = Sealer {
         cipher: Cipher::new(&ours)?,
+        progress: match has_aes {
+            true => Progress::Begun,
+            false => Progress::Settled,
+        },
+        is_offered: is_offered.clone(),
         sealed: Vec::new(),
         since_rekey: 0,
         rekeyed_at: Instant::now(),
@@ -38,73 +50,33 @@ pub(super) fn session(mut noise: HandshakeState) -> Result<(Sealer, Opener), Uns
     };
     let opener = Opener {
         cipher: Cipher::new(&theirs)?,
+        has_aes,
+        is_offered,
+        before: Before::Nothing,
         rekeys: 0,
     };
     Ok((sealer, opener))
 }
 
-/// The key of one direction, and the number of the next message: a CipherState of Noise.
-struct Cipher {
-    key: LessSafeKey,
-    next: u64,
-}
-
-impl Cipher {
-    fn new(key: &[u8; KEY]) -> Result<Self, Unspecified> {
-        Ok(Self {
-            key: key_of(key)?,
-            next: 0,
-        })
-    }
-
-    /// Encrypts `content` in place; returns its tag.
-    fn seal(&mut self, content: &mut [u8]) -> Result<impl AsRef<[u8]> + use<>, Unspecified> {
-        let nonce = self.nonce()?;
-        self.key
-            .seal_in_place_separate_tag(nonce, Aad::empty(), content)
-    }
-
-    /// Decrypts a message, with its tag, in place; returns its content.
-    fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Unspecified> {
-        let nonce = self.nonce()?;
-        let content = self.key.open_in_place(nonce, Aad::empty(), message)?;
-        Ok(content)
-    }
-
-    fn nonce(&mut self) -> Result<Nonce, Unspecified> {
-        let number = self.next;
-        // Noise reserves the last number for rekeying.
-        self.next = number.checked_add(1).ok_or(Unspecified)?;
-        Ok(nonce_of(number))
-    }
-
-    /// The next key, as Noise defines it: the first bytes of encrypted zeros.
-    fn renew(&mut self) -> Result<(), Unspecified> {
-        let mut key = [0; KEY];
-        let _tag =
-            self.key
-                .seal_in_place_separate_tag(nonce_of(u64::MAX), Aad::empty(), &mut key)?;
-        self.key = key_of(&key)?;
-        Ok(())
-    }
-}
-
-fn key_of(key: &[u8; KEY]) -> Result<LessSafeKey, Unspecified> {
-    UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new)
-}
-
-/// Four zeros and the number, little-endian.
-fn nonce_of(number: u64) -> Nonce {
-    let mut bytes = [0; 12];
-    bytes[4..].copy_from_slice(&number.to_le_bytes());
-    Nonce::assume_unique_for_key(bytes)
+/// How far an end is on its way to AES.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It has sent nothing.
+    Begun,
+    /// It has offered AES.
+    Offered,
+    /// Nothing is left to do: it uses AES, or is slow at it.
+    Settled,
 }
 
 /// The outgoing direction.
 ///
 /// Thread: any. Locks held: the writer's.
 pub(in crate::net) struct Sealer {
-    cipher: Cipher,
+    pub(super) cipher: Cipher,
+    progress: Progress,
+    /// The other end has offered AES.
+    is_offered: Arc<AtomicBool>,
     /// The encrypted bytes of the last batch.
     sealed: Vec<u8>,
     since_rekey: u64,
@@ -126,12 +98,14 @@ impl Sealer {
         batch: &mut VecDeque<Bytes>,
     ) -> Result<usize, Unspecified> {
         self.sealed.clear();
+        if batch.iter().all(Bytes::is_empty) {
+            batch.clear();
+            return Ok(0);
+        }
+        self.settle()?;
         if self.since_rekey >= self.rekey_messages || self.rekeyed_at.elapsed() >= REKEY_AFTER {
-            // An empty message announces the new key.
-            self.message(&mut VecDeque::new())?;
-            self.cipher.renew()?;
-            self.since_rekey = 0;
-            self.rekeyed_at = Instant::now();
+            self.announce()?;
+            self.cipher.renew_key()?;
         }
         let mut bytes = 0;
         while batch.iter().any(|part| !part.is_empty()) {
@@ -139,6 +113,31 @@ impl Sealer {
         }
         batch.clear();
         Ok(bytes)
+    }
+
+    /// Offers AES, and changes to it once the other end has offered it, too.
+    fn settle(&mut self) -> Result<(), Unspecified> {
+        if self.progress == Progress::Begun {
+            self.announce()?;
+            self.cipher.renew_key()?;
+            self.progress = Progress::Offered;
+        }
+        if self.progress == Progress::Offered && self.is_offered.load(Ordering::Relaxed) {
+            self.announce()?;
+            self.cipher.renew_key()?;
+            self.announce()?;
+            self.cipher.renew(Suite::Aes)?;
+            self.progress = Progress::Settled;
+        }
+        Ok(())
+    }
+
+    /// An empty message: the next one has another key.
+    fn announce(&mut self) -> Result<(), Unspecified> {
+        self.message(&mut VecDeque::new())?;
+        self.since_rekey = 0;
+        self.rekeyed_at = Instant::now();
+        Ok(())
     }
 
     /// Encrypts as much of `batch` as fits in one message. Returns that number of bytes.
@@ -170,11 +169,24 @@ impl Sealer {
     }
 }
 
+/// The message before the one that is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// A message with content, or an offer.
+    Other,
+    /// An empty message that announced a new key.
+    Empty,
+}
+
 /// The incoming direction.
 ///
 /// Thread: any. Locks held: the link's reading lock.
 pub(in crate::net) struct Opener {
-    cipher: Cipher,
+    pub(super) cipher: Cipher,
+    has_aes: bool,
+    is_offered: Arc<AtomicBool>,
+    before: Before,
     pub(super) rekeys: u64,
 }
 
@@ -202,12 +214,27 @@ impl Opener {
             };
             let content = self.cipher.open(message).map_err(|_| Refusal::Corrupted)?;
             plain.extend_from_slice(content);
-            if content.is_empty() {
-                self.cipher.renew().map_err(|_| Refusal::Corrupted)?;
-                self.rekeys += 1;
-            }
+            let is_empty = content.is_empty();
             sealed.advance(end);
+            self.follow(is_empty).map_err(|_| Refusal::Corrupted)?;
         }
         Ok(())
+    }
+
+    /// Takes the next key after an empty message. The first message is empty to offer AES. Two
+    /// later ones in a row change to AES.
+    fn follow(&mut self, is_empty: bool) -> Result<(), Unspecified> {
+        let before = std::mem::replace(&mut self.before, Before::Other);
+        if !is_empty {
+            return Ok(());
+        }
+        self.rekeys += 1;
+        match before {
+            Before::Nothing => self.is_offered.store(true, Ordering::Relaxed),
+            Before::Other => self.before = Before::Empty,
+            Before::Empty if self.has_aes => return self.cipher.renew(Suite::Aes),
+            Before::Empty => {}
+        }
+        self.cipher.renew_key()
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+use super::cipher::Suite;
 use super::*;
 
 async fn keys(secret: u8, private: u8) -> Keys {
@@ -39,8 +40,14 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 async fn pair() -> (Session, Session) {
+    pair_with([false, false]).await
+}
+
+/// Two ends, and whether each has AES.
+async fn pair_with(have_aes: [bool; 2]) -> (Session, Session) {
     let (mut near, mut far) = duplex(4096);
-    let (dialer, accepter) = (keys(1, 2).await, keys(1, 3).await);
+    let (mut dialer, mut accepter) = (keys(1, 2).await, keys(1, 3).await);
+    [dialer.has_aes, accepter.has_aes] = have_aes;
     let both = tokio::join!(dial(&mut near, &dialer, 0), accept(&mut far, &accepter));
     (both.0.unwrap(), both.1.unwrap())
 }
@@ -92,6 +99,76 @@ fn messages_larger_than_a_noise_message_are_split_and_joined() {
             far.opener.open(&mut sealed, &mut plain).unwrap();
         }
         assert_eq!(plain, large);
+    });
+}
+
+#[test]
+fn two_ends_with_aes_use_it_and_others_do_not() {
+    for have_aes in [[true, true], [true, false], [false, true], [false, false]] {
+        run(async {
+            let (mut near, mut far) = pair_with(have_aes).await;
+            let mut suites = Vec::new();
+            for n in 0..3_u8 {
+                let there = send(&mut near.sealer, &mut far.opener, &[&[n]]);
+                let back = send(&mut far.sealer, &mut near.opener, &[&[n]]);
+                assert_eq!((there, back), (Ok(vec![n]), Ok(vec![n])));
+                assert_eq!(near.sealer.cipher.suite(), far.opener.cipher.suite());
+                assert_eq!(far.sealer.cipher.suite(), near.opener.cipher.suite());
+                suites.push([near.sealer.cipher.suite(), far.sealer.cipher.suite()]);
+            }
+            // The second end to send has heard the first one's offer.
+            let all = [Suite::ChaCha; 2];
+            let expected = match have_aes {
+                [true, true] => [
+                    [Suite::ChaCha, Suite::Aes],
+                    [Suite::Aes; 2],
+                    [Suite::Aes; 2],
+                ],
+                _ => [all; 3],
+            };
+            assert_eq!(suites, expected, "{have_aes:?}");
+        });
+    }
+}
+
+#[test]
+fn ends_agree_on_aes_while_both_send_and_renew_their_keys() {
+    run(async {
+        let (mut near, mut far) = pair_with([true, true]).await;
+        // What the ends have sent, and the other has not read yet.
+        let mut wires = [BytesMut::new(), BytesMut::new()];
+        let mut came = [BytesMut::new(), BytesMut::new()];
+        for sealer in [&mut near.sealer, &mut far.sealer] {
+            sealer.rekey_messages = 3;
+        }
+        for n in 0..40_u8 {
+            for (sealer, wire) in [&mut near.sealer, &mut far.sealer]
+                .into_iter()
+                .zip(&mut wires)
+            {
+                let mut batch = VecDeque::from([Bytes::copy_from_slice(&[n])]);
+                sealer.seal(&mut batch).unwrap();
+                wire.extend_from_slice(sealer.bytes());
+            }
+            // The first five messages cross on the way.
+            if n < 5 {
+                continue;
+            }
+            let openers = [&mut far.opener, &mut near.opener].into_iter();
+            for ((opener, wire), came) in openers.zip(&mut wires).zip(&mut came) {
+                opener.open(wire, came).unwrap();
+            }
+        }
+        assert_eq!(near.sealer.seal(&mut VecDeque::from([Bytes::new()])), Ok(0));
+        assert_eq!(
+            near.sealer.bytes(),
+            b"",
+            "no message announces a key without need"
+        );
+        let all: Vec<u8> = (0..40).collect();
+        assert_eq!(came, [&all[..], &all]);
+        let suites = [near.sealer.cipher.suite(), far.sealer.cipher.suite()];
+        assert_eq!(suites, [Suite::Aes; 2]);
     });
 }
 

@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{HostId, Network};
 use crate::proto::members::{Frame, Raw};
-use crate::proto::{Input, Message, Native};
+use crate::proto::{Message, Native};
 
 /// Every record that nodes keep, so that nodes that decode equal ones share their memory.
 #[derive(Debug, Default)]
@@ -15,7 +13,7 @@ pub(super) struct Records {
     /// How many may be known before unused ones are dropped.
     room: usize,
     /// Frames about members get lost.
-    are_withheld: bool,
+    pub(super) are_withheld: bool,
 }
 
 impl Records {
@@ -41,39 +39,5 @@ impl Records {
         }
         self.known.insert(raw.clone());
         raw
-    }
-}
-
-impl Network {
-    /// Has frames about members get lost until [`Self::hand_out_records`]. While thousands of nodes
-    /// join, flooding each version of each record takes most of a simulation's time.
-    pub fn withhold_records(&mut self) {
-        self.records.are_withheld = true;
-    }
-
-    /// Gives every running node the current records of all, as if they had come over each of its
-    /// links at this moment. Then nobody need pass them on. Events are not reported.
-    pub fn hand_out_records(&mut self) {
-        if !std::mem::take(&mut self.records.are_withheld) {
-            return;
-        }
-        let living = self.living();
-        let own = living.iter().filter_map(|host| self.state(*host)?.record());
-        let all: Vec<Raw> = own.collect();
-        for host in living {
-            self.hand_to(host, &all);
-        }
-        let is_reported = std::mem::replace(&mut self.is_reported, |_| false);
-        // Meanwhile the nodes count their members.
-        self.run_for(Duration::from_secs(5));
-        self.is_reported = is_reported;
-    }
-
-    fn hand_to(&mut self, host: HostId, all: &[Raw]) {
-        for link in self.peers(host) {
-            let frame = Frame::Records(all.to_vec());
-            let (link, message) = (link.id, Message::Native(Native::Members(frame)));
-            self.input(host, Input::Received { link, message });
-        }
     }
 }
