@@ -454,3 +454,32 @@ fn strangers_that_ask_for_entry_everywhere_do_not_hide_the_seed() {
     let netsplits = seed_events(&mut network);
     assert_eq!(netsplits.len(), 59);
 }
+
+#[test]
+fn records_that_are_handed_out_spread_no_further() {
+    let setup = Setup {
+        warm: true,
+        ..Setup::new(40, 1)
+    };
+    let mut network = setup.build();
+    network.hosts().for_each(|host| network.start(host));
+    network.run_for(secs(60));
+    let members = |network: &Network| -> BTreeSet<u64> {
+        let hosts = network.living().into_iter();
+        hosts.map(|host| network.counters(host).members).collect()
+    };
+    assert_eq!(members(&network), [0].into(), "they are withheld");
+    let sent = |network: &Network| -> u64 {
+        let hosts = network.hosts();
+        hosts.map(|host| network.traffic(host).control).sum()
+    };
+    network.take_happenings();
+    network.hand_out_records();
+    assert_eq!(members(&network), [39].into());
+    assert_eq!(changes(&mut network), []);
+    let before = sent(&network);
+    network.run_for(secs(60));
+    let per_node = (sent(&network) - before) / (40 * 60);
+    assert!(per_node < 400, "{per_node} bytes/s");
+    assert_eq!(changes(&mut network), []);
+}
