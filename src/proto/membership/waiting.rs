@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::peer::LEAF;
 use super::state::{State, Waiting};
-use crate::proto::{Hello, Intent, Moment, PeerAddress};
+use crate::proto::{Hello, Intent, Moment, PeerAddress, Place};
 
 /// How long a refused node counts as waiting. It asks again sooner.
 const WAITS_FOR: Duration = Duration::from_secs(3);
@@ -16,6 +17,8 @@ const WAITS_FOR: Duration = Duration::from_secs(3);
 const REMEMBERED: usize = 16;
 /// How many of them a refusal names.
 const NAMED: usize = 3;
+/// A node that lacks more peers than this is not remembered, unless it is a leaf.
+const MOST_LACKED: u16 = 2;
 /// A node named this often may be unreachable: it no longer spares a link.
 const PATIENCE: u8 = 4;
 
@@ -33,11 +36,21 @@ impl Waiting {
     }
 }
 
+/// Whether a node may find no peers by itself: a leaf, or one that lacks at most two. Others get
+/// theirs by random walks. If they were led to each other, those that ask one seed at a time would
+/// form clusters.
+fn is_stuck(place: &Place) -> bool {
+    let lacks = |max: u16| max.saturating_sub(place.peers);
+    place
+        .max_peers
+        .is_some_and(|max| usize::from(max) <= LEAF || lacks(max) <= MOST_LACKED)
+}
+
 impl State {
-    /// Remembers a refused node that has room itself.
+    /// Remembers a refused node that has room itself and may find nobody else.
     pub(super) fn note_refused(&mut self, hello: &Hello, who: &PeerAddress, now: Moment) {
-        if let Some(native) = hello.native.as_ref().filter(|_| hello.has_room()) {
-            let place = &native.place;
+        let place = hello.native.as_ref().map(|native| &native.place);
+        if let Some(place) = place.filter(|place| hello.has_room() && is_stuck(place)) {
             self.note_waiting(who, place.part.clone(), place.max_peers != Some(1), now);
         }
     }

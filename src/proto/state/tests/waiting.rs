@@ -53,6 +53,20 @@ fn a_refusal_names_nodes_of_other_parts_refused_within_three_seconds() {
 }
 
 #[test]
+fn nodes_that_lack_many_peers_are_not_led_to_each_other() {
+    let (mut node, _) = full(5, 1, 0);
+    for id in ["one", "two"] {
+        let newcomer = place(5, 2, 2);
+        assert_eq!(refused(&mut node, id, Intent::Join, newcomer).0, 0, "{id}");
+    }
+    for (id, waiting) in [("three", 0), ("four", 1)] {
+        let nearly_full = place(5, 3, 3);
+        let named = refused(&mut node, id, Intent::Join, nearly_full).0;
+        assert_eq!(named, waiting, "{id}");
+    }
+}
+
+#[test]
 fn a_refusal_names_no_full_node_and_no_single_link_node_to_another() {
     let (mut node, _) = full(5, 1, 0);
     let places = [
