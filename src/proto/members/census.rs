@@ -26,7 +26,7 @@ impl Members {
         self.stocked_at = now;
         self.reach = reach.clone();
         self.ways.clear();
-        self.announced.resize(self.table.len(), None);
+        self.table.fit(&mut self.announced, None);
         let mut come = Vec::new();
         for slot in self.table.take_changed() {
             self.table.note_absent(slot, &reach, now);

@@ -311,6 +311,13 @@ impl Table {
         }
     }
 
+    /// Makes `list` one of as many values as there are slots. It gets the capacity of the table's
+    /// own list: if each grew by itself, all would grow at another node, and leave holes in memory.
+    pub(super) fn fit<T: Clone>(&self, list: &mut Vec<T>, value: T) {
+        list.reserve_exact(self.nodes.capacity().saturating_sub(list.len()));
+        list.resize(self.nodes.len(), value);
+    }
+
     /// Lets freed slots be used again: a census has taken note of them.
     pub(super) fn reuse_freed(&mut self) {
         self.free.append(&mut self.freed);
